@@ -1,0 +1,67 @@
+# make demo        a first search, and a picture of its fitness curves
+# make test        lint, types and tests, the wheel included
+# make lint        style and types alone
+# make format      rewrite the code in the project's style
+# make benchmarks  how to run the measurements
+# make clean       remove everything that these commands made, except runs/
+
+PYTHON ?= python3
+TEST_WORKERS ?= 2
+PYTEST_ARGS ?=
+CONSTRAINTS ?= constraints.txt
+
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+# The package as one tree of links, for the type checker: it does not follow the mapping of folders in pyproject.toml.
+TREE := build/types
+DEMO := runs/sinusoid
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint types format benchmarks clean
+
+help:
+	@sed -n 's/^# \(make .*\)/\1/p' Makefile
+
+.venv/created:
+	@$(PYTHON) -c 'import sys; sys.exit("evometa needs Python 3.11 or newer; try: make PYTHON=python3.11" if sys.version_info < (3, 11) else 0)'
+	$(PYTHON) -m venv .venv
+	@touch $@
+
+.venv/installed: .venv/created pyproject.toml $(CONSTRAINTS)
+	$(PIP) install --quiet --constraint $(CONSTRAINTS) --editable .
+	@touch $@
+
+.venv/installed-test: .venv/installed
+	$(PIP) install --quiet --constraint $(CONSTRAINTS) --editable ".[test]"
+	@touch $@
+
+demo: .venv/installed
+	@if [ -e $(DEMO) ]; then echo "$(DEMO) is there already: plotting it. Remove it to search again."; \
+	else $(BIN)/evometa run sinusoid --strategy openai-es --generations 2000 --run-directory $(DEMO); fi
+	$(BIN)/evometa plot $(DEMO)
+
+test: lint
+	$(BIN)/python -m pytest --numprocesses $(TEST_WORKERS) --dist loadgroup $(PYTEST_ARGS)
+
+lint: .venv/installed-test types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: .venv/installed-test
+	@rm -rf $(TREE) && mkdir -p $(TREE)/evometa
+	@ln -s $(CURDIR)/evometa/* $(CURDIR)/strategies $(CURDIR)/problems $(TREE)/evometa/
+	cd $(TREE) && $(CURDIR)/$(BIN)/mypy --config-file $(CURDIR)/pyproject.toml --cache-dir $(CURDIR)/.cache/mypy --package evometa
+
+format: .venv/installed-test
+	$(BIN)/ruff check --fix-only .
+	$(BIN)/ruff format .
+
+benchmarks:
+	@echo "Measurements are never part of the tests. Install what they compare with, then run one by its name:"
+	@echo "  $(PIP) install --constraint $(CONSTRAINTS) --editable '.[benchmark]'"
+	@for file in benchmarks/*.py; do [ ! -e "$$file" ] || echo "  $(BIN)/python $$file"; done
+	@echo "benchmarks/README.md holds the tables and the command that printed each."
+
+clean:
+	rm -rf .venv .cache build dist *.egg-info .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

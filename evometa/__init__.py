@@ -1,0 +1,72 @@
+"""evometa: meta-learning by evolution.
+
+Two loops: an inner one trains a learner, an outer one searches over ω, whatever the inner loop takes as given. A user
+describes what judges ω (:class:`Problem`, :class:`InnerTraining`, :class:`HostProblem`) and what ω may be
+(:class:`Box`, :class:`Like`, :class:`Integer`, :class:`Categorical`, :class:`Dict`), picks who searches
+(:mod:`evometa.strategies`), and launches a :class:`Search`::
+
+    import evometa as em
+
+    search = em.Search(em.problems.Sinusoid(), em.strategies.OpenAIES(population_size=512), run_directory="runs/sine")
+    search.run(generations=2000)
+    em.plots.fitness("runs/sine").savefig("sine.png")
+
+Importing the package asks JAX for one CPU device a core (:mod:`evometa.devices`). The subpackages ``strategies``,
+``problems`` and ``plots``, and the contract checks in ``testing``, are loaded at their first use.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from evometa.devices import request_cpu_devices
+from evometa.errors import ConfigurationError, EvometaError, RunDirectoryError
+from evometa.objectives import At, Final, Mean
+from evometa.problem import Evaluation, HostProblem, InnerTraining, Problem, learning_curve
+from evometa.spaces import Box, Categorical, Dict, Integer, Like, Space, VectorSpace
+from evometa.strategy import Strategy
+
+if TYPE_CHECKING:
+    from evometa import plots, problems, strategies, testing
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "At",
+    "Box",
+    "Categorical",
+    "ConfigurationError",
+    "Dict",
+    "Evaluation",
+    "EvometaError",
+    "Final",
+    "HostProblem",
+    "InnerTraining",
+    "Integer",
+    "Like",
+    "Mean",
+    "Problem",
+    "RunDirectoryError",
+    "Space",
+    "Strategy",
+    "VectorSpace",
+    "__version__",
+    "learning_curve",
+    "plots",
+    "problems",
+    "strategies",
+    "testing",
+]
+
+_LOADED_AT_FIRST_USE = ("plots", "problems", "strategies", "testing")
+
+request_cpu_devices()  # nothing imported above starts JAX's backend
+
+
+def __getattr__(name: str) -> Any:
+    if name in _LOADED_AT_FIRST_USE:
+        return importlib.import_module(f"evometa.{name}")
+    raise AttributeError(f"module 'evometa' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,123 @@
+"""Checking a problem before anything is compiled: abstract evaluation finds wrong shapes and says whose they are."""
+
+import dataclasses
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from evometa.errors import ConfigurationError
+from evometa.problem import BaseProblem, Evaluation, HostProblem, InnerTraining, Problem
+from evometa.spaces import Space
+
+
+def check_problem(problem: BaseProblem) -> Space:
+    """Return the problem's space after checking that its methods fit together.
+
+    Raises:
+        ConfigurationError: fields that are no fields, a space that is none, a loss or fitness that is not a scalar, a
+            step that changes the learner's structure, shapes or types; the message names class and method.
+        Exception: what a method itself raises, with a note that says which method it was.
+    """
+    if not isinstance(problem, (Problem, InnerTraining, HostProblem)):
+        raise ConfigurationError(
+            f"Search expects a problem, an instance of Problem, InnerTraining or HostProblem, got {problem!r}"
+            f"{'; make an instance of the class first' if isinstance(problem, type) else ''}."
+        )
+    _check_fields(problem)
+    name = type(problem).__name__
+    space = problem.space
+    if not isinstance(space, Space):
+        raise ConfigurationError(
+            f"{name}.space expects a space such as Box or Like (as a property), got {space!r}."
+        )
+    key = jax.eval_shape(jax.random.key, 0)
+    genotype = jax.eval_shape(space.sample, key)
+    omega = jax.eval_shape(lambda g: space.decode(space.repair(g)), genotype)
+    if isinstance(problem, InnerTraining):
+        _check_inner(problem, key, omega)
+    elif isinstance(problem, Problem):
+        _check_evaluation(f"{name}.evaluate", _abstract(f"{name}.evaluate", problem.evaluate, key, omega))
+    return space
+
+
+def _check_fields(problem: BaseProblem) -> None:
+    fields = {field.name for field in dataclasses.fields(problem)}
+    for cls in type(problem).__mro__:
+        for name, hint in cls.__dict__.get("__annotations__", {}).items():
+            if name not in fields and "ClassVar" not in str(hint):
+                raise ConfigurationError(
+                    f"{cls.__name__}.{name} has a type like a field, and {cls.__name__} is no dataclass of its own; "
+                    "put @dataclasses.dataclass(frozen=True) above the class."
+                )
+
+
+def _check_inner(problem: InnerTraining, key: Any, omega: Any) -> None:
+    name = type(problem).__name__
+    task = _abstract(f"{name}.sample_task", problem.sample_task, key)
+    held_out = _abstract(f"{name}.sample_test_task", problem.sample_test_task, key)
+    for kind in (task, held_out):
+        learner = _abstract(f"{name}.init", problem.init, key, omega, kind)
+        after = _abstract(f"{name}.step", problem.step, key, omega, kind, learner)
+        _check_same(f"{name}.step", learner, after)
+        _check_evaluation(f"{name}.loss", _abstract(f"{name}.loss", problem.loss, key, omega, kind, learner))
+        metrics = _abstract(f"{name}.metrics", problem.metrics, key, omega, kind, learner)
+        _check_evaluation(f"{name}.metrics", Evaluation(jax.ShapeDtypeStruct((), jnp.float32), metrics))
+    _warn_of_double_precision(name, omega, learner)
+
+
+def _check_same(method: str, before: Any, after: Any) -> None:
+    flat_before, tree_before = jax.tree_util.tree_flatten_with_path(before)
+    flat_after, tree_after = jax.tree_util.tree_flatten_with_path(after)
+    if tree_before != tree_after:
+        raise ConfigurationError(
+            f"{method} expects to return a learner like the one it was given, {tree_before}, and returned {tree_after}."
+        )
+    for (path, old), (_, new) in zip(flat_before, flat_after, strict=True):
+        if (old.shape, old.dtype) != (new.shape, new.dtype):
+            raise ConfigurationError(
+                f"{method} expects to keep the learner's shapes and types, and changed "
+                f"learner{jax.tree_util.keystr(path)} from {old.dtype}{list(old.shape)} to "
+                f"{new.dtype}{list(new.shape)}; mend init or step."
+            )
+
+
+def _check_evaluation(method: str, result: Any) -> None:
+    fitness, metrics = result if isinstance(result, Evaluation) else (result, {})
+    if not hasattr(fitness, "shape") or fitness.shape != ():
+        raise ConfigurationError(
+            f"{method} expects to return a scalar, one number for one candidate, got "
+            f"{_shape(fitness)}; reduce it, with jnp.mean for example."
+        )
+    if not jnp.issubdtype(fitness.dtype, jnp.floating):
+        raise ConfigurationError(f"{method} expects to return a float, got {fitness.dtype}; convert it.")
+    for name, value in metrics.items():
+        if getattr(value, "shape", None) != ():
+            raise ConfigurationError(f"{method} expects scalar metrics, and {name!r} is {_shape(value)}; reduce it.")
+
+
+def _shape(value: Any) -> str:
+    return f"an array of shape {value.shape}" if hasattr(value, "shape") else f"a {type(value).__name__}"
+
+
+def _warn_of_double_precision(name: str, omega: Any, learner: Any) -> None:
+    def double(tree: Any) -> bool:
+        return any(leaf.dtype == jnp.float64 for leaf in jax.tree.leaves(tree))
+
+    if double(learner) and not double(omega):
+        warnings.warn(
+            f"{name} trains learners in float64 although its ω is not: under jax_enable_x64 an array made without a "
+            "dtype is float64, at half the speed; give float32 explicitly in sample_task, init and step.",
+            stacklevel=4,
+        )
+
+
+def _abstract(method: str, function: Callable[..., Any], *args: Any) -> Any:
+    try:
+        return jax.eval_shape(function, *args)
+    except Exception as error:
+        shapes = ", ".join(str(jax.tree.map(lambda s: f"{s.dtype}{list(s.shape)}", arg)) for arg in args)
+        error.add_note(f"evometa: while checking {method} with arguments of shapes {shapes}")
+        raise

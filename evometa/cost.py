@@ -1,0 +1,42 @@
+"""Counting the arithmetic of a JAX function from its jaxpr, without running or compiling it."""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import jax
+
+
+def flops(function: Callable[..., Any], *args: Any) -> float:
+    """Return the floating-point operations of one call, loops of known length multiplied out.
+
+    A multiply-add counts as two, any other elementwise operation as one for each number it produces. The body of a
+    loop of unknown length counts once, of a branch the dearest.
+
+    Args:
+        function: a JAX function.
+        args: its arguments, or their shapes as :class:`jax.ShapeDtypeStruct`.
+    """
+    return _count(jax.make_jaxpr(function)(*args).jaxpr)
+
+
+def _count(jaxpr: Any) -> float:
+    return sum(_equation(equation) for equation in jaxpr.eqns)
+
+
+def _equation(equation: Any) -> float:
+    name, params = equation.primitive.name, equation.params
+    produced = sum(math.prod(v.aval.shape) for v in equation.outvars if hasattr(v.aval, "shape"))
+    if name == "dot_general":
+        (contracted, _), _ = params["dimension_numbers"]
+        shape = equation.invars[0].aval.shape
+        return 2.0 * produced * math.prod(shape[axis] for axis in contracted)
+    if name == "conv_general_dilated":
+        kernel = equation.invars[1].aval.shape
+        return 2.0 * produced * math.prod(kernel) / kernel[params["dimension_numbers"].rhs_spec[0]]
+    if name == "cond":
+        return max(_count(branch.jaxpr) for branch in params["branches"])
+    inner = [value for value in params.values() if hasattr(value, "eqns") or hasattr(value, "jaxpr")]
+    if inner:
+        return float(params.get("length", 1)) * sum(_count(getattr(value, "jaxpr", value)) for value in inner)
+    return float(produced)

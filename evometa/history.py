@@ -1,0 +1,140 @@
+"""The history of a run: one row a generation, in CSV that pandas reads in one line.
+
+``history.csv`` holds what the seed decides, and is the same to the byte however often a run was interrupted;
+``timing.csv`` holds what the clock says, one row a dispatch. Rows are appended, and made durable before a checkpoint
+that counts on them; on resume, rows beyond the checkpoint are dropped.
+"""
+
+import io
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import orjson
+from numpy.typing import NDArray
+
+from evometa.errors import RunDirectoryError
+from evometa.files import write_atomically
+
+HISTORY, TIMING = "history.csv", "timing.csv"
+COUNTS = ("generation", "evaluations", "inner_steps", "failed")
+TIMING_COLUMNS = ("generation", "seconds")
+
+
+class Table:
+    """An append-only CSV file whose first column is the generation, ascending."""
+
+    def __init__(self, path: Path, columns: Sequence[str], *, after: int) -> None:
+        """Open a table, keeping the complete rows up to generation ``after`` and dropping the rest."""
+        header = (",".join(columns) + "\n").encode()
+        kept = header
+        if after and path.exists():
+            kept = _rows_until(path.read_bytes(), after)
+            if not kept.startswith(header):
+                found = kept.split(b"\n", 1)[0].decode()
+                raise RunDirectoryError(
+                    f"{path} has the columns {found!r}, and this version writes "
+                    f"{header.decode().strip()!r}; continue the run with the version that began it."
+                )
+        write_atomically(path, kept)
+        self._file: io.FileIO = open(path, "ab", buffering=0)  # noqa: SIM115  (closed by close)
+
+    def append(self, rows: bytes) -> None:
+        """Append complete rows; a write cut short by a full disk is taken back before the error goes on."""
+        end = self._file.seek(0, os.SEEK_END)
+        try:
+            written = 0
+            while written < len(rows):
+                written += self._file.write(rows[written:])
+        except OSError:
+            self._file.truncate(end)
+            raise
+
+    def flush(self) -> None:
+        """Make the appended rows survive a crash of the machine."""
+        os.fsync(self._file.fileno())
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+
+def _rows_until(text: bytes, generation: int) -> bytes:
+    """Keep the header and the complete rows up to a generation; the first column is ascending."""
+    lines = text.split(b"\n")[:-1]  # what follows the last line end is empty or a row cut short
+    low, high = 1, len(lines)
+    while low < high:
+        middle = (low + high) // 2
+        if int(lines[middle].split(b",", 1)[0]) <= generation:
+            low = middle + 1
+        else:
+            high = middle
+    return b"\n".join(lines[:low]) + b"\n"
+
+
+def format_rows(counts: NDArray[np.int64], values: NDArray[Any]) -> bytes:
+    """Return CSV rows of whole numbers ``[N, I]`` followed by floats ``[N, F]``; what is not finite is left empty.
+
+    Floats are written with the fewest digits that read back to the same bits.
+    """
+    left, right = (
+        orjson.dumps(np.ascontiguousarray(part), option=orjson.OPT_SERIALIZE_NUMPY)[2:-2].split(b"],[")
+        for part in (counts, values)
+    )
+    return b"".join(b"%s,%s\n" % pair for pair in zip(left, right, strict=True)).replace(b"null", b"")
+
+
+class History:
+    """The numbers of a run, a column at a time.
+
+    Args:
+        columns: name -> array ``[G]``; empty cells are NaN.
+        timing: the columns ``generation`` and ``seconds``, one row a dispatch.
+    """
+
+    def __init__(self, columns: dict[str, NDArray[Any]], timing: dict[str, NDArray[Any]]) -> None:
+        self.columns = columns
+        self.timing = timing
+
+    def __getitem__(self, name: str) -> NDArray[Any]:
+        return self.columns[name]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.columns
+
+    def __len__(self) -> int:
+        return len(self.columns["generation"])
+
+    @property
+    def seconds(self) -> NDArray[np.float64]:
+        """Seconds spent by the end of each generation ``[G]``, interpolated between dispatches."""
+        return np.interp(
+            self["generation"], np.append(0.0, self.timing["generation"]), np.append(0.0, self.timing["seconds"])
+        )
+
+
+def read(run_directory: str | os.PathLike[str]) -> History:
+    """Read the history of a run, also while the run goes on.
+
+    Raises:
+        RunDirectoryError: there is no history there.
+    """
+    folder = Path(run_directory)
+    return History(_read_table(folder / HISTORY), _read_table(folder / TIMING))
+
+
+def _read_table(path: Path) -> dict[str, NDArray[Any]]:
+    try:
+        header, *lines = path.read_text().split("\n")[:-1]
+    except (OSError, ValueError):
+        raise RunDirectoryError(
+            f"{path} was expected to hold a run's history and cannot be read; give the folder of a run."
+        ) from None
+    names = header.split(",")
+    cells = np.array([line.split(",") for line in lines], dtype=object).reshape(len(lines), len(names))
+    cells[cells == ""] = "nan"
+    return {
+        name: cells[:, i].astype(np.int64 if name in COUNTS else np.float64) for i, name in enumerate(names)
+    }

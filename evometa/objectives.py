@@ -1,0 +1,55 @@
+"""Objectives: which validation losses of a learning curve make up a candidate's fitness.
+
+An objective names inner steps; the engine takes the validation loss after each of them and averages. That is all a
+strategy ever sees of *why* one learns to learn: the end of training, fast adaptation, or chosen moments.
+"""
+
+import abc
+import dataclasses
+
+from evometa.errors import ConfigurationError
+
+
+class Objective(abc.ABC):
+    """Chooses the inner steps after which the validation loss counts."""
+
+    @abc.abstractmethod
+    def steps(self, inner_steps: int) -> tuple[int, ...]:
+        """Return the counted steps, ascending, each from 0 (before any update) to ``inner_steps``."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Final(Objective):
+    """The loss after the last inner step: asymptotic performance."""
+
+    def steps(self, inner_steps: int) -> tuple[int, ...]:
+        """Return the last step alone."""
+        return (inner_steps,)
+
+
+@dataclasses.dataclass(frozen=True)
+class Mean(Objective):
+    """The mean of the losses after every inner step, the area under the learning curve: fast adaptation."""
+
+    def steps(self, inner_steps: int) -> tuple[int, ...]:
+        """Return every step from 1 on (step 0 when there are none)."""
+        return tuple(range(1, inner_steps + 1)) or (0,)
+
+
+@dataclasses.dataclass(frozen=True)
+class At(Objective):
+    """The mean of the losses after chosen inner steps.
+
+    Args:
+        after: the steps, each from 0 (before any update) to the problem's ``inner_steps``.
+    """
+
+    after: tuple[int, ...] = (1,)
+
+    def steps(self, inner_steps: int) -> tuple[int, ...]:
+        """Return the chosen steps, ascending."""
+        if not self.after or not all(0 <= step <= inner_steps for step in self.after):
+            raise ConfigurationError(
+                f"At expects one or more steps between 0 and inner_steps={inner_steps}, got {self.after}."
+            )
+        return tuple(sorted(set(self.after)))

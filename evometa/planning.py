@@ -1,0 +1,125 @@
+"""Choosing how a population is laid out: how many devices, how many candidates in a chunk.
+
+Both choices follow from the program alone (its arithmetic, the memory its compiled form says it needs), never from a
+clock, so that the same search is laid out the same way every time.
+"""
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import jax
+
+from evometa.cost import flops
+from evometa.errors import ConfigurationError
+from evometa.evaluation import Evaluator
+from evometa.problem import InnerTraining, Problem
+from evometa.spaces import Space
+from evometa.strategy import Strategy
+
+# Below this much arithmetic in a generation, waiting for the other devices costs more than they save.
+LEAST_FLOPS_TO_SPREAD = 4e6
+# A chunk's temporaries should stay near the second-level cache of a core.
+CACHE_BYTES = 1_000_000
+LARGEST_CHUNK = 1024
+
+
+def plan(
+    problem: Problem | InnerTraining,
+    space: Space,
+    strategy: Strategy[Any],
+    *,
+    population_chunk: int | Literal["auto"] = "auto",
+    memory_budget: int,
+    devices: int | None = None,
+) -> Evaluator:
+    """Return an evaluator with its chunk size and devices chosen.
+
+    Args:
+        problem: the problem.
+        space: its space.
+        strategy: the strategy, for its population size and task sharing.
+        population_chunk: candidates in a chunk, or "auto": on a CPU the largest power of two whose temporaries stay
+            in a core's cache, elsewhere the largest within half the memory budget.
+        memory_budget: bytes the whole evaluation may take on all devices together.
+        devices: how many local devices to use; None: all where the work is worth it, otherwise one.
+
+    Raises:
+        ConfigurationError: a chunk or device count out of range.
+    """
+    population = strategy.population_size
+    evaluator = Evaluator(problem, space, strategy.members_per_task_set, 1, (jax.local_devices()[0],))
+    chosen = _devices(evaluator, population, devices)
+    evaluator = dataclasses.replace(evaluator, devices=chosen)
+    share = -(-population // len(chosen))
+    if population_chunk == "auto":
+        on_cpu = chosen[0].platform == "cpu"
+        budget = min(CACHE_BYTES, memory_budget) if on_cpu else memory_budget // (2 * len(chosen))
+        chunk = _largest_chunk(evaluator, min(share, LARGEST_CHUNK) if on_cpu else share, budget)
+    elif population_chunk < 1:
+        raise ConfigurationError(
+            f"Search expects population_chunk >= 1, candidates batched at a time, or 'auto', got {population_chunk}."
+        )
+    else:
+        chunk = min(population_chunk, share)
+    return dataclasses.replace(evaluator, chunk=chunk)
+
+
+def _devices(evaluator: Evaluator, population: int, wanted: int | None) -> Sequence[jax.Device] | Any:
+    available = jax.local_devices()
+    if wanted is not None:
+        if not 1 <= wanted <= len(available):
+            raise ConfigurationError(
+                f"Search expects devices from 1 to the {len(available)} local devices JAX has, got {wanted}."
+            )
+        return tuple(available[:wanted])
+    shared, genotype = _shapes(evaluator)
+    work = population * flops(evaluator.judge, shared, genotype)
+    return tuple(available if work >= LEAST_FLOPS_TO_SPREAD else available[:1])
+
+
+def _shapes(evaluator: Evaluator) -> tuple[Any, Any]:
+    key = jax.eval_shape(jax.random.key, 0)
+    return jax.eval_shape(evaluator.draw, key), jax.eval_shape(evaluator.space.sample, key)
+
+
+def _largest_chunk(evaluator: Evaluator, most: int, budget: int) -> int:
+    """Return the largest power of two within ``most`` whose batch is predicted to need at most ``budget`` bytes.
+
+    The memory of a chunk is close to a + b · chunk; two small compilations give both numbers.
+    """
+    shared, genotype = _shapes(evaluator)
+
+    def temporary(chunk: int) -> int:
+        batch = jax.tree.map(lambda s: jax.ShapeDtypeStruct((chunk, *s.shape), s.dtype), genotype)
+        batched = jax.jit(jax.vmap(evaluator.judge, in_axes=(None, 0)), device=evaluator.devices[0])
+        analysis = batched.lower(shared, batch).compile().memory_analysis()
+        return int(getattr(analysis, "temp_size_in_bytes", 0)) + sum(
+            leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(batch)
+        )
+
+    if most < 2:
+        return 1
+    one, two = temporary(1), temporary(2)
+    each = max(two - one, 1)
+    affordable = max(1, int((budget - (one - each)) // each))
+    chunk = 1
+    while 2 * chunk <= min(most, affordable):
+        chunk *= 2
+    return chunk
+
+
+def check_memory(compiled: Any, budget: int) -> None:
+    """Raise ConfigurationError when a compiled program says that it needs more memory than the budget."""
+    analysis = compiled.memory_analysis()
+    needed = sum(
+        int(getattr(analysis, f"{part}_size_in_bytes", 0)) for part in ("temp", "argument", "output")
+    ) - int(getattr(analysis, "alias_size_in_bytes", 0))
+    if needed > budget:
+        raise ConfigurationError(
+            f"Search expects one generation to fit memory_budget={budget / 2**20:.0f} MiB, and the compiled program "
+            f"needs {needed / 2**20:.0f} MiB; raise the budget, or lower population_size, population_chunk or num_tasks."
+        )
+
+
+__all__ = ["check_memory", "plan"]

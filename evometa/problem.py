@@ -1,0 +1,239 @@
+"""Problems: what judges ω.
+
+========================  ==============================================================================
+:class:`Problem`          judge one ω by a JAX function; batched over the population by the engine
+:class:`InnerTraining`    judge one ω by training learners with it on tasks: what most people subclass
+:class:`HostProblem`      judge one ω by plain Python, in worker processes
+========================  ==============================================================================
+
+A problem is a frozen dataclass: its fields are its settings, printed, stored in the run's manifest, and turned into
+command-line options. All methods are pure; randomness comes in by the key (or generator) they are handed, and is the
+same for the whole population of a generation, so that candidates differ by ω alone (common random numbers).
+"""
+
+import abc
+import dataclasses
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from evometa.errors import ConfigurationError
+from evometa.objectives import Final, Objective
+from evometa.spaces import Space
+from evometa.types import Key, Learner, Omega, Scalar, Task
+
+
+class Evaluation(NamedTuple):
+    """A judgement with more to say than one number."""
+
+    fitness: Scalar
+    """What the search optimises, a scalar; a non-finite one marks a failed candidate."""
+    metrics: Mapping[str, Scalar] = {}
+    """Named scalars for the history, such as an accuracy; they do not steer the search."""
+
+
+@dataclasses.dataclass(frozen=True)
+class BaseProblem(abc.ABC):
+    """What every kind of problem has."""
+
+    direction: ClassVar[Literal["minimize", "maximize"]] = "minimize"
+    """Whether a smaller or a larger fitness is better."""
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if cls.direction not in ("minimize", "maximize"):
+            raise ConfigurationError(
+                f"{cls.__name__}.direction expects 'minimize' or 'maximize', got {cls.direction!r}."
+            )
+
+    @property
+    @abc.abstractmethod
+    def space(self) -> Space:
+        """What ω may be."""
+
+    @property
+    def inner_steps_per_evaluation(self) -> int:
+        """Learner updates that judging one candidate once costs (T · S for inner training, otherwise 0)."""
+        return 0
+
+    def has_test(self) -> bool:
+        """Whether the problem can judge ω on something held out from the search."""
+        return hasattr(self, "evaluate_test")
+
+
+class Problem(BaseProblem):
+    """Judge one ω by a JAX function.
+
+    Subclasses define :attr:`space` and :meth:`evaluate`; ``evaluate_test(key, omega)`` beside it, if defined, judges
+    on what is held out from the search.
+    """
+
+    @abc.abstractmethod
+    def evaluate(self, key: Key, omega: Omega) -> Scalar | Evaluation:
+        """Return the fitness of one ω, a scalar, or an :class:`Evaluation`."""
+
+
+@dataclasses.dataclass(frozen=True)
+class InnerTraining(BaseProblem):
+    """Judge one ω by training a learner with it on each of several tasks.
+
+    Subclasses define :attr:`space`, :meth:`sample_task`, :meth:`init`, :meth:`step` and :meth:`loss`. Each is written
+    for one candidate, one task and one learner; the engine batches them. From them it builds the whole unroll: the
+    learner is initialised, updated ``inner_steps`` times, and its validation losses make up the fitness as the
+    ``objective`` says, averaged over tasks.
+
+    Args:
+        num_tasks: T, tasks drawn in each generation and shared by the whole population.
+        inner_steps: S, updates of each learner.
+        objective: which losses of the learning curve count.
+    """
+
+    num_tasks: int = 16
+    inner_steps: int = 1
+    objective: Objective = Final()
+
+    def __post_init__(self) -> None:
+        if self.num_tasks < 1 or self.inner_steps < 0:
+            raise ConfigurationError(
+                f"{type(self).__name__} expects num_tasks >= 1 and inner_steps >= 0, "
+                f"got num_tasks={self.num_tasks} and inner_steps={self.inner_steps}."
+            )
+        self.objective.steps(self.inner_steps)  # raises when the objective does not fit the number of steps
+
+    @property
+    def inner_steps_per_evaluation(self) -> int:
+        """T · S: learner updates that judging one candidate once costs."""
+        return self.num_tasks * self.inner_steps
+
+    def has_test(self) -> bool:
+        """True: :meth:`sample_test_task` always gives held-out tasks."""
+        return True
+
+    @abc.abstractmethod
+    def sample_task(self, key: Key) -> Task:
+        """Draw one task of the training distribution, with all the data that :meth:`step` and :meth:`loss` use.
+
+        Called once a task and generation, outside the population's batching: the place for random draws (minibatch
+        indices too), which then cost nothing per candidate.
+        """
+
+    def sample_test_task(self, key: Key) -> Task:
+        """Draw one held-out task; by default from the training distribution, with a key the search never uses."""
+        return self.sample_task(key)
+
+    @abc.abstractmethod
+    def init(self, key: Key, omega: Omega, task: Task) -> Learner:
+        """Return a learner before its first update."""
+
+    @abc.abstractmethod
+    def step(self, key: Key, omega: Omega, task: Task, learner: Learner) -> Learner:
+        """Return the learner after one more update; same structure, shapes and types."""
+
+    @abc.abstractmethod
+    def loss(self, key: Key, omega: Omega, task: Task, learner: Learner) -> Scalar:
+        """Return the learner's loss on the task's validation data, a scalar."""
+
+    def metrics(self, key: Key, omega: Omega, task: Task, learner: Learner) -> Mapping[str, Scalar]:
+        """Return named scalars of the fully trained learner for the history; none by default."""
+        return {}
+
+    def evaluate_task(self, key: Key, omega: Omega, task: Task) -> Evaluation:
+        """Train one learner with one ω on one task, and judge it as the objective says."""
+        losses, learner = learning_curve(self, key, omega, task, self.objective.steps(self.inner_steps))
+        metrics = self.metrics(_part(key, "metrics"), omega, task, learner)
+        return Evaluation(jnp.mean(losses), metrics)
+
+
+@dataclasses.dataclass(frozen=True)
+class HostProblem(BaseProblem):
+    """Judge one ω by plain Python: scikit-learn, PyTorch, a simulator; run by worker processes.
+
+    Subclasses define :attr:`space` and :meth:`evaluate`; ``evaluate_test(rng, omega)`` beside it, if defined, judges
+    on what is held out. A call that raises, exceeds the time limit or kills its worker is a failed candidate: it is
+    counted and reported, and the search goes on.
+
+    Args:
+        time_limit: seconds one call may take, None for no limit.
+    """
+
+    time_limit: float | None = None
+
+    metric_names: ClassVar[tuple[str, ...]] = ()
+    """The names of the metrics that an :class:`Evaluation` of this problem has, for the history's columns."""
+
+    def __post_init__(self) -> None:
+        if self.time_limit is not None and not self.time_limit > 0:
+            raise ConfigurationError(
+                f"{type(self).__name__} expects time_limit > 0 seconds, or None for no limit, got {self.time_limit}."
+            )
+
+    @abc.abstractmethod
+    def evaluate(self, rng: np.random.Generator, omega: Omega) -> float | Evaluation:
+        """Return the fitness of one ω (leaves are numpy arrays, scalars where the space's shape is empty)."""
+
+
+def _part(key: Key, name: Literal["init", "step", "loss", "metrics"]) -> Key:
+    return jax.random.fold_in(key, ("init", "step", "loss", "metrics").index(name))
+
+
+def begin(problem: InnerTraining, key: Key, omega: Omega, task: Task) -> Learner:
+    """Return the learner of one ω on one task before its first update."""
+    return problem.init(_part(key, "init"), omega, task)
+
+
+def train(
+    problem: InnerTraining, key: Key, omega: Omega, task: Task, learner: Learner, start: int | Scalar, count: int
+) -> Learner:
+    """Update a learner ``count`` times, from inner step ``start`` on.
+
+    The key of a step depends on the step's number alone, so training in pieces gives what training at once gives.
+    """
+    keys = _part(key, "step")
+
+    def one(learner: Learner, number: Scalar) -> tuple[Learner, None]:
+        return problem.step(jax.random.fold_in(keys, number), omega, task, learner), None
+
+    return jax.lax.scan(one, learner, start + jnp.arange(count))[0] if count else learner
+
+
+def validate(
+    problem: InnerTraining, key: Key, omega: Omega, task: Task, learner: Learner, number: int | Scalar
+) -> Scalar:
+    """Return the validation loss of a learner after inner step ``number``."""
+    return problem.loss(jax.random.fold_in(_part(key, "loss"), number), omega, task, learner)
+
+
+def learning_curve(
+    problem: InnerTraining, key: Key, omega: Omega, task: Task, steps: tuple[int, ...]
+) -> tuple[jax.Array, Learner]:
+    """Train one learner on one task and return its validation losses after the named inner steps, and the learner.
+
+    Args:
+        problem: the problem.
+        key: the task's key.
+        omega: one ω.
+        task: one task.
+        steps: ascending step numbers, 0 for before any update; the last one ends the training, which may go beyond
+            the problem's own ``inner_steps``.
+
+    Returns:
+        The losses ``[len(steps)]`` and the learner after the last step.
+    """
+    learner = begin(problem, key, omega, task)
+    if len(steps) > 1 and steps == tuple(range(1, len(steps) + 1)):
+
+        def one(learner: Learner, number: Scalar) -> tuple[Learner, Scalar]:
+            learner = train(problem, key, omega, task, learner, number - 1, 1)
+            return learner, validate(problem, key, omega, task, learner, number)
+
+        learner, losses = jax.lax.scan(one, learner, jnp.arange(1, len(steps) + 1))
+        return losses, learner
+    losses, done = [], 0
+    for number in steps:
+        learner = train(problem, key, omega, task, learner, done, number - done)
+        losses.append(validate(problem, key, omega, task, learner, number))
+        done = number
+    return jnp.stack(losses), learner

@@ -1,0 +1,81 @@
+"""What a search tells: its counters, its reports to callbacks, its result."""
+
+import dataclasses
+import math
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from numpy.typing import NDArray
+
+from evometa.types import Omega
+
+if TYPE_CHECKING:
+    from evometa.progress import Status
+    from evometa.search import Search
+
+
+@dataclasses.dataclass(frozen=True)
+class Result:
+    """What a search has found so far. Fitness is in the problem's own direction."""
+
+    best_omega: Omega
+    """The ω of the best fitness seen; on noisy problems also the luckiest."""
+    best_fitness: float
+    """Its fitness when it was seen, NaN before there is one."""
+    center_omega: Omega | None
+    """The ω in the middle of the strategy's distribution, None for strategies without one."""
+    center_fitness: float
+    """Fitness of the center (of the best, where there is no center) on fresh training tasks."""
+    held_out: float
+    """The same on held-out tasks, NaN for problems without any."""
+    metrics: dict[str, float]
+    """Metrics of that judgement, ``center/<name>`` and ``held_out/<name>``."""
+    generations: int
+    """Generations over the run's life; likewise the counts below."""
+    evaluations: int
+    """Candidates judged, failed ones included."""
+    inner_steps: int
+    """Updates of learners in those evaluations."""
+    failed: int
+    """Candidates whose fitness was not finite."""
+    seconds: float
+    """Seconds of searching, compilation included."""
+    stop_reason: str
+    """Why the search stopped, in words."""
+
+
+@dataclasses.dataclass
+class Counters:
+    """What grows over a run's life, beside the search state."""
+
+    generation: int = 0
+    """Generations done."""
+    evaluations: int = 0
+    """Candidates judged."""
+    inner_steps: int = 0
+    """Updates of learners."""
+    failed: int = 0
+    """Candidates whose fitness was not finite."""
+    seconds: float = 0.0
+    """Seconds of searching."""
+    center: float = math.nan
+    """The newest validation of the center."""
+    held_out: float = math.nan
+    """The newest validation on held-out tasks."""
+    chunk: int | None = None
+    """The chunk size in use; a resumed run keeps it, and with it every bit."""
+
+
+class Report(NamedTuple):
+    """What a callback is told after each dispatch."""
+
+    search: "Search"
+    """The search."""
+    status: "Status"
+    """Where it stands."""
+    rows: dict[str, NDArray[Any]]
+    """The history of the dispatch's generations, a column at a time."""
+
+
+Callback = Callable[[Report], bool | None]
+"""Called after each dispatch; a true result stops the search."""

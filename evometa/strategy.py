@@ -1,0 +1,115 @@
+"""The contract between a strategy and the search.
+
+A strategy is a frozen dataclass of hyperparameters, its state a NamedTuple of arrays. The search calls
+
+    state = strategy.init(key, space)
+    genotypes, state = strategy.ask(key, state)            # [P, D]
+    state = strategy.tell(key, state, genotypes, fitness)  # fitness [P]
+
+all of it inside one compiled program; every method is pure. What the search guarantees, and a strategy may rely on:
+
+- Fitness is to be **minimised** (the search turns the sign of problems that maximise).
+- A failed candidate has fitness ``+inf``; there is never a NaN or ``-inf``. ``tell`` must give a usable state for any
+  number of failed candidates but all: a generation in which all failed is not told.
+- ``genotypes`` are exactly what ``ask`` returned, also where the problem saw their repaired form.
+- The best candidate so far is kept by the search; a strategy need not.
+
+State arrays use JAX's default float type (float64 under ``jax_enable_x64``). A strategy that needs the space later
+may keep it in its state: a space is a static part of a pytree and holds no arrays.
+"""
+
+import abc
+from typing import Any, ClassVar, Generic, TypeVar
+
+import jax
+import jax.numpy as jnp
+
+from evometa.errors import ConfigurationError
+from evometa.spaces import Space, VectorSpace
+from evometa.types import Genotype, Key, Scalar
+
+State = TypeVar("State")
+
+
+class Strategy(abc.ABC, Generic[State]):
+    """Searches a space by asking for the fitness of candidates.
+
+    Subclasses are frozen dataclasses with a field ``population_size``.
+    """
+
+    population_size: int
+
+    stop_reasons: ClassVar[tuple[str, ...]] = ()
+    """Why the strategy may stop by itself, in words; :meth:`stop` returns 1 + the index of one."""
+
+    @property
+    def members_per_task_set(self) -> int:
+        """How many consecutive candidates share one set of tasks; 0: the whole population (the default).
+
+        2 gives each antithetic pair (candidates 2i and 2i + 1) tasks of its own.
+        """
+        return 0
+
+    def refuses(self, space: Space) -> str | None:
+        """Return why the strategy cannot search a space, in one sentence, or None when it can."""
+        return None
+
+    @abc.abstractmethod
+    def init(self, key: Key, space: Space) -> State:
+        """Return the state before the first generation."""
+
+    @abc.abstractmethod
+    def ask(self, key: Key, state: State) -> tuple[Genotype, State]:
+        """Return a population of genotypes ``[P, ...]`` and the state that remembers it."""
+
+    @abc.abstractmethod
+    def tell(self, key: Key, state: State, genotypes: Genotype, fitness: jax.Array) -> State:
+        """Return the state after learning the fitness ``[P]`` of a population."""
+
+    def center(self, state: State) -> Genotype | None:
+        """Return the genotype in the middle of the search distribution, or None when there is no such thing."""
+        return None
+
+    def stop(self, state: State) -> Scalar:
+        """Return 0 to go on, or 1 + the index of a stop reason; int32 scalar."""
+        return jnp.int32(0)
+
+    def diagnostics(self, state: State) -> dict[str, Scalar]:
+        """Return named scalars about the state for the history, such as σ."""
+        return {}
+
+
+def refuse_unless_continuous(strategy: Strategy[Any], space: Space) -> str | None:
+    """Return why a strategy for real vectors cannot search a space, or None when it can."""
+    if isinstance(space, VectorSpace) and space.continuous:
+        return None
+    return (
+        f"{type(strategy).__name__} searches real vectors only (Box, Like, Dict of these), "
+        f"and {type(space).__name__} holds integers, categories or structures; "
+        "use RandomSearch, or describe those parts as a Box."
+    )
+
+
+def require_space(strategy: Strategy[Any], space: Space) -> None:
+    """Raise ConfigurationError with the strategy's own words when it cannot search a space."""
+    reason = strategy.refuses(space)
+    if reason:
+        raise ConfigurationError(reason)
+
+
+def require_population(strategy: Strategy[Any], *, least: int = 1, even: bool = False) -> None:
+    """Raise ConfigurationError unless the population size is a whole number, large enough, and even where asked."""
+    size = strategy.population_size
+    if not isinstance(size, int) or size < least or (even and size % 2):
+        kind = "an even" if even else "a"
+        raise ConfigurationError(
+            f"{type(strategy).__name__} expects {kind} population_size of at least {least}, "
+            f"the number of candidates in a generation, got {size}."
+        )
+
+
+def require_positive(owner: object, **values: float) -> None:
+    """Raise ConfigurationError for the first value that is not a finite number above zero."""
+    for name, value in values.items():
+        if not 0 < value < float("inf"):
+            raise ConfigurationError(f"{type(owner).__name__} expects {name} > 0 and finite, got {value}.")

@@ -1,0 +1,138 @@
+"""The worker process of a plain-Python problem: reads candidates, answers with fitness.
+
+Started by :class:`evometa.host.WorkerPool` only. Frames go over pipes: the sizes of a JSON header and of a body of
+``np.save`` buffers, then both. A worker ends when its input ends, so it never outlives the search that started it.
+"""
+
+import faulthandler
+import io
+import json
+import os
+import queue
+import signal
+import struct
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Iterable
+from typing import Any, BinaryIO
+
+import jax
+import numpy as np
+from numpy.typing import NDArray
+
+from evometa.naming import rebuild
+from evometa.problem import Evaluation, HostProblem
+from evometa.types import Omega
+
+SIZES = struct.Struct(">IQ")
+"""Bytes of the header and of the body, at the front of every frame."""
+
+GRACE = 2.0
+"""Seconds that user code may still run after the input has ended."""
+
+Request = tuple[dict[str, Any], list[NDArray[Any]]]
+
+
+def pack(header: dict[str, Any], leaves: Iterable[Any] = ()) -> bytes:
+    """Return one frame of a JSON header and arrays."""
+    body = io.BytesIO()
+    for leaf in leaves:
+        np.save(body, np.asarray(leaf), allow_pickle=False)
+    text = json.dumps(header).encode()
+    return SIZES.pack(len(text), body.tell()) + text + body.getvalue()
+
+
+def read(stream: BinaryIO) -> Request | None:
+    """Read one frame, None at the end of the stream."""
+    sizes = stream.read(SIZES.size)
+    if len(sizes) < SIZES.size:
+        return None
+    header_size, body_size = SIZES.unpack(sizes)
+    header, body = stream.read(header_size), stream.read(body_size)
+    if len(header) + len(body) < header_size + body_size:
+        return None
+    buffers, leaves = io.BytesIO(body), []
+    while buffers.tell() < body_size:
+        leaves.append(np.load(buffers, allow_pickle=False))
+    return json.loads(header), leaves
+
+
+def main() -> None:
+    """Serve until the input ends."""
+    faulthandler.enable()
+    requests, replies = _private_streams()
+    inbox: queue.SimpleQueue[Request | None] = queue.SimpleQueue()
+    # Input is read beside the user's code, so that its end (the parent is gone) is noticed even when that code hangs.
+    threading.Thread(target=_listen, args=(requests, inbox), daemon=True).start()
+    first = inbox.get()
+    if first is None:
+        return
+    problem: HostProblem = rebuild(first[0]["problem"])
+    structure = omega_structure(problem)
+    replies.write(pack({"ready": True}))
+    while (request := inbox.get()) is not None:
+        replies.write(pack(_answer(problem, structure, *request)))
+
+
+def _private_streams() -> tuple[BinaryIO, BinaryIO]:
+    """Move the protocol to descriptors of its own, so that user code that prints or reads cannot disturb it."""
+    requests, replies = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb", buffering=0)
+    with open(os.devnull, "rb") as nothing:
+        os.dup2(nothing.fileno(), 0)
+    os.dup2(2, 1)
+    sys.stdout = sys.stderr
+    return requests, replies
+
+
+def _listen(requests: BinaryIO, inbox: "queue.SimpleQueue[Request | None]") -> None:
+    while (request := read(requests)) is not None:
+        inbox.put(request)
+    inbox.put(None)
+    time.sleep(GRACE)
+    os.killpg(os.getpgrp(), signal.SIGKILL)  # the group: what the user's code started goes too
+
+
+def omega_structure(problem: HostProblem) -> Any:
+    """Return ω's pytree of shapes and types, found without computing anything."""
+    space = problem.space
+    return jax.eval_shape(lambda key: space.decode(space.sample(key)), jax.eval_shape(jax.random.key, 0))
+
+
+def _omega(structure: Any, leaves: list[NDArray[Any]]) -> Omega:
+    shapes, treedef = jax.tree.flatten(structure)
+    # Types that numpy does not know by itself, such as bfloat16, arrive as plain bytes.
+    typed = (
+        leaf.view(shape.dtype) if leaf.dtype.kind == "V" else leaf for leaf, shape in zip(leaves, shapes, strict=True)
+    )
+    return jax.tree.unflatten(treedef, [leaf[()] for leaf in typed])  # [()] turns 0-d arrays into numpy scalars
+
+
+def _answer(problem: HostProblem, structure: Any, header: dict[str, Any], leaves: list[NDArray[Any]]) -> dict[str, Any]:
+    try:
+        omega = _omega(structure, leaves)
+        judge = getattr(problem, header["method"])
+        return _outcome(judge(np.random.default_rng(header["seed"]), omega), header["method"])
+    except BaseException as error:  # SystemExit too: a candidate must not end its worker
+        lines = [f for f in traceback.extract_tb(error.__traceback__) if f.filename == _file(problem)]
+        where = f" ({os.path.basename(lines[-1].filename)}, line {lines[-1].lineno})" if lines else ""
+        return {"failure": f"raised: {type(error).__name__}: {error}{where}"}
+
+
+def _file(problem: HostProblem) -> str | None:
+    return getattr(sys.modules[type(problem).__module__], "__file__", None)
+
+
+def _outcome(result: Any, method: str) -> dict[str, Any]:
+    """Check what the user's code returned; say in words what is wrong with it."""
+    fitness, metrics = result if isinstance(result, Evaluation) else (result, {})
+    numbers = {"fitness": fitness, **{f"metric {name}": value for name, value in metrics.items()}}
+    for name, value in numbers.items():
+        array = np.asarray(value)
+        if array.shape != () or array.dtype.kind not in "iuf":
+            given = f"an array of shape {array.shape}" if array.shape else type(value).__name__
+            return {"failure": f"{method} expects to return a number or an Evaluation of numbers; {name} is {given}"}
+    if not np.isfinite(fitness):
+        return {"failure": f"non-finite fitness: {float(fitness)}"}
+    return {"fitness": float(fitness), "metrics": {str(name): float(value) for name, value in metrics.items()}}

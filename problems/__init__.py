@@ -1,0 +1,1 @@
+"""Problems: what judges ω; one a file, each naming the branch of meta-learning it stands for."""

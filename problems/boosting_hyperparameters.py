@@ -1,0 +1,144 @@
+"""Hyperparameters of gradient boosting: a base learner that cannot be differentiated.
+
+Branch of meta-learning: hyperparameter optimisation, the ω that every learner has, here of one whose training is a
+sequence of discrete splits. No gradient passes through it; evolution needs none.
+"""
+
+import dataclasses
+import functools
+import math
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from evometa.errors import ConfigurationError
+from evometa.problem import Evaluation, HostProblem
+from evometa.spaces import Box, Dict
+from evometa.types import Omega
+
+# scikit-learn is imported where it is used: listing the problems must not cost the second that its import takes.
+
+MOST_TREES = 200
+MOST_LEAVES = 32
+
+
+class Split(NamedTuple):
+    """A data set cut in two: ``[N, F]`` features and ``[N]`` targets to search on, and the same held out."""
+
+    x: NDArray[np.float64]
+    y: NDArray[Any]
+    x_test: NDArray[np.float64]
+    y_test: NDArray[Any]
+
+
+@dataclasses.dataclass(frozen=True)
+class BoostingHyperparameters(HostProblem):
+    """Tune scikit-learn's histogram gradient boosting by cross-validation.
+
+    ω holds six real numbers, so that strategies for real vectors can search it; ``trees``, ``leaves`` and
+    ``min_samples_leaf`` are rounded to whole numbers where the model is made. A search starts at scikit-learn's own
+    defaults (the lower bound of ``l2`` standing in for 0). The folds, and the features each split may look at, are
+    drawn anew each generation, the same for all candidates, so that a search cannot fit itself to one set of folds.
+
+    Fitness, to be minimised, comes from the predictions for the left-out folds of the training part (70 %): log-loss
+    in nats for ``breast_cancer`` (569 examples, 30 features; metric ``accuracy``), squared error in units of the
+    target's variance for ``diabetes`` (442 examples, 10 features; metric ``r2``). ``evaluate_test`` trains on the
+    whole training part and judges on the remaining 30 %, which the search never sees.
+
+    Paper: Friedman, "Greedy function approximation: a gradient boosting machine", Annals of Statistics, 2001.
+
+    Args:
+        data_set: which of the data sets bundled with scikit-learn.
+        folds: of the cross-validation, at least 2.
+    """
+
+    data_set: Literal["breast_cancer", "diabetes"] = "breast_cancer"
+    folds: int = 3
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.data_set not in ("breast_cancer", "diabetes"):
+            raise ConfigurationError(
+                f"BoostingHyperparameters expects data_set 'breast_cancer' or 'diabetes', got {self.data_set!r}."
+            )
+        if not 2 <= self.folds <= 50:
+            raise ConfigurationError(f"BoostingHyperparameters expects 2 to 50 folds, got {self.folds}.")
+
+    @property
+    def space(self) -> Dict:
+        """Six numbers, all but the share of features on a logarithmic scale."""
+        return Dict(
+            {
+                "learning_rate": Box(low=0.005, high=1.0, log=True, start=0.1),
+                "trees": Box(low=5, high=MOST_TREES, log=True, start=100),
+                "leaves": Box(low=2, high=MOST_LEAVES, log=True, start=31),
+                "min_samples_leaf": Box(low=1, high=60, log=True, start=20),
+                "l2": Box(low=1e-3, high=100.0, log=True, start=1e-3),
+                "feature_fraction": Box(low=0.1, high=1.0, start=1.0),
+            }
+        )
+
+    def evaluate(self, rng: np.random.Generator, omega: Omega) -> Evaluation:
+        """Return the cross-validated loss on the training part, with the accuracy or R²."""
+        from sklearn.model_selection import KFold, StratifiedKFold
+
+        x, y, _, _ = split(self.data_set)
+        kind = StratifiedKFold if self.data_set == "breast_cancer" else KFold
+        folds = kind(self.folds, shuffle=True, random_state=_seed(rng)).split(x, y)
+        seed = _seed(rng)
+        predicted = np.empty(len(y))
+        for train, left_out in folds:
+            predicted[left_out] = self._predict(omega, seed, x[train], y[train], x[left_out])
+        return self._judge(y, predicted)
+
+    def evaluate_test(self, rng: np.random.Generator, omega: Omega) -> Evaluation:
+        """Return the loss on the held-out part after training on the whole training part."""
+        x, y, x_test, y_test = split(self.data_set)
+        return self._judge(y_test, self._predict(omega, _seed(rng), x, y, x_test))
+
+    def _predict(
+        self, omega: Omega, seed: int, x: NDArray[np.float64], y: NDArray[Any], x_new: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
+        """Return, for each new example, the probability of class 1 or the target."""
+        from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
+
+        settings = {
+            "learning_rate": float(omega["learning_rate"]),
+            "max_iter": round(float(omega["trees"])),
+            "max_leaf_nodes": round(float(omega["leaves"])),
+            "min_samples_leaf": round(float(omega["min_samples_leaf"])),
+            "l2_regularization": float(omega["l2"]),
+            "max_features": min(1.0, float(omega["feature_fraction"])),
+            "early_stopping": False,
+            "random_state": seed,
+        }
+        if self.data_set == "breast_cancer":
+            probabilities = HistGradientBoostingClassifier(**settings).fit(x, y).predict_proba(x_new)
+            return np.asarray(probabilities[:, 1], np.float64)
+        return np.asarray(HistGradientBoostingRegressor(**settings).fit(x, y).predict(x_new), np.float64)
+
+    def _judge(self, y: NDArray[Any], predicted: NDArray[np.float64]) -> Evaluation:
+        if self.data_set == "breast_cancer":
+            right = np.where(y == 1, predicted, 1.0 - predicted)
+            # A confident mistake costs 16 nats at most, where a probability rounded to 0 would cost infinitely many.
+            loss = -np.mean(np.log(np.maximum(right, math.exp(-16.0))))
+            return Evaluation(loss, {"accuracy": np.mean(right > 0.5)})
+        error = np.mean((predicted - y) ** 2) / np.var(split(self.data_set).y)
+        return Evaluation(error, {"r2": 1.0 - np.mean((predicted - y) ** 2) / np.var(y)})
+
+
+def _seed(rng: np.random.Generator) -> int:
+    return int(rng.integers(2**31))
+
+
+@functools.cache
+def split(data_set: Literal["breast_cancer", "diabetes"]) -> Split:
+    """Load a data set and cut it, always at the same place."""
+    from sklearn.datasets import load_breast_cancer, load_diabetes
+    from sklearn.model_selection import train_test_split
+
+    classes = data_set == "breast_cancer"
+    x, y = (load_breast_cancer if classes else load_diabetes)(return_X_y=True)
+    x, x_test, y, y_test = train_test_split(x, y, test_size=0.3, random_state=0, stratify=y if classes else None)
+    return Split(x, y, x_test, y_test)

@@ -1,0 +1,145 @@
+"""OpenAI-ES: gradient ascent by mirrored Gaussian noise (Salimans et al. 2017, arXiv:1703.03864)."""
+
+import dataclasses
+from typing import Literal, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from evometa.spaces import Space
+from evometa.strategies import _pairs
+from evometa.strategies._checks import require_fraction, require_nonnegative, vector_space
+from evometa.strategies._noise import standard_normal
+from evometa.strategies._ranks import centered_ranks
+from evometa.strategy import Strategy, refuse_unless_continuous, require_population, require_positive
+from evometa.types import Key, Scalar
+
+
+class OpenAIESState(NamedTuple):
+    """The search distribution N(center, σ² I) and the optimizer that moves it."""
+
+    center: jax.Array
+    """``[D]``."""
+    optimizer: optax.OptState
+    """Moments of the optimizer, arrays."""
+    generation: Scalar
+    """Generations told, int32; σ and the learning rate follow from it."""
+
+
+@dataclasses.dataclass(frozen=True)
+class OpenAIES(Strategy[OpenAIESState]):
+    """Estimate the gradient of the fitness, smoothed by noise, from mirrored pairs and hand it to an optimizer.
+
+    The choice for network weights and noisy fitness: time and memory grow as P·D, and the population averages the
+    noise. It keeps one σ for all coordinates. Only half the noise is drawn, and none is kept: it is read off the
+    candidates. A pair in which one member failed is dropped.
+
+    Raises:
+        ConfigurationError: an odd population_size; sigma, learning_rate or decay_generations not positive; a negative
+            weight_decay; a final fraction outside (0, 1].
+    """
+
+    population_size: int = 256
+    """Candidates in a generation, P even: P/2 mirrored pairs."""
+    sigma: float = 0.03
+    """Standard deviation of the noise in genotype units."""
+    learning_rate: float = 0.01
+    """Step of the optimizer in genotype units: for Adam about the step of each coordinate in a generation."""
+    optimizer: Literal["adam", "sgd", "momentum"] = "adam"
+    """What turns gradient estimates into steps; momentum has the factor 0.9, Adam optax's own constants."""
+    shaping: Literal["centered_rank", "pair_difference"] = "centered_rank"
+    """What a pair contributes: the difference of its members' ranks in the population, or the difference of their
+    fitness in standard deviations of all differences, clipped at 3. The latter compares within pairs only, which suits
+    tasks_per_pair."""
+    weight_decay: float = 0.0
+    """Part of the center taken away in a generation, times the learning rate (decoupled, as in AdamW)."""
+    decay_generations: int = 1000
+    """Generations over which sigma and the learning rate fall exponentially to their final fractions; then constant."""
+    learning_rate_final: float = 1.0
+    """Final fraction of the learning rate, in (0, 1]."""
+    sigma_final: float = 1.0
+    """Final fraction of sigma, in (0, 1]."""
+    tasks_per_pair: bool = False
+    """Give each pair tasks of its own instead of one set for the whole population: more tasks in a generation for the
+    same cost, which helps where tasks differ much."""
+
+    def __post_init__(self) -> None:
+        require_population(self, least=2, even=True)
+        require_positive(
+            self, sigma=self.sigma, learning_rate=self.learning_rate, decay_generations=self.decay_generations
+        )
+        require_nonnegative(self, weight_decay=self.weight_decay)
+        require_fraction(self, learning_rate_final=self.learning_rate_final, sigma_final=self.sigma_final)
+
+    @property
+    def members_per_task_set(self) -> int:
+        """2 with ``tasks_per_pair``, else 0: the whole population shares its tasks."""
+        return 2 if self.tasks_per_pair else 0
+
+    def refuses(self, space: Space) -> str | None:
+        """Refuse spaces with anything but real coordinates."""
+        return refuse_unless_continuous(self, space)
+
+    def init(self, key: Key, space: Space) -> OpenAIESState:
+        """Start at the space's start."""
+        center = vector_space(self, space).start(key)
+        return OpenAIESState(center, self._transformation().init(center), jnp.int32(0))
+
+    def ask(self, key: Key, state: OpenAIESState) -> tuple[jax.Array, OpenAIESState]:
+        """Draw ``[P, D]`` candidates center ± σ ε, each + before its -."""
+        noise = standard_normal(key, (self.population_size // 2, len(state.center)))
+        step = self._sigma(state.generation) * noise
+        return _pairs.join(state.center + step, state.center - step), state
+
+    def tell(self, key: Key, state: OpenAIESState, genotypes: jax.Array, fitness: jax.Array) -> OpenAIESState:
+        """Step against the estimated gradient."""
+        plus, minus = _pairs.split(genotypes)
+        weights = self._pair_weights(fitness) / (2 * self._sigma(state.generation) ** 2)
+        gradient = weights @ (plus - minus)  # x+ - x- = 2 σ ε, so this is the mean over pairs of (u+ - u-)/2 · ε/σ
+        updates, optimizer = self._transformation().update(gradient, state.optimizer, state.center)
+        center = state.center + jnp.asarray(updates)
+        return OpenAIESState(center, optimizer, state.generation + 1)
+
+    def _pair_weights(self, fitness: jax.Array) -> jax.Array:
+        """Return each pair's (u+ - u-)/2 over the number of pairs, ``[P/2]``; 0 for broken pairs."""
+        fitness = _pairs.drop_broken(fitness)
+        dtype = jnp.result_type(float)
+        valid = jnp.isfinite(fitness[0::2])
+        count = jnp.maximum(jnp.sum(valid), 1).astype(dtype)
+        if self.shaping == "centered_rank":
+            plus, minus = _pairs.split(centered_ranks(fitness))
+            return (plus - minus) / (2 * count)
+        plus, minus = _pairs.split(jnp.where(jnp.isfinite(fitness), fitness / 2, 0.0))
+        difference = (plus - minus).astype(dtype)
+        # The largest goes out first, so that squares neither overflow nor vanish.
+        largest = jnp.max(jnp.abs(difference))
+        difference = difference / jnp.where(largest > 0, largest, 1.0)
+        deviation = jnp.sqrt(jnp.sum(difference**2) / count)
+        return jnp.clip(difference / jnp.where(deviation > 0, deviation, 1.0), -3.0, 3.0) / count
+
+    def _decay(self, generation: Scalar, final: float) -> Scalar:
+        progress = jnp.minimum(generation.astype(jnp.result_type(float)) / self.decay_generations, 1.0)
+        return final**progress
+
+    def _sigma(self, generation: Scalar) -> Scalar:
+        return self.sigma * self._decay(generation, self.sigma_final)
+
+    def _learning_rate(self, generation: jax.typing.ArrayLike) -> Scalar:
+        return self.learning_rate * self._decay(jnp.asarray(generation), self.learning_rate_final)
+
+    def _transformation(self) -> optax.GradientTransformation:
+        direction = {"adam": optax.scale_by_adam, "sgd": optax.identity, "momentum": lambda: optax.trace(0.9)}
+        return optax.chain(
+            direction[self.optimizer](),
+            optax.add_decayed_weights(self.weight_decay),
+            optax.scale_by_learning_rate(self._learning_rate),
+        )
+
+    def center(self, state: OpenAIESState) -> jax.Array:
+        """Return the center ``[D]``."""
+        return state.center
+
+    def diagnostics(self, state: OpenAIESState) -> dict[str, Scalar]:
+        """Return σ and the learning rate."""
+        return {"sigma": self._sigma(state.generation), "learning_rate": self._learning_rate(state.generation)}

@@ -1,0 +1,46 @@
+"""Random search: the baseline that every other strategy has to beat (Bergstra & Bengio 2012)."""
+
+import dataclasses
+from typing import NamedTuple
+
+import jax
+
+from evometa.spaces import Space
+from evometa.strategy import Strategy, require_population
+from evometa.types import Genotype, Key
+
+
+class RandomSearchState(NamedTuple):
+    """What random search remembers: no arrays at all."""
+
+    space: Space
+    """The space to draw from, a static part of the state."""
+
+
+@dataclasses.dataclass(frozen=True)
+class RandomSearch(Strategy[RandomSearchState]):
+    """Draw every candidate from the whole space, independently of what came before.
+
+    Searches any space. It learns nothing, so its curve shows what the number of evaluations alone gives.
+
+    Raises:
+        ConfigurationError: population_size below 1.
+    """
+
+    population_size: int = 64
+    """Candidates in a generation, P >= 1; without influence on what an evaluation brings."""
+
+    def __post_init__(self) -> None:
+        require_population(self)
+
+    def init(self, key: Key, space: Space) -> RandomSearchState:
+        """Remember the space."""
+        return RandomSearchState(space)
+
+    def ask(self, key: Key, state: RandomSearchState) -> tuple[Genotype, RandomSearchState]:
+        """Draw P genotypes."""
+        return jax.vmap(state.space.sample)(jax.random.split(key, self.population_size)), state
+
+    def tell(self, key: Key, state: RandomSearchState, genotypes: Genotype, fitness: jax.Array) -> RandomSearchState:
+        """Learn nothing."""
+        return state

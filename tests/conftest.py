@@ -1,0 +1,17 @@
+"""What every test runs under; set before anything imports JAX, and inherited by the processes that tests start."""
+
+import os
+from pathlib import Path
+
+os.environ.update(
+    {
+        # The same two CPU devices on every machine: sharded and single-device results are compared everywhere.
+        "EVOMETA_CPU_DEVICES": "2",
+        # Programs compiled by one test, process or run serve the next.
+        "JAX_COMPILATION_CACHE_DIR": os.environ.get("JAX_COMPILATION_CACHE_DIR")
+        or str(Path(__file__).parents[1] / ".cache" / "jax"),
+        "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0.1",
+        "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "0",
+        "MPLBACKEND": "agg",
+    }
+)
