@@ -37,11 +37,12 @@ help:
 
 demo: .venv/installed
 	@if [ -e $(DEMO) ]; then echo "$(DEMO) is there already: plotting it. Remove it to search again."; \
-	else $(BIN)/evometa run sinusoid --strategy openai-es --generations 2000 --run-directory $(DEMO); fi
+	else $(BIN)/evometa run sinusoid --num-tasks 4 --strategy openai-es --strategy.population-size 512 \
+		--strategy.tasks-per-pair --seconds 60 --validate-every 50 --run-directory $(DEMO); fi
 	$(BIN)/evometa plot $(DEMO)
 
 test: lint
-	$(BIN)/python -m pytest --numprocesses $(TEST_WORKERS) --dist loadgroup $(PYTEST_ARGS)
+	$(BIN)/python -m pytest --numprocesses $(TEST_WORKERS) --dist worksteal $(PYTEST_ARGS)
 
 lint: .venv/installed-test types
 	$(BIN)/ruff check .

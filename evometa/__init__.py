@@ -18,10 +18,13 @@ Importing the package asks JAX for one CPU device a core (:mod:`evometa.devices`
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from evometa.convolution import conv2d
 from evometa.devices import request_cpu_devices
 from evometa.errors import ConfigurationError, EvometaError, RunDirectoryError
 from evometa.objectives import At, Final, Mean
 from evometa.problem import Evaluation, HostProblem, InnerTraining, Problem, learning_curve
+from evometa.result import Result
+from evometa.search import Search
 from evometa.spaces import Box, Categorical, Dict, Integer, Like, Space, VectorSpace
 from evometa.strategy import Strategy
 
@@ -45,11 +48,14 @@ __all__ = [
     "Like",
     "Mean",
     "Problem",
+    "Result",
     "RunDirectoryError",
+    "Search",
     "Space",
     "Strategy",
     "VectorSpace",
     "__version__",
+    "conv2d",
     "learning_curve",
     "plots",
     "problems",

@@ -1,6 +1,7 @@
 """Checking a problem before anything is compiled: abstract evaluation finds wrong shapes and says whose they are."""
 
 import dataclasses
+import inspect
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -30,9 +31,7 @@ def check_problem(problem: BaseProblem) -> Space:
     name = type(problem).__name__
     space = problem.space
     if not isinstance(space, Space):
-        raise ConfigurationError(
-            f"{name}.space expects a space such as Box or Like (as a property), got {space!r}."
-        )
+        raise ConfigurationError(f"{name}.space expects a space such as Box or Like (as a property), got {space!r}.")
     key = jax.eval_shape(jax.random.key, 0)
     genotype = jax.eval_shape(space.sample, key)
     omega = jax.eval_shape(lambda g: space.decode(space.repair(g)), genotype)
@@ -46,7 +45,7 @@ def check_problem(problem: BaseProblem) -> Space:
 def _check_fields(problem: BaseProblem) -> None:
     fields = {field.name for field in dataclasses.fields(problem)}
     for cls in type(problem).__mro__:
-        for name, hint in cls.__dict__.get("__annotations__", {}).items():
+        for name, hint in inspect.get_annotations(cls).items():
             if name not in fields and "ClassVar" not in str(hint):
                 raise ConfigurationError(
                     f"{cls.__name__}.{name} has a type like a field, and {cls.__name__} is no dataclass of its own; "
@@ -64,14 +63,14 @@ def _check_inner(problem: InnerTraining, key: Any, omega: Any) -> None:
         _check_same(f"{name}.step", learner, after)
         _check_evaluation(f"{name}.loss", _abstract(f"{name}.loss", problem.loss, key, omega, kind, learner))
         metrics = _abstract(f"{name}.metrics", problem.metrics, key, omega, kind, learner)
-        _check_evaluation(f"{name}.metrics", Evaluation(jax.ShapeDtypeStruct((), jnp.float32), metrics))
+        _check_metrics(f"{name}.metrics", metrics)
     _warn_of_double_precision(name, omega, learner)
 
 
 def _check_same(method: str, before: Any, after: Any) -> None:
     flat_before, tree_before = jax.tree_util.tree_flatten_with_path(before)
     flat_after, tree_after = jax.tree_util.tree_flatten_with_path(after)
-    if tree_before != tree_after:
+    if str(tree_before) != str(tree_after):
         raise ConfigurationError(
             f"{method} expects to return a learner like the one it was given, {tree_before}, and returned {tree_after}."
         )
@@ -93,6 +92,10 @@ def _check_evaluation(method: str, result: Any) -> None:
         )
     if not jnp.issubdtype(fitness.dtype, jnp.floating):
         raise ConfigurationError(f"{method} expects to return a float, got {fitness.dtype}; convert it.")
+    _check_metrics(method, metrics)
+
+
+def _check_metrics(method: str, metrics: Any) -> None:
     for name, value in metrics.items():
         if getattr(value, "shape", None) != ():
             raise ConfigurationError(f"{method} expects scalar metrics, and {name!r} is {_shape(value)}; reduce it.")

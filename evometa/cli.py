@@ -3,14 +3,19 @@
 Commands are dataclasses whose fields are their options; tyro reads options and help texts from them.
 """
 
+import contextlib
+import functools
+import io
+import operator
 import sys
 from collections.abc import Sequence
-from typing import Annotated, Any, Union
+from typing import Annotated, Any
 
 import tyro
 
 from evometa.cli_look import Compare, List, Plot, Show
-from evometa.cli_run import Resume, Run, registry, run_with_options
+from evometa.cli_options import registry
+from evometa.cli_run import Resume, Run, run_with_options
 from evometa.errors import EvometaError
 
 
@@ -32,14 +37,33 @@ def main(args: Sequence[str] | None = None) -> int:
         return stop.code if isinstance(stop.code, int) else 2
 
 
-def _parse(args: Sequence[str]) -> Any:
-    run = run_with_options(args[1:]) if args[:1] == ["run"] else Run
+def _parse(args: list[str]) -> Any:
+    run: type[Run] = Run
+    if args[:1] == ["run"]:
+        run, rest = run_with_options(args[1:])
+        args = ["run", *rest]
     commands = {"run": run, "resume": Resume, "plot": Plot, "compare": Compare, "list": List, "show": Show}
     choices = tuple(Annotated[cls, tyro.conf.subcommand(name, prefix_name=False)] for name, cls in commands.items())
-    return tyro.cli(
-        Union[choices],  # type: ignore[arg-type]  # noqa: UP007  (made at run time)
+    parse = functools.partial(
+        tyro.cli,
+        functools.reduce(operator.or_, choices),
         prog="evometa",
         description="Meta-learning by evolution: search over whatever an inner learning loop takes as given.",
         args=args,
         registry=registry,
     )
+    try:
+        with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+            return parse()
+    except SystemExit as stop:
+        # A class that refuses its fields says why in a sentence of its own, which tyro would wrap in internal names.
+        cause = _cause(stop)
+        if cause:
+            raise cause from None
+    return parse()  # prints the help that was asked for, or what is wrong, and exits
+
+
+def _cause(error: BaseException | None) -> EvometaError | None:
+    while error is not None and not isinstance(error, EvometaError):
+        error = error.__context__
+    return error

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from evometa.run_directory import Manifest
 
+# As in evometa.plots, whose import takes longer than most commands.
 X = Literal["generation", "evaluations", "inner_steps", "seconds"]
 
 
@@ -75,15 +76,18 @@ class List:
         """Print two tables; return the exit status."""
         from rich.console import Console
         from rich.table import Table
+        from rich.text import Text
 
         from evometa.cli_names import table
 
         for role in ("problem", "strategy"):
-            shown = Table("name", "what it is", title={"problem": "problems", "strategy": "strategies"}[role])
+            columns = ["name", "what it is", *(["branch of meta-learning"] if role == "problem" else [])]
+            shown = Table(*columns, title={"problem": "problems", "strategy": "strategies"}[role])
             shown.columns[0].no_wrap = True
             for name, cls in table(role).items():
-                shown.add_row(name, first_line(cls))
-            Console().print(shown, markup=False)
+                cells = [name, first_line(cls), branch(cls)]
+                shown.add_row(*map(Text, cells[: len(columns)]))
+            Console().print(shown)
         return 0
 
 
@@ -116,7 +120,8 @@ def save(figure: "Figure", path: Path) -> None:
         figure.savefig(path)
     except (OSError, ValueError) as error:
         raise RunDirectoryError(
-            f"The picture could not be written to {path}: {error}; give --output a file name in a folder that exists."
+            f"The picture could not be written to {path}: {error}; give --output a file in a folder that exists, "
+            "with an ending such as .png, .svg or .pdf."
         ) from None
     print(path)
 
@@ -125,6 +130,13 @@ def first_line(cls: type[Any]) -> str:
     """Return the first sentence of a class's docstring without markup."""
     line = (inspect.getdoc(cls) or "").partition("\n\n")[0].replace("\n", " ")
     return re.sub(r":\w+:`~?([^`]*)`|``([^`]*)``", r"\1\2", line)
+
+
+def branch(problem: type[Any]) -> str:
+    """Return the branch of meta-learning that the docstring of a problem's module names."""
+    text = " ".join((inspect.getdoc(inspect.getmodule(problem)) or "").split())
+    found = re.search(r"Branch of meta-learning: ([^.;:,(]*)", text)
+    return found.group(1).strip() if found else ""
 
 
 def described(directory: Path) -> list[tuple[str, str]]:
@@ -191,7 +203,6 @@ def _label(manifest: "Manifest", settings: dict[str, Any], differing: set[str]) 
     from evometa.cli_names import short_name
 
     names = [short_name(settings[role]) for role in ("problem", "strategy") if role == "strategy" or role in differing]
-    # Where two classes differ, so do their fields' names; only fields that both have tell them apart further.
     fields = [
         f"{name.rpartition('.')[2]}={_value(value)}"
         for name, value in settings.items()

@@ -35,13 +35,13 @@ def find(name: str, role: Role) -> type[Any]:
     """
     _, base = _room(role)
     if ":" in name or name.endswith(".py"):
-        cls = naming.load(name, base)
+        cls: Any = naming.load(name, base)
         if inspect.isabstract(cls):
             missing = ", ".join(sorted(cls.__abstractmethods__))
             raise ConfigurationError(
                 f"{name} was expected to be a {role} that can be used, and does not define {missing}; add that."
             )
-        return cls
+        return cls  # type: ignore[no-any-return]
     known = table(role)
     spelled = {_plain(key): cls for key, cls in known.items()}
     if _plain(name) not in spelled:

@@ -3,81 +3,28 @@
 import dataclasses
 import itertools
 import math
-from collections.abc import Iterable, Sequence
+import operator
+import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from tyro.conf import FlagConversionOff, OmitArgPrefixes, Positional, arg
-from tyro.constructors import ConstructorRegistry, PrimitiveConstructorSpec, PrimitiveTypeInfo
+from tyro.conf import OmitArgPrefixes, Positional, arg
 
 from evometa.cli_names import Role, find, kebab
+from evometa.cli_options import Execution, Limits
 from evometa.errors import ConfigurationError
-from evometa.objectives import At, Final, Mean, Objective
 from evometa.progress import duration, short
 
 if TYPE_CHECKING:
-    from evometa.search import Result
-
-registry = ConstructorRegistry()
-
-
-@dataclasses.dataclass(frozen=True)
-class Limits:
-    """When to stop, whichever comes first. All are totals over the life of the run, resumed or not.
-
-    Args:
-        generations: generations.
-        evaluations: evaluations of candidates.
-        total_inner_steps: updates of learners, of all candidates and tasks.
-        seconds: seconds of search.
-        target: a best fitness that is good enough.
-    """
-
-    generations: int | None = None
-    evaluations: int | None = None
-    total_inner_steps: int | None = None
-    seconds: float | None = None
-    target: float | None = None
-
-    def as_arguments(self) -> dict[str, Any]:
-        """Return the limits as ``Search.run`` names them."""
-        limits = dataclasses.asdict(self)
-        if all(limit is None for limit in limits.values()):
-            raise ConfigurationError(
-                "A search from the command line expects a limit to stop at; give --generations, --evaluations, "
-                "--total-inner-steps, --seconds or --target."
-            )
-        for name, limit in limits.items():
-            if limit is not None and name != "target" and not limit > 0:
-                raise ConfigurationError(f"--{name.replace('_', '-')} expects a number above zero, got {limit}.")
-        limits["inner_steps"] = limits.pop("total_inner_steps")
-        return limits
-
-
-@dataclasses.dataclass(frozen=True)
-class Execution:
-    """How to run; none of these changes the result.
-
-    Args:
-        memory_budget: bytes one generation may take.
-        devices: how many devices to use; all local ones by default.
-        workers: processes for a problem in plain Python; one a core by default.
-        checkpoint_seconds: seconds between checkpoints.
-        keep_checkpoints: how many of the newest checkpoints to keep.
-        progress: show a progress bar; by default when on a terminal.
-    """
-
-    memory_budget: int = 2**31
-    devices: int | None = None
-    workers: int | None = None
-    checkpoint_seconds: float = 30.0
-    keep_checkpoints: int = 3
-    progress: FlagConversionOff[bool | None] = None
+    from evometa.result import Result
 
 
 @dataclasses.dataclass(kw_only=True)
 class Run:
     """Start a search; 'evometa run NAME --strategy NAME --help' shows the options of that problem and strategy.
+
+    An option's prefix, problem or strategy, may be left out where nothing else has an option of that name.
 
     Args:
         problem: the problem: a name that 'evometa list' shows, or file.py:Class for your own.
@@ -98,8 +45,8 @@ class Run:
     population_chunk: int | Literal["auto"] = "auto"
     validate_every: int = 100
     validation_tasks: int = 256
-    limits: OmitArgPrefixes[Limits] = Limits()
-    execution: OmitArgPrefixes[Execution] = Execution()
+    limits: OmitArgPrefixes[Limits] = dataclasses.field(default_factory=Limits)
+    execution: OmitArgPrefixes[Execution] = dataclasses.field(default_factory=Execution)
 
     def execute(self) -> int:
         """Run the search and print what came of it; return the exit status."""
@@ -131,8 +78,8 @@ class Resume:
     """
 
     run_directory: Annotated[Positional[Path], arg(metavar="DIR")]
-    limits: OmitArgPrefixes[Limits] = Limits()
-    execution: OmitArgPrefixes[Execution] = Execution()
+    limits: OmitArgPrefixes[Limits] = dataclasses.field(default_factory=Limits)
+    execution: OmitArgPrefixes[Execution] = dataclasses.field(default_factory=Execution)
 
     def execute(self) -> int:
         """Continue the search and print what came of it; return the exit status."""
@@ -147,42 +94,39 @@ PROBLEM, STRATEGY = "problem_fields", "strategy_fields"
 """The members of a Run with options that hold the problem and the strategy themselves."""
 
 
-def run_with_options(args: Sequence[str]) -> type[Run]:
+def run_with_options(args: Sequence[str]) -> tuple[type[Run], list[str]]:
     """Return Run with the fields of the problem and strategy that the command line names as further options.
 
-    A class that has a field in common with the options before it gets its own with a prefix, such as
-    ``--problem.seed``.
+    They are options with a prefix, such as ``--strategy.sigma``. The prefix may be left out where nothing else has an
+    option of that name; it is put back here.
 
     Args:
         args: the command line after ``run``.
+
+    Returns:
+        The class, and the command line with all prefixes.
+
+    Raises:
+        ConfigurationError: the command line does not begin with the problem, names something that does not exist, or
+            leaves out a prefix that is needed.
     """
-    taken = set(_flags(Run))
-    fields: list[tuple[str, Any]] = []
-    for role, member, name in (("problem", PROBLEM, _positional(args)), ("strategy", STRATEGY, _option(args))):
-        if name is None:
-            continue
-        cls = find(name, role)
-        own = set(_flags(cls))
-        clash = bool(own & taken)
-        options = Annotated[cls, arg(name=role if clash else cls.__name__)]
-        fields.append((member, options if clash else OmitArgPrefixes[options]))
-        taken |= own
+    if args and args[0].startswith("-") and args[0] not in ("-h", "--help"):
+        raise ConfigurationError(
+            f"'evometa run' expects the problem first, as in 'evometa run sinusoid --strategy cmaes', got {args[0]}."
+        )
+    named: tuple[tuple[Role, str | None], ...] = (
+        ("problem", args[0] if args and not args[0].startswith("-") else None),
+        ("strategy", _strategy_of(args)),
+    )
+    classes = {role: find(name, role) for role, name in named if name is not None}
+    members = {"problem": PROBLEM, "strategy": STRATEGY}
+    fields = [(members[role], operator.getitem(Annotated, (cls, arg(name=role)))) for role, cls in classes.items()]
     made = dataclasses.make_dataclass("Run", fields, bases=(Run,), kw_only=True)
     made.__doc__ = Run.__doc__
-    return made
+    return made, [_with_prefix(word, classes) for word in args]
 
 
-def _flags(cls: type[Any]) -> Iterable[str]:
-    for field in dataclasses.fields(cls):
-        group = {"limits": Limits, "execution": Execution}.get(field.name) if cls is Run else None
-        yield from _flags(group) if group else (field.name,)
-
-
-def _positional(args: Sequence[str]) -> str | None:
-    return args[0] if args and not args[0].startswith("-") else None
-
-
-def _option(args: Sequence[str]) -> str | None:
+def _strategy_of(args: Sequence[str]) -> str | None:
     for i, word in enumerate(args):
         if word == "--strategy" and i + 1 < len(args):
             return args[i + 1]
@@ -191,32 +135,24 @@ def _option(args: Sequence[str]) -> str | None:
     return None
 
 
-@registry.primitive_rule
-def _objective(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[Objective] | None:
-    """Objectives are written final, mean or at:1,5."""
-    if not (isinstance(info.type, type) and issubclass(info.type, Objective)):
-        return None
-    return PrimitiveConstructorSpec(
-        nargs=1,
-        metavar="final|mean|at:STEP,...",
-        instance_from_str=lambda words: _read_objective(words[0]),
-        is_instance=lambda value: isinstance(value, Objective),
-        str_from_instance=lambda value: [_write_objective(value)],
-    )
+def _with_prefix(word: str, classes: Mapping[Role, type[Any]]) -> str:
+    option = re.fullmatch(r"--(no-)?([A-Za-z][\w-]*)([.=].*)?", word, re.DOTALL)
+    if not option:
+        return word
+    no, name, rest = option.group(1) or "", option.group(2), option.group(3) or ""
+    owners = [role for role, cls in classes.items() if name.replace("-", "_") in _fields(cls)]
+    if not owners or name.replace("-", "_") in (*_fields(Run), *_fields(Limits), *_fields(Execution)):
+        return word
+    if len(owners) > 1:
+        raise ConfigurationError(
+            f"Both {' and '.join(cls.__name__ for cls in classes.values())} have an option --{name}; "
+            f"say --problem.{name} or --strategy.{name}."
+        )
+    return f"--{owners[0]}.{no}{name}{rest}"
 
 
-def _read_objective(word: str) -> Objective:
-    kind, _, steps = word.partition(":")
-    if kind in ("final", "mean") and not steps:
-        return Final() if kind == "final" else Mean()
-    if kind == "at" and all(step.isdecimal() for step in steps.split(",")):
-        return At(tuple(int(step) for step in steps.split(",")))
-    raise ValueError(f"expected final, mean or at:1,5 (inner steps that count), got {word}")
-
-
-def _write_objective(objective: Objective) -> str:
-    steps = ":" + ",".join(map(str, objective.after)) if isinstance(objective, At) else ""
-    return kebab(type(objective).__name__) + steps
+def _fields(cls: type[Any]) -> list[str]:
+    return [field.name for field in dataclasses.fields(cls)]
 
 
 def free_directory(problem: type[Any], strategy: type[Any]) -> Path:

@@ -21,22 +21,22 @@ def flops(function: Callable[..., Any], *args: Any) -> float:
 
 
 def _count(jaxpr: Any) -> float:
-    return sum(_equation(equation) for equation in jaxpr.eqns)
+    return sum((_equation(equation) for equation in jaxpr.eqns), 0.0)
 
 
 def _equation(equation: Any) -> float:
     name, params = equation.primitive.name, equation.params
-    produced = sum(math.prod(v.aval.shape) for v in equation.outvars if hasattr(v.aval, "shape"))
+    produced = float(sum(math.prod(v.aval.shape) for v in equation.outvars if hasattr(v.aval, "shape")))
     if name == "dot_general":
         (contracted, _), _ = params["dimension_numbers"]
         shape = equation.invars[0].aval.shape
-        return 2.0 * produced * math.prod(shape[axis] for axis in contracted)
+        return 2.0 * produced * float(math.prod(shape[axis] for axis in contracted))
     if name == "conv_general_dilated":
         kernel = equation.invars[1].aval.shape
-        return 2.0 * produced * math.prod(kernel) / kernel[params["dimension_numbers"].rhs_spec[0]]
+        return 2.0 * produced * float(math.prod(kernel) / kernel[params["dimension_numbers"].rhs_spec[0]])
     if name == "cond":
         return max(_count(branch.jaxpr) for branch in params["branches"])
     inner = [value for value in params.values() if hasattr(value, "eqns") or hasattr(value, "jaxpr")]
     if inner:
         return float(params.get("length", 1)) * sum(_count(getattr(value, "jaxpr", value)) for value in inner)
-    return float(produced)
+    return produced

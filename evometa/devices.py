@@ -33,7 +33,7 @@ def request_cpu_devices() -> None:
         ConfigurationError: ``EVOMETA_CPU_DEVICES`` is not a whole number of at least 1.
     """
     count = _wanted()
-    chosen = jax.config.jax_num_cpu_devices != -1  # -1: JAX's default, nobody asked
+    chosen = jax.config.jax_num_cpu_devices != -1  # type: ignore[attr-defined]  # -1: JAX's default, nobody asked
     if count == 1 or chosen or "xla_force_host_platform_device_count" in os.environ.get("XLA_FLAGS", ""):
         return
     try:

@@ -13,7 +13,7 @@ size may choose other matrix kernels: the same draws and the same mathematics, e
 import dataclasses
 import functools
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import jax
 import jax.numpy as jnp
@@ -81,6 +81,86 @@ def replicate(tree: Any, mesh: Mesh) -> Any:
     return jax.lax.with_sharding_constraint(tree, jax.sharding.NamedSharding(mesh, PartitionSpec()))
 
 
+class Judge(Protocol):
+    """Judges one genotype; what differs between a problem with tasks and one without."""
+
+    def draw(self, key: Key) -> Any:
+        """Draw what the candidates of one generation share."""
+
+    def one(self, shared: Any, genotype: Genotype) -> Evaluation:
+        """Judge one genotype on what the generation shares; scalars."""
+
+    def trials(self, key: Key, count: int, *, test: bool) -> Any:
+        """Draw up to ``count`` trials for a validation; leading axis."""
+
+    def on_trial(self, genotype: Genotype, trial: Any, *, test: bool) -> Evaluation:
+        """Judge one genotype on one trial; scalars."""
+
+    @property
+    def trials_per_candidate(self) -> int:
+        """How many trials cost as much memory as one candidate."""
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class TaskJudge:
+    """Judges by inner training: the candidates of a generation share T tasks."""
+
+    problem: InnerTraining
+    space: Space
+
+    @property
+    def trials_per_candidate(self) -> int:
+        """T."""
+        return self.problem.num_tasks
+
+    def draw(self, key: Key) -> TaskSet:
+        """Draw T training tasks."""
+        return self.trials(key, self.problem.num_tasks, test=False)
+
+    def one(self, shared: TaskSet, genotype: Genotype) -> Evaluation:
+        """Train a learner on each task; fitness and metrics are means over tasks."""
+        results = jax.vmap(functools.partial(self.on_trial, genotype))(shared)
+        return Evaluation(*jax.tree.map(functools.partial(jnp.mean, axis=0), results))
+
+    def trials(self, key: Key, count: int, *, test: bool) -> TaskSet:
+        """Draw tasks and a key for the learners of each."""
+        key_tasks, key_learners = jax.random.split(key)
+        sample = self.problem.sample_test_task if test else self.problem.sample_task
+        return TaskSet(jax.random.split(key_learners, count), jax.vmap(sample)(jax.random.split(key_tasks, count)))
+
+    def on_trial(self, genotype: Genotype, trial: TaskSet, *, test: bool = False) -> Evaluation:
+        """Train a learner on one task."""
+        omega = self.space.decode(self.space.repair(genotype))
+        return self.problem.evaluate_task(trial.keys, omega, trial.tasks)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class PlainJudge:
+    """Judges by the problem's own function: the candidates of a generation share its key."""
+
+    problem: Problem
+    space: Space
+    trials_per_candidate: int = 1
+
+    def draw(self, key: Key) -> Key:
+        """Return the key itself."""
+        return key
+
+    def one(self, shared: Key, genotype: Genotype) -> Evaluation:
+        """Evaluate one genotype."""
+        return self.on_trial(genotype, shared)
+
+    def trials(self, key: Key, count: int, *, test: bool) -> Key:
+        """Return the key of a single evaluation, which is all that a problem without tasks asks for."""
+        return key[None]
+
+    def on_trial(self, genotype: Genotype, trial: Key, *, test: bool = False) -> Evaluation:
+        """Evaluate one genotype, on what is held out if asked to."""
+        evaluate: Callable[..., Any] = getattr(self.problem, "evaluate_test") if test else self.problem.evaluate  # noqa: B009
+        result = evaluate(trial, self.space.decode(self.space.repair(genotype)))
+        return result if isinstance(result, Evaluation) else Evaluation(result, {})
+
+
 @dataclasses.dataclass(frozen=True, eq=False)
 class Evaluator:
     """Judges populations, and single genotypes on many tasks, for one problem on chosen devices.
@@ -99,67 +179,41 @@ class Evaluator:
     chunk: int
     devices: tuple[jax.Device, ...]
 
+    @property
+    def judge(self) -> Judge:
+        """What judges one genotype."""
+        if isinstance(self.problem, InnerTraining):
+            return TaskJudge(self.problem, self.space)
+        return PlainJudge(self.problem, self.space)
+
     def population(self, key: Key, genotypes: Genotype) -> Evaluation:
         """Judge a population of genotypes ``[P, ...]``; fitness and metrics have shape ``[P]``."""
-        count = jax.tree.leaves(genotypes)[0].shape[0]
+        judge, count = self.judge, jax.tree.leaves(genotypes)[0].shape[0]
         if not self.members_per_task_set:
-            shared = self.draw(key)
-            return Evaluation(*self._map(self.judge, shared, genotypes))
+            return Evaluation(*self._map(judge.one, judge.draw(key), genotypes, self.chunk))
         sets = -(-count // self.members_per_task_set)
-        shared = jax.vmap(self.draw)(jax.random.split(key, sets))
+        shared = jax.vmap(judge.draw)(jax.random.split(key, sets))
 
         def one(shared: Any, item: Any) -> Evaluation:
             number, genotype = item
-            return self.judge(jax.tree.map(lambda leaf: leaf[number], shared), genotype)
+            return judge.one(jax.tree.map(lambda leaf: leaf[number], shared), genotype)
 
-        return Evaluation(*self._map(one, shared, (jnp.arange(count) // self.members_per_task_set, genotypes)))
-
-    def draw(self, key: Key) -> TaskSet | Key:
-        """Draw what a generation's candidates share: T tasks for inner training, else just the key."""
-        if isinstance(self.problem, InnerTraining):
-            return draw_tasks(self.problem, key, self.problem.num_tasks, test=False)
-        return key
-
-    def judge(self, shared: TaskSet | Key, genotype: Genotype) -> Evaluation:
-        """Judge one genotype on what the generation shares; scalars."""
-        omega = self.space.decode(self.space.repair(genotype))
-        if not isinstance(self.problem, InnerTraining):
-            return as_evaluation(self.problem.evaluate(shared, omega))
-        one = functools.partial(_on_task, self.problem, omega)
-        return Evaluation(*jax.tree.map(functools.partial(jnp.mean, axis=0), jax.vmap(one)(shared)))
+        numbered = (jnp.arange(count) // self.members_per_task_set, genotypes)
+        return Evaluation(*self._map(one, shared, numbered, self.chunk))
 
     def validate(self, key: Key, genotype: Genotype, count: int, *, test: bool) -> Evaluation:
         """Judge one genotype on ``count`` fresh tasks of the training or the held-out distribution; scalars.
 
         A problem without tasks is evaluated once.
         """
-        if not isinstance(self.problem, InnerTraining):
-            omega = self.space.decode(self.space.repair(genotype))
-            return as_evaluation((self.problem.evaluate_test if test else self.problem.evaluate)(key, omega))  # type: ignore[union-attr]
-
-        def one(genotype: Genotype, task: Any) -> Evaluation:
-            assert isinstance(self.problem, InnerTraining)
-            return _on_task(self.problem, self.space.decode(self.space.repair(genotype)), task)
-
-        tasks = draw_tasks(self.problem, key, count, test=test)
-        results = self._map(one, genotype, tasks, chunk=min(count, self.chunk * self.problem.num_tasks))
+        judge = self.judge
+        results = self._map(
+            functools.partial(judge.on_trial, test=test),
+            genotype,
+            judge.trials(key, count, test=test),
+            min(count, self.chunk * judge.trials_per_candidate),
+        )
         return Evaluation(*jax.tree.map(jnp.mean, results))
 
-    def _map(self, function: Callable[[Any, Any], Any], shared: Any, items: Any, chunk: int | None = None) -> Any:
-        return map_chunks(function, shared, items, chunk=chunk or self.chunk, devices=self.devices)
-
-
-def _on_task(problem: InnerTraining, omega: Any, task: TaskSet) -> Evaluation:
-    return problem.evaluate_task(task.keys, omega, task.tasks)
-
-
-def draw_tasks(problem: InnerTraining, key: Key, count: int, *, test: bool) -> TaskSet:
-    """Draw ``count`` tasks and a key for the learners of each; leading axis ``count``."""
-    key_tasks, key_learners = jax.random.split(key)
-    sample = problem.sample_test_task if test else problem.sample_task
-    return TaskSet(jax.random.split(key_learners, count), jax.vmap(sample)(jax.random.split(key_tasks, count)))
-
-
-def as_evaluation(result: Any) -> Evaluation:
-    """Give a bare fitness the form of an evaluation without metrics."""
-    return result if isinstance(result, Evaluation) else Evaluation(result, {})
+    def _map(self, function: Callable[[Any, Any], Any], shared: Any, items: Any, chunk: int) -> Any:
+        return map_chunks(function, shared, items, chunk=chunk, devices=self.devices)

@@ -10,6 +10,7 @@ def write_atomically(path: Path, content: bytes) -> None:
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(handle, "wb") as file:
+            os.fchmod(handle, 0o644)  # a temporary file is private, the finished one is for everyone to read
             file.write(content)
             file.flush()
             os.fsync(file.fileno())

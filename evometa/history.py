@@ -110,9 +110,8 @@ class History:
     @property
     def seconds(self) -> NDArray[np.float64]:
         """Seconds spent by the end of each generation ``[G]``, interpolated between dispatches."""
-        return np.interp(
-            self["generation"], np.append(0.0, self.timing["generation"]), np.append(0.0, self.timing["seconds"])
-        )
+        generations, seconds = (np.append(0.0, self.timing[name]) for name in TIMING_COLUMNS)
+        return np.asarray(np.interp(self["generation"], generations, seconds))
 
 
 def read(run_directory: str | os.PathLike[str]) -> History:
@@ -135,6 +134,4 @@ def _read_table(path: Path) -> dict[str, NDArray[Any]]:
     names = header.split(",")
     cells = np.array([line.split(",") for line in lines], dtype=object).reshape(len(lines), len(names))
     cells[cells == ""] = "nan"
-    return {
-        name: cells[:, i].astype(np.int64 if name in COUNTS else np.float64) for i, name in enumerate(names)
-    }
+    return {name: cells[:, i].astype(np.int64 if name in COUNTS else np.float64) for i, name in enumerate(names)}

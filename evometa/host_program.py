@@ -6,11 +6,13 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from numpy.typing import NDArray
 
 from evometa.host import Outcome, WorkerPool
 from evometa.problem import Evaluation, HostProblem
 from evometa.program import (
     GO_ON,
+    MEASURED,
     STATISTICS,
     Rows,
     SearchState,
@@ -18,6 +20,7 @@ from evometa.program import (
     generation_keys,
     initial_state,
     root_keys,
+    rows_of,
     sign_of,
     stop_code,
     validation_columns,
@@ -67,28 +70,33 @@ class HostProgram:
         groups = ("best", "center", "held_out") if problem.has_test() else ("best", "center")
         self.columns = (
             *STATISTICS,
-            *(f"strategy/{name}" for name in jax.eval_shape(strategy.diagnostics, self._shapes().strategy)),
+            *MEASURED,
+            *(
+                f"strategy/{name}"
+                for name in jax.eval_shape(strategy.diagnostics, jax.eval_shape(self._initial).strategy)
+            ),
             *(f"{group}/{name}" for group in groups for name in problem.metric_names),
         )
 
-    def _shapes(self) -> SearchState:
-        return jax.eval_shape(self._initial)
-
     def initial(self) -> SearchState:
         """Return the state before the first generation."""
-        return self._initial()
+        state: SearchState = self._initial()
+        return state
 
     def advance(self, state: SearchState, first: int, count: int, target: float) -> tuple[SearchState, Rows, int]:
         """Run up to ``count`` generations."""
-        failed, values, code = [], [], int(self._stop(state, target))
+        judged: list[NDArray[Any]] = []
+        values: list[list[float]] = []
+        measured = self.columns[len(STATISTICS) :]
+        code = int(self._stop(state, target))
         while code == GO_ON and len(values) < count:
-            state, record, missing = self._generation(state, first + len(values))
-            values.append([float(record.get(name, np.nan)) for name in self.columns])
-            failed.append(missing)
+            state, fitness, record = self._generation(state, first + len(values))
+            judged.append(fitness)
+            values.append([float(record.get(name, np.nan)) for name in measured])
             code = int(self._stop(state, target))
         dtype = np.dtype(state.best_fitness.dtype)
-        rows = Rows(np.array(failed, np.int64), np.array(values, dtype).reshape(len(values), len(self.columns)))
-        return state, rows, code
+        fitness = np.array(judged, dtype).reshape(len(values), self._strategy.population_size)
+        return state, rows_of(fitness, np.array(values, dtype).reshape(len(values), len(measured)), self._sign), code
 
     def judge_result(self, state: SearchState, genotype: Genotype) -> tuple[Evaluation, Evaluation | None]:
         """Judge one genotype once on each side."""
@@ -99,23 +107,23 @@ class HostProgram:
         (test,) = self._judge(omegas, _TEST, 0, test=True)
         return train, test
 
-    def _generation(self, state: SearchState, number: int) -> tuple[SearchState, dict[str, Any], int]:
+    def _generation(self, state: SearchState, number: int) -> tuple[SearchState, NDArray[Any], dict[str, Any]]:
         key_ask, _, key_tell = generation_keys(self._root, number)
         genotypes, asked = self._ask(key_ask, state.strategy)
         judged = self._judge(self._unstack(genotypes), _GENERATION, number)
         fitness = np.array([one.fitness for one in judged], np.dtype(state.best_fitness.dtype))
-        state, record, failed = self._tell(key_tell, state._replace(strategy=asked), genotypes, fitness)
-        winner = int(np.argmin(np.where(np.isfinite(fitness), self._sign * fitness, np.inf)))
-        record |= {f"best/{name}": value for name, value in judged[winner].metrics.items()}
+        state, winner, record = self._tell(key_tell, state._replace(strategy=asked), genotypes, fitness)
+        record |= {f"best/{name}": value for name, value in judged[int(winner)].metrics.items()}
         if number % self._validate_every == 0:
             center = self._center(state.strategy)
             record |= validation_columns(*self.judge_result(state, state.best_genotype if center is None else center))
-        return state, record, int(failed)
+        return state, fitness, record
 
     def _told(self, key: Any, state: SearchState, genotypes: Genotype, fitness: Any) -> Any:
-        state, record, failed = absorb(self._strategy, self._sign, key, state, genotypes, fitness)
+        state, winner = absorb(self._strategy, self._sign, key, state, genotypes, fitness)
         own = self._strategy.diagnostics(state.strategy)
-        return state, record | {f"strategy/{name}": value for name, value in own.items()}, failed
+        record = {"best_so_far": self._sign * state.best_fitness}
+        return state, winner, record | {f"strategy/{name}": value for name, value in own.items()}
 
     def _unstack(self, genotypes: Genotype) -> list[Any]:
         omegas = jax.device_get(self._decode(genotypes))

@@ -5,7 +5,6 @@ clock, so that the same search is laid out the same way every time.
 """
 
 import dataclasses
-from collections.abc import Sequence
 from typing import Any, Literal
 
 import jax
@@ -65,7 +64,7 @@ def plan(
     return dataclasses.replace(evaluator, chunk=chunk)
 
 
-def _devices(evaluator: Evaluator, population: int, wanted: int | None) -> Sequence[jax.Device] | Any:
+def _devices(evaluator: Evaluator, population: int, wanted: int | None) -> tuple[jax.Device, ...]:
     available = jax.local_devices()
     if wanted is not None:
         if not 1 <= wanted <= len(available):
@@ -74,13 +73,13 @@ def _devices(evaluator: Evaluator, population: int, wanted: int | None) -> Seque
             )
         return tuple(available[:wanted])
     shared, genotype = _shapes(evaluator)
-    work = population * flops(evaluator.judge, shared, genotype)
+    work = population * flops(evaluator.judge.one, shared, genotype)
     return tuple(available if work >= LEAST_FLOPS_TO_SPREAD else available[:1])
 
 
 def _shapes(evaluator: Evaluator) -> tuple[Any, Any]:
     key = jax.eval_shape(jax.random.key, 0)
-    return jax.eval_shape(evaluator.draw, key), jax.eval_shape(evaluator.space.sample, key)
+    return jax.eval_shape(evaluator.judge.draw, key), jax.eval_shape(evaluator.space.sample, key)
 
 
 def _largest_chunk(evaluator: Evaluator, most: int, budget: int) -> int:
@@ -89,14 +88,14 @@ def _largest_chunk(evaluator: Evaluator, most: int, budget: int) -> int:
     The memory of a chunk is close to a + b · chunk; two small compilations give both numbers.
     """
     shared, genotype = _shapes(evaluator)
+    here = jax.sharding.SingleDeviceSharding(evaluator.devices[0])
 
     def temporary(chunk: int) -> int:
         batch = jax.tree.map(lambda s: jax.ShapeDtypeStruct((chunk, *s.shape), s.dtype), genotype)
-        batched = jax.jit(jax.vmap(evaluator.judge, in_axes=(None, 0)), device=evaluator.devices[0])
+        batched = jax.jit(jax.vmap(evaluator.judge.one, in_axes=(None, 0)), in_shardings=here, out_shardings=here)
         analysis = batched.lower(shared, batch).compile().memory_analysis()
-        return int(getattr(analysis, "temp_size_in_bytes", 0)) + sum(
-            leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(batch)
-        )
+        arguments = sum(int(leaf.size) * int(leaf.dtype.itemsize) for leaf in jax.tree.leaves(batch))
+        return int(getattr(analysis, "temp_size_in_bytes", 0)) + arguments
 
     if most < 2:
         return 1
@@ -112,14 +111,12 @@ def _largest_chunk(evaluator: Evaluator, most: int, budget: int) -> int:
 def check_memory(compiled: Any, budget: int) -> None:
     """Raise ConfigurationError when a compiled program says that it needs more memory than the budget."""
     analysis = compiled.memory_analysis()
-    needed = sum(
-        int(getattr(analysis, f"{part}_size_in_bytes", 0)) for part in ("temp", "argument", "output")
-    ) - int(getattr(analysis, "alias_size_in_bytes", 0))
+    needed = sum(int(getattr(analysis, f"{part}_size_in_bytes", 0)) for part in ("temp", "argument", "output")) - int(
+        getattr(analysis, "alias_size_in_bytes", 0)
+    )
     if needed > budget:
         raise ConfigurationError(
             f"Search expects one generation to fit memory_budget={budget / 2**20:.0f} MiB, and the compiled program "
-            f"needs {needed / 2**20:.0f} MiB; raise the budget, or lower population_size, population_chunk or num_tasks."
+            f"needs {needed / 2**20:.0f} MiB; raise the budget, or lower "
+            "population_size, population_chunk or num_tasks."
         )
-
-
-__all__ = ["check_memory", "plan"]

@@ -29,9 +29,9 @@ from evometa.types import Key, Learner, Omega, Scalar, Task
 class Evaluation(NamedTuple):
     """A judgement with more to say than one number."""
 
-    fitness: Scalar
+    fitness: Scalar | float
     """What the search optimises, a scalar; a non-finite one marks a failed candidate."""
-    metrics: Mapping[str, Scalar] = {}
+    metrics: Mapping[str, Scalar | float] = {}
     """Named scalars for the history, such as an accuracy; they do not steer the search."""
 
 
@@ -231,9 +231,10 @@ def learning_curve(
 
         learner, losses = jax.lax.scan(one, learner, jnp.arange(1, len(steps) + 1))
         return losses, learner
-    losses, done = [], 0
+    found: list[Scalar] = []
+    done = 0
     for number in steps:
         learner = train(problem, key, omega, task, learner, done, number - done)
-        losses.append(validate(problem, key, omega, task, learner, number))
+        found.append(validate(problem, key, omega, task, learner, number))
         done = number
-    return jnp.stack(losses), learner
+    return jnp.stack(found), learner

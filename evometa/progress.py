@@ -91,16 +91,12 @@ class Progress:
 def render(status: Status) -> Group:
     """Return the bar and the line of figures for a status."""
     share = status.share
-    bar = ProgressBar(
-        total=1.0, completed=share or 0.0, pulse=share is None, width=30, animation_time=status.seconds
-    )
+    bar = ProgressBar(total=1.0, completed=share or 0.0, pulse=share is None, width=30, animation_time=status.seconds)
     of = f"/{status.of:,}" if status.of else ""
     left = "" if status.seconds_left is None else f"{duration(status.seconds_left)} left"
     first = Table.grid(padding=(0, 2))
-    first.add_row(
-        bar, f"generation {status.generation:,}{of}", duration(status.seconds), Text(left, style="cyan"), _speed(status)
-    )
-    figures = Text("  ").join(_figure(name, value) for name, value in _figures(status))
+    first.add_row(bar, f"generation {status.generation:,}{of}", duration(status.seconds), Text(left, style="cyan"))
+    figures = Text("  ").join([*(_figure(name, value) for name, value in _figures(status)), Text(_speed(status))])
     return Group(first, figures)
 
 

@@ -62,6 +62,8 @@ class Counters:
     """The newest validation of the center."""
     held_out: float = math.nan
     """The newest validation on held-out tasks."""
+    stop_reason: str | None = None
+    """Why the search stopped, None while it goes on."""
     chunk: int | None = None
     """The chunk size in use; a resumed run keeps it, and with it every bit."""
 

@@ -20,6 +20,7 @@ import subprocess
 import time
 import warnings
 from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -125,6 +126,8 @@ class RunDirectory:
             path.mkdir(parents=True, exist_ok=True)
         self._lock = _lock(path)
         self._tables: tuple[Table, Table] | None = None
+        self._writer = ThreadPoolExecutor(1)
+        self._pending: Future[None] | None = None
         if manifest is not None:
             shutil.rmtree(path / checkpoint.CHECKPOINTS, ignore_errors=True)
             for name in (HISTORY, TIMING):
@@ -142,11 +145,24 @@ class RunDirectory:
         return found
 
     def append(self, counts: Any, values: Any, generation: int, seconds: float) -> None:
-        """Append the rows of one dispatch, and its row of timing."""
+        """Append the rows of one dispatch, and its row of timing.
+
+        Formatting and writing go on beside the next dispatch; what goes wrong is raised by the next call.
+        """
+        self._finish()
+        self._pending = self._writer.submit(self._append, counts, values, generation, seconds)
+
+    def _append(self, counts: Any, values: Any, generation: int, seconds: float) -> None:
         history, timing = self._opened()
+        history.append(format_rows(counts, values))
+        timing.append(format_rows(np.array([[generation]], np.int64), np.array([[seconds]])))
+
+    def _finish(self) -> None:
+        """Wait for the rows on their way to the files."""
+        pending, self._pending = self._pending, None
         try:
-            history.append(format_rows(counts, values))
-            timing.append(format_rows(np.array([[generation]], np.int64), np.array([[seconds]])))
+            if pending is not None:
+                pending.result()
         except OSError as error:
             raise RunDirectoryError(
                 f"Could not write the history in {self.path}: {error}; nothing written earlier is lost, so make room "
@@ -155,6 +171,7 @@ class RunDirectory:
 
     def save(self, saved: Checkpoint, *, keep: int) -> None:
         """Write a checkpoint, the history before it made durable."""
+        self._finish()
         for table in self._opened():
             table.flush()
         checkpoint.save(self.path, saved, keep=keep)
@@ -167,6 +184,7 @@ class RunDirectory:
 
     def close(self) -> None:
         """Close the tables and let other processes write."""
+        self._writer.shutdown()
         for table in self._tables or ():
             table.close()
         os.close(self._lock)
@@ -178,7 +196,7 @@ class RunDirectory:
 
 def _lock(path: Path) -> int:
     try:
-        descriptor = os.open(path / LOCK, os.O_CREAT | os.O_RDWR)
+        descriptor = os.open(path / LOCK, os.O_CREAT | os.O_RDWR, 0o644)
     except OSError as error:
         raise RunDirectoryError(f"{path} was expected to be a folder that can be written to: {error}.") from None
     try:

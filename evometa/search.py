@@ -178,6 +178,7 @@ class Search:
         Raises:
             ConfigurationError: no limit, or one that is not positive.
         """
+        naming.refuse_while_importing("a search")
         limits = Limits(generations, evaluations, inner_steps, seconds, target)
         entered = time.monotonic()
         with contextlib.ExitStack() as stack:
@@ -263,6 +264,7 @@ class Search:
                     reason = "interrupted"
                 elif any(called):
                     reason = reason or "a callback asked to stop"
+                done.stop_reason = reason
                 due = time.monotonic() - saved_at >= self._checkpoint_seconds
                 if folder is not None and done.generation > saved and (reason is not None or due):
                     folder.save(Checkpoint(state, dataclasses.asdict(done)), keep=self._keep_checkpoints)
@@ -352,6 +354,11 @@ class Search:
 
     def _decode(self, genotype: Genotype) -> Any:
         return jax.device_get(self._space.decode(self._space.repair(genotype)))
+
+    @property
+    def chunk(self) -> int | None:
+        """Candidates batched at a time on each device; None before the first run."""
+        return self._counters.chunk
 
     @property
     def history(self) -> History:

@@ -176,7 +176,7 @@ class VectorSpace(Space):
         return self.repair(jnp.where(mask, changed, genotype))
 
     def crossover(self, key: Key, first: jax.Array, second: jax.Array) -> jax.Array:
-        """Return a child ``[D]`` that takes each coordinate from either parent with equal chance (uniform crossover)."""
+        """Return a child ``[D]`` that takes each coordinate from either parent, equally likely."""
         return jnp.where(jax.random.bernoulli(key, 0.5, first.shape), first, second)
 
 
@@ -227,7 +227,7 @@ class Box(VectorSpace):
         size = math.prod(self.shape)
         if (low is None) != (high is None):
             raise ConfigurationError(
-                f"Box expects both bounds or neither, got low={low} and high={high}; give the missing one."
+                f"Box expects both bounds or neither, got low={low!r} and high={high!r}; give the missing one."
             )
         if not scale > 0:
             raise ConfigurationError(f"Box expects scale > 0, the unit of an unbounded coordinate, got {scale}.")

@@ -72,7 +72,7 @@ class Strategy(abc.ABC, Generic[State]):
 
     def stop(self, state: State) -> Scalar:
         """Return 0 to go on, or 1 + the index of a stop reason; int32 scalar."""
-        return jnp.int32(0)
+        return jnp.zeros((), jnp.int32)
 
     def diagnostics(self, state: State) -> dict[str, Scalar]:
         """Return named scalars about the state for the history, such as σ."""

@@ -4,68 +4,73 @@ Ranks are taken in the full precision of the fitness. Candidates of equal fitnes
 average of what those places earn, so that the order of storage never matters; failed candidates (``+inf``) tie last.
 """
 
+from typing import NamedTuple
+
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax import lax
 from numpy.typing import NDArray
 
-# Counting over all pairs takes O(P²) vector operations, and below this size still less time than XLA's sort on a CPU.
-_COUNT_UP_TO = 256
+
+class Places(NamedTuple):
+    """The candidates in order, best first, and the groups that tie; int32 ``[P]`` each unless said otherwise."""
+
+    member: jax.Array
+    """Which candidate is at each position."""
+    first: jax.Array
+    """First position of the group that ties with this one."""
+    end: jax.Array
+    """One after its last position."""
+    valid: jax.Array
+    """Whether the candidate has not failed, bool; the valid ones come first."""
 
 
-def places(fitness: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """Return how many candidates are better than each, and how many are equal to it (itself included).
+def places(fitness: jax.Array) -> Places:
+    """Sort a fitness ``[P]``, smaller is better, no NaN.
 
-    Args:
-        fitness: ``[P]``, smaller is better, no NaN.
-
-    Returns:
-        Two int32 arrays ``[P]``: ``better`` in 0..P-1 and ``equal`` in 1..P.
+    Ties are found among the sorted values only. Comparing the fitness with itself would cost less for small P, but XLA
+    may compute a fused operand once for each side and round the two otherwise, so that nothing equals itself.
     """
-    if len(fitness) <= _COUNT_UP_TO:
-        better = jnp.sum(fitness[None, :] < fitness[:, None], axis=1, dtype=jnp.int32)
-        equal = jnp.sum(fitness[None, :] == fitness[:, None], axis=1, dtype=jnp.int32)
-        return better, equal
-    ordered = jnp.sort(fitness)
-    better = jnp.searchsorted(ordered, fitness, side="left").astype(jnp.int32)
-    return better, jnp.searchsorted(ordered, fitness, side="right").astype(jnp.int32) - better
+    position = lax.iota(jnp.int32, len(fitness))
+    ordered, member = lax.sort((fitness, position), num_keys=1)
+    opens = jnp.concatenate([jnp.ones((1,), bool), ordered[1:] != ordered[:-1]])
+    first = lax.cummax(jnp.where(opens, position, 0))
+    ends = jnp.concatenate([jnp.where(opens, position, len(fitness))[1:], jnp.full((1,), len(fitness), jnp.int32)])
+    return Places(member, first, lax.cummin(ends, reverse=True), jnp.isfinite(ordered))
 
 
-def shares(
-    table: NDArray[np.float64], better: jax.Array, equal: jax.Array, dtype: jax.typing.DTypeLike
-) -> jax.Array:
+def _by_member(at: Places, values: jax.Array) -> jax.Array:
+    return jnp.zeros_like(values).at[at.member].set(values, unique_indices=True)
+
+
+def _share(table: NDArray[np.float64], at: Places) -> jax.Array:
+    dtype = jnp.result_type(float)
+    earned = jnp.asarray(np.concatenate([[0.0], np.cumsum(table)]), dtype)
+    return (earned[at.end] - earned[at.first]) / (at.end - at.first).astype(dtype)
+
+
+def shares(table: NDArray[np.float64], at: Places) -> jax.Array:
     """Return what each candidate earns when the best earns ``table[0]``, the second ``table[1]``, and ties share.
 
-    Args:
-        table: ``[P]``, the earnings of the places, best first.
-        better: as from :func:`places`.
-        equal: as from :func:`places`.
-        dtype: float type of the result.
-
-    Returns:
-        ``[P]``, with the sum of the table.
+    The result ``[P]`` has JAX's default float type and the sum of the table.
     """
-    earned = jnp.asarray(np.concatenate([[0.0], np.cumsum(table)]), dtype)
-    return (earned[better + equal] - earned[better]) / equal.astype(dtype)
+    return _by_member(at, _share(table, at))
 
 
-def gains(
-    table: NDArray[np.float64], fitness: jax.Array, better: jax.Array, equal: jax.Array, dtype: jax.typing.DTypeLike
-) -> jax.Array:
+def gains(table: NDArray[np.float64], at: Places) -> jax.Array:
     """Return recombination weights ``[P]`` of sum 1: :func:`shares`, with nothing for failed candidates."""
-    shared = jnp.where(jnp.isfinite(fitness), shares(table, better, equal, dtype), 0.0)
-    return shared / jnp.sum(shared)
+    shared = jnp.where(at.valid, _share(table, at), 0.0)
+    return _by_member(at, shared / jnp.sum(shared))
 
 
-def centered_ranks(fitness: jax.Array) -> jax.Array:
+def centered_ranks(at: Places) -> jax.Array:
     """Return ranks ``[P]`` spread evenly over [-0.5, 0.5], the best lowest, in JAX's default float type.
 
-    Failed candidates (``+inf``) get 0 and take no part: the others are spread over the whole interval. The ranks sum
-    to zero, ties and failures included.
+    Failed candidates get 0 and take no part: the others are spread over the whole interval. The ranks sum to zero,
+    ties and failures included.
     """
     dtype = jnp.result_type(float)
-    better, equal = places(fitness)
-    valid = jnp.isfinite(fitness)
-    top = jnp.sum(valid, dtype=jnp.int32) - 1
-    rank = better.astype(dtype) + (equal - 1).astype(dtype) / 2
-    return jnp.where(valid, rank / jnp.maximum(top, 1).astype(dtype) - jnp.where(top > 0, 0.5, 0.0), 0.0)
+    top = jnp.sum(at.valid, dtype=jnp.int32) - 1
+    rank = (at.first + at.end - 1).astype(dtype) / (2 * jnp.maximum(top, 1)).astype(dtype)
+    return _by_member(at, jnp.where(at.valid & (top > 0), rank - 0.5, 0.0))

@@ -176,9 +176,9 @@ class CMAES(Strategy[CMAESState]):
         p, d = genotypes.shape
         r = rates(p, d)
         dtype = state.mean.dtype
-        better, equal = places(fitness)
-        gain = gains(r.gain, fitness, better, equal, dtype)
-        loss = shares(r.loss, better, equal, dtype)
+        at = places(fitness)
+        gain = gains(r.gain, at)
+        loss = shares(r.loss, at)
         mu_eff = 1 / jnp.sum(gain**2)  # of the weights as shared: the paths stay standard normal under random ranks
         generation = state.generation + 1
 
@@ -206,12 +206,14 @@ class CMAES(Strategy[CMAESState]):
             + r.c_1 * path_c[:, None] * path_c[None, :]
             + (moves * (r.c_mu * weights / state.sigma**2)[:, None]).T @ moves
         )  # (47)
+        factor, ridge = state.factor, jnp.zeros_like(mean)
         if r.refresh == 1:
-            covariance, factor = _factorise(covariance, state.factor)
+            factor, ridge = _factorise(covariance, factor)
         else:
-            covariance, factor = jax.lax.cond(
-                generation % r.refresh == 0, _factorise, lambda c, f: (c, f), covariance, state.factor
+            factor, ridge = jax.lax.cond(
+                generation % r.refresh == 0, _factorise, lambda _, last: (last, ridge), covariance, factor
             )
+        covariance = covariance.at[jnp.arange(d), jnp.arange(d)].add(ridge)
         best = jnp.min(fitness).astype(dtype)
         told = CMAESState(
             mean=mean,
@@ -270,18 +272,17 @@ def _axis_ratio(factor: jax.Array) -> Scalar:
 
 
 def _factorise(covariance: jax.Array, last: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """Return C and its Cholesky factor; both stay usable when rounding has cost C its definiteness.
+    """Return the Cholesky factor of C, and what had to be added to C's diagonal, ``[D]``, usually zeros.
 
-    Then the diagonal is raised by what rounding may have taken, relative to each coordinate's own variance so that
-    small coordinates keep theirs. Should that not be enough yet, the last factor serves on, and the next refresh
-    raises the diagonal again.
+    When rounding has cost C its definiteness, the diagonal is raised by what rounding may have taken, relative to each
+    coordinate's own variance so that small coordinates keep theirs. Should that not be enough yet, the last factor
+    serves on, and the next refresh raises the diagonal again.
     """
     factor = jax.lax.linalg.cholesky(covariance, symmetrize_input=False)
 
     def mend() -> tuple[jax.Array, jax.Array]:
         ridge = len(last) * float(jnp.finfo(last.dtype).eps) * jnp.sum(last**2, axis=1)
-        mended = covariance + jnp.diag(ridge)
-        again = jax.lax.linalg.cholesky(mended, symmetrize_input=False)
-        return mended, jnp.where(jnp.isfinite(again[-1, -1]), again, last)
+        again = jax.lax.linalg.cholesky(covariance + jnp.diag(ridge), symmetrize_input=False)
+        return jnp.where(jnp.isfinite(again[-1, -1]), again, last), ridge
 
-    return jax.lax.cond(jnp.isfinite(factor[-1, -1]), lambda: (covariance, factor), mend)
+    return jax.lax.cond(jnp.isfinite(factor[-1, -1]), lambda: (factor, jnp.zeros_like(last[0])), mend)

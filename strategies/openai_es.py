@@ -11,7 +11,7 @@ from evometa.spaces import Space
 from evometa.strategies import _pairs
 from evometa.strategies._checks import require_fraction, require_nonnegative, vector_space
 from evometa.strategies._noise import standard_normal
-from evometa.strategies._ranks import centered_ranks
+from evometa.strategies._ranks import centered_ranks, places
 from evometa.strategy import Strategy, refuse_unless_continuous, require_population, require_positive
 from evometa.types import Key, Scalar
 
@@ -108,7 +108,7 @@ class OpenAIES(Strategy[OpenAIESState]):
         valid = jnp.isfinite(fitness[0::2])
         count = jnp.maximum(jnp.sum(valid), 1).astype(dtype)
         if self.shaping == "centered_rank":
-            plus, minus = _pairs.split(centered_ranks(fitness))
+            plus, minus = _pairs.split(centered_ranks(places(fitness)))
             return (plus - minus) / (2 * count)
         plus, minus = _pairs.split(jnp.where(jnp.isfinite(fitness), fitness / 2, 0.0))
         difference = (plus - minus).astype(dtype)

@@ -15,7 +15,7 @@ from evometa.spaces import Space
 from evometa.strategies import _evosax, _pairs
 from evometa.strategies._checks import vector_space
 from evometa.strategies._evosax import EvosaxState
-from evometa.strategies._ranks import centered_ranks
+from evometa.strategies._ranks import centered_ranks, places
 from evometa.strategy import Strategy, refuse_unless_continuous, require_population, require_positive
 from evometa.types import Key, Scalar
 
@@ -76,7 +76,7 @@ class PGPE(Strategy[EvosaxState]):
         mean = state.inner.mean
         algorithm = _algorithm(self, len(mean), mean.dtype)
         halves = jnp.concatenate(_pairs.split(genotypes))
-        ranks = jnp.concatenate(_pairs.split(centered_ranks(_pairs.drop_broken(fitness))))
+        ranks = jnp.concatenate(_pairs.split(centered_ranks(places(_pairs.drop_broken(fitness)))))
         inner, _ = algorithm.tell(key, halves, ranks, state.inner, self._parameters(algorithm))
         return EvosaxState(inner)
 

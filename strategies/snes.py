@@ -68,7 +68,7 @@ class SNES(Strategy[EvosaxState]):
         """Follow the natural gradient of the ranks' utilities."""
         mean = state.inner.mean
         algorithm = _algorithm(self, len(mean), mean.dtype)
-        utilities = gains(_table(self.population_size), fitness, *places(fitness), mean.dtype) - 1 / len(fitness)
+        utilities = gains(_table(self.population_size), places(fitness)) - 1 / len(fitness)
         inner, _ = algorithm.tell(key, genotypes, utilities, state.inner, self._parameters(algorithm))
         return EvosaxState(inner)
 

@@ -106,15 +106,14 @@ def _group(
             "give them labels of their own."
         )
     grid = np.unique(np.linspace(first, last, points))
-    values = np.stack([np.interp(grid, at, value) for at, value in curves])
-    scaled = np.log(values) if log else values
+    scaled = np.stack([np.interp(grid, at, np.log(value) if log else value) for at, value in curves])
     mean = scaled.mean(axis=0)
     half = np.full_like(mean, np.nan)
     if len(runs) > 1:
         spread = scaled.std(axis=0, ddof=1) / np.sqrt(len(runs))
         half = spread * stats.t.ppf(0.5 + confidence / 2, len(runs) - 1)
     back = np.exp if log else np.asarray
-    return Group(label, grid, values, back(mean), back(mean - half), back(mean + half))
+    return Group(label, grid, back(scaled), back(mean), back(mean - half), back(mean + half))
 
 
 def compare(

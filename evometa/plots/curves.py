@@ -39,10 +39,11 @@ class FitnessCurves:
     """Candidates whose fitness was not finite."""
 
     @property
-    def maximize(self) -> bool:
-        """Whether a larger fitness is the better one, as the best against the median tells."""
+    def better(self) -> str:
+        """Which fitness is the better one, "smaller" or "larger", or "" when best and median do not tell."""
         gap = self.best - self.median
-        return bool(np.sum(gap[np.isfinite(gap)]) > 0)
+        total = float(np.sum(gap[np.isfinite(gap)]))
+        return "smaller" if total < 0 else "larger" if total > 0 else ""
 
 
 def load(run: Run) -> History:
@@ -110,7 +111,7 @@ def draw_fitness(curves: FitnessCurves, *, points: int = 600) -> Figure:
 
     def thin(name: str) -> tuple[Curve, Curve]:
         # A few failures in a long stretch must stay visible; a median would lose them.
-        reduce = {"best_so_far": style.last, "failed": np.mean}.get(name)
+        reduce = {"best_so_far": style.last, "failed": style.mean}.get(name)
         return style.thinned(curves.position, getattr(curves, name), points, reduce)
 
     (x, lower), (_, upper) = thin("lower_quartile"), thin("upper_quartile")
@@ -145,8 +146,9 @@ def draw_fitness(curves: FitnessCurves, *, points: int = 600) -> Figure:
     if style.log_helps([*shown, *band]):
         axes.set_yscale("log")
     style.view(axes, shown, band)
+    label = f"fitness ({curves.better} is better)" if curves.better else "fitness"
     for axis in (axes, *below):
-        style.dress(axis, x=curves.x, y=f"fitness ({'larger' if curves.maximize else 'smaller'} is better)")
+        style.dress(axis, x=curves.x, y=label)
     if below:
         axes.set_xlabel("")
         below[0].fill_between(*thin("failed"), step="pre", color=style.VERMILION, alpha=0.6, linewidth=0)

@@ -15,7 +15,9 @@ Curve = NDArray[np.float64]
 # Okabe and Ito (2008): distinct for all common kinds of colour vision; dark enough for lines on white.
 BLUE, ORANGE, GREEN, VERMILION, PURPLE, SKY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9"
 GREY = "#707070"
+COUNTS = ("generation", "evaluations", "inner_steps")
 PALETTE = (BLUE, VERMILION, GREEN, ORANGE, PURPLE, SKY)
+
 
 def figure(width: float = 7.0, height: float = 4.2) -> Figure:
     """Return an empty figure, in inches, that renders without a display and belongs to nobody else."""
@@ -31,11 +33,11 @@ def dress(axes: Axes, *, x: str, y: str) -> None:
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(True, which="major", color="#d8d8d8", linewidth=0.6)
     axes.set_axisbelow(True)
-    axes.xaxis.set_major_locator(MaxNLocator(nbins=7, integer=x != "seconds", min_n_ticks=1))
+    axes.xaxis.set_major_locator(MaxNLocator(nbins=7, integer=x in COUNTS, min_n_ticks=1))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: count(value)))
     if axes.get_yscale() == "log":
         low, high = axes.get_ylim()
-        if 1e-3 < low and high < 1e4:  # plain numbers are easier to read than powers of ten
+        if low > 1e-3 and high < 1e4:  # plain numbers are easier to read than powers of ten
             axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
             axes.yaxis.set_minor_formatter(_Minor() if high / low < 1e2 else NullFormatter())
 
@@ -90,9 +92,7 @@ def view(axes: Axes, curves: Sequence[Curve], rest: Sequence[Curve] = ()) -> Non
         axes.set_ylim(low - margin, high + margin)
 
 
-def thinned(
-    x: Curve, y: Curve, points: int, reduce: Callable[[Curve], float] | None = None
-) -> tuple[Curve, Curve]:
+def thinned(x: Curve, y: Curve, points: int, reduce: Callable[[Curve], float] | None = None) -> tuple[Curve, Curve]:
     """Return at most ``points`` points of a curve: the end of each stretch of it, and what stands for the stretch.
 
     Args:
@@ -105,10 +105,19 @@ def thinned(
         return x, y
     stretches = np.array_split(np.arange(len(x)), points)
     values = [y[stretch][np.isfinite(y[stretch])] for stretch in stretches]
-    stand = [(reduce or np.median)(value) if value.size else math.nan for value in values]
+    stand = [(reduce or _median)(value) if value.size else math.nan for value in values]
     return x[[stretch[-1] for stretch in stretches]], np.array(stand, np.float64)
+
+
+def mean(values: Curve) -> float:
+    """Return the mean: what stands for a stretch of counts."""
+    return float(np.mean(values))
 
 
 def last(values: Curve) -> float:
     """Return the last value: what stands for a stretch of a curve that only improves."""
     return float(values[-1])
+
+
+def _median(values: Curve) -> float:
+    return float(np.median(values))

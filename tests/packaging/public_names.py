@@ -49,6 +49,8 @@ def main() -> None:
     report |= {"broken": [], "undocumented": []}
     for name in modules(evometa):
         report["modules"].append(name)
+        if name.endswith(".__main__"):
+            continue  # importing it runs the command
         try:
             module = importlib.import_module(name)
         except Exception:
@@ -63,6 +65,7 @@ def main() -> None:
                 report["broken"].append(f"{name}.{item}: {error!r}")
             else:
                 report["undocumented"].extend(undocumented(f"{name}.{item}", value))
+    report["modules"].sort()
     json.dump(report, sys.stdout)
 
 

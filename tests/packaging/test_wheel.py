@@ -1,23 +1,16 @@
 """The wheel, installed alone and used outside the repository, holds the whole package."""
 
 import json
-import os
 import shutil
 import subprocess
 import sys
 import sysconfig
 import tomllib
 import venv
-from importlib.metadata import version
 from pathlib import Path
-from typing import Any
-
-import pytest
 
 ROOT = Path(__file__).parents[2]
-SOURCES = ("evometa", "strategies", "problems", "pyproject.toml", "README.md", "LICENSE")
-
-pytestmark = pytest.mark.xdist_group("wheel")  # one build serves the whole file
+FOLDERS = {"evometa": "evometa", "strategies": "evometa.strategies", "problems": "evometa.problems"}
 
 
 def call(*command: str | Path, cwd: Path) -> str:
@@ -26,65 +19,56 @@ def call(*command: str | Path, cwd: Path) -> str:
     return done.stdout
 
 
-@pytest.fixture(scope="module")
-def clean(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A new environment that has evometa from its wheel and only borrows the dependencies of this one."""
-    folder = tmp_path_factory.mktemp("wheel")
-    # Built from a copy: a build folder left in the checkout would put files into the wheel that are long deleted.
-    for name in SOURCES:
-        source = ROOT / name
-        if source.is_dir():
-            shutil.copytree(source, folder / "source" / name, ignore=shutil.ignore_patterns("__pycache__"))
+def build(folder: Path) -> Path:
+    """Build the sdist and from it the wheel, of a copy: a checkout's build folder may hold files long deleted."""
+    source = folder / "source"
+    for name in (*FOLDERS, "pyproject.toml", "README.md", "LICENSE"):
+        if (ROOT / name).is_dir():
+            shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
         else:
-            shutil.copy(source, folder / "source" / name)
-    call(sys.executable, "-m", "build", "--no-isolation", "--outdir", folder / "dist", folder / "source", cwd=folder)
+            shutil.copy(ROOT / name, source / name)
+    call(sys.executable, "-m", "build", "--no-isolation", "--outdir", folder / "dist", source, cwd=folder)
     (wheel,) = (folder / "dist").glob("*.whl")
+    return wheel
 
-    environment = folder / "environment"
-    venv.create(environment, with_pip=False)
-    python = environment / "bin" / "python"
+
+def environment_with(wheel: Path, folder: Path) -> Path:
+    """Return the Python of a new environment that has the wheel, and only borrows the dependencies of this one."""
+    venv.create(folder, with_pip=False)
+    python = folder / "bin" / "python"
     call(sys.executable, "-m", "pip", "--python", python, "install", "--quiet", "--no-deps", wheel, cwd=folder)
-    paths = sysconfig.get_paths(vars={"base": str(environment), "platbase": str(environment)})
+    (packages,) = folder.glob("lib/python*/site-packages")
     borrowed = {sysconfig.get_path("purelib"), sysconfig.get_path("platlib")}
-    (Path(paths["purelib"]) / "borrowed.pth").write_text("\n".join(sorted(borrowed)) + "\n")
-    return environment
+    (packages / "borrowed.pth").write_text("\n".join(sorted(borrowed)))
+    return python
 
 
-@pytest.fixture(scope="module")
-def report(clean: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    script = shutil.copy(Path(__file__).with_name("public_names.py"), tmp_path_factory.mktemp("outside"))
-    result: dict[str, Any] = json.loads(call(clean / "bin" / "python", script, cwd=Path(script).parent))
-    return result
-
-
-def test_holds_every_module_of_the_repository(report: dict[str, Any], clean: Path) -> None:
-    expected = {"evometa"}
-    for folder, package in (
-        ("evometa", "evometa"),
-        ("strategies", "evometa.strategies"),
-        ("problems", "evometa.problems"),
-    ):
+def repository_modules() -> set[str]:
+    modules = {"evometa"}
+    for folder, package in FOLDERS.items():
         for file in (ROOT / folder).rglob("*.py"):
             parts = (package, *file.relative_to(ROOT / folder).with_suffix("").parts)
-            expected.add(".".join(part for part in parts if part != "__init__"))
-    assert sorted(report["modules"]) == sorted(expected)
-    assert Path(report["file"]).is_relative_to(clean)
+            modules.add(".".join(part for part in parts if part != "__init__"))
+    return modules
 
 
-def test_every_public_name_can_be_imported(report: dict[str, Any]) -> None:
-    assert report["broken"] == []
+def test_wheel_is_the_whole_package(tmp_path: Path) -> None:
+    wheel = build(tmp_path)
+    python = environment_with(wheel, tmp_path / "environment")
+    outside = tmp_path / "outside"
+    outside.mkdir()
 
+    script = shutil.copy(Path(__file__).with_name("public_names.py"), outside)
+    report = json.loads(call(python, script, cwd=outside))
+    package = Path(report.pop("file")).parent
+    assert package.is_relative_to(tmp_path / "environment")
+    assert report == {
+        "version": wheel.name.split("-")[1],
+        "modules": sorted(repository_modules()),
+        "broken": [],
+        "undocumented": [],
+    }
+    assert (package / "py.typed").is_file()
 
-def test_every_public_object_is_documented(report: dict[str, Any]) -> None:
-    assert report["undocumented"] == []
-
-
-def test_is_typed_and_knows_its_version(report: dict[str, Any]) -> None:
-    assert (Path(report["file"]).parent / "py.typed").is_file()
-    assert report["version"] == version("evometa")
-
-
-def test_command_is_installed(clean: Path, tmp_path: Path) -> None:
-    (name,) = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["scripts"]
-    assert "resume" in call(clean / "bin" / name, "--help", cwd=tmp_path)
-    assert os.listdir(tmp_path) == []
+    (command,) = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["scripts"]
+    assert "resume" in call(python.with_name(command), "--help", cwd=outside)

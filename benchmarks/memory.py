@@ -1,0 +1,65 @@
+"""Memory of a large population: 16,384 candidates of ``digits-hyperparameters`` under a budget of 2 GiB.
+
+The automatic chunk size is set beside fixed ones, each in a process of its own, so that the peak of the resident memory
+is its own. The last row has no chunks: all candidates at once.
+
+    python benchmarks/memory.py
+"""
+
+import json
+import resource
+import subprocess
+import sys
+import time
+from typing import Any
+
+from _measure import alone, print_table
+
+POPULATION = 16_384
+BUDGET = 2 * 2**30
+CHUNKS = ("auto", 1, 2, 4, 8, 16, 32, 64, 256)
+
+
+def measure(chunk: Any) -> dict[str, Any]:
+    """Time a few generations and return the speed and the peak resident memory; runs in a process of its own."""
+    import evometa as em
+
+    problem = em.problems.DigitsHyperparameters()
+    strategy = em.strategies.OpenAIES(population_size=POPULATION)
+    search = em.Search(problem, strategy, population_chunk=chunk, memory_budget=BUDGET, progress=False)
+    search.run(generations=1)
+    begun = time.perf_counter()
+    search.run(generations=3)
+    return {
+        "speed": 2 * POPULATION / (time.perf_counter() - begun),
+        "memory": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10,
+        "chunk": search.chunk,
+    }
+
+
+def main() -> None:
+    """Measure and print the table."""
+    if len(sys.argv) > 1:
+        print(json.dumps(measure(json.loads(sys.argv[1]))))
+        return
+    found = {}
+    with alone():
+        for chunk in CHUNKS:
+            command = [sys.executable, __file__, json.dumps(chunk)]
+            output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+            found[chunk] = json.loads(output.splitlines()[-1])
+    best = max(row["speed"] for chunk, row in found.items() if chunk != "auto")
+    rows = [
+        [
+            f"auto ({row['chunk']})" if chunk == "auto" else chunk,
+            f"{row['speed']:,.0f}",
+            f"{row['speed'] / best:.2f}",
+            f"{row['memory']:,.0f}",
+        ]
+        for chunk, row in found.items()
+    ]
+    print_table(["population_chunk", "candidates/s", "of the best fixed", "peak resident MiB"], rows)
+
+
+if __name__ == "__main__":
+    main()

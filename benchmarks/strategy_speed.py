@@ -1,0 +1,137 @@
+"""Generations per CPU-second of the strategies alone, on the sphere in float64, against pycma and evosax.
+
+Every side runs in this process, pinned to one core; processor time is counted, after a warm-up, and the median of
+``--repeats`` is taken. Prints one markdown table.
+
+    python benchmarks/strategy_speed.py --dimensions 10 40 100 400
+"""
+
+import argparse
+import os
+import statistics
+import time
+import warnings
+from collections.abc import Callable
+
+if hasattr(os, "sched_setaffinity"):
+    os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ[variable] = "1"
+
+import evosax.algorithms  # noqa: E402
+import jax  # noqa: E402
+import jax.numpy as jnp  # noqa: E402
+import numpy as np  # noqa: E402
+import optax  # noqa: E402
+
+from evometa.spaces import Box  # noqa: E402
+from evometa.strategies import CMAES, OpenAIES  # noqa: E402
+
+warnings.filterwarnings("ignore")
+import cma  # noqa: E402
+
+jax.config.update("jax_enable_x64", True)
+
+SECONDS = 0.5  # processor time of one repeat, about
+Side = Callable[[int], Callable[[], None]]  # number of generations -> what runs them
+
+
+def ours(strategy: CMAES | OpenAIES, dimension: int) -> Side:
+    """Return our side: one scan."""
+    state = strategy.init(jax.random.key(0), Box((dimension,)))
+
+    def generation(carry, number):
+        genotypes, carry = strategy.ask(jax.random.fold_in(jax.random.key(1), number), carry)
+        return strategy.tell(jax.random.key(2), carry, genotypes, jnp.sum(genotypes**2, axis=1)), None
+
+    return _scan(generation, state)
+
+
+def of_evosax(algorithm, dimension: int) -> Side:
+    """Return evosax's side: one scan as well."""
+    parameters = algorithm.default_params
+    state = algorithm.init(jax.random.key(0), jnp.ones(dimension), parameters)
+    state = jax.tree.map(lambda leaf: jnp.asarray(leaf), state)
+
+    def generation(carry, number):
+        genotypes, carry = algorithm.ask(jax.random.fold_in(jax.random.key(1), number), carry, parameters)
+        fitness = jnp.sum(genotypes**2, axis=1)
+        told, _ = algorithm.tell(jax.random.key(2), genotypes, fitness, carry, parameters)
+        return jax.tree.map(lambda new, old: new.astype(old.dtype), told, carry), None
+
+    return _scan(generation, state)
+
+
+def _scan(generation, state) -> Side:
+    def side(generations: int) -> Callable[[], None]:
+        program = jax.jit(lambda state: jax.lax.scan(generation, state, jnp.arange(generations))[0])
+        return lambda: jax.block_until_ready(program(state))
+
+    return side
+
+
+def of_pycma(population_size: int, dimension: int) -> Side:
+    """Return pycma's side: its ask and tell, the fitness of the whole population by numpy."""
+
+    def side(generations: int) -> Callable[[], None]:
+        def run() -> None:
+            search = cma.CMAEvolutionStrategy(np.ones(dimension), 0.3, {"popsize": population_size, "verbose": -9})
+            for _ in range(generations):
+                genotypes = search.ask()
+                search.tell(genotypes, (np.asarray(genotypes) ** 2).sum(1).tolist())
+
+        return run
+
+    return side
+
+
+def speed(side: Side, repeats: int) -> float:
+    """Return the median generations per CPU-second."""
+    generations = 20
+    while True:
+        run = side(generations)
+        run()  # compiles
+        taken = _processor_time(run)
+        if taken > SECONDS / 4:
+            break
+        generations = int(generations * min(50.0, 1 + SECONDS / max(taken, 1e-4)))
+    return statistics.median(generations / _processor_time(run) for _ in range(repeats))
+
+
+def _processor_time(run: Callable[[], None]) -> float:
+    started = time.process_time()
+    run()
+    return time.process_time() - started
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--dimensions", type=int, nargs="+", default=[10, 40, 100, 400])
+    parser.add_argument("--repeats", type=int, default=5)
+    arguments = parser.parse_args()
+
+    print("| strategy | D | P | evometa | pycma | times | evosax | times |")
+    print("|---|---|---|---|---|---|---|---|")
+    for d in arguments.dimensions:
+        p = CMAES.default_population_size(d)
+        mine = speed(ours(CMAES(p), d), arguments.repeats)
+        reference = speed(of_pycma(p, d), arguments.repeats)
+        other = speed(of_evosax(evosax.algorithms.CMA_ES(p, jnp.zeros(d)), d), arguments.repeats)
+        print(
+            f"| CMA-ES | {d} | {p} | {mine:.0f} | {reference:.0f} | {mine / reference:.1f} "
+            f"| {other:.0f} | {mine / other:.1f} |",
+            flush=True,
+        )
+    for d in arguments.dimensions:
+        p = 256
+        mine = speed(ours(OpenAIES(p), d), arguments.repeats)
+        algorithm = evosax.algorithms.Open_ES(
+            p, jnp.zeros(d), optimizer=optax.adam(0.01), std_schedule=optax.constant_schedule(0.03)
+        )
+        other = speed(of_evosax(algorithm, d), arguments.repeats)
+        print(f"| OpenAI-ES | {d} | {p} | {mine:.0f} | | | {other:.0f} | {mine / other:.1f} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()

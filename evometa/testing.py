@@ -1,0 +1,326 @@
+"""Contract checks for strategies and problems, the package's own and anybody's.
+
+Call them from a test; they return nothing, and raise :class:`ContractError` with one sentence that says what the
+contract asks for and what was found instead::
+
+    from evometa.testing import check_problem_contract, check_strategy
+
+    def test_mine():
+        check_strategy(MyStrategy(population_size=8))
+        check_problem_contract(MyProblem(num_tasks=2, inner_steps=3))
+
+They compile a handful of small programs, so give them small sizes.
+"""
+
+import dataclasses
+import math
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from evometa.checks import check_problem
+from evometa.errors import EvometaError
+from evometa.evaluation import Evaluator
+from evometa.naming import describe, rebuild
+from evometa.problem import BaseProblem, Evaluation, HostProblem, InnerTraining, Problem, begin, train
+from evometa.spaces import Box, Categorical, Dict, Integer, Space, VectorSpace
+from evometa.strategy import Strategy, require_space
+
+__all__ = ["ContractError", "check_problem_contract", "check_strategy"]
+
+
+class ContractError(EvometaError, AssertionError):
+    """A strategy or problem breaks the contract with the search."""
+
+
+def check_strategy(strategy: Strategy[Any], space: Space | None = None, *, generations: int = 60) -> None:
+    """Check that a strategy keeps the contract of :class:`~evometa.Strategy`.
+
+    Shapes, types and structure of state and genotypes; purity; ``jit``, loops and ``vmap``, with one compilation for
+    all generations; a sound state after failed candidates, ties and extreme fitness; the same bits after an
+    interruption; progress on a sphere, where the space is a vector space. Under ``jax_enable_x64`` the same is asked
+    of float64.
+
+    Args:
+        strategy: an instance, with the smallest sensible population.
+        space: what to search; None: four unbounded real numbers, or where the strategy refuses those a mixed space.
+        generations: how long to search the sphere, more than two.
+
+    Raises:
+        ContractError: the first promise that is not kept.
+        ConfigurationError: the strategy cannot search the space.
+    """
+    if space is None:
+        space = Box((4,), start=np.zeros(4))
+        if strategy.refuses(space):
+            space = Dict({"real": Box((2,), 0.0, 1.0), "integer": Integer(0, 9), "category": Categorical(3)})
+    require_space(strategy, space)
+    _StrategyCheck(strategy, space).run(generations)
+
+
+class _StrategyCheck:
+    """The checks of one strategy on one space; everything runs compiled, in five programs."""
+
+    def __init__(self, strategy: Strategy[Any], space: Space) -> None:
+        self.strategy, self.space, self.name = strategy, space, type(strategy).__name__
+        self.key = jax.random.key(7)
+        self.traces = {"init": 0, "ask": 0, "tell": 0}
+        self.init = jax.jit(lambda key: self.counted("init", strategy.init, key, space))
+        self.ask = jax.jit(lambda *args: self.counted("ask", strategy.ask, *args))
+        self.tell = jax.jit(lambda *args: self.counted("tell", strategy.tell, *args))
+
+    def counted(self, name: str, function: Callable[..., Any], *args: Any) -> Any:
+        self.traces[name] += 1
+        return function(*args)
+
+    def run(self, generations: int) -> None:
+        self.declaration()
+        self.shapes()
+        self.state = self.init(self.key)
+        self.hard_fitness()
+        _require(
+            set(self.traces.values()) == {1}, f"{self.name} expects one compilation for all generations: {self.traces}"
+        )
+        self.vmap()
+        self.interruption(generations)
+
+    def declaration(self) -> None:
+        size = self.strategy.population_size
+        _require(_frozen(self.strategy), f"{self.name} expects to be a frozen dataclass")
+        _require(
+            isinstance(size, int) and size >= 1,
+            f"{self.name}.population_size expects a whole number of at least 1, got {size}",
+        )
+        _require(self.strategy.members_per_task_set >= 0, f"{self.name}.members_per_task_set expects 0 or more")
+        rebuilt = rebuild(describe(self.strategy))
+        _require(
+            rebuilt == self.strategy and hash(rebuilt) == hash(self.strategy),
+            f"{self.name} expects to be rebuilt from its own fields, equal and with the same hash",
+        )
+
+    def shapes(self) -> None:
+        key, size = jax.eval_shape(jax.random.key, 0), self.strategy.population_size
+        state = jax.eval_shape(lambda k: self.strategy.init(k, self.space), key)
+        for path, leaf in jax.tree_util.tree_flatten_with_path(state)[0]:
+            where = f"{self.name}'s state{jax.tree_util.keystr(path)}"
+            _require(not jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key), f"{where} expects plain arrays, not keys")
+            if jnp.issubdtype(leaf.dtype, jnp.floating):
+                wanted = jnp.result_type(float)
+                _require(leaf.dtype == wanted, f"{where} expects JAX's default float {wanted}, got {leaf.dtype}")
+        one = jax.eval_shape(self.space.start, key)
+        population = jax.tree.map(lambda s: jax.ShapeDtypeStruct((size, *s.shape), s.dtype), one)
+        genotypes, asked = jax.eval_shape(self.strategy.ask, key, state)
+        _alike(f"{self.name}.ask's genotypes", population, genotypes)
+        _alike(f"{self.name}.ask's state", state, asked)
+        fitness = jax.ShapeDtypeStruct((size,), jnp.result_type(float))
+        told = self.strategy.tell, key, asked, genotypes, fitness
+        _alike(f"{self.name}.tell's state", state, jax.eval_shape(*told))
+        center = jax.eval_shape(self.strategy.center, state)
+        if center is not None:
+            _alike(f"{self.name}.center", one, center)
+        stop = jax.eval_shape(self.strategy.stop, state)
+        _alike(f"{self.name}.stop", jax.ShapeDtypeStruct((), jnp.int32), stop)
+        for name, value in jax.eval_shape(self.strategy.diagnostics, state).items():
+            _require(
+                value.shape == (), f"{self.name}.diagnostics expects scalars, and {name!r} has shape {value.shape}"
+            )
+        # A method that reads or changes anything but its arguments gives another program the second time.
+        programs = [str(jax.make_jaxpr(told[0])(*told[1:])) for _ in range(2)]
+        programs += [str(jax.make_jaxpr(self.strategy.ask)(key, state)) for _ in range(2)]
+        _require(
+            programs[0] == programs[1] and programs[2] == programs[3],
+            f"{self.name} expects ask and tell to depend on their arguments alone, and two calls compute differently",
+        )
+
+    def hard_fitness(self) -> None:
+        size = self.strategy.population_size
+        number, large = np.arange(size), float(jnp.finfo(jnp.result_type(float)).max)
+        cases = {
+            "one failed candidate": np.where((number == size // 2) & (size > 1), np.inf, number),
+            "every second candidate failed": np.where(number % 2 == 1, np.inf, number),
+            "all candidates failed but one": np.where(number == 0, 1.0, np.inf),
+            "equal fitness": np.zeros(size),
+            "the largest fitness there is": np.where(number % 2 == 0, large, -large),
+        }
+        for case, fitness in cases.items():
+            state = self.state
+            for generation in range(3):
+                key = jax.random.fold_in(self.key, generation)
+                genotypes, state = self.ask(key, state)
+                state = self.tell(key, state, genotypes, jnp.asarray(fitness, jnp.result_type(float)))
+            after = f"after three generations with {case}"
+            shown = {"candidates": self.ask(self.key, state)[0], "center": self.strategy.center(state)}
+            for what, tree in shown.items():
+                finite = all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(jax.device_get(tree)))
+                _require(finite, f"{self.name} expects finite {what} {after}")
+            broken = any(np.isnan(leaf).any() for leaf in jax.tree.leaves(jax.device_get(state)))
+            _require(not broken, f"{self.name} expects no NaN in its state {after}")
+
+    def vmap(self) -> None:
+        keys = jax.random.split(self.key, 2)
+
+        @jax.jit
+        def both(keys: Any) -> Any:
+            states = jax.vmap(lambda key: self.strategy.init(key, self.space))(keys)
+            return jax.vmap(self.strategy.ask)(keys, states)[0]
+
+        second = self.ask(keys[1], self.init(keys[1]))[0]
+        batched = jax.tree.map(lambda leaf: leaf[1], both(keys))
+        _require(_match(_close, second, batched), f"{self.name} expects that vmap over searches changes nothing")
+
+    def interruption(self, generations: int) -> None:
+        """Search in one piece and in two, and see that it got somewhere."""
+        vector = isinstance(self.space, VectorSpace)
+        start = jax.jit(self.space.start)(self.key)
+        goal = self.space.repair(start + 1.0) if vector else None  # a unit away in every coordinate
+
+        def fitness(genotypes: Any) -> Any:
+            if vector:
+                return jnp.sum((jax.vmap(self.space.repair)(genotypes) - goal) ** 2, axis=1)
+            sizes = [jnp.sum(jnp.abs(leaf), axis=range(1, leaf.ndim)) for leaf in jax.tree.leaves(genotypes)]
+            return jnp.asarray(sum(sizes), jnp.result_type(float))
+
+        @jax.jit
+        def many(state: Any, first: Any, count: Any) -> Any:
+            def one(number: Any, carry: Any) -> Any:
+                state, bests = carry
+                key_ask, key_tell = jax.random.split(jax.random.fold_in(self.key, number))
+                genotypes, state = self.strategy.ask(key_ask, state)
+                values = fitness(genotypes)
+                return self.strategy.tell(key_tell, state, genotypes, values), bests.at[number].set(jnp.min(values))
+
+            return jax.lax.fori_loop(first, first + count, one, (state, jnp.full(generations, jnp.inf)))
+
+        state, bests = many(self.state, 0, generations)
+        half = jax.tree.map(lambda leaf: jnp.asarray(np.array(leaf)), many(self.state, 0, 2)[0])
+        _require(
+            _match(_equal, state, many(half, 2, generations - 2)[0]),
+            f"{self.name} expects its state to hold all that an interrupted search needs, and resuming changes the end",
+        )
+        if vector:
+            first, best = float(bests[0]), float(jnp.min(bests))
+            _require(best < first, f"{self.name} expects progress on a sphere, whose best fitness remained {first:.4g}")
+            center = self.strategy.center(state)
+            if center is not None:
+                before, now = (float(fitness(one[None])[0]) for one in (start, center))
+                _require(
+                    now < before, f"{self.name}.center expects progress on a sphere, and went from {before} to {now}"
+                )
+
+
+def check_problem_contract(problem: BaseProblem, *, seed: int = 0) -> None:
+    """Check that a problem keeps its contract, on one generation of three candidates.
+
+    The methods fit together; the fitness is finite for the space's start, depends on the key (or generator) and ω
+    alone, and is the same for equal candidates of a generation; fields are enough to build the problem again; inner
+    training in pieces is what it is at once. A plain-Python problem is called in this process.
+
+    Args:
+        problem: an instance, with few tasks and inner steps.
+        seed: seed of candidates and tasks.
+
+    Raises:
+        ContractError: the first promise that is not kept.
+        ConfigurationError: the methods do not fit together.
+    """
+    name, space = type(problem).__name__, check_problem(problem)
+    _require(rebuild(describe(problem)) == problem, f"{name} expects to be rebuilt from its own fields")
+    draw = jax.jit(lambda key: jax.tree.map(lambda *leaves: jnp.stack(leaves), space.start(key), space.sample(key)))
+    key_draw, key_judge = jax.random.split(jax.random.key(seed))
+    start, other = (jax.tree.map(lambda leaf, i=i: leaf[i], draw(key_draw)) for i in (0, 1))
+    if isinstance(problem, HostProblem):
+        _check_host(problem, jax.device_get(space.decode(space.repair(start))), seed)
+        return
+    assert isinstance(problem, (Problem, InnerTraining))
+    population = jax.tree.map(lambda *leaves: jnp.stack(leaves), start, other, start)
+    evaluator = Evaluator(problem, space, 0, 1, (jax.local_devices()[0],))
+    judge = jax.jit(evaluator.population)
+    found = judge(key_judge, population)
+    fitness = np.asarray(found.fitness)
+    _require(math.isfinite(fitness[0]), f"{name} expects a finite fitness where its space starts, got {fitness[0]}")
+    _require(
+        bool(fitness[0] == fitness[2]),
+        f"{name} expects the same fitness for equal candidates of a generation, got {fitness[0]} and {fitness[2]}",
+    )
+    programs = [str(jax.make_jaxpr(evaluator.population)(key_judge, population)) for _ in range(2)]
+    _require(
+        programs[0] == programs[1] and _match(_equal, found, judge(key_judge, population)),
+        f"{name} expects its methods to depend on their arguments alone, and two calls compute differently",
+    )
+    batched = jax.jit(dataclasses.replace(evaluator, chunk=3).population)(key_judge, population)
+    _require(
+        _match(_close, found, batched),
+        f"{name} expects that candidates can be batched, and vmap changes {fitness} to {np.asarray(batched.fitness)}",
+    )
+    if problem.has_test():
+        held_out = jax.jit(lambda key, one: evaluator.validate(key, one, 2, test=True))(key_judge, start)
+        _require(bool(jnp.isfinite(held_out.fitness)), f"{name} expects a finite held-out fitness where it starts")
+    if isinstance(problem, InnerTraining) and problem.inner_steps > 1:
+        _check_pieces(problem, space, start, key_judge)
+
+
+def _check_pieces(problem: InnerTraining, space: Space, genotype: Any, key: Any) -> None:
+    @jax.jit
+    def run(genotype: Any, cut: Any) -> Any:
+        omega, task = space.decode(space.repair(genotype)), problem.sample_task(key)
+        learner = begin(problem, key, omega, task)
+        once = train(problem, key, omega, task, learner, 0, problem.inner_steps)
+        piece = train(problem, key, omega, task, learner, 0, 1)
+        return once, train(problem, key, omega, task, piece, cut, problem.inner_steps - 1)
+
+    _require(
+        _match(_close, *run(genotype, 1)),
+        f"{type(problem).__name__} expects the same learner from training in pieces as at once, and it differs",
+    )
+
+
+def _check_host(problem: HostProblem, omega: Any, seed: int) -> None:
+    for method in ("evaluate", "evaluate_test") if problem.has_test() else ("evaluate",):
+        name, found = f"{type(problem).__name__}.{method}", []
+        for _ in range(2):
+            result = getattr(problem, method)(np.random.default_rng(seed), jax.tree.map(np.array, omega))
+            fitness, metrics = result if isinstance(result, Evaluation) else (result, {})
+            found.append(float(fitness))
+            _require(
+                set(metrics) == set(problem.metric_names),
+                f"{name} expects the metrics {problem.metric_names}, its class's metric_names, got {tuple(metrics)}",
+            )
+        _require(math.isfinite(found[0]), f"{name} expects a finite fitness where its space starts, got {found[0]}")
+        _require(found[0] == found[1], f"{name} expects the same fitness from the same seed, got {found}")
+
+
+def _require(holds: bool, promise: str) -> None:
+    if not holds:
+        raise ContractError(f"{promise}.")
+
+
+def _frozen(thing: Any) -> bool:
+    return dataclasses.is_dataclass(thing) and type(thing).__dataclass_params__.frozen  # type: ignore[attr-defined]
+
+
+def _alike(what: str, expected: Any, found: Any) -> None:
+    wanted, given = jax.tree.structure(expected), jax.tree.structure(found)
+    _require(str(wanted) == str(given), f"{what} expects the structure {wanted}, got {given}")
+    flat = jax.tree_util.tree_flatten_with_path(expected)[0]
+    for (path, one), other in zip(flat, jax.tree.leaves(found), strict=True):
+        _require(
+            (one.shape, one.dtype) == (other.shape, other.dtype),
+            f"{what}{jax.tree_util.keystr(path)} expects {one.dtype}{list(one.shape)}, "
+            f"got {other.dtype}{list(other.shape)}",
+        )
+
+
+def _match(same: Callable[[Any, Any], bool], first: Any, second: Any) -> bool:
+    leaves, others = jax.tree.leaves(first), jax.tree.leaves(second)
+    return len(leaves) == len(others) and all(map(same, leaves, others))
+
+
+def _equal(first: Any, second: Any) -> bool:
+    return np.asarray(first).tobytes() == np.asarray(second).tobytes()
+
+
+def _close(first: Any, second: Any) -> bool:
+    return np.allclose(np.asarray(first, float), np.asarray(second, float), rtol=1e-3, atol=1e-5, equal_nan=True)

@@ -1,0 +1,121 @@
+from collections.abc import Callable
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+from matplotlib.axes import Axes
+
+from evometa import plots
+from evometa.errors import ConfigurationError, RunDirectoryError
+from evometa.history import History
+
+Made = Callable[..., History]
+nan = np.nan
+
+
+def line(axes: Axes, label: str) -> tuple[list[float], list[float]]:
+    (found,) = [line for line in axes.lines if line.get_label() == label]
+    return np.asarray(found.get_xdata()).tolist(), np.asarray(found.get_ydata()).tolist()
+
+
+def test_numbers_are_those_of_the_run_directory(made: Made, written: Callable[[History], Path]) -> None:
+    run = made([5.0, 3.0, 4.0], held_out=[nan, 3.5, nan], failed=[0, 2, 0])
+    curves = plots.fitness_curves(written(run))
+    for name in ("best", "lower_quartile", "median", "upper_quartile", "best_so_far", "held_out", "failed"):
+        np.testing.assert_array_equal(getattr(curves, name), run[name], err_msg=name)
+
+
+@pytest.mark.parametrize(
+    ("x", "expected"),
+    [
+        ("generation", [1, 2, 3]),
+        ("evaluations", [10, 20, 30]),
+        ("inner_steps", [40, 80, 120]),
+        ("seconds", [2.0, 4.0, 6.0]),
+    ],
+)
+def test_x_axis(made: Made, x: plots.curves.X, expected: list[float]) -> None:
+    picture = plots.fitness(made([5.0, 3.0, 4.0]), x=x)
+    assert line(picture.axes[0], "best")[0] == expected
+    assert picture.axes[0].get_xlabel() == x.replace("_", " ")
+
+
+def test_unknown_x_axis_names_the_nearest(made: Made) -> None:
+    with pytest.raises(ConfigurationError, match=r"got 'generations'\. Nearest: generation"):
+        plots.fitness(made([1.0]), x="generations")  # type: ignore[arg-type]
+
+
+def test_missing_run(tmp_path: Path) -> None:
+    with pytest.raises(RunDirectoryError, match=r"history\.csv .* give the folder of a run"):
+        plots.fitness(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("best", "scale"),
+    [
+        ([100.0, 10.0, 1.0], "log"),
+        ([10.0, 9.0, 8.0], "linear"),  # no span
+        ([100.0, 1.0, -1.0], "linear"),  # no logarithm
+        ([100.0, 1.0, 0.0], "linear"),
+    ],
+)
+def test_logarithmic_when_it_helps(made: Made, best: list[float], scale: str) -> None:
+    assert plots.fitness(made(best)).axes[0].get_yscale() == scale
+
+
+@pytest.mark.parametrize(("sign", "word"), [(1, "smaller"), (-1, "larger")])
+def test_says_which_fitness_is_better(made: Made, sign: int, word: str) -> None:
+    run = made([1.0, 2.0], median=np.array([1.0, 2.0]) + sign)
+    assert plots.fitness(run).axes[0].get_ylabel() == f"fitness ({word} is better)"
+
+
+def test_held_out_joins_the_validated_generations_alone(made: Made) -> None:
+    axes = plots.fitness(made([1.0, 2, 3, 4], held_out=[nan, 7, nan, 9])).axes[0]
+    assert line(axes, "held-out") == ([2, 4], [7, 9])
+    assert "center" not in axes.get_legend_handles_labels()[1]
+
+
+def test_generations_in_which_all_failed_are_gaps_and_counted_below(made: Made) -> None:
+    run = made([3.0, nan, 1.0], best_so_far=[3, 3, 1], failed=[0, 10, 0])
+    above, below = plots.fitness(run).axes
+    np.testing.assert_array_equal(line(above, "best")[1], [3, nan, 1])
+    assert below.get_ylabel() == "failed"
+    assert below.dataLim.ymax == 10
+
+
+def test_a_run_without_any_finite_fitness_says_so(made: Made) -> None:
+    axes = plots.fitness(made([nan, nan], best_so_far=[nan, nan], failed=[10, 10])).axes[0]
+    assert [text.get_text() for text in axes.texts] == ["no finite fitness"]
+
+
+def test_one_generation_is_visible(made: Made) -> None:
+    axes = plots.fitness(made([1.0])).axes[0]
+    assert {drawn.get_marker() for drawn in axes.lines} == {"o"}
+
+
+def test_diverged_candidates_do_not_flatten_the_curves(made: Made) -> None:
+    upper = np.full(200, 3.0)
+    upper[:3] = 1e30
+    low, high = (
+        plots.fitness(made(np.full(200, 1.0), median=np.full(200, 2.0), upper_quartile=upper)).axes[0].get_ylim()
+    )
+    assert low < 1
+    assert 3 < high < 4
+
+
+def test_long_runs_are_thinned_without_losing_the_best_or_a_failure(made: Made) -> None:
+    best = np.linspace(2, 1, 5000)
+    failed = np.zeros(5000)
+    failed[1234] = 5
+    picture = plots.draw_fitness(plots.fitness_curves(made(best, failed=failed)), points=50)
+    x, y = line(picture.axes[0], "best so far")
+    assert len(x) == 50
+    assert (x[-1], y[-1]) == (5000, 1.0)
+    assert picture.axes[1].dataLim.ymax == pytest.approx(5 / 100)
+
+
+def test_nothing_is_left_in_global_state(made: Made, tmp_path: Path) -> None:
+    plots.fitness(made([1.0, 2.0])).savefig(tmp_path / "picture.png")
+    assert (tmp_path / "picture.png").read_bytes().startswith(b"\x89PNG")
+    assert plt.get_fignums() == []

@@ -1,0 +1,107 @@
+"""Training on digits does what its hyperparameters say, and never sees what it is judged on."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+from sklearn.datasets import load_digits
+
+from evometa import ConfigurationError, learning_curve
+from evometa.problems import DigitsHyperparameters
+from evometa.problems._digits import digits
+
+KEY = jax.random.key(2)
+OMEGA = {
+    "learning_rate": jnp.float32(0.2),
+    "momentum": jnp.float32(0.7),
+    "weight_decay": jnp.float32(0.05),
+    "label_smoothing": jnp.float32(0.3),
+    "init_scale": jnp.float32(1.5),
+}
+
+
+def test_the_parts_hold_every_image_once() -> None:
+    data, (images, labels) = digits(), load_digits(return_X_y=True)
+    parts = (data.training, data.validation, data.test)
+    assert [len(part) for part in parts] == [1077, 360, 360]
+    np.testing.assert_array_equal(np.sort(np.concatenate(parts)), np.arange(1797))
+    np.testing.assert_array_equal(data.images * 16, images)
+    np.testing.assert_array_equal(data.targets.argmax(1), labels)
+    assert all((np.bincount(labels[part], minlength=10) > 0.07 * len(part)).all() for part in parts)
+
+
+def test_tasks_train_on_the_training_part_and_are_judged_elsewhere() -> None:
+    problem, data = DigitsHyperparameters(inner_steps=20), digits()
+    task, held_out = problem.sample_task(KEY), problem.sample_test_task(KEY)
+    for drawn, part in ((task, data.validation), (held_out, data.test)):
+        assert drawn.batches.shape == (20, 64)
+        assert np.isin(drawn.batches, data.training).all()
+        np.testing.assert_array_equal(drawn.judged_on, part)
+    assert len(np.unique(task.batches)) > 600  # 1280 draws with replacement from 1077 rows leave 749 on average
+    other = problem.sample_task(jax.random.key(3))
+    assert (task.batches != other.batches).any()
+    assert (task.weights["Dense_0"]["kernel"] != other.weights["Dense_0"]["kernel"]).any()
+
+
+def test_training_is_stochastic_gradient_descent_as_optax_does_it() -> None:
+    problem, data = DigitsHyperparameters(inner_steps=3, batch_size=8, hidden=(5,)), digits()
+    task = problem.sample_task(KEY)
+    losses, learner = learning_curve(problem, KEY, OMEGA, task, (3,))
+
+    optimizer = optax.chain(optax.add_decayed_weights(0.05), optax.sgd(0.2, momentum=0.7))
+    weights: Any = jax.tree.map(lambda w: 1.5 * w, task.weights)
+    state = optimizer.init(weights)
+
+    def logits(weights: Any, rows: Any) -> jax.Array:
+        hidden = jax.nn.relu(data.images[rows] @ weights["Dense_0"]["kernel"] + weights["Dense_0"]["bias"])
+        return hidden @ weights["Dense_1"]["kernel"] + weights["Dense_1"]["bias"]
+
+    def error(weights: Any, rows: Any) -> jax.Array:
+        targets = optax.smooth_labels(jax.nn.one_hot(data.labels[rows], 10), 0.3)
+        return optax.softmax_cross_entropy(logits(weights, rows), targets).mean()
+
+    for rows in np.asarray(task.batches):
+        updates, state = optimizer.update(jax.grad(error)(weights, rows), state, weights)
+        weights = optax.apply_updates(weights, updates)
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6), learner.weights, weights)
+
+    judged = logits(weights, data.validation)
+    expected = optax.softmax_cross_entropy_with_integer_labels(judged, data.labels[data.validation]).mean()
+    np.testing.assert_allclose(losses[0], expected, rtol=1e-5)
+    accuracy = problem.metrics(KEY, OMEGA, task, learner)["accuracy"]
+    np.testing.assert_allclose(accuracy, np.mean(judged.argmax(1) == data.labels[data.validation]), atol=1 / 720)
+
+
+def test_customary_hyperparameters_learn_the_digits() -> None:
+    problem = DigitsHyperparameters()
+    omega = problem.space.decode(problem.space.start(KEY))
+    assert {name: round(float(value), 6) for name, value in omega.items()} == {
+        "learning_rate": 0.01,
+        "momentum": 0.9,
+        "weight_decay": 0.0001,
+        "label_smoothing": 0.1,
+        "init_scale": 1.0,
+    }
+    evaluate = jax.jit(problem.evaluate_task)
+    assert evaluate(KEY, omega, problem.sample_test_task(KEY)).metrics["accuracy"] > 0.75
+    better = omega | {"learning_rate": jnp.float32(0.1), "label_smoothing": jnp.float32(0.0)}
+    assert evaluate(KEY, better, problem.sample_test_task(KEY)).metrics["accuracy"] > 0.93
+
+
+def test_inner_training_stays_float32_under_x64() -> None:
+    with jax.enable_x64(True):
+        problem = DigitsHyperparameters(inner_steps=2, batch_size=4)
+        key = jax.random.key(0)
+        omega = problem.space.decode(problem.space.start(key))
+        _, learner = learning_curve(problem, key, omega, problem.sample_task(key), (2,))
+        loss = problem.loss(key, omega, problem.sample_task(key), learner)
+    assert {leaf.dtype for leaf in (*jax.tree.leaves((omega, learner[:2])), loss)} == {jnp.dtype("float32")}
+
+
+@pytest.mark.parametrize("settings", [{"batch_size": 0}, {"hidden": (0,)}])
+def test_bad_settings(settings: dict[str, Any]) -> None:
+    with pytest.raises(ConfigurationError, match="at least 1"):
+        DigitsHyperparameters(**settings)

@@ -1,0 +1,286 @@
+import dataclasses
+import inspect
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from evometa import checkpoint, history, naming
+from evometa.cli import main
+from evometa.cli_look import groups
+from evometa.cli_names import find, kebab, table
+from evometa.cli_options import Execution, read_objective, write_objective
+from evometa.cli_run import Run
+from evometa.errors import ConfigurationError
+from evometa.objectives import At, Final, Mean, Objective
+from evometa.run_directory import read_manifest
+from evometa.search import Search
+
+STUDY = '''
+import dataclasses
+import jax
+import jax.numpy as jnp
+import evometa as em
+
+@dataclasses.dataclass(frozen=True)
+class Slope(em.InnerTraining):
+    """Learn a slope from where ω says.
+
+    Args:
+        sigma: spread of the slopes.
+    """
+
+    sigma: float = 1.0
+    seed: int = 5
+    fast: bool = False
+
+    @property
+    def space(self):
+        return em.Box(())
+
+    def sample_task(self, key):
+        return self.sigma * jax.random.normal(key)
+
+    def init(self, key, omega, task):
+        return omega
+
+    def step(self, key, omega, task, learner):
+        return learner - 0.2 * (learner - task)
+
+    def loss(self, key, omega, task, learner):
+        return (learner - task) ** 2
+
+class Unfinished(em.Problem):
+    """Lacks everything."""
+'''
+
+QUICK = ["--population-chunk", "4", "--devices", "1", "--progress", "False"]
+SPHERE = ["run", "sphere", "--strategy", "cmaes", "--population-size", "4", *QUICK]
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Work in a folder of the test's own that holds a user's file."""
+    (tmp_path / "study.py").write_text(STUDY)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def refused(capsys: pytest.CaptureFixture[str], *args: str) -> str:
+    """Run a command line that is wrong, and return the one sentence that says so."""
+    assert main(args) == 2
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert printed.err.startswith("evometa: ")
+    assert printed.err.count("\n") == 1
+    return printed.err
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("OpenAIES", "openai-es"),
+        ("CMAES", "cmaes"),
+        ("PGPE", "pgpe"),
+        ("RandomSearch", "random-search"),
+        ("DigitsHyperparameters", "digits-hyperparameters"),
+        ("SepCMAES", "sep-cmaes"),
+    ],
+)
+def test_spelling_of_names(name: str, expected: str) -> None:
+    assert kebab(name) == expected
+
+
+@pytest.mark.parametrize("role", ["problem", "strategy"])
+def test_every_listed_name_is_found_in_any_spelling(role: str) -> None:
+    assert len(table(role)) >= 5  # type: ignore[arg-type]
+    for name, cls in table(role).items():  # type: ignore[arg-type]
+        for spelling in (name, name.replace("-", "_"), cls.__name__):
+            assert find(spelling, role) is cls  # type: ignore[arg-type]
+
+
+def test_a_run_from_start_to_picture(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*SPHERE, "--generations", "3", "--seed", "7", "--sigma", "0.5"]) == 0
+    printed = capsys.readouterr().out
+    directory = Path("runs/sphere-cmaes-1")
+    assert f"evometa resume {directory} --generations 6" in printed
+    assert "the limit of 3 generations was reached" in printed
+    manifest = read_manifest(directory)
+    assert (manifest.seed, manifest.strategy["fields"]["population_size"]) == (7, 4)
+    assert manifest.strategy["fields"]["sigma"] == 0.5
+    first = history.read(directory)
+
+    assert main(["resume", str(directory), "--generations", "5", "--progress", "False"]) == 0
+    capsys.readouterr()
+    run = history.read(directory)
+    np.testing.assert_array_equal(run["generation"], [1, 2, 3, 4, 5])
+    np.testing.assert_array_equal(run["best"][:3], first["best"])
+
+    assert main(["show", str(directory)]) == 0
+    printed = " ".join(capsys.readouterr().out.split())
+    for part in (
+        "Sphere(",
+        "population_size=4",
+        "seed 7",
+        "generations 5",
+        "evaluations 20",
+        "checkpoint generation 5",
+    ):
+        assert part in printed
+    assert f"best {run['best_so_far'][-1]:.6g} (generation 5)" in printed
+
+    assert main(["plot", str(directory), "--x", "evaluations"]) == 0
+    assert capsys.readouterr().out.strip() == str(directory / "fitness.png")
+    assert (folder / directory / "fitness.png").read_bytes().startswith(b"\x89PNG")
+
+    assert main([*SPHERE, "--generations", "1"]) == 0
+    assert "runs/sphere-cmaes-2" in capsys.readouterr().out
+    assert "exists already" in refused(capsys, *SPHERE, "--generations", "1", "--run-directory", str(directory))
+    assert len(history.read(directory)) == 5
+
+
+def test_a_users_own_file_and_its_options(capsys: pytest.CaptureFixture[str]) -> None:
+    line = ["run", "study.py:Slope", "--strategy=openai_es", "--population-size", "4", "--num-tasks=3", "--fast"]
+    line += ["--inner-steps", "4", "--objective", "at:0,4", "--problem.sigma", "2", "--strategy.sigma", "0.5"]
+    line += ["--seed", "3", "--problem.seed", "9", "--total-inner-steps", "96", "--run-directory", "mine"]
+    assert main([*line, *QUICK]) == 0
+    manifest = read_manifest(Path("mine"))
+    problem, strategy = naming.rebuild(manifest.problem), naming.rebuild(manifest.strategy)
+    assert (problem.num_tasks, problem.inner_steps, problem.sigma, problem.seed) == (3, 4, 2.0, 9)
+    assert (problem.fast, problem.objective) == (True, At((0, 4)))
+    assert (strategy.population_size, strategy.sigma, manifest.seed) == (4, 0.5, 3)
+    # 4 candidates · 3 tasks · 4 steps = 48 inner steps a generation.
+    found = checkpoint.progress(Path("mine"))
+    assert found is not None
+    assert found["generation"] == 2
+    capsys.readouterr()
+
+    assert main(["run", "study.py:Slope", "--strategy", "cmaes", "--help"]) == 0
+    text = " ".join(capsys.readouterr().out.replace("│", " ").split())
+    assert "--problem.sigma FLOAT spread of the slopes. (default: 1.0)" in text
+    assert "--problem.num-tasks INT T, tasks drawn in each generation" in text
+    assert "--strategy.population-size INT" in text
+
+
+def test_an_option_of_both_needs_its_prefix(capsys: pytest.CaptureFixture[str]) -> None:
+    text = refused(capsys, "run", "study.py:Slope", "--strategy", "cmaes", "--generations", "1", "--sigma", "2")
+    assert "Both Slope and CMAES have an option --sigma; say --problem.sigma or --strategy.sigma." in text
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("run sphear --strategy cmaes", "no problem named 'sphear'; .* Nearest: sphere"),
+        ("run sphere --strategy cmae", "no strategy named 'cmae'; .* Nearest: cmaes"),
+        ("run study.py:Slop --strategy cmaes", "Nearest: Slope"),
+        ("run study.py --strategy cmaes", "path/to/file.py:Class"),
+        ("run gone.py:Slope --strategy cmaes", r"gone\.py does not exist"),
+        ("run study.py:Unfinished --strategy cmaes", "does not define evaluate, space"),
+        ("run --strategy cmaes sphere", "expects the problem first"),
+        ("run sphere --strategy cmaes", "a limit to stop at; give --generations"),
+        ("run sphere --strategy cmaes --generations 0", "--generations expects a number above zero, got 0"),
+        ("run sphere --strategy cmaes --generations 1 --population-size -3", "population_size of at least 2.* got -3"),
+        ("run study.py:Slope --strategy cmaes --generations 1 --objective at:7", "At expects one or more steps"),
+        ("resume nowhere --generations 1", "nowhere was expected to be a run directory"),
+        ("show nowhere", "nowhere was expected to be a run directory"),
+        ("plot nowhere", "cannot be read; give the folder of a run"),
+        ("compare nowhere", "nowhere was expected to be a run directory"),
+    ],
+)
+def test_what_is_wrong_is_said_in_one_sentence(
+    capsys: pytest.CaptureFixture[str], folder: Path, line: str, words: str
+) -> None:
+    text = refused(capsys, *line.split())
+    assert re.search(words, text), text
+    assert not (folder / "runs").exists()
+
+
+@pytest.mark.parametrize(
+    ("line", "word"),
+    [
+        ("run sphere --strategy cmaes --generatons 5", "--generations"),
+        ("run sphere --strategy cmaes --generations five", "five"),
+        ("run sphere", "--strategy"),
+        ("run study.py:Slope --strategy cmaes --objective last", "final, mean or at:1,5"),
+        ("plot runs --x epochs", "epochs"),
+        ("walk", "walk"),
+    ],
+)
+def test_options_that_do_not_exist_are_refused(capsys: pytest.CaptureFixture[str], line: str, word: str) -> None:
+    assert main(line.split()) == 2
+    printed = capsys.readouterr()
+    assert word in printed.err
+    assert "Traceback" not in printed.err
+
+
+@pytest.mark.parametrize("command", ["run", "resume", "plot", "compare", "list", "show"])
+def test_every_command_explains_itself(capsys: pytest.CaptureFixture[str], command: str) -> None:
+    assert main([command, "--help"]) == 0
+    text = capsys.readouterr().out
+    assert text.startswith(f"usage: evometa {command} ")
+    assert main(["--help"]) == 0
+    assert re.search(rf" {command} +[A-Z]", capsys.readouterr().out)
+
+
+def test_list_says_what_there_is(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "250")
+    assert main(["list"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    for name in [*table("problem"), *table("strategy")]:
+        assert sum(f"│ {name} " in line for line in lines) == 1, name
+    assert any("sinusoid" in line and "learned initialisations" in line for line in lines)
+    assert "``" not in "".join(lines)
+
+
+def test_defaults_of_options_are_those_of_a_search() -> None:
+    search = inspect.signature(Search).parameters
+    options = {**{f.name: f for f in dataclasses.fields(Run)}, **{f.name: f for f in dataclasses.fields(Execution)}}
+    shared = set(search) & set(options) - {"problem", "strategy"}
+    assert shared == set(search) - {"problem", "strategy", "callbacks"}
+    for name in shared:
+        assert options[name].default == search[name].default, name
+
+
+def test_compared_runs_are_grouped_by_what_differs_beside_the_seed(capsys: pytest.CaptureFixture[str]) -> None:
+    for name, options in {"a": [], "b": ["--seed", "1"], "c": ["--dimension", "3"]}.items():
+        assert main([*SPHERE, "--generations", "2", "--run-directory", name, *options]) == 0
+    dimension = read_manifest(Path("a")).problem["fields"]["dimension"]
+    paths = [Path(name) for name in "abc"]
+    assert groups(paths) == {f"cmaes dimension={dimension}": paths[:2], "cmaes dimension=3": paths[2:]}
+    assert groups(paths[:2]) == {"cmaes": paths[:2]}
+    capsys.readouterr()
+    assert main(["compare", "a", "b", "c", "--output", "picture.svg"]) == 0
+    assert "<svg" in Path("picture.svg").read_text()
+    capsys.readouterr()
+    assert "folder that exists" in refused(capsys, "compare", "a", "--output", "gone/picture.png")
+    assert "folder that exists" in refused(capsys, "compare", "a", "--output", "picture.docx")
+
+
+@pytest.mark.parametrize(("word", "objective"), [("final", Final()), ("mean", Mean()), ("at:0,4", At((0, 4)))])
+def test_objectives_are_words(word: str, objective: Objective) -> None:
+    assert read_objective(word) == objective
+    assert write_objective(objective) == word
+
+
+def test_an_interrupted_search_says_so_in_its_exit_status(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(self: Search, **limits: object) -> object:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Search, "run", interrupted)
+    assert main([*SPHERE, "--generations", "1"]) == 130
+
+
+def test_module_is_the_command(folder: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "evometa", "show", "nowhere"], cwd=folder, capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 2
+    assert done.stderr.startswith("evometa: nowhere was expected to be a run directory")
+
+
+def test_a_name_like_no_other_lists_them_all() -> None:
+    with pytest.raises(ConfigurationError, match="Known: "):
+        find("zzzzzz", "strategy")

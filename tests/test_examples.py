@@ -1,0 +1,60 @@
+"""Every example runs, small, and finds what it says it finds."""
+
+import importlib.util
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+FOLDER = Path(__file__).parents[1] / "examples"
+
+
+@pytest.fixture
+def example(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(request.param, FOLDER / f"{request.param}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    monkeypatch.setitem(sys.modules, request.param, module)
+    spec.loader.exec_module(module)
+    return module
+
+
+def only(name: str) -> pytest.MarkDecorator:
+    return pytest.mark.parametrize("example", [name], indirect=True)
+
+
+@only("own_inner_training")
+def test_own_inner_training_learns_to_learn(example: ModuleType, tmp_path: Path) -> None:
+    result = example.main(generations=150, run_directory=str(tmp_path / "run"))
+    # The best constant leaves 4.4, the variance of the waves; untrained weights are worse than that.
+    assert result.held_out < 4.2
+    assert (tmp_path / "run" / "fitness.png").read_bytes().startswith(b"\x89PNG")
+
+
+@only("own_problem")
+def test_own_problem_finds_the_signal_under_the_outliers(example: ModuleType) -> None:
+    found = example.main().best_omega
+    assert abs(found["frequency"] - 2.0) < 0.02
+    assert abs(found["decay"] - 0.5) < 0.05
+    assert abs(found["amplitude"] - 3.0) < 0.2
+
+
+@only("own_host_problem")
+def test_own_host_problem_runs_in_workers(example: ModuleType) -> None:
+    result = example.main(generations=2, population_size=6)
+    assert (result.evaluations, result.failed) == (12, 0)
+    assert 0.9 < result.best_fitness <= 1.0
+
+
+@only("compare_seeds")
+def test_compare_seeds_draws_both_strategies(example: ModuleType, tmp_path: Path) -> None:
+    picture = example.main(generations=3, seeds=2, folder=str(tmp_path))
+    assert picture.read_bytes().startswith(b"\x89PNG")
+    assert len([path for path in tmp_path.iterdir() if path.is_dir()]) == 4
+
+
+def test_every_example_is_tested_here() -> None:
+    tested = Path(__file__).read_text()
+    assert [path.stem for path in FOLDER.glob("*.py") if f'@only("{path.stem}")' not in tested] == []

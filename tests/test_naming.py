@@ -1,0 +1,209 @@
+"""Names of classes, and objects as JSON: what a process writes, another one reads."""
+
+import dataclasses
+import functools
+import hashlib
+import json
+import math
+import os
+import pathlib
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from evometa import ConfigurationError, naming
+from evometa.objectives import At, Final, Mean, Objective
+from evometa.problem import HostProblem
+from evometa.spaces import Box
+
+
+@dataclasses.dataclass(frozen=True)
+class Holder:
+    """Holds any value."""
+
+    value: Any = None
+    other: Any = 1
+    derived: int = dataclasses.field(default=0, init=False)
+
+    @dataclasses.dataclass(frozen=True)
+    class Inner:
+        """A nested class."""
+
+        number: int = 0
+
+
+class Changeable:
+    """Not a dataclass."""
+
+
+def test_a_module_of_a_package_is_named_by_import_and_a_file_by_its_path(tmp_path: Path) -> None:
+    assert naming.reference(Final) == "evometa.objectives:Final"
+    assert naming.load("evometa.objectives:Final") is Final
+    assert naming.fingerprint(Final) is None
+    assert naming.reference(pathlib.PurePath) == "pathlib:PurePath"  # a module on its own, but installed
+    file = tmp_path / "outer.py"
+    file.write_text("class Outer:\n    class Inner: pass")
+    inner = naming.load(f"{file}:Outer.Inner")
+    assert naming.reference(inner) == f"{file}:Outer.Inner"
+    assert naming.fingerprint(inner) == {"file": str(file), "sha256": hashlib.sha256(file.read_bytes()).hexdigest()}
+    assert naming.load(naming.reference(Holder.Inner)) is Holder.Inner
+
+
+def test_a_class_that_no_other_process_can_reach_is_refused() -> None:
+    class Local:
+        pass
+
+    with pytest.raises(ConfigurationError, match="defined inside a function"):
+        naming.reference(Local)
+    code = "from evometa import naming\nclass Typed: pass\nnaming.reference(Typed)"
+    typed = run("-c", code)
+    assert "Typed expects to be defined in a file" in typed.stderr
+    assert "notebook; put it in a file" in typed.stderr
+
+
+def run(*arguments: str) -> "subprocess.CompletedProcess[str]":
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    return subprocess.run([sys.executable, *arguments], capture_output=True, text=True, env=environment, check=False)
+
+
+def test_the_running_script_and_its_neighbours_are_named_by_path(tmp_path: Path) -> None:
+    (tmp_path / "beside.py").write_text("class Neighbour: pass")
+    script = tmp_path / "main.py"
+    script.write_text(
+        "from beside import Neighbour\nfrom evometa.naming import load, reference\nclass Mine: pass\n"
+        "for cls in (Mine, Neighbour):\n    print(reference(cls), load(reference(cls)) is cls)"
+    )
+    assert run(str(script)).stdout.splitlines() == [f"{script}:Mine True", f"{tmp_path / 'beside.py'}:Neighbour True"]
+
+
+def test_a_file_is_imported_once_for_each_content(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "beside_it.py").write_text("start = 5")
+    file = tmp_path / "study.py"
+    source = "import dataclasses, beside_it\n@dataclasses.dataclass(frozen=True)\nclass Study:\n    a: 'int' = {}\n"
+    file.write_text(source.format("beside_it.start"))
+    path = list(sys.path)
+    first = naming.load(f"{file}:Study")
+    monkeypatch.chdir(tmp_path)
+    assert naming.load("./study.py:Study") is naming.load("study.py:Study") is first
+    assert naming.reference(first) == f"{file}:Study"
+    # As long as the old content and within the same second: what a bytecode cache would not notice.
+    file.write_text(source.format("4 +         2 "[:15].ljust(15)))
+    second = naming.load(f"{file}:Study")
+    assert (first().a, second().a) == (5, 6)
+    assert sys.path == path
+
+
+def test_a_file_that_fails_leaves_nothing_behind(tmp_path: Path) -> None:
+    file = tmp_path / "broken.py"
+    file.write_text("import os\n1 / 0")
+    before = (list(sys.path), set(sys.modules))
+    for _ in range(2):
+        with pytest.raises(ConfigurationError, match=r"broken\.py fails to import: ZeroDivisionError"):
+            naming.load(f"{file}:X")
+    assert (list(sys.path), set(sys.modules)) == before
+
+
+def test_a_file_being_imported_may_not_start_anything(tmp_path: Path) -> None:
+    naming.refuse_while_importing("a search")
+    file = tmp_path / "eager.py"
+    file.write_text("from evometa import naming\nnaming.refuse_while_importing('a search')\nclass X: pass")
+    with pytest.raises(ConfigurationError, match=r"eager\.py starts a search while it is being imported"):
+        naming.load(f"{file}:X")
+    naming.refuse_while_importing("a search")
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("sinusoid", "expects to be named as 'module:Class' or 'path/to/file.py:Class', got 'sinusoid'"),
+        ("evometa.objectives:Finale", "it has no Finale. Nearest: Final"),
+        ("evometa.objectives:dataclasses", "dataclasses is of type module"),
+        ("evometa.objective:Final", "module evometa.objective cannot be found"),
+        ("evometa.spaces:Box", "a class derived from Objective named Box, but Box is derived from VectorSpace"),
+        ("no_folder/no_file.py:Final", "no_folder/no_file.py does not exist"),
+        (f"{Path(__file__).parent}/test_namin.py:Holder", "Nearest: test_naming.py"),
+    ],
+)
+def test_a_wrong_name_says_what_is_wrong(name: str, words: str) -> None:
+    with pytest.raises(ConfigurationError) as error:
+        naming.load(name, Objective)
+    assert words in str(error.value)
+
+
+leaves = st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.builds(Path, st.just("a/b"))
+objectives = st.just(Final()) | st.just(Mean()) | st.builds(At, st.lists(st.integers(0, 9), min_size=1).map(tuple))
+values = st.recursive(
+    leaves | objectives,
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.lists(inner, max_size=3).map(tuple)
+        | st.dictionaries(st.text(max_size=3), inner, max_size=3)
+        | st.builds(Holder, inner)
+    ),
+    max_leaves=8,
+)
+
+
+@given(values)
+def test_an_object_comes_back_from_json_as_it_was(value: Any) -> None:
+    holder = Holder(value, other=math.pi)
+    text = json.dumps(naming.describe(holder), allow_nan=False)
+    # repr tells types apart, and 0.0 from -0.0, and takes two nans for the same.
+    assert repr(naming.rebuild(json.loads(text))) == repr(holder)
+
+
+def test_a_description_is_readable() -> None:
+    assert naming.describe(At((1, 10))) == {"type": "evometa.objectives:At", "fields": {"after": [1, 10]}}
+
+
+@pytest.mark.parametrize(
+    ("value", "where"),
+    [
+        (np.zeros(2), "Holder.value expects .* got numpy.ndarray"),
+        (np.float64(1.0), "Holder.value expects .* got numpy.float64"),
+        ((1, math.sqrt), r"Holder.value\[1\] expects .* got builtins.builtin_function_or_method"),
+        ({"a": functools.partial(abs)}, r"Holder.value\['a'\] expects"),
+        (At((np.int32(1),)), r"At.after\[0\] expects"),
+        (Box(()), "Holder.value expects"),
+    ],
+)
+def test_a_value_without_an_exact_description_is_refused_by_field(value: Any, where: str) -> None:
+    with pytest.raises(ConfigurationError, match=where):
+        naming.describe(Holder(value))
+
+
+def test_only_frozen_dataclasses_are_described() -> None:
+    for thing in (Changeable(), dataclasses.make_dataclass("Thawed", ["a"])(1)):
+        with pytest.raises(ConfigurationError, match="expects to be a frozen dataclass"):
+            naming.describe(thing)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda d: d["fields"].update(valeu=1), "no field valeu, .* Nearest: value"),
+        (lambda d: d["fields"].update(derived=1), "no field derived"),
+        (lambda d: d["fields"].pop("other"), "lacks other"),
+        (lambda d: d.pop("fields"), "exactly the members 'type' and 'fields'"),
+        (lambda d: d.update(fields=[1]), "expects to be a dataclass with named fields"),
+        (lambda d: d.update(type="evometa.spaces:Space"), "expects to be a dataclass with named fields"),
+        (lambda d: d["fields"].update(value={"tuple": 3}), "exactly the members"),
+    ],
+)
+def test_a_description_that_does_not_fit_is_refused(change: Any, words: str) -> None:
+    description = naming.describe(Holder())
+    change(description)
+    with pytest.raises(ConfigurationError, match=words):
+        naming.rebuild(description)
+
+
+def test_a_problem_of_a_users_file_comes_back() -> None:
+    file = Path(__file__).parent / "user_files" / "misbehaving.py"
+    problem = naming.load(f"{file}:Misbehaving", HostProblem)(time_limit=2.5)
+    assert naming.rebuild(json.loads(json.dumps(naming.describe(problem)))) == problem

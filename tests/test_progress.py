@@ -1,0 +1,98 @@
+import io
+import logging
+
+import pytest
+from rich.console import Console
+
+from evometa.progress import Progress, Status, duration, render, short
+
+STATUS = Status(
+    generation=1200,
+    of=2000,
+    best_so_far=0.123456,
+    center=0.2,
+    held_out=0.25,
+    failed=3,
+    inner_steps_per_second=1.23e6,
+    seconds=60.0,
+    seconds_left=40.0,
+)
+
+
+def shown(status: Status, width: int) -> str:
+    console = Console(file=io.StringIO(), width=width)
+    console.print(render(status))
+    assert isinstance(console.file, io.StringIO)
+    return console.file.getvalue()
+
+
+def test_shows_every_figure_on_a_common_terminal() -> None:
+    text = shown(STATUS, width=80)
+    assert text.count("\n") == 2
+    for part in ("generation 1,200/2,000", "1:00", "0:40 left", "1.23M inner steps/s"):
+        assert part in text
+    for part in ("best 0.12346", "center 0.2", "held-out 0.25", "failed 3"):
+        assert part in text
+
+
+def test_leaves_out_what_does_not_exist() -> None:
+    text = shown(Status(generation=7, evaluations_per_second=50.0), width=80)
+    assert "50 evaluations/s" in text
+    for part in ("nan", "None", "left", "best", "center", "held-out", "failed"):
+        assert part not in text
+
+
+@pytest.mark.parametrize(
+    ("status", "share"),
+    [
+        (STATUS, 0.6),
+        (STATUS._replace(of=None), 0.6),
+        (STATUS._replace(generation=3000), 1.0),
+        (STATUS._replace(of=None, seconds_left=-0.5), 1.0),
+        (STATUS._replace(of=None, seconds_left=None), None),
+        (Status(generation=0, seconds_left=0.0), None),
+    ],
+)
+def test_share_done(status: Status, share: float | None) -> None:
+    assert status.share == share
+
+
+def test_draws_on_a_terminal_with_messages_above_the_bar() -> None:
+    console = Console(file=io.StringIO(), force_terminal=True, width=100)
+    with Progress(console=console) as progress:
+        progress.update(STATUS)
+        progress.note("fell back to [the] checkpoint before")
+    assert isinstance(console.file, io.StringIO)
+    text = console.file.getvalue()
+    assert "generation 1,200/2,000" in text
+    assert "fell back to [the] checkpoint before" in text
+
+
+def test_quiet_when_not_on_a_terminal_but_for_messages(caplog: pytest.LogCaptureFixture) -> None:
+    console = Console(file=io.StringIO(), width=100)
+    with caplog.at_level(logging.WARNING, "evometa"), Progress(console=console) as progress:
+        progress.update(STATUS)
+        progress.note("100 % of the candidates failed")
+    assert isinstance(console.file, io.StringIO)
+    assert console.file.getvalue() == ""
+    assert caplog.messages == ["100 % of the candidates failed"]
+
+
+def test_off_when_told_so() -> None:
+    console = Console(file=io.StringIO(), force_terminal=True, width=100)
+    with Progress(False, console=console) as progress:
+        progress.update(STATUS)
+    assert isinstance(console.file, io.StringIO)
+    assert console.file.getvalue() == ""
+
+
+def test_units() -> None:
+    assert [duration(s) for s in (0, 59.6, 3599.4, 3600, 90061, -1)] == [
+        "0:00",
+        "1:00",
+        "59:59",
+        "1:00:00",
+        "25:01:01",
+        "0:00",
+    ]
+    assert [short(n) for n in (0.5, 999, 1000, 1234567, 2.5e9)] == ["0.5", "999", "1k", "1.23M", "2.5G"]

@@ -1,0 +1,216 @@
+"""Small problems and strategies that many tests share, each with an answer that is known beforehand.
+
+A user's own file as the engine sees it: tests load its classes by ``path:Class``, and so do the processes they start.
+"""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any, ClassVar, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from evometa import Box, Dict, Evaluation, HostProblem, InnerTraining, Integer, Like, Problem, Space, Strategy
+
+
+@dataclasses.dataclass(frozen=True)
+class Bowl(Problem):
+    """Squared distance to (1, ..., 1), plus noise that depends on the key alone."""
+
+    dimension: int = 4
+    noise: float = 0.0
+
+    @property
+    def space(self) -> Space:
+        return Box((self.dimension,))
+
+    def evaluate(self, key: Any, omega: Any) -> Any:
+        return jnp.sum((omega - 1.0) ** 2) + self.noise * jax.random.normal(key)
+
+
+class Hill(Bowl):
+    """The same upside down, to be maximised; its top is 0."""
+
+    direction = "maximize"
+
+    def evaluate(self, key: Any, omega: Any) -> Any:
+        return -super().evaluate(key, omega)
+
+
+class Cliff(Bowl):
+    """The bowl, with every kind of failure: NaN where ω₀ < -0.5, inf where ω₁ > 0.5 and -inf where ω₂ > 0.5."""
+
+    def evaluate(self, key: Any, omega: Any) -> Any:
+        fitness = super().evaluate(key, omega)
+        fitness = jnp.where(omega[0] < -0.5, jnp.nan, fitness)
+        fitness = jnp.where(omega[1] > 0.5, jnp.inf, fitness)
+        return jnp.where(omega[2] > 0.5, -jnp.inf, fitness)
+
+
+class Abyss(Bowl):
+    """Every candidate fails."""
+
+    def evaluate(self, key: Any, omega: Any) -> Any:
+        return jnp.sum(omega) * jnp.nan
+
+
+class Key(Bowl):
+    """The fitness is a number drawn from the key, whatever ω is; ω is told as a metric."""
+
+    def evaluate(self, key: Any, omega: Any) -> Any:
+        return Evaluation(jax.random.uniform(key), {"omega": omega[0]})
+
+    def evaluate_test(self, key: Any, omega: Any) -> Any:
+        return Evaluation(-jax.random.uniform(key), {"omega": omega[0]})
+
+
+@dataclasses.dataclass(frozen=True)
+class Chase(InnerTraining):
+    """A learner moves the share ``rate`` of its way to the task's target at each step.
+
+    With ω = w₀ the loss after s steps is (1 - rate)^(2s) (w₀ - target)²: a learning curve in closed form.
+    """
+
+    num_tasks: int = 3
+    inner_steps: int = 4
+    rate: float = 0.25
+
+    @property
+    def space(self) -> Space:
+        return Box((), low=-3.0, high=3.0)
+
+    def sample_task(self, key: Any) -> Any:
+        return jax.random.normal(key)
+
+    def sample_test_task(self, key: Any) -> Any:
+        return 10.0 + jax.random.normal(key)
+
+    def init(self, key: Any, omega: Any, task: Any) -> Any:
+        return omega
+
+    def step(self, key: Any, omega: Any, task: Any, learner: Any) -> Any:
+        return learner + self.rate * (task - learner)
+
+    def loss(self, key: Any, omega: Any, task: Any, learner: Any) -> Any:
+        return (learner - task) ** 2
+
+    def metrics(self, key: Any, omega: Any, task: Any, learner: Any) -> Mapping[str, Any]:
+        return {"distance": jnp.abs(learner - task)}
+
+
+@dataclasses.dataclass(frozen=True)
+class Waves(InnerTraining):
+    """A small network learns sine waves by noisy gradient steps; ω = its first weights and a log learning rate.
+
+    Matrix products, random numbers in every method, several shapes: what could differ between two layouts does.
+    """
+
+    num_tasks: int = 3
+    inner_steps: int = 2
+    width: int = 16
+
+    @property
+    def space(self) -> Space:
+        shapes = {"a": (1, self.width), "b": (self.width,), "c": (self.width, self.width), "d": (self.width, 1)}
+        return Dict(
+            {
+                "rate": Box((), low=1e-3, high=1e-1, log=True, dtype=jnp.float32),
+                "weights": Like(lambda key: self._draw(key, shapes)),
+            }
+        )
+
+    @staticmethod
+    def _draw(key: Any, shapes: dict[str, tuple[int, ...]]) -> Any:
+        keys = jax.random.split(key, len(shapes))
+        return {
+            name: jax.random.normal(k, shape, jnp.float32) / max(shape[0], 1) ** 0.5
+            for k, (name, shape) in zip(keys, shapes.items(), strict=True)
+        }
+
+    def sample_task(self, key: Any) -> Any:
+        key_phase, key_x = jax.random.split(key)
+        x = jax.random.uniform(key_x, (2, 5, 1), jnp.float32, -5.0, 5.0)
+        y = jnp.sin(x + jax.random.uniform(key_phase, (), jnp.float32, 0.0, 3.0))
+        return {"x": x, "y": y}
+
+    def init(self, key: Any, omega: Any, task: Any) -> Any:
+        return jax.tree.map(lambda w: w + 0.01 * jax.random.normal(key, w.shape, w.dtype), omega["weights"])
+
+    def _error(self, weights: Any, x: Any, y: Any) -> Any:
+        hidden = jnp.tanh(x @ weights["a"] + weights["b"])
+        return jnp.mean((jnp.tanh(hidden @ weights["c"]) @ weights["d"] - y) ** 2)
+
+    def step(self, key: Any, omega: Any, task: Any, learner: Any) -> Any:
+        noise = 0.1 * jax.random.normal(key, task["y"][0].shape, jnp.float32)
+        gradient = jax.grad(self._error)(learner, task["x"][0], task["y"][0] + noise)
+        return jax.tree.map(lambda w, g: w - omega["rate"] * g, learner, gradient)
+
+    def loss(self, key: Any, omega: Any, task: Any, learner: Any) -> Any:
+        noise = 0.1 * jax.random.normal(key, task["y"][1].shape, jnp.float32)
+        return self._error(learner, task["x"][1], task["y"][1] + noise)
+
+
+@dataclasses.dataclass(frozen=True)
+class Careless(Chase):
+    """Draws its tasks without a type, so that under x64 they, and then the learners, are float64."""
+
+    @property
+    def space(self) -> Space:
+        return Box((), low=-3.0, high=3.0, dtype=jnp.float32)
+
+    def init(self, key: Any, omega: Any, task: Any) -> Any:
+        return omega + jnp.zeros(())
+
+
+@dataclasses.dataclass(frozen=True)
+class Errand(HostProblem):
+    """A bowl in plain Python over a mixed space, with noise; a candidate whose integer is 0 raises."""
+
+    metric_names: ClassVar[tuple[str, ...]] = ("draw",)
+
+    @property
+    def space(self) -> Space:
+        return Dict({"x": Box((2,), low=-2.0, high=2.0), "n": Integer(0, 3)})
+
+    def evaluate(self, rng: np.random.Generator, omega: Any) -> Evaluation:
+        if omega["n"] == 0:
+            raise ValueError("no candidates with n = 0")
+        draw = rng.normal()
+        return Evaluation(float(np.sum((omega["x"] - 1.0) ** 2)) + float(omega["n"]) + 0.1 * draw, {"draw": draw})
+
+    def evaluate_test(self, rng: np.random.Generator, omega: Any) -> Evaluation:
+        return Evaluation(100.0 + float(np.sum(omega["x"] ** 2)), {"draw": rng.normal()})
+
+
+class WalkState(NamedTuple):
+    """Arrays of every kind that a checkpoint must hold."""
+
+    position: jax.Array
+    told: jax.Array
+    nothing: jax.Array
+    improved: jax.Array
+
+
+@dataclasses.dataclass(frozen=True)
+class Walk(Strategy[WalkState]):
+    """Moves to the best candidate of a generation and stops by itself after ``patience``."""
+
+    population_size: int = 4
+    patience: int = 1000
+    stop_reasons: ClassVar[tuple[str, ...]] = ("lost: never", "tired: the walk was long enough")
+
+    def init(self, key: Any, space: Space) -> WalkState:
+        return WalkState(space.start(key), jnp.int32(0), jnp.zeros((0, 2)), jnp.asarray(False))
+
+    def ask(self, key: Any, state: WalkState) -> Any:
+        noise = jax.random.normal(key, (self.population_size, *state.position.shape), state.position.dtype)
+        return state.position + 0.1 * noise, state
+
+    def tell(self, key: Any, state: WalkState, genotypes: Any, fitness: Any) -> WalkState:
+        return state._replace(
+            position=genotypes[jnp.argmin(fitness)], told=state.told + 1, improved=jnp.min(fitness) < 1.0
+        )
+
+    def stop(self, state: WalkState) -> Any:
+        return jnp.where(state.told >= self.patience, 2, 0).astype(jnp.int32)
