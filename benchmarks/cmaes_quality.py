@@ -29,7 +29,7 @@ Function = Callable[[jax.Array], jax.Array]
 
 
 def functions(dimension: int) -> dict[str, Function]:
-    """Return the functions by name; each takes ``[P, D]`` (or ``[D]``) to ``[P]``, and works on numpy and JAX arrays."""
+    """Return the functions by name; each takes ``[P, D]`` to ``[P]``, of numpy or of JAX."""
     slope = np.arange(dimension) / (dimension - 1)
     rotation = np.linalg.qr(np.random.default_rng(dimension).normal(size=(dimension, dimension)))[0]
     scales = 1e6**slope

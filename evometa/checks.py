@@ -11,7 +11,7 @@ import jax.numpy as jnp
 
 from evometa.errors import ConfigurationError
 from evometa.problem import BaseProblem, Evaluation, HostProblem, InnerTraining, Problem
-from evometa.spaces import Space
+from evometa.space import Space
 
 
 def check_problem(problem: BaseProblem) -> Space:

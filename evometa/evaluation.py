@@ -20,7 +20,7 @@ import jax.numpy as jnp
 from jax.sharding import AxisType, Mesh, PartitionSpec
 
 from evometa.problem import Evaluation, InnerTraining, Problem
-from evometa.spaces import Space
+from evometa.space import Space
 from evometa.types import Genotype, Key, Task
 
 MEMBERS = "members"

@@ -25,7 +25,7 @@ from evometa.program import (
     stop_code,
     validation_columns,
 )
-from evometa.spaces import Space
+from evometa.space import Space
 from evometa.strategy import Strategy
 from evometa.types import Genotype
 

@@ -13,7 +13,7 @@ from evometa.cost import flops
 from evometa.errors import ConfigurationError
 from evometa.evaluation import Evaluator
 from evometa.problem import InnerTraining, Problem
-from evometa.spaces import Space
+from evometa.space import Space
 from evometa.strategy import Strategy
 
 # Below this much arithmetic in a generation, waiting for the other devices costs more than they save.

@@ -22,7 +22,7 @@ import numpy as np
 
 from evometa.errors import ConfigurationError
 from evometa.objectives import Final, Objective
-from evometa.spaces import Space
+from evometa.space import Space
 from evometa.types import Key, Learner, Omega, Scalar, Task
 
 

@@ -1,17 +1,9 @@
-"""What a search tells: its counters, its reports to callbacks, its result."""
+"""What a search counts, and what it returns."""
 
 import dataclasses
 import math
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, NamedTuple
-
-from numpy.typing import NDArray
 
 from evometa.types import Omega
-
-if TYPE_CHECKING:
-    from evometa.progress import Status
-    from evometa.search import Search
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,18 +58,3 @@ class Counters:
     """Why the search stopped, None while it goes on."""
     chunk: int | None = None
     """The chunk size in use; a resumed run keeps it, and with it every bit."""
-
-
-class Report(NamedTuple):
-    """What a callback is told after each dispatch."""
-
-    search: "Search"
-    """The search."""
-    status: "Status"
-    """Where it stands."""
-    rows: dict[str, NDArray[Any]]
-    """The history of the dispatch's generations, a column at a time."""
-
-
-Callback = Callable[[Report], bool | None]
-"""Called after each dispatch; a true result stops the search."""

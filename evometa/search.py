@@ -5,9 +5,9 @@ import dataclasses
 import math
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -39,10 +39,25 @@ from evometa.program import (
     validation_columns,
 )
 from evometa.progress import Progress, Status
-from evometa.result import Callback, Counters, Report, Result
+from evometa.result import Counters, Result
 from evometa.run_directory import RunDirectory, describe_run, read_manifest, warn_of_changes
 from evometa.strategy import Strategy, require_space
 from evometa.types import Genotype
+
+
+class Report(NamedTuple):
+    """What a callback is told after each dispatch."""
+
+    search: "Search"
+    """The search."""
+    status: Status
+    """Where it stands."""
+    rows: dict[str, NDArray[Any]]
+    """The history of the dispatch's generations, a column at a time."""
+
+
+Callback = Callable[[Report], bool | None]
+"""Called after each dispatch; a true result stops the search."""
 
 
 class Search:

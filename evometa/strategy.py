@@ -25,7 +25,7 @@ import jax
 import jax.numpy as jnp
 
 from evometa.errors import ConfigurationError
-from evometa.spaces import Space, VectorSpace
+from evometa.space import Space, VectorSpace
 from evometa.types import Genotype, Key, Scalar
 
 State = TypeVar("State")

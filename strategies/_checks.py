@@ -3,7 +3,7 @@
 from typing import Any, cast
 
 from evometa.errors import ConfigurationError
-from evometa.spaces import Space, VectorSpace
+from evometa.space import Space, VectorSpace
 from evometa.strategy import Strategy, require_space
 
 

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from numpy.typing import NDArray
 
-from evometa.spaces import Space
+from evometa.space import Space
 from evometa.strategies._checks import require_nonnegative, vector_space
 from evometa.strategies._noise import standard_normal
 from evometa.strategies._ranks import gains, places, shares
@@ -172,7 +172,7 @@ class CMAES(Strategy[CMAESState]):
         return state.mean + state.sigma * (noise @ state.factor.T), state._replace(noise=noise)
 
     def tell(self, key: Key, state: CMAESState, genotypes: jax.Array, fitness: jax.Array) -> CMAESState:
-        """Move the mean to the better candidates and adapt σ and C, section by section of the tutorial's appendix A."""
+        """Move the mean towards the better candidates, then adapt σ and C; equation numbers are the tutorial's."""
         p, d = genotypes.shape
         r = rates(p, d)
         dtype = state.mean.dtype
@@ -268,7 +268,8 @@ class CMAES(Strategy[CMAESState]):
 
 def _axis_ratio(factor: jax.Array) -> Scalar:
     diagonal = jnp.diagonal(factor)
-    return jnp.max(diagonal) / jnp.min(diagonal)
+    ratio: Scalar = jnp.max(diagonal) / jnp.min(diagonal)
+    return ratio
 
 
 def _factorise(covariance: jax.Array, last: jax.Array) -> tuple[jax.Array, jax.Array]:
@@ -278,11 +279,13 @@ def _factorise(covariance: jax.Array, last: jax.Array) -> tuple[jax.Array, jax.A
     coordinate's own variance so that small coordinates keep theirs. Should that not be enough yet, the last factor
     serves on, and the next refresh raises the diagonal again.
     """
-    factor = jax.lax.linalg.cholesky(covariance, symmetrize_input=False)
+    factor: jax.Array = jax.lax.linalg.cholesky(covariance, symmetrize_input=False)
 
     def mend() -> tuple[jax.Array, jax.Array]:
         ridge = len(last) * float(jnp.finfo(last.dtype).eps) * jnp.sum(last**2, axis=1)
         again = jax.lax.linalg.cholesky(covariance + jnp.diag(ridge), symmetrize_input=False)
         return jnp.where(jnp.isfinite(again[-1, -1]), again, last), ridge
 
-    return jax.lax.cond(jnp.isfinite(factor[-1, -1]), lambda: (factor, jnp.zeros_like(last[0])), mend)
+    definite = jnp.isfinite(factor[-1, -1])
+    factor, ridge = jax.lax.cond(definite, lambda: (factor, jnp.zeros_like(last[0])), mend)
+    return factor, ridge

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from evometa.spaces import Space
+from evometa.space import Space
 from evometa.strategies import _pairs
 from evometa.strategies._checks import require_fraction, require_nonnegative, vector_space
 from evometa.strategies._noise import standard_normal

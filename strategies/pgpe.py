@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from evosax.core.optimizer import clipup
 
-from evometa.spaces import Space
+from evometa.space import Space
 from evometa.strategies import _evosax, _pairs
 from evometa.strategies._checks import vector_space
 from evometa.strategies._evosax import EvosaxState

@@ -12,7 +12,7 @@ import numpy as np
 import optax
 from numpy.typing import NDArray
 
-from evometa.spaces import Space
+from evometa.space import Space
 from evometa.strategies import _evosax
 from evometa.strategies._checks import vector_space
 from evometa.strategies._evosax import EvosaxState

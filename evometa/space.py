@@ -1,0 +1,185 @@
+"""The contract of a space, and what all spaces of vectors have in common.
+
+A strategy works on *genotypes*, a problem on *ω*; a space stands between the two. Where a genotype is one vector
+``[D]`` of floats, a population is a matrix ``[P, D]`` whatever ω looks like. What a coordinate means (real, integer or
+category; bounded or not) is data, :class:`Coordinates`, and sampling, repair, mutation and crossover are written once
+for all of them, on that data. Spaces whose genotypes are not vectors (expression trees) subclass :class:`Space`.
+"""
+
+import abc
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from evometa.types import Genotype, Key, Omega
+
+REAL, INTEGER, CATEGORY = 0, 1, 2
+
+
+class Space(abc.ABC):
+    """The set of all ω a search may try.
+
+    A space is compared by identity and is a static part of any pytree it is stored in: it adds no arrays to a
+    strategy's state.
+    """
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        jax.tree_util.register_static(cls)
+
+    @abc.abstractmethod
+    def start(self, key: Key) -> Genotype:
+        """Return the genotype a search begins at: the given start, or a draw."""
+
+    @abc.abstractmethod
+    def sample(self, key: Key) -> Genotype:
+        """Draw one genotype from the whole space."""
+
+    @abc.abstractmethod
+    def repair(self, genotype: Genotype) -> Genotype:
+        """Return the nearest meaning of a genotype inside the space; genotypes inside are returned unchanged."""
+
+    @abc.abstractmethod
+    def decode(self, genotype: Genotype) -> Omega:
+        """Turn a (repaired) genotype into ω."""
+
+    @abc.abstractmethod
+    def mutate(self, key: Key, genotype: Genotype, rate: float = 1.0, scale: float = 0.1) -> Genotype:
+        """Return a changed copy; ``rate`` is the chance of each part to change, ``scale`` the size of a change."""
+
+    @abc.abstractmethod
+    def crossover(self, key: Key, first: Genotype, second: Genotype) -> Genotype:
+        """Return a child of two genotypes."""
+
+
+class Coordinates(NamedTuple):
+    """What each coordinate of a vector genotype means, as arrays ``[D]``."""
+
+    lower: NDArray[np.float64]
+    """Smallest allowed value in genotype units, or -inf."""
+    upper: NDArray[np.float64]
+    """Largest allowed value in genotype units, or +inf."""
+    kind: NDArray[np.int8]
+    """``REAL``, ``INTEGER`` or ``CATEGORY``."""
+
+    @staticmethod
+    def of(size: int, lower: ArrayLike, upper: ArrayLike, kind: int) -> "Coordinates":
+        """Build the description of ``size`` coordinates of one kind."""
+        return Coordinates(
+            np.broadcast_to(np.asarray(lower, np.float64), (size,)),
+            np.broadcast_to(np.asarray(upper, np.float64), (size,)),
+            np.full((size,), kind, np.int8),
+        )
+
+
+class VectorSpace(Space):
+    """A space whose genotype is one vector ``[D]`` of floats in JAX's default float type.
+
+    Subclasses set :attr:`coordinates` and define :meth:`decode`, and :meth:`sample` or :meth:`start` where the
+    general one does not fit.
+    """
+
+    coordinates: Coordinates
+
+    @property
+    def size(self) -> int:
+        """The genotype size D."""
+        return len(self.coordinates.kind)
+
+    @property
+    def continuous(self) -> bool:
+        """Whether every coordinate is real."""
+        return bool(np.all(self.coordinates.kind == REAL))
+
+    @property
+    def bounded(self) -> bool:
+        """Whether any coordinate has a bound."""
+        return bool(np.any(np.isfinite(self.coordinates.lower) | np.isfinite(self.coordinates.upper)))
+
+    def start(self, key: Key) -> jax.Array:
+        """Return the genotype a search begins at: here a draw from the whole space."""
+        return self.sample(key)
+
+    def sample(self, key: Key) -> jax.Array:
+        """Draw a genotype ``[D]``: uniform between bounds, standard normal (in units) where there are none."""
+        lower, upper, kind = self.coordinates
+        key_uniform, key_normal = jax.random.split(key)
+        # An integer or category owns the interval of half a unit to each side, so that ends are as likely as middles.
+        half = np.where(kind == REAL, 0.0, 0.5)
+        finite = np.isfinite(lower) & np.isfinite(upper)
+        low, high = np.where(finite, lower - half, 0.0), np.where(finite, upper + half, 0.0)
+        draw = jnp.asarray(low) + jnp.asarray(high - low) * jax.random.uniform(key_uniform, (self.size,))
+        if not finite.all():
+            draw = jnp.where(finite, draw, self._from_one_bound(jax.random.normal(key_normal, (self.size,))))
+        return self.repair(draw)
+
+    def _from_one_bound(self, step: jax.Array) -> jax.Array:
+        lower, upper, _ = self.coordinates
+        shifted = jnp.where(np.isfinite(lower), np.nan_to_num(lower, neginf=0.0) + jnp.abs(step), step)
+        return jnp.where(np.isfinite(upper), np.nan_to_num(upper, posinf=0.0) - jnp.abs(step), shifted)
+
+    def repair(self, genotype: jax.Array) -> jax.Array:
+        """Reflect real coordinates at their bounds, round and clip the others; the inside is returned unchanged.
+
+        Reflection keeps a Gaussian search well behaved at an optimum on a bound: unlike clipping, it leaves no
+        plateau outside on which all candidates tie.
+        """
+        lower, upper, kind = self.coordinates
+        if self.bounded:
+            folded = _reflect(genotype, lower, upper)
+            genotype = jnp.where(kind == REAL, folded, jnp.clip(genotype, lower, upper).astype(genotype.dtype))
+        if not self.continuous:
+            genotype = jnp.where(kind == REAL, genotype, jnp.round(genotype))
+        return genotype
+
+    def mutate(self, key: Key, genotype: jax.Array, rate: float = 1.0, scale: float = 0.1) -> jax.Array:
+        """Return a changed copy of a genotype ``[D]``.
+
+        Args:
+            key: random key.
+            genotype: ``[D]``, inside the space.
+            rate: chance in [0, 1] of each coordinate to change; when none would, one coordinate changes all the same.
+            scale: standard deviation, in genotype units, of the Gaussian added to a real coordinate. An integer moves
+                by at least one, the size of its step drawn from the same Gaussian times its range; a category
+                becomes another one, all others equally likely.
+        """
+        lower, upper, kind = self.coordinates
+        key_mask, key_one, key_step, key_category = jax.random.split(key, 4)
+        mask = jax.random.bernoulli(key_mask, rate, (self.size,))
+        forced = jax.random.randint(key_one, (), 0, self.size)
+        mask = mask | (~mask.any() & (jnp.arange(self.size) == forced))
+        step = scale * jax.random.normal(key_step, (self.size,), genotype.dtype)
+        changed = genotype + step
+        if not self.continuous:
+            span = np.where(kind == REAL, 1.0, np.nan_to_num(upper - lower, posinf=1.0) + 1.0)
+            away = jnp.where(step >= 0, 1.0, -1.0)
+            # A step over a bound turns around, so that an integer that may move does move.
+            jump = away * jnp.maximum(1.0, jnp.round(jnp.abs(step) * span))
+            jump = jnp.where((genotype + jump < lower) | (genotype + jump > upper), -away, jump)
+            other = jax.random.uniform(key_category, (self.size,)) * (span - 1.0)
+            category = jnp.floor(genotype + 1.0 + jnp.minimum(jnp.floor(other), jnp.maximum(span - 2.0, 0.0))) % span
+            changed = jnp.where(
+                kind == INTEGER, genotype + jump, jnp.where(kind == CATEGORY, category, changed)
+            ).astype(genotype.dtype)
+        return self.repair(jnp.where(mask, changed, genotype))
+
+    def crossover(self, key: Key, first: jax.Array, second: jax.Array) -> jax.Array:
+        """Return a child ``[D]`` that takes each coordinate from either parent, equally likely."""
+        return jnp.where(jax.random.bernoulli(key, 0.5, first.shape), first, second)
+
+
+def _reflect(x: jax.Array, lower: NDArray[np.float64], upper: NDArray[np.float64]) -> jax.Array:
+    """Fold ``x`` into [lower, upper] as light between two mirrors; either bound may be infinite."""
+    low, high = jnp.asarray(lower, x.dtype), jnp.asarray(upper, x.dtype)
+    both = np.isfinite(lower) & np.isfinite(upper)
+    width = jnp.where(both, high - low, 1.0)
+    base = jnp.where(np.isfinite(lower), low, 0.0)
+    phase = jnp.mod(x - base, 2.0 * width)
+    between = base + jnp.where(phase > width, 2.0 * width - phase, phase)
+    one_sided = jnp.where(x < low, 2.0 * base - x, x)
+    one_sided = jnp.where(x > high, 2.0 * jnp.where(np.isfinite(upper), high, 0.0) - x, one_sided)
+    folded = jnp.where(both, jnp.clip(between, low, high), one_sided)
+    return jnp.where((x >= low) & (x <= high), x, folded).astype(x.dtype)

@@ -1,0 +1,122 @@
+"""Faults of the machine: nothing already written is lost, and a resumed run is the run that never stopped."""
+
+import errno
+import io
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+import pytest
+
+from evometa import RunDirectoryError, Search, checkpoint, history
+from evometa.naming import load
+from evometa.strategies import OpenAIES
+
+RUNNER = Path(__file__).with_name("runner.py")
+Chase = load(f"{Path(__file__).with_name('toys.py')}:Chase")
+FOREVER = 10**9
+
+
+def new(folder: Path, **options: Any) -> Search:
+    """The search that runner.py runs."""
+    strategy = OpenAIES(population_size=8)
+    return Search(Chase(), strategy, seed=3, run_directory=folder, validate_every=7, validation_tasks=4, **options)
+
+
+def assert_same_runs(first: Path, second: Path) -> None:
+    assert (first / history.HISTORY).read_bytes() == (second / history.HISTORY).read_bytes()
+    like = new(first.parent / f"like-{first.name}")
+    like.run(generations=1)
+    found, expected = (checkpoint.load(folder, like._state) for folder in (first, second))
+    assert found is not None
+    assert expected is not None
+    for one, other in zip(jax.tree.leaves(found.state), jax.tree.leaves(expected.state), strict=True):
+        assert (one.dtype, one.tobytes()) == (other.dtype, other.tobytes())
+    clock = {"seconds": 0.0}
+    assert found.progress | clock == expected.progress | clock
+
+
+class Killer:
+    """Starts a run again and again, and kills it at a moment drawn from a fixed seed."""
+
+    def __init__(self, folder: Path, cache: Path) -> None:
+        self.folder = folder
+        # A cache of its own, filled before the first kill: an entry cut by a kill would never be written again.
+        self.environment = {**os.environ, "JAX_COMPILATION_CACHE_DIR": str(cache)}
+        self.random = np.random.default_rng(0)
+
+    def start(self, folder: Path, generations: int) -> "subprocess.Popen[str]":
+        command = [sys.executable, str(RUNNER), str(folder), str(generations)]
+        return subprocess.Popen(
+            command, env=self.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+
+    def generation(self) -> int:
+        """The generation of the newest checkpoint, 0 for none."""
+        names = (path.name for path in (self.folder / checkpoint.CHECKPOINTS).glob("[0-9]*"))
+        return max(map(int, names), default=0)
+
+    def writing(self) -> bool:
+        return any((self.folder / checkpoint.CHECKPOINTS).glob(".writing-*"))
+
+    def kill(self, moment: str) -> bool:
+        """Run and kill once; return whether a checkpoint was being written."""
+        with self.start(self.folder, FOREVER) as process:
+
+            def wait(condition: Callable[[], bool]) -> None:
+                end = time.monotonic() + 120
+                while not condition():
+                    if process.poll() is not None or time.monotonic() > end:
+                        process.kill()
+                        pytest.fail(f"the search ended by itself, or got stuck:\n{process.communicate()[1]}")
+                    time.sleep(0.0005)
+
+            if moment == "start":  # importing, compiling, restoring, cutting the history back, the first rows
+                if self.random.random() < 0.7:
+                    assert process.stdout is not None
+                    assert process.stdout.readline() == "ready\n"
+                time.sleep(self.random.uniform(0.0, 0.8))
+            elif moment == "dispatch":
+                before = self.generation()
+                wait(lambda: self.generation() > before)
+                time.sleep(self.random.uniform(0.0, 0.3))
+            else:
+                before, after = self.generation(), self.random.integers(1, 3)
+                wait(lambda: self.generation() >= before + after and self.writing())
+                time.sleep(self.random.uniform(0.0, 0.01))
+            process.kill()
+            _, words = process.communicate()
+        assert process.returncode == -signal.SIGKILL, words  # it was running, and nothing else had ended it
+        return self.writing()
+
+
+@pytest.mark.xdist_group("kill")
+def test_killed_thirty_times_a_run_is_the_run_that_never_stopped(tmp_path: Path) -> None:
+    killer = Killer(tmp_path / "killed", tmp_path / "cache")
+    with killer.start(tmp_path / "warm", 50) as warm:
+        output, words = warm.communicate()
+    assert output == "ready\nthe limit of 50 generations was reached\n", words
+
+    moments = ["start"] * 9 + ["dispatch"] * 9 + ["writing"] * 10
+    killer.random.shuffle(moments)
+    progress, cut = [], 0
+    for moment in ["start", "start", *moments]:  # the first two come before any checkpoint
+        before = killer.generation()
+        cut += killer.kill(moment)
+        assert killer.generation() >= before  # what was saved stays saved
+        progress.append(killer.generation() > before)
+    assert sum(progress) >= 19  # every kill after "dispatch" or "writing"
+    assert cut >= 3  # and some of them within the writing of a checkpoint
+
+    generations = killer.generation() + 100
+    Search.resume(killer.folder).run(generations=generations)
+    new(tmp_path / "whole").run(generations=generations)
+    assert_same_runs(killer.folder, tmp_path / "whole")
+    assert not killer.writing()  # what the kills left lying about is gone
