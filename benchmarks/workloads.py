@@ -148,7 +148,7 @@ class ConvNet(_Classifier):
         return Like(self._draw)
 
     def _draw(self, key: Key) -> list[dict[str, jax.Array]]:
-        shapes = [(3, 3, a, b) for a, b in itertools.pairwise(self.channels)]
+        shapes: list[tuple[int, ...]] = [(3, 3, a, b) for a, b in itertools.pairwise(self.channels)]
         shapes += [(4 * self.channels[-1], self.classes)]
         draw = nn.initializers.he_normal()
         keys = jax.random.split(key, len(shapes))
@@ -169,7 +169,8 @@ class ConvNet(_Classifier):
         *convolutions, last = weights
         for layer in convolutions:
             images = nn.relu(self._convolve(images, layer["kernel"]) + layer["bias"])
-        return images.reshape(len(images), -1) @ last["kernel"] + last["bias"]
+        logits: jax.Array = images.reshape(len(images), -1) @ last["kernel"] + last["bias"]
+        return logits
 
     def _convolve(self, images: jax.Array, kernel: jax.Array) -> jax.Array:
         if self.convolution == "conv2d":

@@ -45,7 +45,8 @@ def save(run_directory: Path, checkpoint: Checkpoint, *, keep: int) -> None:
     folder.mkdir(exist_ok=True)
     name = f"{checkpoint.progress['generation']:012d}"
     temporary = folder / (_TEMPORARY + name)
-    shutil.rmtree(temporary, ignore_errors=True)
+    for unfinished in folder.glob(f"{_TEMPORARY}*"):  # left by a process that was killed
+        shutil.rmtree(unfinished, ignore_errors=True)
     paths, leaves = _flatten(checkpoint.state)
     try:
         temporary.mkdir()

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple, Protocol
 
 import jax
 import jax.numpy as jnp
-from jax.sharding import AxisType, Mesh, PartitionSpec
+from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
 from evometa.problem import Evaluation, InnerTraining, Problem
 from evometa.space import Space
@@ -65,20 +65,27 @@ def map_chunks(
             lambda leaf: jnp.concatenate([leaf, jnp.broadcast_to(leaf[:1], (padding, *leaf.shape[1:]))]), items
         )
     if len(devices) > 1:
-        # Results are gathered before anyone reduces over them: sums over candidates then have one order, whatever
-        # the number of devices.
-        mesh = jax.make_mesh((len(devices),), (MEMBERS,), axis_types=(AxisType.Auto,), devices=devices)
         split = PartitionSpec(MEMBERS)
+        mesh = mesh_of(devices)
         walk = jax.shard_map(walk, mesh=mesh, in_specs=(PartitionSpec(), split), out_specs=split, check_vma=False)
-        results = replicate(walk(shared, items), mesh)
-    else:
-        results = walk(shared, items)
+    results = on_every_device(walk(shared, items), devices)
     return jax.tree.map(lambda leaf: leaf[:count], results)
 
 
-def replicate(tree: Any, mesh: Mesh) -> Any:
-    """Give every device of a mesh the whole of each array."""
-    return jax.lax.with_sharding_constraint(tree, jax.sharding.NamedSharding(mesh, PartitionSpec()))
+def mesh_of(devices: tuple[jax.Device, ...]) -> Mesh:
+    """Return the mesh of several devices, its one axis named ``MEMBERS``."""
+    return jax.make_mesh((len(devices),), (MEMBERS,), axis_types=(AxisType.Auto,), devices=devices)
+
+
+def on_every_device(tree: Any, devices: tuple[jax.Device, ...]) -> Any:
+    """Give every device the whole of each array, computed by then.
+
+    What is computed from it is then the same program whatever the number of devices: sums have one order, and the
+    compiler cannot fuse them into what came before in one way here and in another there.
+    """
+    if len(devices) > 1:
+        tree = jax.lax.with_sharding_constraint(tree, NamedSharding(mesh_of(devices), PartitionSpec()))
+    return jax.lax.optimization_barrier(tree)
 
 
 class Judge(Protocol):

@@ -38,6 +38,11 @@ class Limits:
             population: candidates in the next generation.
             inner_steps: learner updates of each of them.
         """
+        if self.inner_steps is not None and not inner_steps:
+            raise ConfigurationError(
+                f"Search.run expects a limit that the problem can reach, got inner_steps={self.inner_steps} for a "
+                "problem without inner training; limit generations, evaluations, seconds or target instead."
+            )
         if self.seconds is not None and done.seconds >= self.seconds:
             return f"{self.seconds:g} seconds passed"
         for name, limit, used, each in self._countable(done, population, inner_steps):

@@ -12,10 +12,10 @@ from typing import Any, NamedTuple, Protocol
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.sharding import AxisType, NamedSharding, PartitionSpec, SingleDeviceSharding
+from jax.sharding import NamedSharding, PartitionSpec, SingleDeviceSharding
 from numpy.typing import NDArray
 
-from evometa.evaluation import MEMBERS, Evaluator
+from evometa.evaluation import Evaluator, mesh_of, on_every_device
 from evometa.planning import check_memory
 from evometa.problem import BaseProblem, Evaluation
 from evometa.strategy import Strategy
@@ -25,6 +25,9 @@ MOST_GENERATIONS = 4096
 """The longest dispatch, in generations: rows of the record that the program returns."""
 
 GO_ON, TARGET_REACHED, FIRST_STRATEGY_STOP = 0, 1, 2
+
+LEAST_NUMBERS_TO_SPREAD = 2**18
+"""Numbers in a population from which on drawing it is spread over devices; below, each device draws it all."""
 
 STATISTICS = ("best", "lower_quartile", "median", "upper_quartile")
 """Columns that the fitness of a generation gives."""
@@ -235,7 +238,11 @@ class CompiledProgram:
     def _generation(self, state: SearchState, keys: Key) -> tuple[SearchState, jax.Array, dict[str, Scalar]]:
         key_ask, key_judge, key_tell = keys
         genotypes, asked = self.strategy.ask(key_ask, state.strategy)
+        devices = self.evaluator.devices
+        if _numbers(genotypes) < LEAST_NUMBERS_TO_SPREAD:
+            genotypes, asked = on_every_device((genotypes, asked), devices)
         fitness, metrics = self.evaluator.population(key_judge, genotypes)
+        genotypes, asked = on_every_device((genotypes, asked), devices)
         asked_state = state._replace(strategy=asked)
         state, winner = absorb(self.strategy, self._sign, key_tell, asked_state, genotypes, fitness)
         record = {"best_so_far": self._sign * state.best_fitness}
@@ -294,8 +301,11 @@ def validation_columns(train: Evaluation, test: Evaluation | None) -> dict[str, 
     return columns
 
 
+def _numbers(genotypes: Genotype) -> int:
+    return sum(leaf.size for leaf in jax.tree.leaves(genotypes))
+
+
 def _replicated(devices: tuple[jax.Device, ...]) -> Any:
     if len(devices) == 1:
         return SingleDeviceSharding(devices[0])
-    mesh = jax.make_mesh((len(devices),), (MEMBERS,), axis_types=(AxisType.Auto,), devices=devices)
-    return NamedSharding(mesh, PartitionSpec())
+    return NamedSharding(mesh_of(devices), PartitionSpec())

@@ -116,7 +116,7 @@ class RunDirectory:
     def __init__(self, path: Path, manifest: Manifest | None = None, *, overwrite: bool = False) -> None:
         self.path = path
         if manifest is not None:
-            if path.exists() and (not path.is_dir() or any(path.iterdir())):
+            if path.exists() and (not path.is_dir() or any(map(_holds_something, path.iterdir()))):
                 if not overwrite:
                     raise RunDirectoryError(
                         f"{path} exists already and is never overwritten silently; resume it, choose another "
@@ -164,16 +164,16 @@ class RunDirectory:
             if pending is not None:
                 pending.result()
         except OSError as error:
-            raise RunDirectoryError(
-                f"Could not write the history in {self.path}: {error}; nothing written earlier is lost, so make room "
-                "or mend the folder's rights, then resume the run."
-            ) from error
+            raise _not_written(self.path, error) from error
 
     def save(self, saved: Checkpoint, *, keep: int) -> None:
         """Write a checkpoint, the history before it made durable."""
         self._finish()
-        for table in self._opened():
-            table.flush()
+        try:
+            for table in self._opened():
+                table.flush()
+        except OSError as error:
+            raise _not_written(self.path, error) from error
         checkpoint.save(self.path, saved, keep=keep)
 
     def __enter__(self) -> "RunDirectory":
@@ -192,6 +192,18 @@ class RunDirectory:
     def _opened(self) -> tuple[Table, Table]:
         assert self._tables is not None, "restore comes before writing"
         return self._tables
+
+
+def _not_written(path: Path, error: OSError) -> RunDirectoryError:
+    return RunDirectoryError(
+        f"Could not write the history in {path}: {error}; nothing written earlier is lost, so make room "
+        "or mend the folder's rights, then resume the run."
+    )
+
+
+def _holds_something(entry: Path) -> bool:
+    """Return whether a file is more than what a process killed before it had written the manifest leaves."""
+    return entry.name != LOCK and not entry.name.startswith(f".{MANIFEST}.")
 
 
 def _lock(path: Path) -> int:

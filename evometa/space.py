@@ -156,9 +156,10 @@ class VectorSpace(Space):
         if not self.continuous:
             span = np.where(kind == REAL, 1.0, np.nan_to_num(upper - lower, posinf=1.0) + 1.0)
             away = jnp.where(step >= 0, 1.0, -1.0)
-            # A step over a bound turns around, so that an integer that may move does move.
+            # A step over a bound becomes one back, or on where there is no room, so that what may move does move.
             jump = away * jnp.maximum(1.0, jnp.round(jnp.abs(step) * span))
-            jump = jnp.where((genotype + jump < lower) | (genotype + jump > upper), -away, jump)
+            back = jnp.where((genotype - away < lower) | (genotype - away > upper), away, -away)
+            jump = jnp.where((genotype + jump < lower) | (genotype + jump > upper), back, jump)
             other = jax.random.uniform(key_category, (self.size,)) * (span - 1.0)
             category = jnp.floor(genotype + 1.0 + jnp.minimum(jnp.floor(other), jnp.maximum(span - 2.0, 0.0))) % span
             changed = jnp.where(

@@ -26,7 +26,8 @@ from evometa.errors import EvometaError
 from evometa.evaluation import Evaluator
 from evometa.naming import describe, rebuild
 from evometa.problem import BaseProblem, Evaluation, HostProblem, InnerTraining, Problem, begin, train
-from evometa.spaces import Box, Categorical, Dict, Integer, Space, VectorSpace
+from evometa.space import Space, VectorSpace
+from evometa.spaces import Box, Categorical, Dict, Integer
 from evometa.strategy import Strategy, require_space
 
 __all__ = ["ContractError", "check_problem_contract", "check_strategy"]
@@ -127,11 +128,8 @@ class _StrategyCheck:
             _require(
                 value.shape == (), f"{self.name}.diagnostics expects scalars, and {name!r} has shape {value.shape}"
             )
-        # A method that reads or changes anything but its arguments gives another program the second time.
-        programs = [str(jax.make_jaxpr(told[0])(*told[1:])) for _ in range(2)]
-        programs += [str(jax.make_jaxpr(self.strategy.ask)(key, state)) for _ in range(2)]
         _require(
-            programs[0] == programs[1] and programs[2] == programs[3],
+            _pure(self.strategy.ask, key, state) and _pure(*told),
             f"{self.name} expects ask and tell to depend on their arguments alone, and two calls compute differently",
         )
 
@@ -139,7 +137,7 @@ class _StrategyCheck:
         size = self.strategy.population_size
         number, large = np.arange(size), float(jnp.finfo(jnp.result_type(float)).max)
         cases = {
-            "one failed candidate": np.where((number == size // 2) & (size > 1), np.inf, number),
+            "one candidate failed": np.where((number == size // 2) & (size > 1), np.inf, number),
             "every second candidate failed": np.where(number % 2 == 1, np.inf, number),
             "all candidates failed but one": np.where(number == 0, 1.0, np.inf),
             "equal fitness": np.zeros(size),
@@ -228,9 +226,8 @@ def check_problem_contract(problem: BaseProblem, *, seed: int = 0) -> None:
     """
     name, space = type(problem).__name__, check_problem(problem)
     _require(rebuild(describe(problem)) == problem, f"{name} expects to be rebuilt from its own fields")
-    draw = jax.jit(lambda key: jax.tree.map(lambda *leaves: jnp.stack(leaves), space.start(key), space.sample(key)))
-    key_draw, key_judge = jax.random.split(jax.random.key(seed))
-    start, other = (jax.tree.map(lambda leaf, i=i: leaf[i], draw(key_draw)) for i in (0, 1))
+    key_start, key_sample, key_judge = jax.random.split(jax.random.key(seed), 3)
+    start, other = jax.jit(space.start)(key_start), jax.jit(space.sample)(key_sample)
     if isinstance(problem, HostProblem):
         _check_host(problem, jax.device_get(space.decode(space.repair(start))), seed)
         return
@@ -245,9 +242,8 @@ def check_problem_contract(problem: BaseProblem, *, seed: int = 0) -> None:
         bool(fitness[0] == fitness[2]),
         f"{name} expects the same fitness for equal candidates of a generation, got {fitness[0]} and {fitness[2]}",
     )
-    programs = [str(jax.make_jaxpr(evaluator.population)(key_judge, population)) for _ in range(2)]
     _require(
-        programs[0] == programs[1] and _match(_equal, found, judge(key_judge, population)),
+        _pure(evaluator.population, key_judge, population) and _match(_equal, found, judge(key_judge, population)),
         f"{name} expects its methods to depend on their arguments alone, and two calls compute differently",
     )
     batched = jax.jit(dataclasses.replace(evaluator, chunk=3).population)(key_judge, population)
@@ -311,6 +307,12 @@ def _alike(what: str, expected: Any, found: Any) -> None:
             f"{what}{jax.tree_util.keystr(path)} expects {one.dtype}{list(one.shape)}, "
             f"got {other.dtype}{list(other.shape)}",
         )
+
+
+def _pure(function: Callable[..., Any], *args: Any) -> bool:
+    """Return whether two traces give one program; what reads anything but its arguments gives another."""
+    first, second = (str(jax.make_jaxpr(lambda *given: function(*given))(*args)) for _ in range(2))
+    return first == second
 
 
 def _match(same: Callable[[Any, Any], bool], first: Any, second: Any) -> bool:

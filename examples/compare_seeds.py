@@ -4,6 +4,7 @@ python examples/compare_seeds.py
 """
 
 from pathlib import Path
+from typing import Any
 
 import evometa as em
 
@@ -11,7 +12,7 @@ import evometa as em
 def main(generations: int = 150, seeds: int = 5, folder: str = "runs/compare") -> Path:
     """Search with every strategy and seed, and return the path of the picture."""
     problem = em.problems.Rosenbrock(dimension=4)
-    strategies = {
+    strategies: dict[str, em.Strategy[Any]] = {
         "CMA-ES": em.strategies.CMAES(population_size=32),
         "random search": em.strategies.RandomSearch(population_size=32),
     }

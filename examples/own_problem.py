@@ -30,16 +30,17 @@ class Oscillation(em.Problem):
         )
 
     def evaluate(self, key: jax.Array, omega: Any) -> em.Evaluation:
-        """Return the median absolute error, which four outliers in five could not move, and the worst one."""
+        """Return the median absolute error, which a fifth of outliers hardly moves, and the worst one."""
         time = jnp.linspace(0.0, 4.0, self.samples)
         truth = self.signal(time, {"frequency": 2.0, "decay": 0.5, "amplitude": 3.0})
         outliers = 10.0 * (jnp.arange(self.samples) % 5 == 0)
         error = jnp.abs(self.signal(time, omega) - truth - outliers)
         return em.Evaluation(jnp.median(error), {"worst": jnp.max(error)})
 
-    def signal(self, time: jax.Array, omega: Any) -> jax.Array:
+    def signal(self, time: jax.Array, omega: Any) -> Any:
         """Return the oscillation."""
-        return omega["amplitude"] * jnp.exp(-omega["decay"] * time) * jnp.sin(2 * jnp.pi * omega["frequency"] * time)
+        wave: jax.Array = jnp.sin(2 * jnp.pi * omega["frequency"] * time)
+        return omega["amplitude"] * jnp.exp(-omega["decay"] * time) * wave
 
 
 def main(generations: int = 150) -> em.Result:

@@ -30,11 +30,16 @@ def build(algorithm: Callable[..., Any], population_size: int, dimension: int, *
         )
 
 
-def start(algorithm: Any, key: Key, mean: jax.Array, parameters: Any) -> EvosaxState:
-    """Return the first state, its numbers made arrays of the types they keep: default floats and int32."""
+def settle(state: Any) -> Any:
+    """Return a state of evosax with its numbers made arrays of the types they keep: default floats and int32."""
 
-    def settle(leaf: Any) -> jax.Array:
+    def one(leaf: Any) -> jax.Array:
         kind = jnp.result_type(float) if jnp.issubdtype(jnp.result_type(leaf), jnp.floating) else jnp.int32
         return jnp.asarray(leaf, kind)
 
-    return EvosaxState(jax.tree.map(settle, algorithm.init(key, mean, parameters)))
+    return jax.tree.map(one, state)
+
+
+def start(algorithm: Any, key: Key, mean: jax.Array, parameters: Any) -> EvosaxState:
+    """Return the first state of an algorithm that keeps a distribution."""
+    return EvosaxState(settle(algorithm.init(key, mean, parameters)))

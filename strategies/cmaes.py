@@ -267,7 +267,7 @@ class CMAES(Strategy[CMAESState]):
 
 
 def _axis_ratio(factor: jax.Array) -> Scalar:
-    diagonal = jnp.diagonal(factor)
+    diagonal: jax.Array = jnp.diagonal(factor)
     ratio: Scalar = jnp.max(diagonal) / jnp.min(diagonal)
     return ratio
 

@@ -9,7 +9,7 @@ import evosax.algorithms
 import jax
 import jax.numpy as jnp
 import numpy as np
-from evosax.core.optimizer import clipup
+import optax
 
 from evometa.space import Space
 from evometa.strategies import _evosax, _pairs
@@ -100,5 +100,20 @@ def _algorithm(strategy: PGPE, dimension: int, dtype: np.dtype[Any]) -> Any:
     # The dtype is part of the cache's key alone: what evosax builds depends on JAX's x64 switch.
     del dtype
     speed = strategy.max_speed * strategy.sigma * math.sqrt(dimension)
-    optimizer = clipup(learning_rate=speed / 2, max_velocity=speed)
+    optimizer = _clip_up(learning_rate=speed / 2, max_speed=speed)
     return _evosax.build(evosax.algorithms.PGPE, strategy.population_size, dimension, optimizer=optimizer)
+
+
+def _clip_up(learning_rate: float, max_speed: float, momentum: float = 0.9) -> optax.GradientTransformation:
+    """Return ClipUp: momentum on the direction of the gradient alone, and a longest step."""
+
+    def update(
+        gradient: jax.Array, velocity: jax.Array, center: jax.Array | None = None
+    ) -> tuple[jax.Array, jax.Array]:
+        length = jnp.linalg.norm(gradient)
+        velocity = momentum * velocity - learning_rate * gradient / jnp.where(length > 0, length, 1.0)
+        speed = jnp.linalg.norm(velocity)
+        velocity = velocity * jnp.where(speed > max_speed, max_speed / speed, 1.0)
+        return velocity, velocity
+
+    return optax.GradientTransformation(jnp.zeros_like, update)

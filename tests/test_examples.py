@@ -28,8 +28,8 @@ def only(name: str) -> pytest.MarkDecorator:
 @only("own_inner_training")
 def test_own_inner_training_learns_to_learn(example: ModuleType, tmp_path: Path) -> None:
     result = example.main(generations=150, run_directory=str(tmp_path / "run"))
-    # The best constant leaves 4.4, the variance of the waves; untrained weights are worse than that.
-    assert result.held_out < 4.2
+    # The best function that does not adapt, the mean of all waves, leaves an error of 3.0.
+    assert result.held_out < 2.5
     assert (tmp_path / "run" / "fitness.png").read_bytes().startswith(b"\x89PNG")
 
 

@@ -55,11 +55,11 @@ def test_training_is_stochastic_gradient_descent_as_optax_does_it() -> None:
     weights: Any = jax.tree.map(lambda w: 1.5 * w, task.weights)
     state = optimizer.init(weights)
 
-    def logits(weights: Any, rows: Any) -> jax.Array:
+    def logits(weights: Any, rows: Any) -> Any:
         hidden = jax.nn.relu(data.images[rows] @ weights["Dense_0"]["kernel"] + weights["Dense_0"]["bias"])
         return hidden @ weights["Dense_1"]["kernel"] + weights["Dense_1"]["bias"]
 
-    def error(weights: Any, rows: Any) -> jax.Array:
+    def error(weights: Any, rows: Any) -> Any:
         targets = optax.smooth_labels(jax.nn.one_hot(data.labels[rows], 10), 0.3)
         return optax.softmax_cross_entropy(logits(weights, rows), targets).mean()
 

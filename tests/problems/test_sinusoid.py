@@ -90,7 +90,7 @@ def test_inner_training_stays_float32_under_x64() -> None:
         key = jax.random.key(0)
         task = problem.sample_task(key)
         evaluation = problem.evaluate_task(key, problem.space.decode(problem.space.start(key)), task)
-    assert evaluation.fitness.dtype == jnp.float32
+    assert jnp.asarray(evaluation.fitness).dtype == jnp.float32
     assert {leaf.dtype for leaf in jax.tree.leaves(task)} == {jnp.dtype("float32")}
 
 
@@ -100,7 +100,7 @@ def test_adaptation_curves_show_the_learner_of_that_task() -> None:
     curves = adaptation_curves(problem, omega, KEY, steps=(0, 1, 4), points=11)
     np.testing.assert_allclose(curves.x, np.linspace(-5, 5, 11), rtol=1e-6)
     np.testing.assert_allclose(
-        curves.predictions[0], problem.predict(omega["weights"], curves.x[:, None])[:, 0], rtol=1e-5
+        curves.predictions[0], problem.predict(omega["weights"], jnp.asarray(curves.x[:, None]))[:, 0], rtol=1e-5
     )
     np.testing.assert_allclose(curves.errors, ((curves.predictions - curves.truth) ** 2).mean(1), rtol=1e-6)
     # Four steps of the numpy network on the recorded support points lead to the last curve.
@@ -108,7 +108,9 @@ def test_adaptation_curves_show_the_learner_of_that_task() -> None:
     rates = jax.tree.map(lambda _: 0.01, weights)
     for _ in range(4):
         weights = numpy_step(weights, curves.support_x[:, None], curves.support_y[:, None], rates)[0]
-    np.testing.assert_allclose(curves.predictions[2], problem.predict(weights, curves.x[:, None])[:, 0], atol=1e-4)
+    np.testing.assert_allclose(
+        curves.predictions[2], problem.predict(weights, jnp.asarray(curves.x[:, None]))[:, 0], atol=1e-4
+    )
     assert isinstance(curves.predictions, np.ndarray)
     with pytest.raises(ConfigurationError, match="ascending steps"):
         adaptation_curves(problem, omega, KEY, steps=(1, 0))

@@ -1,0 +1,61 @@
+"""A distribution over choices, coordinate by coordinate: what strategies for integers and categories learn.
+
+An integer is treated as a category: each of its values is a choice of its own. Coordinates with fewer choices than the
+widest one are padded with choices of probability 0. Letters: K, the most choices of any coordinate.
+"""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from numpy.typing import NDArray
+
+from evometa.space import REAL, Space, VectorSpace
+from evometa.strategy import Strategy
+from evometa.types import Key, Scalar
+
+
+def refuse_unless_discrete(strategy: Strategy[Any], space: Space) -> str | None:
+    """Return why a strategy for choices cannot search a space, or None when it can."""
+    if isinstance(space, VectorSpace) and not np.any(space.coordinates.kind == REAL):
+        return None
+    return (
+        f"{type(strategy).__name__} searches integers and categories only (Integer, Categorical, Dict of these), "
+        f"and {type(space).__name__} holds real numbers or structures; use GeneticAlgorithm or AgedEvolution, which "
+        "search any space."
+    )
+
+
+def available(space: VectorSpace) -> NDArray[np.bool_]:
+    """Return which of the K choices each coordinate has, ``[D, K]``."""
+    count = (space.coordinates.upper - space.coordinates.lower + 1).astype(np.int64)
+    return np.asarray(np.arange(count.max()) < count[:, None])
+
+
+def sample(key: Key, space: VectorSpace, log_probability: jax.Array, count: int) -> jax.Array:
+    """Draw ``count`` genotypes ``[count, D]`` from log-probabilities ``[D, K]``, normalised or not."""
+    choice = jax.random.categorical(key, log_probability, shape=(count, space.size))
+    return _genotype(space, choice)
+
+
+def mode(space: VectorSpace, log_probability: jax.Array) -> jax.Array:
+    """Return the likeliest genotype ``[D]``."""
+    return _genotype(space, jnp.argmax(log_probability, axis=1))
+
+
+def _genotype(space: VectorSpace, choice: jax.Array) -> jax.Array:
+    dtype = jnp.result_type(float)
+    return choice.astype(dtype) + jnp.asarray(space.coordinates.lower, dtype)
+
+
+def frequencies(space: VectorSpace, weights: jax.Array, genotypes: jax.Array) -> jax.Array:
+    """Return how often each choice was taken, ``[D, K]``: the sum over ``[P, D]`` of each candidate's weight ``[P]``."""
+    choice = jnp.round(genotypes - jnp.asarray(space.coordinates.lower, genotypes.dtype)).astype(jnp.int32)
+    table = jnp.zeros(available(space).shape, weights.dtype)
+    return table.at[jnp.arange(space.size), choice].add(weights[:, None])
+
+
+def entropy(probability: jax.Array) -> Scalar:
+    """Return the mean over coordinates of the entropy of ``[D, K]``, in nats; 0 when everything is decided."""
+    return jnp.mean(jnp.sum(jax.scipy.special.entr(probability), axis=1))

@@ -1,0 +1,43 @@
+"""What strategies that breed a population share; a population is a pytree whose leaves have a leading axis."""
+
+import jax
+import jax.numpy as jnp
+
+from evometa.errors import ConfigurationError
+from evometa.space import Space
+from evometa.types import Genotype, Key
+
+
+def require_chance(owner: object, **values: float) -> None:
+    """Raise ConfigurationError for the first value outside [0, 1]."""
+    for name, value in values.items():
+        if not 0 <= value <= 1:
+            raise ConfigurationError(f"{type(owner).__name__} expects 0 <= {name} <= 1, a chance, got {value}.")
+
+
+def draw(key: Key, space: Space, count: int, begin: bool | jax.Array = True) -> Genotype:
+    """Return ``count`` draws from the whole space, at the beginning of a search with its start in the first place."""
+    key_start, key_sample = jax.random.split(key)
+    drawn = jax.vmap(space.sample)(jax.random.split(key_sample, count))
+    start = space.start(key_start)
+    return jax.tree.map(lambda leaf, one: leaf.at[0].set(jnp.where(begin, one, leaf[0])), drawn, start)
+
+
+def take(population: Genotype, index: jax.Array) -> Genotype:
+    """Return the members that an index array names."""
+    return jax.tree.map(lambda leaf: leaf[index], population)
+
+
+def tournament(key: Key, fitness: jax.Array, size: int, count: int) -> jax.Array:
+    """Return which of ``N`` members win ``count`` tournaments, int32 ``[count]``.
+
+    Args:
+        key: random key.
+        fitness: ``[N]``, smaller is better.
+        size: contestants of each tournament, drawn with replacement; of the best ones the first drawn wins, so that
+            ties fall to chance.
+        count: how many tournaments.
+    """
+    contestants = jax.random.randint(key, (count, size), 0, len(fitness))
+    first = jnp.argmin(fitness[contestants], axis=1)
+    return contestants[jnp.arange(count), first]

@@ -1,0 +1,106 @@
+"""Aged (regularised) evolution (Real, Aggarwal, Huang & Le 2019, arXiv:1802.01548, algorithm 1)."""
+
+import dataclasses
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from evometa.errors import ConfigurationError
+from evometa.space import Space
+from evometa.strategies import _populations
+from evometa.strategy import Strategy, require_population, require_positive
+from evometa.types import Genotype, Key, Scalar
+
+
+class AgedEvolutionState(NamedTuple):
+    """A ring of the youngest candidates; L is its length."""
+
+    members: Genotype
+    """``[L, ...]``."""
+    fitness: jax.Array
+    """``[L]``; +inf for failed members and for empty places."""
+    oldest: Scalar
+    """The place of the oldest member, which the next child takes, int32."""
+    count: Scalar
+    """Members alive, int32, up to L."""
+    space: Space
+    """The space, a static part of the state."""
+
+
+@dataclasses.dataclass(frozen=True)
+class AgedEvolution(Strategy[AgedEvolutionState]):
+    """Mutate the winner of a tournament among the living; each child replaces the oldest of them, good or bad.
+
+    Searches any space by its ``mutate``, as in architecture search. Since everybody dies of age, a genotype stays only
+    by being found good again and again in its children, which forgives a lucky judgement. The first L candidates are
+    drawn from the whole space (whole generations of them). ``population_size`` children are born of the same living members and judged together;
+    1 is the algorithm of the paper, more of them fill the machine and cost few evaluations while they are few
+    against L.
+
+    Raises:
+        ConfigurationError: population_size, living or tournament_size below 1; more children in a generation than
+            may live; a mutation_rate outside [0, 1]; a mutation_scale that is not positive.
+    """
+
+    population_size: int = 16
+    """Children in a generation, P, from 1 to ``living``."""
+    living: int = 64
+    """Members alive at a time, L; the paper has 20 to 100."""
+    tournament_size: int = 16
+    """Members drawn, with replacement, of which the best becomes a parent; the paper has a quarter of L."""
+    mutation_rate: float = 0.0
+    """Chance of each part of a parent to change, in [0, 1]; 0 changes exactly one, as in the paper."""
+    mutation_scale: float = 0.1
+    """Size of a change of a real number in genotype units; of an integer in parts of its range."""
+
+    def __post_init__(self) -> None:
+        require_population(self)
+        require_positive(
+            self, living=self.living, tournament_size=self.tournament_size, mutation_scale=self.mutation_scale
+        )
+        _populations.require_chance(self, mutation_rate=self.mutation_rate)
+        if self.population_size > self.living:
+            raise ConfigurationError(
+                f"AgedEvolution expects population_size <= living, so that no child dies before it could be a parent, "
+                f"got {self.population_size} and {self.living}; raise living or lower population_size."
+            )
+
+    def init(self, key: Key, space: Space) -> AgedEvolutionState:
+        """Begin with nobody alive."""
+        blank = jax.tree.map(lambda leaf: jnp.zeros((self.living, *leaf.shape), leaf.dtype), space.start(key))
+        fitness = jnp.full(self.living, jnp.inf)
+        return AgedEvolutionState(blank, fitness, jnp.int32(0), jnp.int32(0), space)
+
+    def ask(self, key: Key, state: AgedEvolutionState) -> tuple[Genotype, AgedEvolutionState]:
+        """Return P draws while there are empty places, then P mutants of tournament winners."""
+        size, space = self.population_size, state.space
+
+        def drawn(key: Key) -> Genotype:
+            return _populations.draw(key, space, size, begin=state.count == 0)
+
+        def born(key: Key) -> Genotype:
+            key_tournament, key_mutate = jax.random.split(key)
+            winner = _populations.tournament(key_tournament, state.fitness, self.tournament_size, size)
+            mutate = jax.vmap(lambda key, parent: space.mutate(key, parent, self.mutation_rate, self.mutation_scale))
+            return mutate(jax.random.split(key_mutate, size), _populations.take(state.members, winner))
+
+        return jax.lax.cond(state.count < self.living, drawn, born, key), state
+
+    def tell(
+        self, key: Key, state: AgedEvolutionState, genotypes: Genotype, fitness: jax.Array
+    ) -> AgedEvolutionState:
+        """Put the P children in the places of the P oldest."""
+        size = self.population_size
+        place = (state.oldest + jnp.arange(size, dtype=jnp.int32)) % self.living
+        return AgedEvolutionState(
+            jax.tree.map(lambda old, new: old.at[place].set(new), state.members, genotypes),
+            state.fitness.at[place].set(fitness),
+            (state.oldest + size) % self.living,
+            jnp.minimum(state.count + size, self.living),
+            state.space,
+        )
+
+    def diagnostics(self, state: AgedEvolutionState) -> dict[str, Scalar]:
+        """Return the best fitness among the living, to be minimised."""
+        return {"best_living": jnp.min(state.fitness)}

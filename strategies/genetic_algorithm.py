@@ -1,0 +1,105 @@
+"""A genetic algorithm over any space (Holland 1975; tournaments: Goldberg & Deb 1991)."""
+
+import dataclasses
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from evometa.errors import ConfigurationError
+from evometa.space import Space
+from evometa.strategies import _populations
+from evometa.strategies._checks import require_nonnegative
+from evometa.strategy import Strategy, require_population, require_positive
+from evometa.types import Genotype, Key, Scalar
+
+
+class GeneticAlgorithmState(NamedTuple):
+    """The parents of the next generation."""
+
+    parents: Genotype
+    """``[P, ...]``."""
+    fitness: jax.Array
+    """``[P]``, as judged in the last generation; +inf for failed ones."""
+    started: Scalar
+    """Whether there are parents yet, bool."""
+    space: Space
+    """The space, a static part of the state."""
+
+
+@dataclasses.dataclass(frozen=True)
+class GeneticAlgorithm(Strategy[GeneticAlgorithmState]):
+    """Breed each generation from the tournament winners of the one before, by crossover and mutation.
+
+    Searches any space by its ``crossover`` and ``mutate``. The elites, the best of a generation, go on unchanged and
+    are judged again together with everybody else: where each generation has tasks of its own, a lucky one then does
+    not stay for ever. The first generation is drawn from the whole space.
+
+    Raises:
+        ConfigurationError: population_size below 2, elites not between 0 and population_size - 1, tournament_size
+            below 1, a chance outside [0, 1], or a mutation_scale that is not positive.
+    """
+
+    population_size: int = 64
+    """Candidates in a generation, P >= 2, elites included."""
+    elites: int = 2
+    """How many of the best go on unchanged, at least 0 and fewer than P."""
+    tournament_size: int = 4
+    """Members drawn, with replacement, of which the best becomes a parent: the larger, the greedier; 1 is no selection
+    but that of the elites."""
+    crossover_rate: float = 0.7
+    """Chance of a child to have two parents, in [0, 1]."""
+    mutation_rate: float = 0.1
+    """Chance of each part of a child to change, in [0, 1]; one changes in any case, and 0 changes exactly one."""
+    mutation_scale: float = 0.1
+    """Size of a change of a real number in genotype units; of an integer in parts of its range."""
+
+    def __post_init__(self) -> None:
+        require_population(self, least=2)
+        require_nonnegative(self, elites=self.elites)
+        require_positive(self, tournament_size=self.tournament_size, mutation_scale=self.mutation_scale)
+        _populations.require_chance(self, crossover_rate=self.crossover_rate, mutation_rate=self.mutation_rate)
+        if self.elites >= self.population_size:
+            raise ConfigurationError(
+                f"GeneticAlgorithm expects fewer elites than population_size, so that there are children, "
+                f"got {self.elites} and {self.population_size}; lower elites."
+            )
+
+    def init(self, key: Key, space: Space) -> GeneticAlgorithmState:
+        """Begin without parents."""
+        blank = jax.tree.map(lambda leaf: jnp.zeros((self.population_size, *leaf.shape), leaf.dtype), space.start(key))
+        return GeneticAlgorithmState(blank, jnp.full(self.population_size, jnp.inf), jnp.asarray(False), space)
+
+    def ask(self, key: Key, state: GeneticAlgorithmState) -> tuple[Genotype, GeneticAlgorithmState]:
+        """Return the elites, best first, and children; at first draws."""
+
+        def drawn(key: Key) -> Genotype:
+            return _populations.draw(key, state.space, self.population_size)
+
+        def bred(key: Key) -> Genotype:
+            elite = jnp.argsort(state.fitness)[: self.elites]
+            children = self._children(key, state)
+            return jax.tree.map(lambda old, new: jnp.concatenate([old[elite], new]), state.parents, children)
+
+        return jax.lax.cond(state.started, bred, drawn, key), state
+
+    def _children(self, key: Key, state: GeneticAlgorithmState) -> Genotype:
+        count, space = self.population_size - self.elites, state.space
+        key_tournament, key_two, key_crossover, key_mutate = jax.random.split(key, 4)
+        winners = _populations.tournament(key_tournament, state.fitness, self.tournament_size, 2 * count)
+        first, second = (_populations.take(state.parents, half) for half in (winners[:count], winners[count:]))
+        two = jax.random.bernoulli(key_two, self.crossover_rate, (count,))
+
+        def breed(two: Scalar, keys: tuple[Key, Key], first: Genotype, second: Genotype) -> Genotype:
+            crossed = space.crossover(keys[0], first, second)
+            child = jax.tree.map(lambda a, b: jnp.where(two, a, b), crossed, first)
+            return space.mutate(keys[1], child, self.mutation_rate, self.mutation_scale)
+
+        keys = jax.random.split(key_crossover, count), jax.random.split(key_mutate, count)
+        return jax.vmap(breed)(two, keys, first, second)
+
+    def tell(
+        self, key: Key, state: GeneticAlgorithmState, genotypes: Genotype, fitness: jax.Array
+    ) -> GeneticAlgorithmState:
+        """Let the generation be the next parents."""
+        return GeneticAlgorithmState(genotypes, fitness.astype(state.fitness.dtype), jnp.asarray(True), state.space)

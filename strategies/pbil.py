@@ -1,0 +1,128 @@
+"""Population-based incremental learning (Baluja 1994) and the compact genetic algorithm (Harik, Lobo & Goldberg 1999).
+
+Both papers have bits; here a coordinate has any number of choices.
+"""
+
+import dataclasses
+from typing import ClassVar, Literal, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from evometa.errors import ConfigurationError
+from evometa.space import Space, VectorSpace
+from evometa.strategies import _categories
+from evometa.strategies._checks import vector_space
+from evometa.strategies._populations import require_chance
+from evometa.strategies._ranks import gains, places, shares
+from evometa.strategy import Strategy, require_population, require_positive
+from evometa.types import Key, Scalar
+
+
+class PBILState(NamedTuple):
+    """The model that candidates are drawn from."""
+
+    probability: jax.Array
+    """``[D, K]``: of each choice of each coordinate; rows sum to 1."""
+    space: VectorSpace
+    """The space, a static part of the state."""
+
+
+@dataclasses.dataclass(frozen=True)
+class PBIL(Strategy[PBILState]):
+    """Move the probability of each choice towards the winners of a generation.
+
+    For integers and categories that depend little on each other. With ``away_from="model"`` it is population-based
+    incremental learning, ``p ← p + rate (winners - p)``; with the better half as winners and rate 1, UMDA. With
+    ``away_from="losers"`` the probabilities move from the losers to the winners, ``p ← p + rate (winners - losers)``:
+    with ``population_size=2``, ``winners=1``, ``learning_rate=1/n`` and neither negative learning nor mutation this is
+    the compact genetic algorithm, which stands for a genetic algorithm with n members. Tied candidates share a place.
+
+    Raises:
+        ConfigurationError: population_size below 2, winners not between 1 and population_size / 2, learning_rate not
+            positive, a rate outside [0, 1].
+    """
+
+    population_size: int = 64
+    """Candidates in a generation, P >= 2."""
+    winners: int = 2
+    """How many of the best are learned from, and how many of the worst are the losers; from 1 to P/2."""
+    learning_rate: float = 0.1
+    """Part of the way that the model moves in a generation, in (0, 1]."""
+    away_from: Literal["model", "losers"] = "model"
+    """What the winners pull the model away from."""
+    negative_learning_rate: float = 0.075
+    """Part of the way that the model moves on to the winners, where they differ from the losers, in [0, 1]."""
+    mutation_rate: float = 0.02
+    """Chance of each coordinate to be pulled towards a choice at random in a generation, in [0, 1]."""
+    mutation_shift: float = 0.05
+    """Part of the way of that pull, in [0, 1]."""
+
+    stop_reasons: ClassVar[tuple[str, ...]] = ("converged: the model draws a single candidate only",)
+
+    def __post_init__(self) -> None:
+        require_population(self, least=2)
+        require_positive(self, learning_rate=self.learning_rate)
+        require_chance(
+            self,
+            learning_rate=self.learning_rate,
+            negative_learning_rate=self.negative_learning_rate,
+            mutation_rate=self.mutation_rate,
+            mutation_shift=self.mutation_shift,
+        )
+        if not 1 <= self.winners <= self.population_size / 2:
+            raise ConfigurationError(
+                f"PBIL expects 1 <= winners <= population_size / 2, so that nobody wins and loses at once, "
+                f"got {self.winners} of {self.population_size}."
+            )
+        if self.away_from not in ("model", "losers"):
+            raise ConfigurationError(f"PBIL expects away_from to be 'model' or 'losers', got {self.away_from!r}.")
+
+    def refuses(self, space: Space) -> str | None:
+        """Refuse spaces with anything but integers and categories."""
+        return _categories.refuse_unless_discrete(self, space)
+
+    def init(self, key: Key, space: Space) -> PBILState:
+        """Begin with every choice equally likely."""
+        space = vector_space(self, space)
+        has = jnp.asarray(_categories.available(space), jnp.result_type(float))
+        return PBILState(has / jnp.sum(has, axis=1, keepdims=True), space)
+
+    def ask(self, key: Key, state: PBILState) -> tuple[jax.Array, PBILState]:
+        """Draw ``[P, D]`` candidates from the model."""
+        return _categories.sample(key, state.space, jnp.log(state.probability), self.population_size), state
+
+    def tell(self, key: Key, state: PBILState, genotypes: jax.Array, fitness: jax.Array) -> PBILState:
+        """Move the model towards the winners, and mutate it."""
+        at = places(fitness)
+        table = np.where(np.arange(self.population_size) < self.winners, 1 / self.winners, 0.0)
+        winners = _categories.frequencies(state.space, gains(table, at), genotypes)
+        losers = _categories.frequencies(state.space, shares(table[::-1], at), genotypes)
+        p = state.probability
+        p = p + self.learning_rate * (winners - (losers if self.away_from == "losers" else p))
+        # Baluja: where the best and the worst candidate have different bits, learn that bit of the best again.
+        differ = 1 - jnp.sum(winners * losers, axis=1, keepdims=True)
+        p = p + self.negative_learning_rate * differ * (winners - p)
+        p = self._mutate(key, state.space, jnp.clip(p, 0.0, 1.0))
+        return PBILState(p / jnp.sum(p, axis=1, keepdims=True), state.space)
+
+    def _mutate(self, key: Key, space: VectorSpace, p: jax.Array) -> jax.Array:
+        key_which, key_choice = jax.random.split(key)
+        which = jax.random.bernoulli(key_which, self.mutation_rate, (space.size, 1))
+        has = _categories.available(space)
+        choice = jax.random.categorical(key_choice, jnp.where(has, 0.0, -jnp.inf))
+        pull = jax.nn.one_hot(choice, p.shape[1], dtype=p.dtype) - p
+        return p + jnp.where(which, self.mutation_shift * pull, 0.0)
+
+    def center(self, state: PBILState) -> jax.Array:
+        """Return the likeliest genotype ``[D]``."""
+        return _categories.mode(state.space, state.probability)
+
+    def stop(self, state: PBILState) -> Scalar:
+        """Stop when nothing is left to chance, which mutation prevents."""
+        return jnp.all(jnp.max(state.probability, axis=1) == 1).astype(jnp.int32)
+
+    def diagnostics(self, state: PBILState) -> dict[str, Scalar]:
+        """Return the entropy of a coordinate in nats, the mean over coordinates."""
+        return {"entropy": _categories.entropy(state.probability)}

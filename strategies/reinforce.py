@@ -1,0 +1,113 @@
+"""REINFORCE over choices: the policy-gradient meta-optimizer (Williams 1992; Zoph & Le 2017, arXiv:1611.01578)."""
+
+import dataclasses
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from evometa.space import Space, VectorSpace
+from evometa.strategies import _categories
+from evometa.strategies._checks import require_nonnegative, vector_space
+from evometa.strategy import Strategy, require_population, require_positive
+from evometa.types import Key, Scalar
+
+
+class ReinforceState(NamedTuple):
+    """The policy and the optimizer that trains it."""
+
+    logits: jax.Array
+    """``[D, K]``: of each choice of each coordinate; choices that a coordinate lacks are left out by the space."""
+    optimizer: optax.OptState
+    """Moments of Adam, arrays."""
+    space: VectorSpace
+    """The space, a static part of the state."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Reinforce(Strategy[ReinforceState]):
+    """Train a policy that draws each integer and category independently, by the gradient of its expected fitness.
+
+    The gradient is the score function's, with two means against its variance: each candidate is compared with the
+    mean of the others of its generation (a leave-one-out baseline, which keeps it unbiased, and which has seen the same
+    tasks), and fitness counts in standard deviations of the generation. A failed candidate counts as the worst, and
+    as worse than the mean by one standard deviation at least.
+
+    Raises:
+        ConfigurationError: population_size below 2, a learning_rate that is not positive, a negative entropy_weight.
+    """
+
+    population_size: int = 64
+    """Candidates in a generation, P >= 2."""
+    learning_rate: float = 0.05
+    """Adam's, about the step of each logit in a generation."""
+    entropy_weight: float = 0.01
+    """Weight of the policy's entropy, which keeps it from deciding early; in standard deviations of the fitness."""
+
+    def __post_init__(self) -> None:
+        require_population(self, least=2)
+        require_positive(self, learning_rate=self.learning_rate)
+        require_nonnegative(self, entropy_weight=self.entropy_weight)
+
+    def refuses(self, space: Space) -> str | None:
+        """Refuse spaces with anything but integers and categories."""
+        return _categories.refuse_unless_discrete(self, space)
+
+    def init(self, key: Key, space: Space) -> ReinforceState:
+        """Begin with every choice equally likely."""
+        space = vector_space(self, space)
+        logits = jnp.zeros(_categories.available(space).shape)
+        return ReinforceState(logits, self._optimizer().init(logits), space)
+
+    def ask(self, key: Key, state: ReinforceState) -> tuple[jax.Array, ReinforceState]:
+        """Draw ``[P, D]`` candidates from the policy."""
+        return _categories.sample(key, state.space, _log_policy(state), self.population_size), state
+
+    def tell(self, key: Key, state: ReinforceState, genotypes: jax.Array, fitness: jax.Array) -> ReinforceState:
+        """Take a step against the estimated gradient of E[fitness] - entropy_weight · entropy."""
+        weight = advantages(fitness) / self.population_size
+        log_policy = _log_policy(state)
+        policy = jnp.exp(log_policy)
+        # ∇ log π(x) of a softmax is onehot(x) - π.
+        gradient = _categories.frequencies(state.space, weight, genotypes) - jnp.sum(weight) * policy
+        # ∇ H = -π (log π + H), row by row; entr(π) = -π log π has its limit, 0, where π = 0.
+        surprise = jax.scipy.special.entr(policy)
+        gradient -= self.entropy_weight * (surprise - policy * jnp.sum(surprise, axis=1, keepdims=True))
+        updates, optimizer = self._optimizer().update(gradient, state.optimizer)
+        return ReinforceState(state.logits + jnp.asarray(updates), optimizer, state.space)
+
+    def _optimizer(self) -> optax.GradientTransformation:
+        return optax.adam(self.learning_rate)
+
+    def center(self, state: ReinforceState) -> jax.Array:
+        """Return the likeliest genotype ``[D]``."""
+        return _categories.mode(state.space, _log_policy(state))
+
+    def diagnostics(self, state: ReinforceState) -> dict[str, Scalar]:
+        """Return the entropy of a coordinate in nats, the mean over coordinates."""
+        return {"entropy": _categories.entropy(jnp.exp(_log_policy(state)))}
+
+
+def _log_policy(state: ReinforceState) -> jax.Array:
+    """Return the log-probabilities ``[D, K]``, -inf for choices that a coordinate lacks."""
+    return jax.nn.log_softmax(jnp.where(_categories.available(state.space), state.logits, -jnp.inf), axis=1)
+
+
+def advantages(fitness: jax.Array) -> jax.Array:
+    """Return by how many standard deviations each fitness ``[P]`` exceeds the mean of the others.
+
+    All are 0 when all tie.
+    """
+    valid = jnp.isfinite(fitness)
+    # Halves, so that the difference of the largest numbers does not overflow; then parts of it, so that squares do not.
+    above = jnp.where(valid, fitness / 2 - jnp.min(fitness) / 2, 0.0).astype(jnp.result_type(float))
+    largest = jnp.max(above)
+    above = above / jnp.where(largest > 0, largest, 1.0)
+    count = jnp.sum(valid).astype(above.dtype)
+    above = jnp.where(valid, above - jnp.sum(above) / count, 0.0)
+    deviation = jnp.sqrt(jnp.sum(above**2) / count)
+    above = above / jnp.where(deviation > 0, deviation, 1.0)
+    above = jnp.where(valid, above, jnp.maximum(jnp.max(above), 1.0))
+    # x - mean of the others = (x - mean of all) P / (P - 1).
+    return (above - jnp.mean(above)) * (len(fitness) / (len(fitness) - 1))

@@ -1,0 +1,140 @@
+"""Exponential natural evolution strategy (Glasmachers, Schaul, Sun, Wierstra & Schmidhuber 2010)."""
+
+import dataclasses
+import math
+from typing import ClassVar, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from numpy.typing import NDArray
+
+from evometa.spaces import Space
+from evometa.strategies._checks import require_nonnegative, vector_space
+from evometa.strategies._noise import standard_normal
+from evometa.strategies._ranks import gains, places
+from evometa.strategies.sep_cmaes import STOP_REASONS, empty_history, record, stop_code
+from evometa.strategy import Strategy, refuse_unless_continuous, require_population, require_positive
+from evometa.types import Key, Scalar
+
+
+def place_values(population_size: int) -> NDArray[np.float64]:
+    """Return what the places earn in natural evolution strategies, best first ``[P]``; at least 0, sum 1."""
+    raw = np.maximum(0.0, math.log(population_size / 2 + 1) - np.log(np.arange(1, population_size + 1)))
+    return np.asarray(raw / raw.sum())
+
+
+class XNESState(NamedTuple):
+    """The search distribution N(mean, σ² B Bᵀ), det B = 1."""
+
+    mean: jax.Array
+    """``[D]``."""
+    sigma: Scalar
+    """Overall step size σ, in genotype units."""
+    shape: jax.Array
+    """B ``[D, D]``."""
+    noise: jax.Array
+    """z ``[P, D]``, standard normal: the candidates last asked for are mean + σ B z."""
+    generation: Scalar
+    """Generations told, int32."""
+    history: jax.Array
+    """Best fitness of the last generations, a ring buffer; ``inf`` where there is none yet."""
+
+
+@dataclasses.dataclass(frozen=True)
+class XNES(Strategy[XNESState]):
+    """Follow the natural gradient of the mean and of the full covariance, in exponential coordinates.
+
+    The principled relative of CMA-ES: no evolution paths, one update for everything, and a covariance that stays
+    positive definite by construction, since it is changed by the true exponential of a symmetric matrix. Time grows as
+    D³, memory as D²; CMAES needs fewer evaluations where these are what counts. For up to about a hundred real numbers.
+
+    Candidates of equal fitness share their utilities; failed candidates have the lowest. A search ends by itself for
+    the reasons in :attr:`stop_reasons`; a tolerance of 0 switches its reason off.
+
+    Raises:
+        ConfigurationError: population_size below 2, a sigma or learning rate that is not positive, or a negative
+            tolerance.
+    """
+
+    population_size: int = 32
+    """Candidates in a generation, P >= 2; the paper's choice is ``CMAES.default_population_size(D)``."""
+    sigma: float = 0.3
+    """First step size in genotype units."""
+    learning_rate: float = 1.0
+    """Of the mean; 1 moves it to the weighted mean of the better half."""
+    covariance_learning_rate: float | None = None
+    """Of σ and B; None for the paper's (9 + 3 ln D) / (5 D √D)."""
+    tolfunhist: float = 1e-12
+    """Stop when the best fitness of the last 10 + 30 D/P generations differ by less."""
+    tolx: float = 1e-11
+    """Stop when the distribution is narrower than this in every coordinate, in genotype units."""
+
+    stop_reasons: ClassVar[tuple[str, ...]] = STOP_REASONS
+
+    def __post_init__(self) -> None:
+        require_population(self, least=2)
+        require_positive(self, sigma=self.sigma, learning_rate=self.learning_rate)
+        require_nonnegative(self, tolfunhist=self.tolfunhist, tolx=self.tolx)
+        if self.covariance_learning_rate is not None:
+            require_positive(self, covariance_learning_rate=self.covariance_learning_rate)
+
+    def refuses(self, space: Space) -> str | None:
+        """Refuse spaces with anything but real coordinates."""
+        return refuse_unless_continuous(self, space)
+
+    def init(self, key: Key, space: Space) -> XNESState:
+        """Start at the space's start, with B the identity."""
+        mean = vector_space(self, space).start(key)
+        d = len(mean)
+        return XNESState(
+            mean=mean,
+            sigma=jnp.asarray(self.sigma, mean.dtype),
+            shape=jnp.eye(d, dtype=mean.dtype),
+            noise=jnp.zeros((self.population_size, d), mean.dtype),
+            generation=jnp.int32(0),
+            history=empty_history(self.population_size, d),
+        )
+
+    def ask(self, key: Key, state: XNESState) -> tuple[jax.Array, XNESState]:
+        """Draw ``[P, D]`` candidates mean + σ B z, and keep z."""
+        noise = standard_normal(key, state.noise.shape)
+        return state.mean + state.sigma * (noise @ state.shape.T), state._replace(noise=noise)
+
+    def tell(self, key: Key, state: XNESState, genotypes: jax.Array, fitness: jax.Array) -> XNESState:
+        """Follow the natural gradient in the coordinates of z; the names are those of the paper's Algorithm 1."""
+        p, d = genotypes.shape
+        rate = self.covariance_learning_rate or (9 + 3 * math.log(d)) / (5 * d * math.sqrt(d))
+        utility = gains(place_values(p), places(fitness)) - 1 / p
+        # Σ u = 0, so the -I of each term of G_M drops out.
+        gradient = (state.noise * utility[:, None]).T @ state.noise  # G_M
+        gradient_sigma = jnp.trace(gradient) / d  # G_σ
+        gradient_shape = gradient - gradient_sigma * jnp.eye(d, dtype=gradient.dtype)  # G_B
+        generation = state.generation + 1
+        return XNESState(
+            mean=state.mean + self.learning_rate * (utility @ (genotypes - state.mean)),
+            sigma=state.sigma * jnp.exp(rate / 2 * gradient_sigma),
+            shape=state.shape @ _exponential(rate / 2 * gradient_shape),
+            noise=state.noise,
+            generation=generation,
+            history=record(state.history, generation, fitness),
+        )
+
+    def center(self, state: XNESState) -> jax.Array:
+        """Return the mean ``[D]``."""
+        return state.mean
+
+    def stop(self, state: XNESState) -> Scalar:
+        """Return 1 + the index of the first stop reason that holds, or 0."""
+        width = state.sigma * jnp.linalg.norm(state.shape, axis=1)
+        return stop_code(state.mean, width, state.history, tolfunhist=self.tolfunhist, tolx=self.tolx)
+
+    def diagnostics(self, state: XNESState) -> dict[str, Scalar]:
+        """Return σ."""
+        return {"sigma": state.sigma}
+
+
+def _exponential(symmetric: jax.Array) -> jax.Array:
+    """Return the matrix exponential of a symmetric matrix, by its eigenvalues: exactly positive definite."""
+    values, vectors = jnp.linalg.eigh(symmetric)
+    return (vectors * jnp.exp(values)) @ vectors.T

@@ -1,0 +1,71 @@
+"""A bare search for tests: strategy, function and a loop."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from evometa.spaces import VectorSpace
+from evometa.strategy import Strategy
+
+
+class Found(NamedTuple):
+    """What a search came to."""
+
+    state: Any
+    best: float
+    """Best fitness of all generations."""
+    generations: int
+    """How many until the target was met, the strategy stopped, or there were no more."""
+    reason: str
+    """The strategy's stop reason up to its colon, or nothing."""
+
+
+def search(
+    strategy: Strategy[Any],
+    space: VectorSpace,
+    function: Callable[[jax.Array], jax.Array],
+    *,
+    generations: int,
+    target: float = -jnp.inf,
+    seed: int = 0,
+) -> Found:
+    """Minimise ``function``, which takes repaired genotypes ``[P, D]`` to fitness ``[P]``."""
+    key = jax.random.key(seed)
+
+    def generation(carry: Any) -> Any:
+        state, best, number = carry
+        genotypes, state = strategy.ask(jax.random.fold_in(key, number), state)
+        fitness = function(jax.vmap(space.repair)(genotypes))
+        state = strategy.tell(key, state, genotypes, fitness)
+        return state, jnp.minimum(best, jnp.min(fitness)), number + 1
+
+    def going(carry: Any) -> Any:
+        state, best, number = carry
+        return (best > target) & (strategy.stop(state) == 0) & (number < generations)
+
+    def run() -> Any:
+        first = strategy.init(key, space), jnp.asarray(jnp.inf, jnp.result_type(float)), jnp.int32(0)
+        state, best, number = jax.lax.while_loop(going, generation, first)
+        return state, best, number, strategy.stop(state)
+
+    state, best, number, code = jax.jit(run)()
+    reason = ("", *strategy.stop_reasons)[int(code)].partition(":")[0]
+    return Found(state, float(best), int(number), reason)
+
+
+def sphere(x: jax.Array) -> jax.Array:
+    return jnp.sum((x - 0.5) ** 2, axis=-1)
+
+
+def ellipsoid(x: jax.Array) -> jax.Array:
+    return jnp.sum(jnp.logspace(0, 6, x.shape[-1]) * x**2, axis=-1)
+
+
+def rosenbrock(x: jax.Array) -> jax.Array:
+    return jnp.sum(100 * (x[..., 1:] - x[..., :-1] ** 2) ** 2 + (1 - x[..., :-1]) ** 2, axis=-1)
+
+
+def cigar(x: jax.Array) -> jax.Array:
+    return x[..., 0] ** 2 + 1e6 * jnp.sum(x[..., 1:] ** 2, axis=-1)

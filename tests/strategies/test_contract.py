@@ -1,0 +1,63 @@
+"""Every strategy keeps the contract, in both precisions, and refuses what it cannot do in words."""
+
+import re
+from typing import Any
+
+import pytest
+
+from evometa.errors import ConfigurationError
+from evometa.spaces import Box, Dict, Integer
+from evometa.strategies import CMAES, PGPE, SNES, OpenAIES, RandomSearch
+from evometa.strategy import Strategy, require_space
+from evometa.testing import check_strategy
+
+STRATEGIES = [
+    CMAES(8),
+    CMAES(2),
+    OpenAIES(8, shaping="pair_difference", optimizer="momentum", tasks_per_pair=True),
+    OpenAIES(2, weight_decay=0.1, sigma_final=0.5, decay_generations=10),
+    SNES(9),
+    PGPE(8),
+    RandomSearch(5),
+]
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES, ids=lambda s: f"{type(s).__name__}-{s.population_size}")
+def test_keeps_the_contract(strategy: Strategy[Any], precision: str) -> None:
+    check_strategy(strategy)
+
+
+def test_random_search_takes_mixed_spaces() -> None:
+    check_strategy(RandomSearch(4), Dict({"real": Box((2,), 0, 1), "integer": Integer(0, 9)}))
+
+
+@pytest.mark.parametrize("strategy", [CMAES(), OpenAIES(), SNES(), PGPE()], ids=lambda s: type(s).__name__)
+def test_refuses_integers(strategy: Strategy[Any]) -> None:
+    words = (
+        f"{type(strategy).__name__} searches real vectors only (Box, Like, Dict of these), and Integer holds integers, "
+        "categories or structures; use RandomSearch, or describe those parts as a Box."
+    )
+    with pytest.raises(ConfigurationError, match=re.escape(words)):
+        require_space(strategy, Integer(0, 3))
+
+
+@pytest.mark.parametrize(
+    ("strategy", "settings", "words"),
+    [
+        (CMAES, {"population_size": 1}, "CMAES expects a population_size of at least 2"),
+        (CMAES, {"sigma": 0.0}, "CMAES expects sigma > 0"),
+        (CMAES, {"tolx": -1.0}, "CMAES expects tolx >= 0"),
+        (OpenAIES, {"population_size": 7}, "OpenAIES expects an even population_size"),
+        (OpenAIES, {"learning_rate": float("nan")}, "OpenAIES expects learning_rate > 0"),
+        (OpenAIES, {"decay_generations": 0}, "OpenAIES expects decay_generations > 0"),
+        (OpenAIES, {"weight_decay": -0.1}, "OpenAIES expects weight_decay >= 0"),
+        (OpenAIES, {"sigma_final": 1.5}, "OpenAIES expects 0 < sigma_final <= 1"),
+        (SNES, {"sigma_learning_rate": -1.0}, "SNES expects sigma_learning_rate > 0"),
+        (PGPE, {"population_size": -4}, "PGPE expects an even population_size of at least 2"),
+        (PGPE, {"max_speed": 0.0}, "PGPE expects max_speed > 0"),
+        (RandomSearch, {"population_size": 0}, "RandomSearch expects a population_size of at least 1"),
+    ],
+)
+def test_refuses_settings(strategy: Any, settings: dict[str, Any], words: str) -> None:
+    with pytest.raises(ConfigurationError, match=re.escape(words)):
+        strategy(**settings)

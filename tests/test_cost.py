@@ -1,0 +1,61 @@
+"""Arithmetic is counted as a person would count it."""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import pytest
+
+from evometa.cost import flops
+
+A, B, V = jnp.zeros((3, 4)), jnp.zeros((4, 5)), jnp.zeros(4)
+IMAGE, KERNEL = jnp.zeros((2, 8, 8, 3)), jnp.zeros((3, 3, 3, 16))
+
+
+def convolution(image: Any, kernel: Any) -> Any:
+    return jax.lax.conv_general_dilated(image, kernel, (1, 1), "VALID", dimension_numbers=("NHWC", "HWIO", "NHWC"))
+
+
+def ten_times(x: Any) -> Any:
+    return jax.lax.scan(lambda c, _: (A[:, :3] @ c, None), x, None, length=10)[0]
+
+
+def branches(x: Any) -> Any:
+    return jax.lax.cond(x[0, 0] > 0, lambda: x @ B, lambda: jnp.zeros((3, 5)))
+
+
+def unknown(x: Any) -> Any:
+    return jax.lax.while_loop(lambda c: True, lambda c: A[:, :3] @ c, x)
+
+
+@pytest.mark.parametrize(
+    ("function", "args", "expected"),
+    [
+        (lambda a, b: a @ b, (A, B), 2 * 3 * 4 * 5),
+        (lambda v: v * v + v, (V,), 8),
+        (lambda a, b: jax.vmap(lambda row: row @ b)(a), (A, B), 2 * 3 * 4 * 5),
+        (jax.jit(lambda a, b: jax.jit(jnp.matmul)(a, b)), (A, B), 2 * 3 * 4 * 5),
+        (convolution, (IMAGE, KERNEL), 2 * (2 * 6 * 6 * 16) * (3 * 3 * 3)),
+    ],
+)
+def test_exactly(function: Callable[..., Any], args: Any, expected: float) -> None:
+    assert flops(function, *args) == expected
+
+
+@pytest.mark.parametrize(
+    ("function", "args", "expected"),
+    [
+        (ten_times, (jnp.zeros((3, 5)),), 10 * 2 * 3 * 3 * 5),
+        (branches, (A,), 2 * 3 * 4 * 5),  # the dearest branch
+        (unknown, (jnp.zeros((3, 5)),), 2 * 3 * 3 * 5),  # a loop of unknown length counts once
+        (jax.grad(lambda a, b: jnp.sum(a @ b)), (A, B), 2 * 2 * 3 * 4 * 5),  # there and back
+    ],
+)
+def test_up_to_what_goes_with_it(function: Callable[..., Any], args: Any, expected: float) -> None:
+    assert expected <= flops(function, *args) <= 1.5 * expected + 20
+
+
+def test_shapes_are_enough() -> None:
+    a, b = (jax.ShapeDtypeStruct((1000, 10_000), jnp.float32), jax.ShapeDtypeStruct((10_000, 100_000), jnp.float32))
+    assert flops(jnp.matmul, a, b) == 2e12

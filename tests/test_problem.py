@@ -1,0 +1,124 @@
+"""Problems that do not fit together are refused before anything is compiled, class and method named."""
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import jax.numpy as jnp
+import pytest
+
+from evometa import Box, ConfigurationError, Evaluation, HostProblem, Integer, Problem
+from evometa.checks import check_problem
+from evometa.naming import load
+
+TOYS = Path(__file__).with_name("toys.py")
+Bowl, Chase, Errand = (load(f"{TOYS}:{name}") for name in ("Bowl", "Chase", "Errand"))
+
+
+def variant(base: Any, **methods: Any) -> Any:
+    """An instance of a class like the base but for some methods."""
+    return type("Mine", (base,), methods)()
+
+
+def test_the_cost_of_an_evaluation_is_counted() -> None:
+    assert Bowl().inner_steps_per_evaluation == 0
+    assert Chase(num_tasks=5, inner_steps=7).inner_steps_per_evaluation == 35
+    assert Errand().inner_steps_per_evaluation == 0
+    assert (Bowl().has_test(), Chase().has_test(), Errand().has_test()) == (False, True, True)
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda: Chase(num_tasks=0), "Chase expects num_tasks >= 1 and inner_steps >= 0, got num_tasks=0"),
+        (lambda: Chase(inner_steps=-1), "got num_tasks=3 and inner_steps=-1"),
+        (lambda: Errand(time_limit=0.0), "Errand expects time_limit > 0 seconds, or None for no limit, got 0.0"),
+        (lambda: variant(Bowl, direction="upwards"), "Mine.direction expects 'minimize' or 'maximize', got 'upwards'"),
+    ],
+)
+def test_settings_out_of_range_are_refused(make: Any, words: str) -> None:
+    with pytest.raises(ConfigurationError, match=words):
+        make()
+
+
+@pytest.mark.parametrize(
+    ("problem", "words"),
+    [
+        (variant(Bowl, evaluate=lambda *_: jnp.zeros(3)), r"Mine.evaluate expects .* a scalar.* shape \(3,\); reduce"),
+        (variant(Bowl, evaluate=lambda *_: None), "Mine.evaluate expects to return a scalar.* got a NoneType"),
+        (variant(Bowl, evaluate=lambda *_: jnp.int32(3)), "Mine.evaluate expects to return a float, got int32"),
+        (
+            variant(Bowl, evaluate=lambda *_: Evaluation(jnp.float32(0), {"accuracy": jnp.zeros(2)})),
+            r"Mine.evaluate expects scalar metrics, and 'accuracy' is an array of shape \(2,\)",
+        ),
+        (variant(Bowl, space=3), "Mine.space expects a space such as Box or Like"),
+        (variant(Chase, loss=lambda *_: jnp.zeros((2, 1))), r"Mine.loss expects .* a scalar.* shape \(2, 1\)"),
+        (
+            variant(Chase, step=lambda *args: jnp.zeros(2)),
+            r"Mine.step expects to keep the learner's shapes and types, .* from float32\[\] to float32\[2\]",
+        ),
+        (variant(Chase, step=lambda *args: args[-1].astype(jnp.float16)), r"from float32\[\] to float16\[\]"),
+        (
+            variant(Chase, init=lambda *_: {"w": jnp.zeros(2), "v": {"u": jnp.zeros(1)}},
+                    step=lambda *args: {"w": jnp.zeros(2), "v": {"u": jnp.zeros(3)}}, loss=lambda *_: jnp.zeros(()),
+                    metrics=lambda *_: {}),
+            r"changed learner\['v'\]\['u'\] from float32\[1\] to float32\[3\]",
+        ),
+        (variant(Chase, step=lambda *args: (args[-1],)), "Mine.step expects to return a learner like the one it was"),
+        (
+            variant(Chase, metrics=lambda *_: {"curve": jnp.zeros(4)}),
+            "Mine.metrics expects scalar metrics, and 'curve' is an array",
+        ),
+        (Bowl, "an instance of Problem, InnerTraining or HostProblem, got .*; make an instance of the class first"),
+        ("sphere", "got 'sphere'"),
+    ],
+)  # fmt: skip
+def test_methods_that_do_not_fit_are_named(problem: Any, words: str) -> None:
+    with pytest.raises(ConfigurationError, match=words):
+        check_problem(problem)
+
+
+def test_held_out_tasks_are_checked_too() -> None:
+    wrong = variant(Chase, sample_test_task=lambda self, key: jnp.zeros((2,)))
+    with pytest.raises(ConfigurationError, match=r"Mine.step expects to keep the learner's shapes|Mine.loss expects"):
+        check_problem(wrong)
+
+
+def test_what_a_method_raises_says_which_method_it_was() -> None:
+    broken = variant(Chase, loss=lambda self, key, omega, task, learner: task["y"])
+    with pytest.raises(TypeError) as caught:
+        check_problem(broken)
+    assert any("while checking Mine.loss with arguments of shapes" in note for note in caught.value.__notes__)
+
+
+class NoDecorator(Problem):
+    width: int = 8
+
+    @property
+    def space(self) -> Any:
+        return Box((self.width,))
+
+    def evaluate(self, key: Any, omega: Any) -> Any:
+        return jnp.sum(omega)
+
+
+@dataclasses.dataclass(frozen=True)
+class Decorated(NoDecorator):
+    depth: int = 1
+
+
+def test_a_forgotten_decorator_is_noticed() -> None:
+    for problem in (NoDecorator(), Decorated()):
+        with pytest.raises(ConfigurationError, match=r"NoDecorator.width has a type like a field.*dataclass"):
+            check_problem(problem)
+
+
+class Plain(HostProblem):
+    space = Integer(0, 1)
+
+    def evaluate(self, rng: Any, omega: Any) -> float:
+        return 0.0
+
+
+def test_a_space_may_be_a_class_attribute() -> None:
+    assert check_problem(Plain()) is Plain.space

@@ -1,0 +1,297 @@
+"""Laws of every space, checked on many genotypes, and what is each kind's own."""
+
+import math
+import re
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from evometa import Box, Categorical, ConfigurationError, Dict, Integer, Like, VectorSpace
+
+SPACES: dict[str, VectorSpace] = {
+    "box": Box((3,), [-1.0, 0.0, 5.0], [1.0, 0.1, 500.0]),
+    "log": Box((2,), 1e-5, 1e2, log=True),
+    "unbounded": Box((2, 2), scale=3.0),
+    "integer": Integer(-3, 4, (3,)),
+    "single": Integer(7, 7),
+    "category": Categorical(["a", "b", "c"], (2,)),
+    "dict": Dict(
+        {
+            "rate": Box((), 1e-3, 1.0, log=True),
+            "depth": Integer(1, 5),
+            "kind": Categorical(4),
+            "weights": Like({"w": jnp.zeros((2, 2)), "b": jnp.zeros(2)}),
+        }
+    ),
+}
+FEW = settings(max_examples=40, deadline=None)
+every_space = pytest.mark.parametrize("name", SPACES)
+
+
+def values(size: int) -> st.SearchStrategy[Any]:
+    """Genotypes inside, outside and far outside of any bounds."""
+    number = st.floats(-30, 30, width=32) | st.floats(-1e6, 1e6, width=32)
+    return st.lists(number, min_size=size, max_size=size).map(lambda found: jnp.asarray(found, jnp.float32))
+
+
+REPAIR = {name: jax.jit(space.repair) for name, space in SPACES.items()}
+SAMPLE = {name: jax.jit(jax.vmap(space.sample)) for name, space in SPACES.items()}
+
+
+def assert_inside(space: VectorSpace, genotypes: Any) -> None:
+    lower, upper, kind = space.coordinates
+    found = np.asarray(genotypes)
+    assert (found >= lower.astype(found.dtype)).all()
+    assert (found <= upper.astype(found.dtype)).all()
+    assert (found == np.where(kind == 0, found, np.round(found))).all()
+
+
+@every_space
+@FEW
+@given(data=st.data())
+def test_repair_ends_inside_and_leaves_the_inside_alone(name: str, data: Any) -> None:
+    genotype = data.draw(values(SPACES[name].size))
+    repaired = REPAIR[name](genotype)
+    assert_inside(SPACES[name], repaired)
+    assert REPAIR[name](repaired).tobytes() == repaired.tobytes()
+
+
+@FEW
+@given(genotype=values(3))
+def test_a_box_is_decoded_within_its_bounds(genotype: Any) -> None:
+    for name in ("box", "log"):
+        space: Any = SPACES[name]
+        omega = np.asarray(space.decode(REPAIR[name](genotype[: space.size])))
+        assert omega.dtype == np.float32
+        assert ((omega >= space.low.astype(np.float32)) & (omega <= space.high.astype(np.float32))).all()
+
+
+@FEW
+@given(
+    low=st.integers(-(10**6), 10**6).map(lambda n: n / 100),
+    width=st.integers(1, 10**6).map(lambda n: n / 100),
+    outside=st.integers(-300, 300).map(lambda n: n / 100),
+)
+def test_any_bounds_are_kept_and_mirror_what_passes_them(low: float, width: float, outside: float) -> None:
+    space = Box((1,), low, low + width)
+    lower = space.coordinates.lower
+    omega = np.asarray(space.decode(space.repair(jnp.asarray(lower + outside, jnp.float32))))
+    assert np.float32(low) <= omega[0] <= np.float32(low + width)
+    phase = outside % 2.0  # in units of the range; the way back is the mirror image of the way there
+    expected = low + width * (2.0 - phase if phase > 1.0 else phase)
+    size = max(abs(low), abs(low + width))
+    np.testing.assert_allclose(omega[0], expected, atol=1e-5 * (size + width))
+
+
+def test_a_small_step_over_a_bound_is_reflected() -> None:
+    space = Box((2,), -1.0, 3.0)  # one unit is the range of 4
+    _, upper, _ = space.coordinates
+    np.testing.assert_allclose(space.repair(jnp.asarray(upper + 0.1, jnp.float32)), upper - 0.1, atol=1e-6)
+
+
+@every_space
+def test_samples_are_inside_and_differ(name: str) -> None:
+    drawn = SAMPLE[name](jax.random.split(jax.random.key(0), 50))
+    assert_inside(SPACES[name], drawn)
+    if name != "single":
+        assert len(np.unique(np.asarray(drawn), axis=0)) > 5
+
+
+def assert_uniform(found: Any, values: Any) -> None:
+    counts = np.array([(np.asarray(found) == value).sum() for value in values])
+    total, share = counts.sum(), 1 / len(values)
+    assert total == len(found)
+    deviation = math.sqrt(total * share * (1 - share))
+    assert (np.abs(counts - total * share) < 5 * deviation).all(), counts
+
+
+def test_integers_and_categories_are_drawn_uniformly_ends_included() -> None:
+    keys = jax.random.split(jax.random.key(1), 8000)
+    for name, expected in (("integer", range(-3, 5)), ("category", range(3))):
+        drawn = np.asarray(jax.vmap(SPACES[name].decode)(SAMPLE[name](keys)))
+        assert drawn.dtype == np.int32
+        for column in drawn.T:
+            assert_uniform(column, list(expected))
+
+
+def test_a_box_is_drawn_uniformly_and_a_log_box_in_its_logarithm() -> None:
+    keys = jax.random.split(jax.random.key(2), 8000)
+    for name, scale in (("box", lambda x: x), ("log", np.log)):
+        space: Any = SPACES[name]
+        omega = np.asarray(jax.vmap(space.decode)(SAMPLE[name](keys)), float)
+        share = (scale(omega) - scale(space.low)) / (scale(space.high) - scale(space.low))
+        for column in share.T:
+            assert_uniform(np.minimum(np.floor(column * 10), 9), range(10))
+
+
+def test_an_unbounded_box_is_drawn_normally_in_its_scale() -> None:
+    omega = jax.vmap(SPACES["unbounded"].decode)(SAMPLE["unbounded"](jax.random.split(jax.random.key(3), 8000)))
+    assert omega.shape == (8000, 2, 2)
+    np.testing.assert_allclose(np.mean(omega, axis=0), 0.0, atol=5 * 3.0 / 8000**0.5)
+    np.testing.assert_allclose(np.std(omega, axis=0), 3.0, rtol=0.05)
+
+
+@every_space
+def test_mutation_stays_inside_and_moves(name: str) -> None:
+    space, count = SPACES[name], 400
+    keys = jax.random.split(jax.random.key(4), 2 * count)
+    parents = SAMPLE[name](keys[:count])
+
+    def share_changed(rate: float, scale: float) -> Any:
+        mutate = jax.jit(jax.vmap(lambda key, one: space.mutate(key, one, rate, scale)))
+        children = mutate(keys[count:], parents)
+        assert_inside(space, children)
+        return np.asarray(children != parents)
+
+    if name == "single":
+        assert not share_changed(1.0, 0.1).any()
+        return
+    assert share_changed(1.0, 0.1).all()
+    assert (share_changed(0.0, 5.0).sum(axis=1) == 1).all()  # never a plain copy
+    if space.size > 2:
+        assert 0.3 < share_changed(0.5, 0.1).mean() < 0.75
+
+
+def test_a_mutated_category_is_any_other_equally_likely() -> None:
+    space = Categorical(5)
+    keys = jax.random.split(jax.random.key(5), 4000)
+    for start in (0, 2, 4):
+        found = jax.vmap(lambda key, one=start: space.mutate(key, jnp.full((1,), one, jnp.float32)))(keys)
+        assert_uniform(np.asarray(found)[:, 0], [other for other in range(5) if other != start])
+
+
+def test_a_mutated_integer_steps_by_one_at_least_and_further_with_the_scale() -> None:
+    space, keys = Integer(0, 100), jax.random.split(jax.random.key(6), 1000)
+
+    def steps(scale: float) -> Any:
+        middle = jnp.full((1,), 50.0)
+        return np.abs(np.asarray(jax.vmap(lambda key: space.mutate(key, middle, 1.0, scale))(keys)) - 50.0)
+
+    assert (steps(1e-6) == 1.0).all()
+    assert 0.05 * 101 < steps(0.1).mean() < 0.11 * 101  # E|N(0, 0.1)| is 0.08 of the range
+
+
+def test_a_child_has_each_coordinate_of_either_parent() -> None:
+    space = SPACES["dict"]
+    first, second = jnp.zeros(space.size), jnp.ones(space.size)
+    keys = jax.random.split(jax.random.key(7), 1000)
+    children = np.asarray(jax.vmap(lambda key: space.crossover(key, first, second))(keys))
+    assert set(np.unique(children)) == {0.0, 1.0}
+    np.testing.assert_allclose(children.mean(axis=0), 0.5, atol=5 * 0.5 / 1000**0.5)
+    assert abs(np.corrcoef(children[:, 0], children[:, 1])[0, 1]) < 0.2
+
+
+def test_a_unit_is_the_range_its_logarithm_or_the_scale() -> None:
+    for space, start, there in (
+        (Box((), -4.0, 4.0, start=0.0), 0.0, 0.8),
+        (Box((), 1e-4, 1.0, log=True, start=1e-2), 1e-2, 1e-2 * 10**0.4),
+        (Box((), scale=5.0, start=2.0), 2.0, 2.5),
+    ):
+        genotype = space.start(jax.random.key(0))
+        np.testing.assert_allclose(space.decode(genotype), start, rtol=1e-6)
+        np.testing.assert_allclose(space.decode(genotype + 0.1), there, rtol=1e-5)
+
+
+def test_an_array_is_started_and_shaped_as_given() -> None:
+    start = np.arange(6.0).reshape(2, 3)
+    omega = Box((2, 3), start=start).decode(Box((2, 3), start=start).start(jax.random.key(0)))
+    np.testing.assert_array_equal(omega, start)
+    half = Box((2,), 0.0, 1.0, dtype=jnp.bfloat16)
+    assert half.decode(jnp.full((2,), 0.5)).dtype == jnp.bfloat16
+    assert Categorical(["x", "y"]).choices == ("x", "y")
+    assert Integer(0, 3, (2, 2)).decode(jnp.arange(4.0)).tolist() == [[0, 1], [2, 3]]
+
+
+def test_types_follow_the_switch_unless_given() -> None:
+    jax.config.update("jax_enable_x64", True)
+    try:
+        for space, expected in (
+            (Box((2,)), np.float64),
+            (Box((2,), dtype=jnp.float32), np.float32),
+            (Like(np.zeros(2, np.float32)), np.float32),
+        ):
+            genotype = space.sample(jax.random.key(0))
+            assert genotype.dtype == np.float64
+            assert space.decode(genotype).dtype == expected
+            assert space.mutate(jax.random.key(1), genotype).dtype == np.float64
+    finally:
+        jax.config.update("jax_enable_x64", False)
+
+
+def test_like_gives_back_a_pytree_of_the_same_shapes_types_and_values() -> None:
+    template = {"b": jnp.arange(3.0), "a": (jnp.full((2, 2), 0.5, jnp.bfloat16), np.float32(7.0))}
+    space = Like(template)
+    assert space.size == 8
+    for omega in (space.decode(space.start(jax.random.key(0))), space.decode(space.encode(template))):
+        assert jax.tree.structure(omega) == jax.tree.structure(template)
+        for one, other in zip(jax.tree.leaves(omega), jax.tree.leaves(template), strict=True):
+            assert (one.shape, one.dtype) == (np.shape(other), jnp.result_type(other))
+            np.testing.assert_array_equal(one, other)
+
+
+def test_like_draws_around_its_values_or_from_its_function() -> None:
+    keys = jax.random.split(jax.random.key(0), 4000)
+    around = jax.vmap(Like(jnp.asarray([3.0, -3.0]), scale=0.5).sample)(keys)
+    np.testing.assert_allclose(np.mean(around, axis=0), [3.0, -3.0], atol=5 * 0.5 / 4000**0.5)
+    np.testing.assert_allclose(np.std(around, axis=0), 0.5, rtol=0.08)
+
+    drawn = Like(lambda key: {"w": jax.random.uniform(key, (2,), minval=4.0, maxval=5.0)})
+    for method in (drawn.sample, drawn.start):
+        found = np.asarray(jax.vmap(method)(keys))
+        assert found.min() >= 4.0
+        assert found.max() <= 5.0
+        assert len(np.unique(found)) > 1000
+    np.testing.assert_array_equal(drawn.start(keys[0]), jax.random.uniform(keys[0], (2,), minval=4.0, maxval=5.0))
+
+
+def test_dict_keeps_the_order_given_and_nests() -> None:
+    inner = Dict({"z": Integer(5, 6), "y": Box((2,), 10.0, 20.0, start=12.0)})
+    space = Dict({"m": Box((), 100.0, 200.0, start=150.0), "c": inner, "a": Categorical(3)})
+    assert space.size == 5
+    assert not space.continuous
+    assert list(space.spaces) == ["m", "c", "a"]
+    genotype = jnp.concatenate([jnp.asarray([1.25, 6.0]), jnp.asarray([1.5, 1.75]), jnp.asarray([2.0])])
+    omega = space.decode(space.repair(genotype))
+    assert list(omega) == ["m", "c", "a"]
+    assert list(omega["c"]) == ["z", "y"]
+    assert (float(omega["m"]), int(omega["c"]["z"]), omega["c"]["y"].tolist(), int(omega["a"])) == (
+        125.0, 6, [15.0, 17.5], 2,
+    )  # fmt: skip
+    started = space.decode(space.start(jax.random.key(0)))
+    assert float(started["m"]) == 150.0
+    np.testing.assert_allclose(started["c"]["y"], 12.0, rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda: Box((2,), 1.0, -1.0), "finite bounds with low < high in every coordinate, got low=1.0 and high=-1.0"),
+        (lambda: Box((2,), [0.0, 1.0], 1.0), "low < high in every coordinate"),
+        (lambda: Box((), 0.0, math.inf), "finite bounds"),
+        (lambda: Box((), math.nan, 1.0), "finite bounds"),
+        (lambda: Box((), 0.0), "both bounds or neither, got low=0.0 and high=None; give the missing one"),
+        (lambda: Box((), 0.0, 1.0, log=True), "low > 0, got low=0.0; a logarithm needs that"),
+        (lambda: Box((), log=True), "bounds with 0 < low < high; give low and high"),
+        (lambda: Box((3,), [0.0, 0.0], 1.0), "low to broadcast to its shape (3,), got shape (2,)"),
+        (lambda: Box((), 0.0, 1.0, start=2.0), "start inside the bounds"),
+        (lambda: Box((), scale=0.0), "scale > 0"),
+        (lambda: Box((), scale=math.nan), "scale > 0"),
+        (lambda: Integer(3, 2), "whole numbers low <= high, got low=3 and high=2"),
+        (lambda: Integer(0, 2.5), "whole numbers low <= high"),  # type: ignore[arg-type]
+        (lambda: Categorical([]), "at least one choice"),
+        (lambda: Categorical(0), "at least one choice"),
+        (lambda: Like({"n": jnp.arange(3)}), "a pytree of float arrays"),
+        (lambda: Like({}), "a pytree of float arrays"),
+        (lambda: Dict({}), "a space (Box, Like, Integer, Categorical, Dict) for each name"),
+        (lambda: Dict({"x": 3}), "{'x': 'int'}"),  # type: ignore[dict-item]
+    ],
+)
+def test_bad_input_is_refused_in_words(make: Callable[[], Any], words: str) -> None:
+    with pytest.raises(ConfigurationError, match=re.escape(words)):
+        make()
