@@ -1,9 +1,9 @@
 """Aged evolution against random search on a table of 15,625 trained architectures: evaluations to the best few.
 
 The space is that of NAS-Bench-201 (Dong & Yang 2020): a cell of four nodes, whose six edges each hold one of five
-operations. Every one of the 5⁶ networks is trained on scikit-learn's digits, as small as can be: 16 principal components
-in, 16 wide, Adam, the same batches for all. The fitness is the validation loss, a mean over ``--repeats`` first weights.
-The table is made once, in about a minute, and kept in ``.cache``. Prints one markdown table.
+operations. Every one of the 5⁶ networks is trained on scikit-learn's digits, as small as can be: 16 principal
+components in, 16 wide, Adam, the same batches for all. The fitness is the validation loss, a mean over ``--repeats``
+first weights. The table is made once and kept in ``.cache``. Prints one markdown table.
 
     python benchmarks/aged_evolution.py
 """
@@ -97,7 +97,7 @@ def table(repeats: int) -> np.ndarray:
 
 
 def evaluations(strategy: Any, losses: jax.Array, top: float, seeds: int, limit: int) -> np.ndarray:
-    """Return how many candidates each seed judged up to the first of the best ``top`` of the table; ``limit`` if none."""
+    """Return how many candidates each seed judged up to the first of the table's best; ``limit`` where it found none."""
     space = Categorical(OPERATIONS, (len(EDGES),))
     worst_wanted = jnp.quantile(losses, top)
 
@@ -128,7 +128,19 @@ def main() -> None:
     for top, limit in ((0.01, 2000), (0.001, 10000)):
         base = evaluations(RandomSearch(1), losses, top, arguments.seeds, limit)
         print(top, "random", np.median(base), np.quantile(base, [0.25, 0.75]))
-        for P, L, S in ((1, 100, 25), (1, 20, 5), (1, 20, 20), (1, 10, 5), (1, 10, 10), (1, 5, 5), (4, 16, 8), (4, 8, 8), (1, 8, 8), (16, 64, 16),(2,8,8)):
+        for P, L, S in (
+            (1, 100, 25),
+            (1, 20, 5),
+            (1, 20, 20),
+            (1, 10, 5),
+            (1, 10, 10),
+            (1, 5, 5),
+            (4, 16, 8),
+            (4, 8, 8),
+            (1, 8, 8),
+            (16, 64, 16),
+            (2, 8, 8),
+        ):
             e = evaluations(AgedEvolution(P, L, S), losses, top, arguments.seeds, limit)
             print(top, P, L, S, np.median(e), np.quantile(e, [0.25, 0.75]))
 

@@ -109,7 +109,7 @@ def main() -> None:
     for dimension in arguments.dimensions:
         starts = np.random.default_rng(dimension).uniform(-4, 4, (arguments.runs, dimension))
         for name, function in functions(dimension).items():
-            population_size = 10 * dimension if name == "rastrigin" else CMAES.default_population_size(dimension)
+            population_size = 20 * dimension if name == "rastrigin" else CMAES.default_population_size(dimension)
             cells, times = [], []
             for side in (ours, theirs):
                 evaluations, success = side(function, starts, population_size, arguments.max_evaluations * dimension)

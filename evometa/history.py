@@ -30,13 +30,18 @@ class Table:
         """Open a table, keeping the complete rows up to generation ``after`` and dropping the rest."""
         header = (",".join(columns) + "\n").encode()
         kept = header
-        if after and path.exists():
-            kept = _rows_until(path.read_bytes(), after)
+        if after:
+            kept = _rows_until(path.read_bytes() if path.exists() else header, after)
             if not kept.startswith(header):
                 found = kept.split(b"\n", 1)[0].decode()
                 raise RunDirectoryError(
                     f"{path} has the columns {found!r}, and this version writes "
                     f"{header.decode().strip()!r}; continue the run with the version that began it."
+                )
+            if kept.rsplit(b"\n", 2)[-2].split(b",", 1)[0] != b"%d" % after:
+                raise RunDirectoryError(
+                    f"{path} was expected to reach generation {after}, where the checkpoint is, and ends before it; "
+                    "restore the file from a copy, or start a new run."
                 )
         write_atomically(path, kept)
         self._file: io.FileIO = open(path, "ab", buffering=0)  # noqa: SIM115  (closed by close)

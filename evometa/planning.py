@@ -19,7 +19,7 @@ from evometa.strategy import Strategy
 # Below this much arithmetic in a generation, waiting for the other devices costs more than they save.
 LEAST_FLOPS_TO_SPREAD = 4e6
 # A chunk's temporaries should stay near the second-level cache of a core.
-CACHE_BYTES = 1_000_000
+CACHE_BYTES = 500_000
 LARGEST_CHUNK = 1024
 
 

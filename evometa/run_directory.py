@@ -120,7 +120,7 @@ class RunDirectory:
                 if not overwrite:
                     raise RunDirectoryError(
                         f"{path} exists already and is never overwritten silently; resume it, choose another "
-                        "run_directory, or say overwrite=True to remove the run that is there."
+                        "run_directory, or say overwrite=True (--overwrite) to remove the run that is there."
                     )
                 read_manifest(path)  # remove nothing that is not a run
             path.mkdir(parents=True, exist_ok=True)

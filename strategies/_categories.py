@@ -50,7 +50,7 @@ def _genotype(space: VectorSpace, choice: jax.Array) -> jax.Array:
 
 
 def frequencies(space: VectorSpace, weights: jax.Array, genotypes: jax.Array) -> jax.Array:
-    """Return how often each choice was taken, ``[D, K]``: the sum over ``[P, D]`` of each candidate's weight ``[P]``."""
+    """Return the weight of each choice, ``[D, K]``: that of all candidates ``[P, D]`` which took it, summed."""
     choice = jnp.round(genotypes - jnp.asarray(space.coordinates.lower, genotypes.dtype)).astype(jnp.int32)
     table = jnp.zeros(available(space).shape, weights.dtype)
     return table.at[jnp.arange(space.size), choice].add(weights[:, None])

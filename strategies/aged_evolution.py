@@ -33,10 +33,10 @@ class AgedEvolution(Strategy[AgedEvolutionState]):
     """Mutate the winner of a tournament among the living; each child replaces the oldest of them, good or bad.
 
     Searches any space by its ``mutate``, as in architecture search. Since everybody dies of age, a genotype stays only
-    by being found good again and again in its children, which forgives a lucky judgement. The first L candidates are
-    drawn from the whole space (whole generations of them). ``population_size`` children are born of the same living members and judged together;
-    1 is the algorithm of the paper, more of them fill the machine and cost few evaluations while they are few
-    against L.
+    by being found good again and again in its children, which forgives a lucky judgement. The first L candidates, in
+    whole generations, are drawn from the whole space. The ``population_size`` children of a generation have the same
+    living members to come from; 1 is the algorithm of the paper, and more fill the machine at a small price in
+    evaluations while they are few against L.
 
     Raises:
         ConfigurationError: population_size, living or tournament_size below 1; more children in a generation than
@@ -69,7 +69,7 @@ class AgedEvolution(Strategy[AgedEvolutionState]):
     def init(self, key: Key, space: Space) -> AgedEvolutionState:
         """Begin with nobody alive."""
         blank = jax.tree.map(lambda leaf: jnp.zeros((self.living, *leaf.shape), leaf.dtype), space.start(key))
-        fitness = jnp.full(self.living, jnp.inf)
+        fitness = jnp.full(self.living, jnp.inf, jnp.result_type(float))
         return AgedEvolutionState(blank, fitness, jnp.int32(0), jnp.int32(0), space)
 
     def ask(self, key: Key, state: AgedEvolutionState) -> tuple[Genotype, AgedEvolutionState]:
@@ -87,9 +87,7 @@ class AgedEvolution(Strategy[AgedEvolutionState]):
 
         return jax.lax.cond(state.count < self.living, drawn, born, key), state
 
-    def tell(
-        self, key: Key, state: AgedEvolutionState, genotypes: Genotype, fitness: jax.Array
-    ) -> AgedEvolutionState:
+    def tell(self, key: Key, state: AgedEvolutionState, genotypes: Genotype, fitness: jax.Array) -> AgedEvolutionState:
         """Put the P children in the places of the P oldest."""
         size = self.population_size
         place = (state.oldest + jnp.arange(size, dtype=jnp.int32)) % self.living

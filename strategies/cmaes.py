@@ -72,7 +72,7 @@ def rates(population_size: int, dimension: int) -> Rates:
     c_sigma = (mu_eff + 2) / (d + mu_eff + 5)  # (55)
     d_sigma = 1 + 2 * max(0.0, math.sqrt((mu_eff - 1) / (d + 1)) - 1) + c_sigma
     c_c = (4 + mu_eff / d) / (d + 4 + 2 * mu_eff / d)  # (56)
-    c_1 = 2 / ((d + 1.3) ** 2 + mu_eff)  # (57)
+    c_1 = 2 * min(1, p / 6) / ((d + 1.3) ** 2 + mu_eff)  # (57), and pycma's care for tiny populations
     c_mu = min(1 - c_1, 2 * (0.25 + mu_eff + 1 / mu_eff - 2) / ((d + 2) ** 2 + mu_eff))  # (58)
     total_loss = min(1 + c_1 / c_mu, 1 + 2 * mu_eff_loss / (mu_eff + 2), (1 - c_1 - c_mu) / (d * c_mu))  # (50-52)
     return Rates(
@@ -129,7 +129,7 @@ class CMAES(Strategy[CMAESState]):
         "tolx: the search distribution has become a point",
         "noeffectcoord: a fifth of a standard deviation does not change some coordinate of the mean",
         "noeffectaxis: a tenth of a step along an axis of the distribution does not change the mean",
-        "tolconditioncov: the covariance is too ill-conditioned for the float type",
+        "tolconditioncov: the condition number of the covariance has passed 1e14",
         "tolfacupx: the distribution has grown a thousandfold in a coordinate; sigma was far too small",
         "tolupsigma: sigma grew out of proportion; the fitness has no minimum or is flat",
         "nonfinite: the search distribution has left the numbers that the float type can hold",
@@ -232,7 +232,6 @@ class CMAES(Strategy[CMAESState]):
 
     def _reason(self, state: CMAESState, spread: Scalar) -> Scalar:
         """Return 1 + the index of the first stop reason that holds, or 0."""
-        dtype = state.mean.dtype
         deviation = jnp.sqrt(jnp.diagonal(state.covariance))
         width = state.sigma * deviation
         history = jnp.max(state.history) - jnp.min(state.history)
@@ -243,12 +242,12 @@ class CMAES(Strategy[CMAESState]):
             jnp.all(jnp.maximum(width, state.sigma * jnp.abs(state.path_c)) < self.tolx),
             jnp.any(state.mean + 0.2 * width == state.mean),
             jnp.all(state.mean + 0.1 * state.sigma * axis == state.mean),
-            _axis_ratio(state.factor) ** 2 > min(1e14, 1 / float(jnp.finfo(dtype).eps)),
+            _axis_ratio(state.factor) > 1e7,
             jnp.any(width > 1e3 * self.sigma),
             state.sigma > 1e20 * self.sigma * jnp.max(deviation),
             ~jnp.isfinite(jnp.sum(state.mean) + jnp.sum(width)),
         )
-        reason = jnp.int32(0)
+        reason: Scalar = jnp.int32(0)
         for number, holds_now in reversed(list(enumerate(holds, start=1))):
             reason = jnp.where(holds_now, jnp.int32(number), reason)
         return reason

@@ -194,9 +194,7 @@ def _stretch(rows: jax.Array, unit: jax.Array, factor: Scalar) -> jax.Array:
     return rows + ((factor - 1) * (rows @ unit))[:, None] * unit
 
 
-def _natural_gradient(
-    y: jax.Array, weights: jax.Array, norm: Scalar, unit: jax.Array
-) -> tuple[jax.Array, jax.Array]:
+def _natural_gradient(y: jax.Array, weights: jax.Array, norm: Scalar, unit: jax.Array) -> tuple[jax.Array, jax.Array]:
     """Return the weighted sums of s (for D) and t (for v), ``[D]`` each, of Akimoto & Hansen's VD-CMA (2014).
 
     All steps but squares and products with v̄·y are linear in the candidates, so these are summed first: only two

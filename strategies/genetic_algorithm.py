@@ -68,7 +68,8 @@ class GeneticAlgorithm(Strategy[GeneticAlgorithmState]):
     def init(self, key: Key, space: Space) -> GeneticAlgorithmState:
         """Begin without parents."""
         blank = jax.tree.map(lambda leaf: jnp.zeros((self.population_size, *leaf.shape), leaf.dtype), space.start(key))
-        return GeneticAlgorithmState(blank, jnp.full(self.population_size, jnp.inf), jnp.asarray(False), space)
+        fitness = jnp.full(self.population_size, jnp.inf, jnp.result_type(float))
+        return GeneticAlgorithmState(blank, fitness, jnp.asarray(False), space)
 
     def ask(self, key: Key, state: GeneticAlgorithmState) -> tuple[Genotype, GeneticAlgorithmState]:
         """Return the elites, best first, and children; at first draws."""

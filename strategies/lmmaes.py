@@ -77,8 +77,9 @@ class LMMAES(Strategy[LMMAESState]):
     """Learn the few most useful directions of a very large space, at O(log D) of the cost of drawing the noise.
 
     For 10² to 10⁶ real numbers that depend on each other, when a full covariance is too large: time grows as P·M·D, the
-    state as M·D with M = 4 + ⌊3 ln D⌋. It follows ridges and curved valleys (cigar, Rosenbrock) best; a spectrum of many
-    different scales (ellipsoid) it learns slowly.
+    state as M·D with M = 4 + ⌊3 ln D⌋. It follows ridges and curved valleys (cigar, Rosenbrock) best; a spectrum of
+    many different scales (ellipsoid) it learns slowly. It wants P well below D: with more candidates use CMAES, or
+    SepCMAES.
 
     Only directions are kept, no noise: the noise of the selected mean is recovered from the candidates through R's
     inverse, one rank-one step at a time. Candidates of equal fitness share their weights; failed candidates have none.

@@ -87,8 +87,7 @@ class SepCMAES(Strategy[SepCMAESState]):
     """
 
     population_size: int = 32
-    """Candidates in a generation, P >= 2; ``CMAES.default_population_size(D)`` for a smooth fitness judged one candidate
-    at a time."""
+    """Candidates in a generation, P >= 2; the paper's choice is ``CMAES.default_population_size(D)``."""
     sigma: float = 0.3
     """First step size in genotype units."""
     tolfunhist: float = 1e-12

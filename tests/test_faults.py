@@ -120,3 +120,102 @@ def test_killed_thirty_times_a_run_is_the_run_that_never_stopped(tmp_path: Path)
     new(tmp_path / "whole").run(generations=generations)
     assert_same_runs(killer.folder, tmp_path / "whole")
     assert not killer.writing()  # what the kills left lying about is gone
+
+
+class FullDisk:
+    """Stands in for os-level writing, with room for so many more bytes."""
+
+    def __init__(self, room: int) -> None:
+        self.room = room
+
+    def take(self, size: int) -> int:
+        if not self.room:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        size = min(size, self.room)
+        self.room -= size
+        return size
+
+
+class FullFile(io.FileIO):
+    disk: FullDisk
+
+    def write(self, data: Any) -> int:
+        return super().write(bytes(data)[: self.disk.take(len(data))])
+
+
+@pytest.mark.parametrize("room", [0, 1, 37])
+def test_a_history_that_no_longer_fits_is_cut_back_to_whole_rows(tmp_path: Path, room: int) -> None:
+    table = history.Table(tmp_path / history.HISTORY, history.TIMING_COLUMNS, after=0)
+    table.append(b"1,0.5\n2,0.75\n")
+    before = (tmp_path / history.HISTORY).read_bytes()
+    table.close()
+    table._file = FullFile(tmp_path / history.HISTORY, "ab")
+    table._file.disk = FullDisk(room)
+    with pytest.raises(OSError, match="No space left on device"):
+        table.append(b"3,1.25\n" * 10)
+    assert (tmp_path / history.HISTORY).read_bytes() == before
+    table._file.disk.room = 1000
+    table.append(b"3,1.25\n")
+    table.close()
+    assert (tmp_path / history.HISTORY).read_bytes() == before + b"3,1.25\n"
+
+
+LIMITED = """
+import resource, signal, sys
+from pathlib import Path
+sys.path.insert(0, sys.argv[1])
+import runner
+import evometa as em
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # writing past the limit is then an error, as on a full disk
+folder = Path(sys.argv[2])
+runner.start(folder).run(generations=30)
+size = (folder / "history.csv").stat().st_size
+limit = size + 500 if sys.argv[3] == "history" else 300  # no file may be larger
+search = em.Search.resume(folder)
+if sys.argv[3] == "history":
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+else:
+    def shrink(report):
+        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+    search = em.Search.resume(folder, callbacks=[shrink])
+try:
+    search.run(generations=31 if sys.argv[3] == "checkpoint" else 500)
+except em.RunDirectoryError as error:
+    print(error)
+"""
+
+
+@pytest.mark.parametrize(
+    ("what", "words"), [("history", "Could not write the history"), ("checkpoint", "Could not write")]
+)
+def test_a_full_disk_ends_the_search_and_loses_nothing(tmp_path: Path, what: str, words: str) -> None:
+    folder = tmp_path / "full"
+    done = subprocess.run(
+        [sys.executable, "-c", LIMITED, str(RUNNER.parent), str(folder), what],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith(words), done.stdout + done.stderr
+    assert "nothing written earlier is lost" in done.stdout
+    assert "File too large" in done.stdout
+    lines = (folder / history.HISTORY).read_text().split("\n")
+    assert lines[-1] == ""  # whole rows only
+    assert [int(line.split(",")[0]) for line in lines[1:-1]] == list(range(1, len(lines) - 1))
+    assert checkpoint.progress(folder)["generation"] == 30  # type: ignore[index]
+
+    Search.resume(folder).run(generations=60)
+    new(tmp_path / "whole").run(generations=60)
+    assert_same_runs(folder, tmp_path / "whole")
+
+
+def test_a_checkpoint_that_fails_leaves_the_one_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    state = {"w": np.arange(4, dtype=np.float32)}
+    checkpoint.save(tmp_path, checkpoint.Checkpoint(state, {"generation": 1}), keep=1)
+    disk = FullDisk(0)
+    monkeypatch.setattr(checkpoint, "write_atomically", lambda path, content: disk.take(len(content)))
+    with pytest.raises(RunDirectoryError, match=r"Could not write a checkpoint .* No space left on device.*resume"):
+        checkpoint.save(tmp_path, checkpoint.Checkpoint(state, {"generation": 2}), keep=1)
+    assert [path.name for path in (tmp_path / checkpoint.CHECKPOINTS).iterdir()] == [f"{1:012d}"]
+    assert checkpoint.load(tmp_path, state) is not None

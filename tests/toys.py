@@ -41,6 +41,10 @@ class Hill(Bowl):
 class Cliff(Bowl):
     """The bowl, with every kind of failure: NaN where ω₀ < -0.5, inf where ω₁ > 0.5 and -inf where ω₂ > 0.5."""
 
+    @property
+    def space(self) -> Space:
+        return Box((self.dimension,), start=jnp.zeros(self.dimension))
+
     def evaluate(self, key: Any, omega: Any) -> Any:
         fitness = super().evaluate(key, omega)
         fitness = jnp.where(omega[0] < -0.5, jnp.nan, fitness)
@@ -112,43 +116,34 @@ class Waves(InnerTraining):
 
     @property
     def space(self) -> Space:
-        shapes = {"a": (1, self.width), "b": (self.width,), "c": (self.width, self.width), "d": (self.width, 1)}
-        return Dict(
-            {
-                "rate": Box((), low=1e-3, high=1e-1, log=True, dtype=jnp.float32),
-                "weights": Like(lambda key: self._draw(key, shapes)),
-            }
-        )
+        rate = Box((), low=1e-3, high=1e-1, log=True, dtype=jnp.float32)
+        return Dict({"rate": rate, "weights": Like(self._draw)})
 
-    @staticmethod
-    def _draw(key: Any, shapes: dict[str, tuple[int, ...]]) -> Any:
-        keys = jax.random.split(key, len(shapes))
-        return {
-            name: jax.random.normal(k, shape, jnp.float32) / max(shape[0], 1) ** 0.5
-            for k, (name, shape) in zip(keys, shapes.items(), strict=True)
-        }
+    def _draw(self, key: Any) -> Any:
+        noise = jax.random.normal(key, (2, self.width), jnp.float32)
+        return {"in": noise[:1], "out": noise[1:].T / self.width**0.5}
 
     def sample_task(self, key: Any) -> Any:
-        key_phase, key_x = jax.random.split(key)
-        x = jax.random.uniform(key_x, (2, 5, 1), jnp.float32, -5.0, 5.0)
-        y = jnp.sin(x + jax.random.uniform(key_phase, (), jnp.float32, 0.0, 3.0))
-        return {"x": x, "y": y}
+        x = jax.random.uniform(key, (2, 5, 1), jnp.float32, -3.0, 3.0)
+        return {"x": x, "y": jnp.sin(x + x[0, 0])}
 
     def init(self, key: Any, omega: Any, task: Any) -> Any:
-        return jax.tree.map(lambda w: w + 0.01 * jax.random.normal(key, w.shape, w.dtype), omega["weights"])
-
-    def _error(self, weights: Any, x: Any, y: Any) -> Any:
-        hidden = jnp.tanh(x @ weights["a"] + weights["b"])
-        return jnp.mean((jnp.tanh(hidden @ weights["c"]) @ weights["d"] - y) ** 2)
+        return jax.tree.map(lambda w: w + 0.01 * _noise(key, w.shape), omega["weights"])
 
     def step(self, key: Any, omega: Any, task: Any, learner: Any) -> Any:
-        noise = 0.1 * jax.random.normal(key, task["y"][0].shape, jnp.float32)
-        gradient = jax.grad(self._error)(learner, task["x"][0], task["y"][0] + noise)
+        gradient = jax.grad(_error)(learner, task["x"][0], task["y"][0] + _noise(key, (5, 1)))
         return jax.tree.map(lambda w, g: w - omega["rate"] * g, learner, gradient)
 
     def loss(self, key: Any, omega: Any, task: Any, learner: Any) -> Any:
-        noise = 0.1 * jax.random.normal(key, task["y"][1].shape, jnp.float32)
-        return self._error(learner, task["x"][1], task["y"][1] + noise)
+        return _error(learner, task["x"][1], task["y"][1] + _noise(key, (5, 1)))
+
+
+def _noise(key: Any, shape: tuple[int, ...]) -> Any:
+    return jax.random.uniform(key, shape, jnp.float32, -0.1, 0.1)
+
+
+def _error(weights: Any, x: Any, y: Any) -> Any:
+    return jnp.mean((jnp.tanh(x @ weights["in"]) @ weights["out"] - y) ** 2)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -197,7 +192,7 @@ class Walk(Strategy[WalkState]):
     """Moves to the best candidate of a generation and stops by itself after ``patience``."""
 
     population_size: int = 4
-    patience: int = 1000
+    patience: int = 10**9
     stop_reasons: ClassVar[tuple[str, ...]] = ("lost: never", "tired: the walk was long enough")
 
     def init(self, key: Any, space: Space) -> WalkState:

@@ -22,6 +22,12 @@ class Found(NamedTuple):
     """The strategy's stop reason up to its colon, or nothing."""
 
 
+def first_generation(strategy: Strategy[Any], space: VectorSpace, seed: int = 0) -> tuple[jax.Array, Any]:
+    """Return the first candidates ``[P, D]``, and the state that asked for them."""
+    key_init, key_ask = jax.random.split(jax.random.key(seed))
+    return jax.jit(lambda: strategy.ask(key_ask, strategy.init(key_init, space)))()
+
+
 def search(
     strategy: Strategy[Any],
     space: VectorSpace,

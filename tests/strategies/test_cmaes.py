@@ -11,11 +11,14 @@ from evometa.spaces import Box
 from evometa.strategies import CMAES
 from evometa.strategies.cmaes import CMAESState, _factorise, rates
 
-from .driver import cigar, ellipsoid, rosenbrock, search, sphere
+from .driver import cigar, ellipsoid, first_generation, rosenbrock, search, sphere
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
     import cma
+
+
+FAR = np.asarray([1000.0, 0.0, 0.0, 0.0])
 
 
 @pytest.mark.parametrize(("population_size", "dimension"), [(4, 2), (10, 10), (64, 16), (7, 100), (200, 3)])
@@ -33,9 +36,7 @@ def test_default_population_size_is_hansens() -> None:
     assert [CMAES.default_population_size(d) for d in (1, 10, 40, 100)] == [4, 10, 15, 17]
 
 
-@pytest.mark.parametrize(
-    ("function", "single"), [(sphere, 1e-8), (ellipsoid, 1e-6), (rosenbrock, 1e-8), (cigar, 1e-6)]
-)
+@pytest.mark.parametrize(("function", "single"), [(sphere, 1e-8), (ellipsoid, 1e-6), (rosenbrock, 1e-8), (cigar, 1e-6)])
 def test_converges(function, single: float, precision: str) -> None:
     target = 1e-12 if precision == "float64" else single
     found = search(CMAES(12), Box((8,), start=np.full(8, -1.0)), function, generations=1500, target=target)
@@ -69,14 +70,12 @@ def test_optimum_on_a_bound() -> None:
 
 def test_order_and_scale_of_the_fitness_do_not_matter() -> None:
     strategy = CMAES(8)
-    state = strategy.init(jax.random.key(0), Box((3,)))
-    genotypes, state = strategy.ask(jax.random.key(1), state)
+    genotypes, state = first_generation(strategy, Box((3,)))
+    tell = jax.jit(strategy.tell)
     fitness = jnp.asarray([3.0, 1.0, 2.0, 2.0, 5.0, 0.0, jnp.inf, 2.0])
-    straight = strategy.tell(jax.random.key(2), state, genotypes, fitness)
-    cubed = strategy.tell(jax.random.key(2), state, genotypes, fitness**3)
-    turned = strategy.tell(
-        jax.random.key(2), state._replace(noise=state.noise[::-1]), genotypes[::-1], fitness[::-1]
-    )
+    straight = tell(jax.random.key(2), state, genotypes, fitness)
+    cubed = tell(jax.random.key(2), state, genotypes, fitness**3)
+    turned = tell(jax.random.key(2), state._replace(noise=state.noise[::-1]), genotypes[::-1], fitness[::-1])
     for field in ("mean", "sigma", "covariance", "path_sigma", "path_c"):
         np.testing.assert_array_equal(getattr(straight, field), getattr(cubed, field))
         np.testing.assert_allclose(getattr(straight, field), getattr(turned, field), rtol=1e-5, atol=1e-6)
@@ -94,16 +93,16 @@ def test_a_plateau_leaves_sigma_unbiased() -> None:
         return jax.lax.scan(one, state, jax.random.split(key, 40))[0].sigma
 
     growth = np.log(jax.jit(jax.vmap(last_sigma))(jax.random.split(jax.random.key(0), 200)) / 0.3)
-    # σ does a random walk; with weights that ties do not share it would shrink by some 3 standard deviations.
-    assert abs(growth.mean()) < 0.1
-    assert growth.std() < 0.6
+    # σ does a random walk of 0.67 in these generations; paths normalised by the weights of distinct ranks would be too
+    # short and take it down to e^-6.
+    assert abs(growth.mean()) < 3 * 0.67 / 200**0.5
 
 
 def test_failed_candidates_do_not_pull_the_mean() -> None:
     strategy = CMAES(6)
-    genotypes, state = strategy.ask(jax.random.key(0), strategy.init(jax.random.key(0), Box((2,))))
+    genotypes, state = first_generation(strategy, Box((2,)))
     only = jnp.full(6, jnp.inf).at[4].set(1.0)
-    state = strategy.tell(jax.random.key(0), state, genotypes, only)
+    state = jax.jit(strategy.tell)(jax.random.key(0), state, genotypes, only)
     np.testing.assert_allclose(state.mean, genotypes[4], rtol=1e-6)
 
 
@@ -123,13 +122,20 @@ def test_converges_although_candidates_fail(failing: float) -> None:
         ({}, lambda x: jnp.zeros(len(x)), "tolfun"),
         ({"tolfun": 0.0}, lambda x: jnp.zeros(len(x)), "tolfunhist"),
         ({"tolfun": 0.0, "tolfunhist": 0.0, "tolx": 1e-3}, sphere, "tolx"),
-        ({"tolfun": 0.0, "tolfunhist": 0.0}, lambda x: sphere(x - 1000.0), "noeffectcoord"),
+        ({"tolfun": 0.0, "tolfunhist": 0.0}, lambda x: jnp.sum((x - FAR) ** 2, axis=1), "noeffectcoord"),
+        ({"tolfun": 0.0, "tolfunhist": 0.0}, lambda x: sphere(x - 1000.0), "noeffectaxis"),
         ({"sigma": 1e-6}, lambda x: x[:, 0], "tolfacupx"),
-        ({}, lambda x: cigar(x * 1e4), "tolconditioncov"),
+        (
+            {"tolfun": 0.0, "tolfunhist": 0.0, "tolx": 0.0},
+            lambda x: x[:, 0] ** 2 + 1e18 * x[:, 1] ** 2,
+            "tolconditioncov",
+        ),
     ],
 )
 def test_stops_by_itself(settings: dict[str, float], function, reason: str) -> None:
-    found = search(CMAES(12, **settings), Box((4,), start=np.ones(4)), function, generations=3000)
+    # Only the reasons of rounding need a start far from the origin, where float32 is coarse.
+    start = {"noeffectcoord": FAR, "noeffectaxis": np.full(4, 1000.0)}.get(reason, np.ones(4))
+    found = search(CMAES(12, **settings), Box((4,), start=start), function, generations=3000)
     assert found.reason == reason
 
 

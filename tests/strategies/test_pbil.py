@@ -27,7 +27,9 @@ def told(strategy: PBIL, ones: list[float], candidates: list[list[float]], fitne
     """Return the probability of a one in each place after telling a strategy the fitness of these candidates."""
     p = jnp.asarray(ones)
     state = PBILState(jnp.stack([1 - p, p], axis=1), BITS)
-    state = strategy.tell(jax.random.key(0), state, jnp.asarray(candidates, jnp.result_type(float)), jnp.asarray(fitness))
+    state = strategy.tell(
+        jax.random.key(0), state, jnp.asarray(candidates, jnp.result_type(float)), jnp.asarray(fitness)
+    )
     np.testing.assert_allclose(np.sum(state.probability, axis=1), 1.0, rtol=1e-6)
     return np.asarray(state.probability[:, 1])
 

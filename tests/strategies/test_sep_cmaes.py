@@ -1,0 +1,92 @@
+"""Separable CMA-ES: its convergence, its running time, one step by hand, its stop reasons."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from evometa.errors import ConfigurationError
+from evometa.spaces import Box
+from evometa.strategies.sep_cmaes import SepCMAES
+from evometa.testing import check_strategy
+
+from .driver import ellipsoid, search, sphere
+
+KEY = jax.random.key(3)
+
+
+@pytest.mark.parametrize("population_size", [2, 9])
+def test_keeps_the_contract(population_size: int) -> None:
+    check_strategy(SepCMAES(population_size), Box((5,), start=np.zeros(5)))
+
+
+@pytest.mark.usefixtures("x64")
+def test_needs_no_more_evaluations_than_the_reference_on_a_separable_ellipsoid() -> None:
+    # cmaes.SepCMA needs 1009 generations in the mean of 10 runs from this start.
+    space = Box((40,), start=np.full(40, 2.0))
+    runs = [search(SepCMAES(14, sigma=2.0), space, ellipsoid, generations=3000, target=1e-8, seed=s) for s in range(4)]
+    assert 600 < np.mean([run.generations for run in runs]) < 1009
+
+
+def test_the_first_step_is_the_papers() -> None:
+    strategy, d = SepCMAES(6, sigma=0.5), 3
+    genotypes, state = strategy.ask(KEY, strategy.init(KEY, Box((d,), start=[1.0, -1.0, 0.5])))
+    after = strategy.tell(KEY, state, genotypes, jnp.asarray([2.0, 0.0, 3.0, 1.0, 7.0, 5.0]))
+    z = (np.asarray(genotypes) - [1.0, -1.0, 0.5]) / 0.5
+    raw = np.log(3.5) - np.log([1, 2, 3])
+    w = raw / raw.sum()
+    mu = 1 / (w**2).sum()
+    best = z[[1, 3, 0]]
+    mean_z = w @ best
+    c_c, c_1 = (4 + mu / d) / (d + 4 + 2 * mu / d), 2 / ((d + 1.3) ** 2 + mu) * (d + 2) / 3
+    c_mu = min(1 - c_1, 2 * (0.25 + mu + 1 / mu - 2) / ((d + 2) ** 2 + mu) * (d + 2) / 3)
+    path = np.sqrt(c_c * (2 - c_c) * mu) * mean_z
+    np.testing.assert_allclose(after.mean, [1.0, -1.0, 0.5] + 0.5 * mean_z, rtol=1e-5)
+    np.testing.assert_allclose(after.path_c, path, rtol=1e-4)
+    variance = (1 - c_1 - c_mu) + c_1 * path**2 + c_mu * w @ best**2
+    np.testing.assert_allclose(after.variance, variance, rtol=1e-4)
+
+
+@pytest.mark.parametrize(("population_size", "d"), [(200, 1), (300, 3), (4, 3000)])
+def test_large_populations_and_dimensions_stay_sound(population_size: int, d: int) -> None:
+    strategy = SepCMAES(population_size, sigma=0.01)
+    found = search(strategy, Box((d,), start=np.zeros(d)), sphere, generations=60)
+    assert float(sphere(found.state.mean)) < 0.25 * d
+    assert all(np.isfinite(value) for value in strategy.diagnostics(found.state).values())
+
+
+@pytest.mark.parametrize(
+    ("settings", "function", "reason"),
+    [
+        ({}, lambda x: jnp.zeros(len(x)), "tolfunhist"),
+        ({"tolfunhist": 0.0, "tolx": 1e-3}, sphere, "tolx"),
+        ({"tolfunhist": 0.0}, lambda x: sphere(x - 1000.0), "noeffectcoord"),
+        ({"tolfunhist": 0.0}, lambda x: x[:, 0], "nonfinite"),
+    ],
+)
+def test_stops_by_itself(settings: dict[str, float], function, reason: str) -> None:
+    found = search(SepCMAES(12, **settings), Box((4,), start=np.ones(4)), function, generations=5000)
+    assert found.reason == reason
+
+
+def test_does_not_stop_on_a_noisy_fitness() -> None:
+    found = search(
+        SepCMAES(12),
+        Box((4,), start=np.ones(4)),
+        lambda x: sphere(x) + jnp.mod(x[:, 0] * 98765.4, 1.0),
+        generations=300,
+    )
+    assert found.reason == ""
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"population_size": 1}, "population_size of at least 2"),
+        ({"sigma": -1.0}, "sigma > 0"),
+        ({"tolx": -1.0}, "tolx >= 0"),
+    ],
+)
+def test_refuses_settings(settings, words: str) -> None:
+    with pytest.raises(ConfigurationError, match=words):
+        SepCMAES(**settings)

@@ -1,0 +1,138 @@
+"""A candidate's fitness depends on its genotype, the generation's tasks and keys, and on nothing else."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from evometa.evaluation import Evaluator
+from evometa.naming import load
+
+TOYS = Path(__file__).with_name("toys.py")
+Bowl, Chase, Key, Waves = (load(f"{TOYS}:{name}") for name in ("Bowl", "Chase", "Key", "Waves"))
+DEVICES = tuple(jax.local_devices())
+KEY = jax.random.key(11)
+
+
+def evaluator(problem: Any, chunk: int, devices: int = 1, members_per_task_set: int = 0) -> Evaluator:
+    return Evaluator(problem, problem.space, members_per_task_set, chunk, DEVICES[:devices])
+
+
+def judged(problem: Any, genotypes: Any, chunk: int, devices: int = 1, members_per_task_set: int = 0) -> Any:
+    return np.asarray(
+        jax.jit(evaluator(problem, chunk, devices, members_per_task_set).population)(KEY, genotypes).fitness
+    )
+
+
+@pytest.fixture(scope="module")
+def waves() -> tuple[Any, Any]:
+    problem = Waves()
+    return problem, jax.jit(jax.vmap(problem.space.sample))(jax.random.split(jax.random.key(1), 17))
+
+
+@pytest.mark.parametrize(
+    ("chunk", "members_per_task_set", "counts"),
+    [(1, 0, (1, 17)), (2, 0, (3, 17)), (4, 0, (1, 5, 7, 17)), (2, 2, (17,))],
+)
+def test_devices_and_neighbours_change_no_bit(
+    waves: tuple[Any, Any], chunk: int, members_per_task_set: int, counts: tuple[int, ...]
+) -> None:
+    problem, genotypes = waves
+    alone = judged(problem, genotypes, chunk, 1, members_per_task_set)
+    assert len(np.unique(alone)) == 17
+    for count in counts:  # on two devices: several chunks on each, one chunk on each, padding alone on the second
+        spread = judged(problem, genotypes[:count], chunk, 2, members_per_task_set)
+        assert spread.tobytes() == alone[:count].tobytes()
+
+
+def test_the_chunk_changes_rounding_at_most(waves: tuple[Any, Any]) -> None:
+    problem, genotypes = waves
+    expected = judged(problem, genotypes[:7], 1)
+    for chunk in (3, 8):
+        np.testing.assert_allclose(judged(problem, genotypes[:7], chunk), expected, rtol=1e-4)
+
+
+def test_the_population_is_judged_as_each_candidate_is_by_hand() -> None:
+    problem = Chase(inner_steps=2)
+    starts = jnp.asarray([0.5, -2.0, 1.25])
+    genotypes = (starts / 6.0)[:, None]  # the range of 6 is one unit
+    found = jax.jit(evaluator(problem, 2, 2).population)(KEY, genotypes)
+    # The mean over tasks of c (w - t)² is quadratic in w: three candidates determine the tasks' two moments.
+    shrink = (1 - problem.rate) ** 4
+    a, b, c = np.polyfit(starts, np.asarray(found.fitness) / shrink, 2)
+    np.testing.assert_allclose(a, 1.0, rtol=1e-4)
+    mean, square = -b / 2, c
+    assert square > mean**2  # several tasks, and not one
+    for start, distance in zip(starts, np.asarray(found.metrics["distance"]), strict=True):
+        spread = np.sqrt(max(float(start) ** 2 - 2 * mean * float(start) + square, 0.0)) * (1 - problem.rate) ** 2
+        assert distance <= spread * (1 + 1e-4)  # a mean of |x| is at most the root of the mean of x²
+
+
+def test_order_is_kept_and_padding_never_seen() -> None:
+    problem = Key(noise=0.0)
+    for count in (1, 2, 5, 7):
+        genotypes = jnp.arange(4.0 * count).reshape(count, 4)
+        for chunk in (1, 2, 3):
+            for devices in (1, 2):
+                found = jax.jit(evaluator(problem, chunk, devices).population)(KEY, genotypes)
+                np.testing.assert_array_equal(found.metrics["omega"], 4.0 * np.arange(count))
+                assert found.fitness.shape == (count,)
+
+
+def test_candidates_share_their_draws_by_generation_or_by_set() -> None:
+    problem, genotypes = Key(), jnp.zeros((5, 4))
+    everyone = judged(problem, genotypes, 2)
+    assert len(np.unique(everyone)) == 1
+    pairs = judged(problem, genotypes, 2, 2, members_per_task_set=2)
+    assert pairs[0] == pairs[1] != pairs[2] == pairs[3] != pairs[4]
+    other = jax.jit(evaluator(problem, 2).population)(jax.random.key(12), genotypes).fitness
+    assert other[0] != everyone[0]
+
+
+def test_learners_of_a_task_share_their_keys() -> None:
+    problem = Waves()  # noisy in init, step and loss
+    same = jnp.broadcast_to(problem.space.start(KEY), (5, problem.space.size))
+    assert len(np.unique(judged(problem, same, 1, 2))) == 1
+
+
+def test_a_failed_candidate_disturbs_no_other() -> None:
+    problem = Bowl()
+    genotypes = jax.random.normal(KEY, (7, 4))
+    broken = genotypes.at[0].set(jnp.nan).at[4].set(jnp.inf)
+    expected, found = judged(problem, genotypes, 2, 2), judged(problem, broken, 2, 2)
+    assert not np.isfinite(found[[0, 4]]).any()
+    rest = [1, 2, 3, 5, 6]
+    assert found[rest].tobytes() == expected[rest].tobytes()
+
+
+@pytest.mark.parametrize("count", [1, 5, 8])
+def test_validation_is_a_mean_over_tasks_of_the_distribution_asked_for(count: int) -> None:
+    problem = Chase(num_tasks=2, inner_steps=1)
+    genotype = jnp.asarray([0.5])  # ω = 3
+
+    def validate(chunk: int, devices: int, *, test: bool) -> Any:
+        run: Callable[..., Any] = lambda key: evaluator(problem, chunk, devices).validate(  # noqa: E731
+            key, genotype, count, test=test
+        )
+        return jax.jit(run)(KEY)
+
+    expected = validate(1, 1, test=True)
+    for chunk, devices in ((2, 1), (1, 2), (3, 2)):
+        found = validate(chunk, devices, test=True)
+        np.testing.assert_allclose(found.fitness, expected.fitness, rtol=1e-5)
+        np.testing.assert_allclose(found.metrics["distance"], expected.metrics["distance"], rtol=1e-5)
+    # Held-out targets are near 10 and training targets near 0, 3/4 of the way is left after one step.
+    np.testing.assert_allclose(expected.metrics["distance"], 0.75 * 7.0, atol=0.75 * 4 / count**0.5)
+    np.testing.assert_allclose(validate(2, 2, test=False).metrics["distance"], 0.75 * 3.0, atol=0.75 * 4 / count**0.5)
+
+
+def test_validation_of_a_problem_without_tasks_asks_its_own_methods() -> None:
+    genotype = jnp.zeros(4)
+    one = evaluator(Key(), 4, 2)
+    train, test = (one.validate(KEY, genotype, 9, test=test).fitness for test in (False, True))
+    assert train == jax.random.uniform(KEY)
+    assert test == -train

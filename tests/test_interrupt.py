@@ -1,0 +1,110 @@
+"""Ctrl-C ends a search at a checkpoint; what follows is what would have followed."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+import pytest
+
+from evometa import Search, checkpoint
+from evometa.history import HISTORY
+from evometa.interrupt import Interrupt
+from evometa.naming import load
+from evometa.strategies import OpenAIES
+
+RUNNER = Path(__file__).with_name("runner.py")
+Chase = load(f"{Path(__file__).with_name('toys.py')}:Chase")
+
+
+def test_a_process_ends_cleanly_and_the_run_goes_on_to_the_bit(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    with subprocess.Popen(
+        [sys.executable, str(RUNNER), str(folder), str(10**9)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        while not any((folder / checkpoint.CHECKPOINTS).glob("[0-9]*")):  # it searches by now
+            assert process.poll() is None
+        process.send_signal(signal.SIGINT)
+        output, words = process.communicate(timeout=120)
+    assert (process.returncode, output, words) == (0, "ready\ninterrupted\n", "")
+
+    saved = max(int(path.name) for path in (folder / checkpoint.CHECKPOINTS).glob("[0-9]*"))
+    rows = (folder / HISTORY).read_text().splitlines()
+    assert int(rows[-1].split(",")[0]) == saved  # nothing is lost: the checkpoint is of the last generation
+
+    resumed = Search.resume(folder)
+    resumed.run(generations=saved + 50)
+    whole = Search(
+        Chase(), OpenAIES(population_size=8), seed=3, run_directory=tmp_path / "whole", validate_every=7,
+        validation_tasks=4,
+    )  # fmt: skip
+    whole.run(generations=saved + 50)
+    assert (folder / HISTORY).read_bytes() == (tmp_path / "whole" / HISTORY).read_bytes()
+    for one, other in zip(jax.tree.leaves(resumed._state), jax.tree.leaves(whole._state), strict=True):
+        assert np.asarray(one).tobytes() == np.asarray(other).tobytes()
+
+
+def interrupting(times: int) -> Any:
+    def callback(report: Any) -> None:
+        if report.status.generation >= 5:
+            for _ in range(times):
+                os.kill(os.getpid(), signal.SIGINT)
+
+    return callback
+
+
+def test_once_returns_the_result_and_restores_the_handler() -> None:
+    before = signal.getsignal(signal.SIGINT)
+    one = Search(Chase(), OpenAIES(population_size=8), validation_tasks=2, callbacks=[interrupting(1)])
+    result = one.run(generations=10**9)
+    assert result.stop_reason == "interrupted"
+    assert result.generations >= 5
+    assert len(one.history) == result.generations
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_twice_raises_and_the_search_can_still_go_on(tmp_path: Path) -> None:
+    for options in ({}, {"run_directory": tmp_path / "run"}):
+        one = Search(Chase(), OpenAIES(population_size=8), validation_tasks=2, callbacks=[interrupting(2)], **options)
+        with pytest.raises(KeyboardInterrupt):
+            one.run(generations=10**9)
+        one._callbacks = ()
+        generations = one._counters.generation + 20
+        assert one.run(generations=generations).generations == generations
+        assert one.history["generation"].tolist() == list(range(1, generations + 1))
+
+
+def test_outside_the_main_thread_a_search_runs_without_a_handler() -> None:
+    found: list[Any] = []
+
+    def work() -> None:
+        one = Search(Chase(), OpenAIES(population_size=8), validation_tasks=2)
+        found.append(one.run(generations=3).generations)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert found == [3]
+
+
+def test_a_handler_set_by_others_comes_back() -> None:
+    heard: list[int] = []
+    before = signal.signal(signal.SIGINT, lambda number, frame: heard.append(number))
+    try:
+        with Interrupt() as interrupt:
+            signal.raise_signal(signal.SIGINT)
+            assert interrupt.requested
+            assert heard == []
+        signal.raise_signal(signal.SIGINT)
+        assert heard == [signal.SIGINT]
+    finally:
+        signal.signal(signal.SIGINT, before)
