@@ -84,6 +84,7 @@ def _check_same(method: str, before: Any, after: Any) -> None:
 
 
 def _check_evaluation(method: str, result: Any) -> None:
+    fitness: Any
     fitness, metrics = result if isinstance(result, Evaluation) else (result, {})
     if not hasattr(fitness, "shape") or fitness.shape != ():
         raise ConfigurationError(

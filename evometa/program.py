@@ -241,13 +241,14 @@ class CompiledProgram:
         devices = self.evaluator.devices
         if _numbers(genotypes) < LEAST_NUMBERS_TO_SPREAD:
             genotypes, asked = on_every_device((genotypes, asked), devices)
-        fitness, metrics = self.evaluator.population(key_judge, genotypes)
+        judged = self.evaluator.population(key_judge, genotypes)
+        fitness = jnp.asarray(judged.fitness)
         genotypes, asked = on_every_device((genotypes, asked), devices)
         asked_state = state._replace(strategy=asked)
         state, winner = absorb(self.strategy, self._sign, key_tell, asked_state, genotypes, fitness)
         record = {"best_so_far": self._sign * state.best_fitness}
         record |= {f"strategy/{k}": v for k, v in self.strategy.diagnostics(state.strategy).items()}
-        record |= {f"best/{k}": v[winner] for k, v in metrics.items()}
+        record |= {f"best/{k}": jnp.asarray(v)[winner] for k, v in judged.metrics.items()}
         return state, fitness, record
 
     def _validation_record(self, state: SearchState) -> dict[str, Scalar]:
@@ -293,12 +294,11 @@ class CompiledProgram:
 
 def validation_columns(train: Evaluation, test: Evaluation | None) -> dict[str, Scalar]:
     """Name the numbers of a validation as the history does."""
-    columns = {"center": train.fitness, "held_out": jnp.full_like(train.fitness, jnp.nan)}
-    columns |= {f"center/{name}": value for name, value in train.metrics.items()}
+    columns = {"center": train.fitness} | {f"center/{name}": value for name, value in train.metrics.items()}
+    columns["held_out"] = jnp.nan if test is None else test.fitness
     if test is not None:
-        columns["held_out"] = test.fitness
         columns |= {f"held_out/{name}": value for name, value in test.metrics.items()}
-    return columns
+    return {name: jnp.asarray(value) for name, value in columns.items()}
 
 
 def _numbers(genotypes: Genotype) -> int:

@@ -294,7 +294,7 @@ def _require(holds: bool, promise: str) -> None:
 
 
 def _frozen(thing: Any) -> bool:
-    return dataclasses.is_dataclass(thing) and type(thing).__dataclass_params__.frozen  # type: ignore[attr-defined]
+    return dataclasses.is_dataclass(thing) and bool(vars(type(thing))["__dataclass_params__"].frozen)
 
 
 def _alike(what: str, expected: Any, found: Any) -> None:
