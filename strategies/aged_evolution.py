@@ -22,7 +22,7 @@ class AgedEvolutionState(NamedTuple):
     """``[L]``; +inf for failed members and for empty places."""
     oldest: Scalar
     """The place of the oldest member, which the next child takes, int32."""
-    count: Scalar
+    alive: Scalar
     """Members alive, int32, up to L."""
     space: Space
     """The space, a static part of the state."""
@@ -77,15 +77,19 @@ class AgedEvolution(Strategy[AgedEvolutionState]):
         size, space = self.population_size, state.space
 
         def drawn(key: Key) -> Genotype:
-            return _populations.draw(key, space, size, begin=state.count == 0)
+            return _populations.draw(key, space, size, begin=state.alive == 0)
 
         def born(key: Key) -> Genotype:
             key_tournament, key_mutate = jax.random.split(key)
             winner = _populations.tournament(key_tournament, state.fitness, self.tournament_size, size)
-            mutate = jax.vmap(lambda key, parent: space.mutate(key, parent, self.mutation_rate, self.mutation_scale))
-            return mutate(jax.random.split(key_mutate, size), _populations.take(state.members, winner))
+            parents = _populations.take(state.members, winner)
 
-        return jax.lax.cond(state.count < self.living, drawn, born, key), state
+            def mutate(key: Key, parent: Genotype) -> Genotype:
+                return space.mutate(key, parent, self.mutation_rate, self.mutation_scale)
+
+            return jax.vmap(mutate)(jax.random.split(key_mutate, size), parents)
+
+        return jax.lax.cond(state.alive < self.living, drawn, born, key), state
 
     def tell(self, key: Key, state: AgedEvolutionState, genotypes: Genotype, fitness: jax.Array) -> AgedEvolutionState:
         """Put the P children in the places of the P oldest."""
@@ -95,7 +99,7 @@ class AgedEvolution(Strategy[AgedEvolutionState]):
             jax.tree.map(lambda old, new: old.at[place].set(new), state.members, genotypes),
             state.fitness.at[place].set(fitness),
             (state.oldest + size) % self.living,
-            jnp.minimum(state.count + size, self.living),
+            jnp.minimum(state.alive + size, self.living),
             state.space,
         )
 

@@ -49,7 +49,8 @@ def stop_code(mean: jax.Array, width: jax.Array, history: jax.Array, *, tolfunhi
         jnp.any(mean + 0.2 * width == mean),
         ~jnp.isfinite(jnp.sum(mean) + jnp.sum(width)),
     )
-    return jnp.select(holds, jnp.arange(1, len(holds) + 1, dtype=jnp.int32), jnp.int32(0))
+    numbers = [jnp.int32(number) for number in range(1, len(holds) + 1)]
+    return jnp.select(holds, numbers, jnp.int32(0))
 
 
 class SepCMAESState(NamedTuple):

@@ -137,4 +137,5 @@ class XNES(Strategy[XNESState]):
 def _exponential(symmetric: jax.Array) -> jax.Array:
     """Return the matrix exponential of a symmetric matrix, by its eigenvalues: exactly positive definite."""
     values, vectors = jnp.linalg.eigh(symmetric)
-    return (vectors * jnp.exp(values)) @ vectors.T
+    exponential: jax.Array = (vectors * jnp.exp(values)) @ vectors.T
+    return exponential
