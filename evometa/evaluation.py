@@ -55,9 +55,9 @@ def map_chunks(
     def walk(shared: Any, items: Any) -> Any:
         one = functools.partial(function, shared)
         if chunk == 1:
-            return jax.lax.map(one, items)
+            return _loop(one, items)
         blocks = jax.tree.map(lambda leaf: leaf.reshape(chunks, chunk, *leaf.shape[1:]), items)
-        results = jax.lax.map(jax.vmap(one), blocks)
+        results = _loop(jax.vmap(one), blocks)
         return jax.tree.map(lambda leaf: leaf.reshape(chunks * chunk, *leaf.shape[2:]), results)
 
     if padding:
@@ -70,6 +70,26 @@ def map_chunks(
         walk = jax.shard_map(walk, mesh=mesh, in_specs=(PartitionSpec(), split), out_specs=split, check_vma=False)
     results = on_every_device(walk(shared, items), devices)
     return jax.tree.map(lambda leaf: leaf[:count], results)
+
+
+def _loop(function: Callable[[Any], Any], blocks: Any) -> Any:
+    """Return the function of each block, computed in a loop that the compiler cannot dissolve.
+
+    A loop of a single round would be fused with what surrounds it, and its arithmetic rounded in another way. So the
+    number of rounds is hidden from the compiler, and a single block gets a second one that no round takes.
+    """
+    count = jax.tree.leaves(blocks)[0].shape[0]
+    if count == 1:
+        blocks = jax.tree.map(lambda leaf: jnp.concatenate([leaf, leaf]), blocks)
+
+    def block(number: int | jax.Array) -> Any:
+        return function(jax.tree.map(lambda leaf: leaf[number], blocks))
+
+    def one(number: jax.Array, results: Any) -> Any:
+        return jax.tree.map(lambda all_, new: all_.at[number].set(new), results, block(number))
+
+    empty = jax.tree.map(lambda s: jnp.zeros((count, *s.shape), s.dtype), jax.eval_shape(lambda: block(0)))
+    return jax.lax.fori_loop(0, jax.lax.optimization_barrier(jnp.int32(count)), one, empty)
 
 
 def mesh_of(devices: tuple[jax.Device, ...]) -> Mesh:

@@ -17,6 +17,7 @@ from evometa.program import (
     Rows,
     SearchState,
     absorb,
+    best_of,
     generation_keys,
     initial_state,
     root_keys,
@@ -122,7 +123,7 @@ class HostProgram:
     def _told(self, key: Any, state: SearchState, genotypes: Genotype, fitness: Any) -> Any:
         state, winner = absorb(self._strategy, self._sign, key, state, genotypes, fitness)
         own = self._strategy.diagnostics(state.strategy)
-        record = {"best_so_far": self._sign * state.best_fitness}
+        record = {"best_so_far": best_of(state, self._sign)}
         return state, winner, record | {f"strategy/{name}": value for name, value in own.items()}
 
     def _unstack(self, genotypes: Genotype) -> list[Any]:

@@ -55,9 +55,9 @@ def plan(
         on_cpu = chosen[0].platform == "cpu"
         budget = min(CACHE_BYTES, memory_budget) if on_cpu else memory_budget // (2 * len(chosen))
         chunk = _largest_chunk(evaluator, min(share, LARGEST_CHUNK) if on_cpu else share, budget)
-    elif population_chunk < 1:
+    elif not isinstance(population_chunk, int) or population_chunk < 1:
         raise ConfigurationError(
-            f"Search expects population_chunk >= 1, candidates batched at a time, or 'auto', got {population_chunk}."
+            f"Search expects population_chunk >= 1, candidates batched at a time, or 'auto', got {population_chunk!r}."
         )
     else:
         chunk = min(population_chunk, share)

@@ -98,6 +98,11 @@ def sign_of(problem: BaseProblem) -> float:
     return -1.0 if problem.direction == "maximize" else 1.0
 
 
+def best_of(state: SearchState, sign: float) -> Scalar:
+    """Return the best fitness so far in the problem's own direction, NaN before there is one."""
+    return jnp.where(jnp.isfinite(state.best_fitness), sign * state.best_fitness, jnp.nan)
+
+
 def stop_code(strategy: Strategy[Any], state: SearchState, target: Scalar) -> Scalar:
     """Return why to stop, as :meth:`Program.advance` does."""
     own = strategy.stop(state.strategy)
@@ -246,7 +251,7 @@ class CompiledProgram:
         genotypes, asked = on_every_device((genotypes, asked), devices)
         asked_state = state._replace(strategy=asked)
         state, winner = absorb(self.strategy, self._sign, key_tell, asked_state, genotypes, fitness)
-        record = {"best_so_far": self._sign * state.best_fitness}
+        record = {"best_so_far": best_of(state, self._sign)}
         record |= {f"strategy/{k}": v for k, v in self.strategy.diagnostics(state.strategy).items()}
         record |= {f"best/{k}": jnp.asarray(v)[winner] for k, v in judged.metrics.items()}
         return state, fitness, record

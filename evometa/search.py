@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from numpy.typing import NDArray
 
-from evometa import history, naming
+from evometa import checkpoint, history, naming
 from evometa.checkpoint import Checkpoint
 from evometa.checks import check_problem
 from evometa.devices import cpu_cores
@@ -166,6 +166,8 @@ class Search:
             )
         search = cls(problem, strategy, seed=manifest.seed, **manifest.options, **execution)
         search._path = path
+        if "population_chunk" not in execution:  # the chunk it began with, and with it every bit
+            search._counters.chunk = (checkpoint.progress(path) or {}).get("chunk")
         return search
 
     def run(
@@ -242,7 +244,7 @@ class Search:
         found = folder.restore(program.initial(), program.columns)
         self._state = jax.tree.map(jnp.asarray, found.state) if found else None
         chunk = self._counters.chunk
-        self._counters = Counters(**found.progress) if found else Counters(chunk=chunk)
+        self._counters = dataclasses.replace(Counters(**(found.progress if found else {})), chunk=chunk)
 
     def _loop(
         self, program: Program, limits: Limits, entered: float, folder: RunDirectory | None, progress: Progress

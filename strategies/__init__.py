@@ -5,16 +5,40 @@
 :class:`OpenAIES`         isotropic noise and a gradient optimizer: network weights, noisy fitness
 :class:`PGPE`             a standard deviation per coordinate and normalised steps: network weights
 :class:`SNES`             natural gradient with a standard deviation per coordinate: many separable real numbers
+:class:`SepCMAES`         CMA-ES with a diagonal covariance: thousands of real numbers, little correlated
+:class:`XNES`             natural gradient with full covariance: few real numbers
+:class:`AgedEvolution`    regularised evolution over any space, by its mutation
+:class:`GeneticAlgorithm` tournaments, crossover and mutation over any space
+:class:`Reinforce`        a policy over integers and categories, trained by policy gradient
+:class:`PBIL`             a table of probabilities over integers and categories
 :class:`RandomSearch`     independent draws from any space: the baseline to beat
 ========================  ===========================================================================================
 
 Modules with a leading underscore hold what several strategies share: tie-averaged ranks, noise, and the seam to evosax.
 """
 
+from evometa.strategies.aged_evolution import AgedEvolution
 from evometa.strategies.cmaes import CMAES
+from evometa.strategies.genetic_algorithm import GeneticAlgorithm
 from evometa.strategies.openai_es import OpenAIES
+from evometa.strategies.pbil import PBIL
 from evometa.strategies.pgpe import PGPE
 from evometa.strategies.random_search import RandomSearch
+from evometa.strategies.reinforce import Reinforce
+from evometa.strategies.sep_cmaes import SepCMAES
 from evometa.strategies.snes import SNES
+from evometa.strategies.xnes import XNES
 
-__all__ = ["CMAES", "PGPE", "SNES", "OpenAIES", "RandomSearch"]
+__all__ = [
+    "CMAES",
+    "PBIL",
+    "PGPE",
+    "SNES",
+    "XNES",
+    "AgedEvolution",
+    "GeneticAlgorithm",
+    "OpenAIES",
+    "RandomSearch",
+    "Reinforce",
+    "SepCMAES",
+]

@@ -78,7 +78,7 @@ class SepCMAES(Strategy[SepCMAESState]):
 
     For many real numbers that depend little on each other: time grows as P·D and the state as D, and the scales are
     learned (D + 2)/3 times faster than the full covariance would allow. On rotated, ill-conditioned functions it is
-    slow: use CMAES, LMMAES or CRFMNES there.
+    slow: use CMAES there.
 
     Candidates of equal fitness share their weights; failed candidates have none. A search ends by itself for the
     reasons in :attr:`stop_reasons`; a tolerance of 0 switches its reason off.

@@ -1,7 +1,11 @@
 """What every test runs under; set before anything imports JAX, and inherited by the processes that tests start."""
 
 import os
+import signal
 from pathlib import Path
+
+# A shell that starts the tests in the background has them ignore Ctrl-C, and so would all processes they start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 os.environ.update(
     {
