@@ -13,7 +13,7 @@ from _measure import alone, print_table
 import evometa as em
 from evometa.run_directory import RunDirectory
 
-SECONDS = 95.0
+SECONDS = 65.0
 
 
 def main() -> None:
