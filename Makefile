@@ -38,7 +38,7 @@ help:
 demo: .venv/installed
 	@if [ -e $(DEMO) ]; then echo "$(DEMO) is there already: plotting it. Remove it to search again."; \
 	else $(BIN)/evometa run sinusoid --num-tasks 4 --strategy openai-es --strategy.population-size 512 \
-		--strategy.tasks-per-pair --seconds 60 --validate-every 50 --run-directory $(DEMO); fi
+		--strategy.tasks-per-pair --strategy.shaping pair_difference --seconds 60 --validate-every 50 --run-directory $(DEMO); fi
 	$(BIN)/evometa plot $(DEMO)
 
 test: lint
