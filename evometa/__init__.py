@@ -27,6 +27,7 @@ from evometa.result import Result
 from evometa.search import Search
 from evometa.spaces import Box, Categorical, Dict, Integer, Like, Space, VectorSpace
 from evometa.strategy import Strategy
+from evometa.unroll import Unrolled
 
 if TYPE_CHECKING:
     from evometa import plots, problems, strategies, testing
@@ -53,6 +54,7 @@ __all__ = [
     "Search",
     "Space",
     "Strategy",
+    "Unrolled",
     "VectorSpace",
     "__version__",
     "conv2d",

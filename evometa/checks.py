@@ -10,8 +10,10 @@ import jax
 import jax.numpy as jnp
 
 from evometa.errors import ConfigurationError
+from evometa.evaluation import Evaluator
 from evometa.problem import BaseProblem, Evaluation, HostProblem, InnerTraining, Problem
 from evometa.space import Space
+from evometa.strategy import Strategy
 
 
 def check_problem(problem: BaseProblem) -> Space:
@@ -42,6 +44,31 @@ def check_problem(problem: BaseProblem) -> Space:
     return space
 
 
+def require_needs(strategy: Strategy[Any], problem: BaseProblem) -> None:
+    """Raise ConfigurationError when the judgements of a problem lack what a strategy learns from."""
+    given = _vectors(problem) if strategy.needs else set()
+    missing = [name for name in strategy.needs if name not in given | {"gradient"}]  # which the engine adds
+    if missing:
+        where = "vector_lengths" if isinstance(problem, HostProblem) else "the Evaluation it returns"
+        raise ConfigurationError(
+            f"{type(strategy).__name__} learns from {' and '.join(missing)}, and {type(problem).__name__} gives none; "
+            f"add them to {where}."
+        )
+
+
+def _vectors(problem: BaseProblem) -> set[str]:
+    """Return which vectors the judgements of a (checked) problem have."""
+    if isinstance(problem, HostProblem):
+        return {name for name, length in problem.vector_lengths.items() if length}
+    assert isinstance(problem, (Problem, InnerTraining))
+    space = problem.space
+    evaluator = Evaluator(problem, space, 0, 1, ())
+    key = jax.eval_shape(jax.random.key, 0)
+    work = evaluator.work()
+    judged = jax.eval_shape(work.function, work.shared, jax.eval_shape(space.sample, key))
+    return {name for name in ("objectives", "constraints", "measures") if getattr(judged, name) is not None}
+
+
 def _check_fields(problem: BaseProblem) -> None:
     fields = {field.name for field in dataclasses.fields(problem)}
     for cls in type(problem).__mro__:
@@ -64,6 +91,9 @@ def _check_inner(problem: InnerTraining, key: Any, omega: Any) -> None:
         _check_evaluation(f"{name}.loss", _abstract(f"{name}.loss", problem.loss, key, omega, kind, learner))
         metrics = _abstract(f"{name}.metrics", problem.metrics, key, omega, kind, learner)
         _check_metrics(f"{name}.metrics", metrics)
+        judge = f"{name}.judge_learner"
+        fitness = jax.ShapeDtypeStruct((), jnp.float32)
+        _check_evaluation(judge, _abstract(judge, problem.judge_learner, key, omega, kind, learner, fitness))
     _warn_of_double_precision(name, omega, learner)
 
 
@@ -84,8 +114,8 @@ def _check_same(method: str, before: Any, after: Any) -> None:
 
 
 def _check_evaluation(method: str, result: Any) -> None:
-    fitness: Any
-    fitness, metrics = result if isinstance(result, Evaluation) else (result, {})
+    whole = result if isinstance(result, Evaluation) else Evaluation(result)
+    fitness: Any = whole.fitness
     if not hasattr(fitness, "shape") or fitness.shape != ():
         raise ConfigurationError(
             f"{method} expects to return a scalar, one number for one candidate, got "
@@ -93,7 +123,17 @@ def _check_evaluation(method: str, result: Any) -> None:
         )
     if not jnp.issubdtype(fitness.dtype, jnp.floating):
         raise ConfigurationError(f"{method} expects to return a float, got {fitness.dtype}; convert it.")
-    _check_metrics(method, metrics)
+    _check_metrics(method, whole.metrics)
+    for name in ("objectives", "constraints", "measures"):
+        value = getattr(whole, name)
+        if value is None:
+            continue
+        if len(getattr(value, "shape", ())) != 1 or not value.shape[0]:
+            raise ConfigurationError(
+                f"{method} expects {name} as a vector of at least one number, got {_shape(value)}; use jnp.stack."
+            )
+        if not jnp.issubdtype(value.dtype, jnp.floating):
+            raise ConfigurationError(f"{method} expects {name} as floats, got {value.dtype}; convert them.")
 
 
 def _check_metrics(method: str, metrics: Any) -> None:

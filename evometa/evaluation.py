@@ -108,6 +108,16 @@ def on_every_device(tree: Any, devices: tuple[jax.Device, ...]) -> Any:
     return jax.lax.optimization_barrier(tree)
 
 
+class Work(NamedTuple):
+    """What judging one candidate takes: a function, and the shapes of its two arguments."""
+
+    function: Callable[[Any, Any], Any]
+    shared: Any
+    """What all candidates share."""
+    item: Any
+    """What one candidate brings."""
+
+
 class Judge(Protocol):
     """Judges one genotype; what differs between a problem with tasks and one without."""
 
@@ -213,6 +223,11 @@ class Evaluator:
             return TaskJudge(self.problem, self.space)
         return PlainJudge(self.problem, self.space)
 
+    def work(self) -> Work:
+        """Return what judging one candidate takes."""
+        key = jax.eval_shape(jax.random.key, 0)
+        return Work(self.judge.one, jax.eval_shape(self.judge.draw, key), jax.eval_shape(self.space.sample, key))
+
     def population(self, key: Key, genotypes: Genotype) -> Evaluation:
         """Judge a population of genotypes ``[P, ...]``; fitness and metrics have shape ``[P]``."""
         judge, count = self.judge, jax.tree.leaves(genotypes)[0].shape[0]
@@ -240,7 +255,65 @@ class Evaluator:
             judge.trials(key, count, test=test),
             min(count, self.chunk * judge.trials_per_candidate),
         )
-        return Evaluation(*jax.tree.map(jnp.mean, results))
+        return Evaluation(*jax.tree.map(functools.partial(jnp.mean, axis=0), results))
 
     def _map(self, function: Callable[[Any, Any], Any], shared: Any, items: Any, chunk: int) -> Any:
         return map_chunks(function, shared, items, chunk=chunk, devices=self.devices)
+
+
+class Judging(Protocol):
+    """How a strategy has its population judged, generation after generation."""
+
+    @property
+    def inner_steps_per_evaluation(self) -> int:
+        """Learner updates that judging one candidate in one generation costs."""
+
+    def work(self) -> Work:
+        """Return what judging one candidate takes."""
+
+    def initial(self) -> Any:
+        """Return what is carried into the first generation, a pytree of arrays; part of every checkpoint."""
+
+    def prepare(self, state: Any, carried: Any) -> tuple[Any, Any]:
+        """Return the strategy's state and what is carried, as they are before a population is asked for."""
+
+    def population(self, root: Key, key: Key, carried: Any, genotypes: Genotype) -> tuple[Evaluation, Any]:
+        """Judge a population.
+
+        Args:
+            root: key of the search, the same in every generation.
+            key: key of the generation.
+            carried: from the generation before.
+            genotypes: ``[P, ...]``.
+
+        Returns:
+            The judgements, leading axis P, and what is carried into the next generation.
+        """
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Whole:
+    """Judges each population from scratch, as the problem says; nothing is carried."""
+
+    evaluator: Evaluator
+
+    @property
+    def inner_steps_per_evaluation(self) -> int:
+        """The problem's own."""
+        return self.evaluator.problem.inner_steps_per_evaluation
+
+    def work(self) -> Work:
+        """Return what judging one candidate takes."""
+        return self.evaluator.work()
+
+    def initial(self) -> tuple[()]:
+        """Return nothing."""
+        return ()
+
+    def prepare(self, state: Any, carried: Any) -> tuple[Any, Any]:
+        """Return both as they are."""
+        return state, carried
+
+    def population(self, root: Key, key: Key, carried: Any, genotypes: Genotype) -> tuple[Evaluation, Any]:
+        """Judge a population on the generation's tasks."""
+        return self.evaluator.population(key, genotypes), carried

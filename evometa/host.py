@@ -49,6 +49,8 @@ class Outcome(NamedTuple):
     """The problem's metrics; empty when failed."""
     failure: str | None
     """Why the candidate failed, in words; None when it did not."""
+    vectors: Mapping[str, Sequence[float]] = {}
+    """Objectives, constraints and measures, empty where the problem has none; nothing when failed."""
 
 
 def _failed(reason: str) -> Outcome:
@@ -228,7 +230,9 @@ class _Worker:
             sys.stderr.write(self._words.decode(errors="replace"))
             return None
         self.member = None
-        return Outcome(reply["fitness"], reply["metrics"], None) if "fitness" in reply else _failed(reply["failure"])
+        if "failure" in reply:
+            return _failed(reply["failure"])
+        return Outcome(reply["fitness"], reply["metrics"], None, reply["vectors"])
 
     def _hear(self) -> None:
         for stream in list(self.streams):

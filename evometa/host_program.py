@@ -43,6 +43,7 @@ class HostProgram:
         pool: the worker processes.
         seed: seed of everything.
         validate_every: generations from one validation to the next.
+        finalists: candidates kept for the final selection.
         note: told, in words, of each new kind of failure.
     """
 
@@ -55,14 +56,16 @@ class HostProgram:
         seed: int,
         *,
         validate_every: int,
+        finalists: int,
         note: Callable[[str], None],
     ) -> None:
         self._problem, self._strategy, self._pool, self._seed = problem, strategy, pool, seed
         self._validate_every, self._note = validate_every, note
         self._sign = sign_of(problem)
+        self.inner_steps = problem.inner_steps_per_evaluation
         self._seen: set[str] = set()
         self._start, self._root, _ = root_keys(seed)
-        self._initial = jax.jit(lambda: initial_state(strategy, space, self._start))
+        self._initial = jax.jit(lambda: initial_state(strategy, space, self._start, finalists))
         self._ask = jax.jit(strategy.ask)
         self._decode = jax.jit(jax.vmap(lambda genotype: space.decode(space.repair(genotype))))
         self._tell = jax.jit(self._told)
@@ -77,6 +80,7 @@ class HostProgram:
                 for name in jax.eval_shape(strategy.diagnostics, jax.eval_shape(self._initial).strategy)
             ),
             *(f"{group}/{name}" for group in groups for name in problem.metric_names),
+            *(("feasible",) if problem.vector_lengths.get("constraints") else ()),
         )
 
     def initial(self) -> SearchState:
@@ -111,20 +115,28 @@ class HostProgram:
     def _generation(self, state: SearchState, number: int) -> tuple[SearchState, NDArray[Any], dict[str, Any]]:
         key_ask, _, key_tell = generation_keys(self._root, number)
         genotypes, asked = self._ask(key_ask, state.strategy)
-        judged = self._judge(self._unstack(genotypes), _GENERATION, number)
-        fitness = np.array([one.fitness for one in judged], np.dtype(state.best_fitness.dtype))
-        state, winner, record = self._tell(key_tell, state._replace(strategy=asked), genotypes, fitness)
+        round_ = self._strategy.round(state.strategy)
+        judged = self._judge(self._unstack(genotypes), _GENERATION, number if round_ is None else int(round_))
+        vectors = {
+            name: np.array([getattr(one, name) for one in judged]).reshape(len(judged), length)
+            for name, length in self._problem.vector_lengths.items()
+        }
+        fitness: Any = np.array([one.fitness for one in judged], np.dtype(state.best_fitness.dtype))
+        known = Evaluation(fitness, {}, **vectors)
+        state, fitness, winner, record = self._tell(key_tell, state._replace(strategy=asked), genotypes, known)
         record |= {f"best/{name}": value for name, value in judged[int(winner)].metrics.items()}
+        if "constraints" in vectors:
+            record["feasible"] = np.mean(np.all(vectors["constraints"] <= 0, axis=1))
         if number % self._validate_every == 0:
             center = self._center(state.strategy)
             record |= validation_columns(*self.judge_result(state, state.best_genotype if center is None else center))
-        return state, fitness, record
+        return state, np.asarray(fitness), record
 
-    def _told(self, key: Any, state: SearchState, genotypes: Genotype, fitness: Any) -> Any:
-        state, winner = absorb(self._strategy, self._sign, key, state, genotypes, fitness)
+    def _told(self, key: Any, state: SearchState, genotypes: Genotype, judged: Evaluation) -> Any:
+        state, fitness, winner = absorb(self._strategy, self._sign, key, state, genotypes, judged)
         own = self._strategy.diagnostics(state.strategy)
         record = {"best_so_far": best_of(state, self._sign)}
-        return state, winner, record | {f"strategy/{name}": value for name, value in own.items()}
+        return state, fitness, winner, record | {f"strategy/{name}": value for name, value in own.items()}
 
     def _unstack(self, genotypes: Genotype) -> list[Any]:
         omegas = jax.device_get(self._decode(genotypes))
@@ -139,4 +151,9 @@ class HostProgram:
         if outcome.failure and outcome.failure not in self._seen:
             self._seen.add(outcome.failure)
             self._note(f"A candidate failed and is ranked last: {outcome.failure}")
-        return Evaluation(jnp.asarray(outcome.fitness), {k: jnp.asarray(v) for k, v in outcome.metrics.items()})
+        metrics = {name: jnp.asarray(value) for name, value in outcome.metrics.items()}
+        vectors = {
+            name: np.array(outcome.vectors.get(name, [np.nan] * length))
+            for name, length in self._problem.vector_lengths.items()
+        }
+        return Evaluation(jnp.asarray(outcome.fitness), metrics, **vectors)

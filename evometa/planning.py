@@ -11,7 +11,7 @@ import jax
 
 from evometa.cost import flops
 from evometa.errors import ConfigurationError
-from evometa.evaluation import Evaluator
+from evometa.evaluation import Evaluator, Work
 from evometa.problem import InnerTraining, Problem
 from evometa.space import Space
 from evometa.strategy import Strategy
@@ -48,13 +48,14 @@ def plan(
     """
     population = strategy.population_size
     evaluator = Evaluator(problem, space, strategy.members_per_task_set, 1, (jax.local_devices()[0],))
-    chosen = _devices(evaluator, population, devices)
+    work = strategy.judging(evaluator).work()
+    chosen = _devices(work, population, devices)
     evaluator = dataclasses.replace(evaluator, devices=chosen)
     share = -(-population // len(chosen))
     if population_chunk == "auto":
         on_cpu = chosen[0].platform == "cpu"
         budget = min(CACHE_BYTES, memory_budget) if on_cpu else memory_budget // (2 * len(chosen))
-        chunk = _largest_chunk(evaluator, min(share, LARGEST_CHUNK) if on_cpu else share, budget)
+        chunk = _largest_chunk(work, chosen[0], min(share, LARGEST_CHUNK) if on_cpu else share, budget)
     elif not isinstance(population_chunk, int) or population_chunk < 1:
         raise ConfigurationError(
             f"Search expects population_chunk >= 1, candidates batched at a time, or 'auto', got {population_chunk!r}."
@@ -64,7 +65,7 @@ def plan(
     return dataclasses.replace(evaluator, chunk=chunk)
 
 
-def _devices(evaluator: Evaluator, population: int, wanted: int | None) -> tuple[jax.Device, ...]:
+def _devices(work: Work, population: int, wanted: int | None) -> tuple[jax.Device, ...]:
     available = jax.local_devices()
     if wanted is not None:
         if not 1 <= wanted <= len(available):
@@ -72,28 +73,20 @@ def _devices(evaluator: Evaluator, population: int, wanted: int | None) -> tuple
                 f"Search expects devices from 1 to the {len(available)} local devices JAX has, got {wanted}."
             )
         return tuple(available[:wanted])
-    shared, genotype = _shapes(evaluator)
-    work = population * flops(evaluator.judge.one, shared, genotype)
-    return tuple(available if work >= LEAST_FLOPS_TO_SPREAD else available[:1])
+    return tuple(available if population * flops(*work) >= LEAST_FLOPS_TO_SPREAD else available[:1])
 
 
-def _shapes(evaluator: Evaluator) -> tuple[Any, Any]:
-    key = jax.eval_shape(jax.random.key, 0)
-    return jax.eval_shape(evaluator.judge.draw, key), jax.eval_shape(evaluator.space.sample, key)
-
-
-def _largest_chunk(evaluator: Evaluator, most: int, budget: int) -> int:
+def _largest_chunk(work: Work, device: jax.Device, most: int, budget: int) -> int:
     """Return the largest power of two within ``most`` whose batch is predicted to need at most ``budget`` bytes.
 
     The memory of a chunk is close to a + b · chunk; two small compilations give both numbers.
     """
-    shared, genotype = _shapes(evaluator)
-    here = jax.sharding.SingleDeviceSharding(evaluator.devices[0])
+    here = jax.sharding.SingleDeviceSharding(device)
 
     def temporary(chunk: int) -> int:
-        batch = jax.tree.map(lambda s: jax.ShapeDtypeStruct((chunk, *s.shape), s.dtype), genotype)
-        batched = jax.jit(jax.vmap(evaluator.judge.one, in_axes=(None, 0)), in_shardings=here, out_shardings=here)
-        analysis = batched.lower(shared, batch).compile().memory_analysis()
+        batch = jax.tree.map(lambda s: jax.ShapeDtypeStruct((chunk, *s.shape), s.dtype), work.item)
+        batched = jax.jit(jax.vmap(work.function, in_axes=(None, 0)), in_shardings=here, out_shardings=here)
+        analysis = batched.lower(work.shared, batch).compile().memory_analysis()
         arguments = sum(int(leaf.size) * int(leaf.dtype.itemsize) for leaf in jax.tree.leaves(batch))
         return int(getattr(analysis, "temp_size_in_bytes", 0)) + arguments
 

@@ -27,12 +27,23 @@ from evometa.types import Key, Learner, Omega, Scalar, Task
 
 
 class Evaluation(NamedTuple):
-    """A judgement with more to say than one number."""
+    """A judgement with more to say than one number.
+
+    What is None is not there. A candidate with a non-finite fitness, objective, constraint or measure failed.
+    """
 
     fitness: Scalar | float
-    """What the search optimises, a scalar; a non-finite one marks a failed candidate."""
+    """What a search for one goal optimises, a scalar; a non-finite one marks a failed candidate."""
     metrics: Mapping[str, Scalar | float] = {}
     """Named scalars for the history, such as an accuracy; they do not steer the search."""
+    objectives: Any = None
+    """``[M]``: several goals at once, each in the problem's direction, for strategies that weigh them by dominance."""
+    constraints: Any = None
+    """``[C]``: what must be ≤ 0 each; a candidate that violates one is never the best of a search."""
+    measures: Any = None
+    """``[K]``: where the candidate stands in behaviour space, for strategies that fill an archive."""
+    gradient: Any = None
+    """The gradient of the fitness with respect to the genotype, filled in by the engine for strategies that ask."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -143,8 +154,15 @@ class InnerTraining(BaseProblem):
     def evaluate_task(self, key: Key, omega: Omega, task: Task) -> Evaluation:
         """Train one learner with one ω on one task, and judge it as the objective says."""
         losses, learner = learning_curve(self, key, omega, task, self.objective.steps(self.inner_steps))
-        metrics = self.metrics(_part(key, "metrics"), omega, task, learner)
-        return Evaluation(jnp.mean(losses), metrics)
+        return self.judge_learner(_part(key, "metrics"), omega, task, learner, jnp.mean(losses))
+
+    def judge_learner(self, key: Key, omega: Omega, task: Task, learner: Learner, fitness: Scalar) -> Evaluation:
+        """Return the judgement of a fully trained learner; averaged over tasks.
+
+        By default the fitness that the objective gave and :meth:`metrics`; override it to add objectives, constraints
+        or measures.
+        """
+        return Evaluation(fitness, self.metrics(key, omega, task, learner))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -163,6 +181,9 @@ class HostProblem(BaseProblem):
 
     metric_names: ClassVar[tuple[str, ...]] = ()
     """The names of the metrics that an :class:`Evaluation` of this problem has, for the history's columns."""
+    vector_lengths: ClassVar[Mapping[str, int]] = {}
+    """How many objectives, constraints and measures it has, such as ``{"objectives": 2}``; what is left out it has not.
+    """
 
     def __post_init__(self) -> None:
         if self.time_limit is not None and not self.time_limit > 0:

@@ -16,8 +16,10 @@ from jax.sharding import NamedSharding, PartitionSpec, SingleDeviceSharding
 from numpy.typing import NDArray
 
 from evometa.evaluation import Evaluator, mesh_of, on_every_device
+from evometa.finalists import Finalists, enter, no_finalists
 from evometa.planning import check_memory
 from evometa.problem import BaseProblem, Evaluation
+from evometa.space import Space
 from evometa.strategy import Strategy
 from evometa.types import Genotype, Key, Scalar
 
@@ -45,8 +47,10 @@ class SearchState(NamedTuple):
     """The genotype of the best fitness so far, as asked."""
     best_fitness: Scalar
     """The best fitness so far, to be minimised; +inf before there is one."""
-    learners: Any = ()
-    """Learners carried from one generation to the next by strategies that unroll in pieces."""
+    carried: Any = ()
+    """What the strategy's way of judging carries between generations, such as learners in mid-training."""
+    finalists: Finalists | tuple[()] = ()
+    """Candidates kept for the final selection, none where there will be no such thing."""
 
 
 class Rows(NamedTuple):
@@ -77,6 +81,8 @@ class Program(Protocol):
     """What the search drives, compiled or not."""
 
     columns: tuple[str, ...]
+    inner_steps: int
+    """Updates of learners that judging one candidate in one generation costs."""
 
     def initial(self) -> SearchState:
         """Return the state before the first generation."""
@@ -111,12 +117,13 @@ def stop_code(strategy: Strategy[Any], state: SearchState, target: Scalar) -> Sc
 
 
 def absorb(
-    strategy: Strategy[Any], sign: float, key: Key, state: SearchState, genotypes: Genotype, fitness: jax.Array
-) -> tuple[SearchState, Scalar]:
-    """Tell the strategy the fitness of a population and update the best so far.
+    strategy: Strategy[Any], sign: float, key: Key, state: SearchState, genotypes: Genotype, judged: Evaluation
+) -> tuple[SearchState, jax.Array, Scalar]:
+    """Tell the strategy what was judged of a population and update the best so far.
 
-    The one place where the non-finite rule is kept: a candidate whose fitness is not finite failed, is told as +inf,
-    and a generation in which all failed is not told.
+    The one place where the non-finite rule is kept: a candidate failed when its fitness, or anything else that it is
+    judged by, is not finite. It is told as +inf, and a generation in which all failed is not told. A candidate that
+    violates a constraint cannot be the best.
 
     Args:
         strategy: the strategy.
@@ -124,23 +131,57 @@ def absorb(
         key: the strategy's key.
         state: the state after ``ask``.
         genotypes: the population ``[P, ...]``.
-        fitness: ``[P]``, as the problem gave it.
+        judged: as the problem gave it, leading axis P.
 
     Returns:
-        The state, and which candidate was the best of the generation.
+        The state; the fitness ``[P]``, NaN for failed candidates; and which candidate was the best of the generation.
     """
-    loss = jnp.where(jnp.isfinite(fitness), sign * fitness, jnp.inf)
-    winner = jnp.argmin(loss)
+    fitness = jnp.asarray(judged.fitness)
+    sound = jnp.isfinite(fitness)
+    for part in (judged.objectives, judged.constraints, judged.measures):
+        if part is not None:
+            sound &= jnp.all(jnp.isfinite(part), axis=1)
+    loss = jnp.where(sound, sign * fitness, jnp.inf)
+    known = _oriented(judged, loss, sound, sign)
+    allowed = loss
+    if known.constraints is not None:
+        allowed = jnp.where(jnp.all(known.constraints <= 0, axis=1), loss, jnp.inf)
+    winner = jnp.argmin(allowed)
     # A select, not a branch: it fuses with what computes the state, and a branch costs more than a light strategy.
-    any_judged = loss[winner] < jnp.inf
+    any_judged = jnp.any(loss < jnp.inf)
     told = jax.tree.map(
         lambda new, old: jnp.where(any_judged, new, old),
-        strategy.tell(key, state.strategy, genotypes, loss),
+        strategy.learn(key, state.strategy, genotypes, known),
         state.strategy,
     )
-    better = loss[winner] < state.best_fitness
+    better = allowed[winner] < state.best_fitness
     genotype = jax.tree.map(lambda new, old: jnp.where(better, new[winner], old), genotypes, state.best_genotype)
-    return SearchState(told, genotype, jnp.minimum(loss[winner], state.best_fitness), state.learners), winner
+    finalists = state.finalists
+    if isinstance(finalists, Finalists):
+        finalists = enter(finalists, jax.tree.map(lambda leaf: leaf[winner], genotypes), allowed[winner])
+    best = jnp.minimum(allowed[winner], state.best_fitness)
+    state = SearchState(told, genotype, best, state.carried, finalists)
+    return state, jnp.where(sound, fitness, jnp.nan), winner
+
+
+def _oriented(judged: Evaluation, loss: jax.Array, sound: jax.Array, sign: float) -> Evaluation:
+    """Return what a strategy is told: to be minimised, and without numbers that are none."""
+
+    def clean(part: Any, factor: float, failed: float) -> Any:
+        if part is None:
+            return None
+        return jax.tree.map(
+            lambda leaf: jnp.where(sound.reshape(-1, *[1] * (leaf.ndim - 1)), factor * leaf, failed), part
+        )
+
+    return Evaluation(
+        loss,
+        {},
+        objectives=clean(judged.objectives, sign, jnp.inf),
+        constraints=clean(judged.constraints, 1.0, jnp.inf),
+        measures=clean(judged.measures, 1.0, 0.0),
+        gradient=clean(judged.gradient, sign, 0.0),
+    )
 
 
 def generation_keys(root: Key, generation: int | Scalar) -> Key:
@@ -154,12 +195,12 @@ def root_keys(seed: int) -> tuple[Key, Key, Key]:
     return keys[0], keys[1], keys[2]
 
 
-def initial_state(strategy: Strategy[Any], evaluator_space: Any, key: Key) -> SearchState:
+def initial_state(strategy: Strategy[Any], space: Space, key: Key, finalists: int, carried: Any = ()) -> SearchState:
     """Return the state of a search before its first generation."""
-    state = strategy.init(key, evaluator_space)
-    genotype = evaluator_space.start(key)
-    dtype = jnp.result_type(float)
-    return SearchState(state, genotype, jnp.asarray(jnp.inf, dtype))
+    state = strategy.init(key, space)
+    genotype = space.start(key)
+    kept = no_finalists(genotype, finalists) if finalists else ()
+    return SearchState(state, genotype, jnp.asarray(jnp.inf, jnp.result_type(float)), carried, kept)
 
 
 class CompiledProgram:
@@ -171,6 +212,7 @@ class CompiledProgram:
         seed: seed of everything.
         validate_every: generations from one validation to the next.
         validation_tasks: tasks of each kind a validation uses.
+        finalists: candidates kept for the final selection.
         memory_budget: bytes that the program may need.
     """
 
@@ -182,6 +224,7 @@ class CompiledProgram:
         *,
         validate_every: int,
         validation_tasks: int,
+        finalists: int,
         memory_budget: int,
     ) -> None:
         self.evaluator, self.strategy = evaluator, strategy
@@ -189,8 +232,11 @@ class CompiledProgram:
         self._validate_every, self._validation_tasks = validate_every, validation_tasks
         self._sign = sign_of(evaluator.problem)
         self._sharding = _replicated(evaluator.devices)
+        self._judging = strategy.judging(evaluator)
+        self.inner_steps = self._judging.inner_steps_per_evaluation
         self._initial = jax.jit(
-            lambda: initial_state(strategy, evaluator.space, self._start), out_shardings=self._sharding
+            lambda: initial_state(strategy, evaluator.space, self._start, finalists, self._judging.initial()),
+            out_shardings=self._sharding,
         )
         shapes = jax.eval_shape(self._initial)
         _, self._fitness, record = jax.eval_shape(self._generation, shapes, jax.random.split(self._root, 3))
@@ -242,18 +288,24 @@ class CompiledProgram:
 
     def _generation(self, state: SearchState, keys: Key) -> tuple[SearchState, jax.Array, dict[str, Scalar]]:
         key_ask, key_judge, key_tell = keys
-        genotypes, asked = self.strategy.ask(key_ask, state.strategy)
+        round_ = self.strategy.round(state.strategy)
+        if round_ is not None:
+            key_judge = generation_keys(self._root, round_)[1]
+        ready, carried = self._judging.prepare(state.strategy, state.carried)
+        genotypes, asked = self.strategy.ask(key_ask, ready)
         devices = self.evaluator.devices
         if _numbers(genotypes) < LEAST_NUMBERS_TO_SPREAD:
             genotypes, asked = on_every_device((genotypes, asked), devices)
-        judged = self.evaluator.population(key_judge, genotypes)
-        fitness = jnp.asarray(judged.fitness)
+        search_key = generation_keys(self._root, 0)[1]  # generations count from 1
+        judged, carried = self._judging.population(search_key, key_judge, carried, genotypes)
         genotypes, asked = on_every_device((genotypes, asked), devices)
-        asked_state = state._replace(strategy=asked)
-        state, winner = absorb(self.strategy, self._sign, key_tell, asked_state, genotypes, fitness)
+        asked_state = state._replace(strategy=asked, carried=carried)
+        state, fitness, winner = absorb(self.strategy, self._sign, key_tell, asked_state, genotypes, judged)
         record = {"best_so_far": best_of(state, self._sign)}
         record |= {f"strategy/{k}": v for k, v in self.strategy.diagnostics(state.strategy).items()}
         record |= {f"best/{k}": jnp.asarray(v)[winner] for k, v in judged.metrics.items()}
+        if judged.constraints is not None:
+            record["feasible"] = jnp.mean(jnp.all(jnp.asarray(judged.constraints) <= 0, axis=1))
         return state, fitness, record
 
     def _validation_record(self, state: SearchState) -> dict[str, Scalar]:

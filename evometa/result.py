@@ -2,8 +2,30 @@
 
 import dataclasses
 import math
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from evometa.types import Omega
+
+
+@dataclasses.dataclass(frozen=True)
+class Kept:
+    """The candidates that a strategy with several goals keeps as its answer; leading axis N."""
+
+    omegas: Omega
+    """ω of each; leaves ``[N, ...]``."""
+    genotypes: Any
+    """Their genotypes; leaves ``[N, ...]``."""
+    fitness: NDArray[np.floating[Any]]
+    """``[N]``, in the problem's own direction, like the objectives."""
+    objectives: NDArray[np.floating[Any]] | None
+    """``[N, M]``, None for problems without."""
+    constraints: NDArray[np.floating[Any]] | None
+    """``[N, C]``, likewise."""
+    measures: NDArray[np.floating[Any]] | None
+    """``[N, K]``, likewise."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -22,6 +44,15 @@ class Result:
     """The same on held-out tasks, NaN for problems without any."""
     metrics: dict[str, float]
     """Metrics of that judgement, ``center/<name>`` and ``held_out/<name>``."""
+    selected_omega: Omega
+    """The winner of the final selection: the best on fresh training tasks among the center (the best, where there is
+    none) and the finalists. The one to use when a search is over."""
+    selected_fitness: float
+    """Its fitness there: the best of a few means over many tasks, so hardly lucky."""
+    selected_held_out: float
+    """Its fitness on held-out tasks, which had no part in the selection; NaN for problems without any."""
+    kept: Kept | None
+    """What the strategy keeps as its answer (a Pareto front, an archive), None where that is one candidate."""
     generations: int
     """Generations over the run's life; likewise the counts below."""
     evaluations: int

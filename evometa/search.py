@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 
 from evometa import checkpoint, history, naming
 from evometa.checkpoint import Checkpoint
-from evometa.checks import check_problem
+from evometa.checks import check_problem, require_needs
+from evometa.conclusion import best_fitness, conclude
 from evometa.devices import cpu_cores
 from evometa.errors import ConfigurationError
 from evometa.history import COUNTS, History
@@ -36,13 +37,11 @@ from evometa.program import (
     Rows,
     SearchState,
     sign_of,
-    validation_columns,
 )
 from evometa.progress import Progress, Status
 from evometa.result import Counters, Result
 from evometa.run_directory import RunDirectory, describe_run, read_manifest, warn_of_changes
-from evometa.strategy import Strategy, require_space
-from evometa.types import Genotype
+from evometa.strategy import Strategy, require_problem, require_space
 
 
 class Report(NamedTuple):
@@ -74,6 +73,8 @@ class Search:
         devices: local devices to use; None chooses.
         validate_every: generations from one validation of the strategy's center (or best) to the next.
         validation_tasks: fresh training tasks, and as many held-out ones, a validation uses.
+        finalists: candidates kept for the final selection (:attr:`Result.selected_omega`), each the best of a
+            generation; None: 8 for problems with tasks, which are noisy, otherwise 0.
         checkpoint_seconds: seconds from one checkpoint to the next.
         keep_checkpoints: how many of the newest checkpoints are kept.
         workers: worker processes for a :class:`~evometa.HostProblem`; None: one for each core.
@@ -98,6 +99,7 @@ class Search:
         devices: int | None = None,
         validate_every: int = 100,
         validation_tasks: int = 256,
+        finalists: int | None = None,
         checkpoint_seconds: float = 30.0,
         keep_checkpoints: int = 3,
         workers: int | None = None,
@@ -119,8 +121,15 @@ class Search:
         self.problem, self.strategy, self.seed = problem, strategy, seed
         self._space = check_problem(problem)
         require_space(strategy, self._space)
+        require_problem(strategy, problem)
+        require_needs(strategy, problem)
         self._population_chunk, self._memory_budget, self._devices = population_chunk, memory_budget, devices
         self._validate_every, self._validation_tasks = validate_every, validation_tasks
+        self._finalists = (8 if isinstance(problem, InnerTraining) else 0) if finalists is None else finalists
+        if self._finalists < 0:
+            raise ConfigurationError(
+                f"Search expects finalists >= 0, candidates judged again at the end, got {finalists}."
+            )
         self._checkpoint_seconds, self._keep_checkpoints = checkpoint_seconds, keep_checkpoints
         self._workers = workers or cpu_cores()
         self._callbacks, self._show = tuple(callbacks), progress
@@ -130,7 +139,11 @@ class Search:
         self._rows: list[dict[str, NDArray[Any]]] = []
         self._path = Path(run_directory) if run_directory is not None else None
         if self._path is not None:
-            options = {"validate_every": validate_every, "validation_tasks": validation_tasks}
+            options = {
+                "validate_every": validate_every,
+                "validation_tasks": validation_tasks,
+                "finalists": self._finalists,
+            }
             RunDirectory(self._path, describe_run(problem, strategy, seed, options), overwrite=overwrite).close()
 
     @classmethod
@@ -217,6 +230,7 @@ class Search:
                 pool,
                 self.seed,
                 validate_every=self._validate_every,
+                finalists=self._finalists,
                 note=progress.note,
             )
         if self._program is None:
@@ -236,6 +250,7 @@ class Search:
                 self.seed,
                 validate_every=self._validate_every,
                 validation_tasks=self._validation_tasks,
+                finalists=self._finalists,
                 memory_budget=self._memory_budget,
             )
         return self._program
@@ -252,7 +267,7 @@ class Search:
         """Dispatch until there is a reason to stop; return it. State and counters are left up to date."""
         state = self._state if self._state is not None else program.initial()
         done, pace, begun = self._counters, Pace(), entered - self._counters.seconds
-        population, inner = self.strategy.population_size, self.problem.inner_steps_per_evaluation
+        population, inner = self.strategy.population_size, program.inner_steps
         target = limits.target if limits.target is not None else -math.inf * sign_of(self.problem)
         saved, saved_at = done.generation, time.monotonic()
         with Interrupt() as interrupt:
@@ -272,7 +287,7 @@ class Search:
                 table = self._record(program, counts, rows, done)
                 if folder is not None and len(rows.failed):
                     folder.append(counts, rows.values, done.generation, done.seconds)
-                status = self._status(state, done, limits, len(rows.failed) / spent, pace.seconds_for(left))
+                status = self._status(state, done, limits, inner, len(rows.failed) / spent, pace.seconds_for(left))
                 progress.update(status)
                 report = Report(self, status, table)
                 called = [callback(report) for callback in self._callbacks]
@@ -319,7 +334,13 @@ class Search:
         return table
 
     def _status(
-        self, state: SearchState, done: Counters, limits: Limits, speed: float, seconds_left: float | None
+        self,
+        state: SearchState,
+        done: Counters,
+        limits: Limits,
+        inner_steps: int,
+        speed: float,
+        seconds_left: float | None,
     ) -> Status:
         evaluations = speed * self.strategy.population_size
         if limits.seconds is not None:
@@ -327,19 +348,15 @@ class Search:
         return Status(
             generation=done.generation,
             of=limits.generations,
-            best_so_far=self._best(state),
+            best_so_far=best_fitness(state, sign_of(self.problem)),
             center=done.center,
             held_out=done.held_out,
             failed=done.failed,
-            inner_steps_per_second=evaluations * self.problem.inner_steps_per_evaluation,
+            inner_steps_per_second=evaluations * inner_steps,
             evaluations_per_second=evaluations,
             seconds=done.seconds,
             seconds_left=seconds_left,
         )
-
-    def _best(self, state: SearchState) -> float:
-        best = float(state.best_fitness)
-        return sign_of(self.problem) * best if math.isfinite(best) else math.nan
 
     def _why(self, code: int, limits: Limits) -> str | None:
         if code == GO_ON:
@@ -350,27 +367,7 @@ class Search:
 
     def _result(self, program: Program, reason: str) -> Result:
         state = self._state if self._state is not None else program.initial()
-        center = self.strategy.center(state.strategy)
-        train, test = program.judge_result(state, state.best_genotype if center is None else center)
-        numbers = {name: float(value) for name, value in validation_columns(train, test).items()}
-        done = self._counters
-        return Result(
-            best_omega=self._decode(state.best_genotype),
-            best_fitness=self._best(state),
-            center_omega=None if center is None else self._decode(center),
-            center_fitness=numbers.pop("center"),
-            held_out=numbers.pop("held_out"),
-            metrics=numbers,
-            generations=done.generation,
-            evaluations=done.evaluations,
-            inner_steps=done.inner_steps,
-            failed=done.failed,
-            seconds=done.seconds,
-            stop_reason=reason,
-        )
-
-    def _decode(self, genotype: Genotype) -> Any:
-        return jax.device_get(self._space.decode(self._space.repair(genotype)))
+        return conclude(program, self.strategy, self._space, sign_of(self.problem), state, self._counters, reason)
 
     @property
     def chunk(self) -> int | None:

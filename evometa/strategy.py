@@ -11,6 +11,9 @@ all of it inside one compiled program; every method is pure. What the search gua
 - Fitness is to be **minimised** (the search turns the sign of problems that maximise).
 - A failed candidate has fitness ``+inf``; there is never a NaN or ``-inf``. ``tell`` must give a usable state for any
   number of failed candidates but all: a generation in which all failed is not told.
+- A strategy that learns from more than fitness names it in :attr:`Strategy.needs` and defines ``learn`` in place of
+  ``tell``. Objectives are to be minimised too; of a failed candidate those and
+  constraints are ``+inf``, measures and gradient 0.
 - ``genotypes`` are exactly what ``ask`` returned, also where the problem saw their repaired form.
 - The best candidate so far is kept by the search; a strategy need not.
 
@@ -19,16 +22,29 @@ may keep it in its state: a space is a static part of a pytree and holds no arra
 """
 
 import abc
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import Any, ClassVar, Generic, NamedTuple, TypeVar
 
 import jax
 import jax.numpy as jnp
 
 from evometa.errors import ConfigurationError
+from evometa.evaluation import Evaluator, Judging, Whole
+from evometa.problem import BaseProblem, Evaluation
 from evometa.space import Space, VectorSpace
 from evometa.types import Genotype, Key, Scalar
 
 State = TypeVar("State")
+
+
+class Archive(NamedTuple):
+    """Candidates that a strategy keeps as its answer, where one best candidate is not all of it; leading axis N."""
+
+    genotypes: Genotype
+    """``[N, ...]``."""
+    evaluation: Evaluation
+    """Their fitness ``[N]``, objectives ``[N, M]``, measures ``[N, K]``, as the strategy was told; metrics empty."""
+    held: jax.Array
+    """Which of the places hold a candidate, bool ``[N]``."""
 
 
 class Strategy(abc.ABC, Generic[State]):
@@ -42,6 +58,9 @@ class Strategy(abc.ABC, Generic[State]):
     stop_reasons: ClassVar[tuple[str, ...]] = ()
     """Why the strategy may stop by itself, in words; :meth:`stop` returns 1 + the index of one."""
 
+    needs: ClassVar[tuple[str, ...]] = ()
+    """Fields of :class:`~evometa.Evaluation` that the strategy learns from besides fitness."""
+
     @property
     def members_per_task_set(self) -> int:
         """How many consecutive candidates share one set of tasks; 0: the whole population (the default).
@@ -54,6 +73,17 @@ class Strategy(abc.ABC, Generic[State]):
         """Return why the strategy cannot search a space, in one sentence, or None when it can."""
         return None
 
+    def refuses_problem(self, problem: BaseProblem) -> str | None:
+        """Return why the strategy cannot search for a problem, in one sentence, or None when it can."""
+        return None
+
+    def judging(self, evaluator: Evaluator) -> Judging:
+        """Return how candidates are judged: as the problem says (the default), or by what is carried on, or with more.
+
+        Needs a problem that is compiled.
+        """
+        return Whole(evaluator)
+
     @abc.abstractmethod
     def init(self, key: Key, space: Space) -> State:
         """Return the state before the first generation."""
@@ -62,12 +92,39 @@ class Strategy(abc.ABC, Generic[State]):
     def ask(self, key: Key, state: State) -> tuple[Genotype, State]:
         """Return a population of genotypes ``[P, ...]`` and the state that remembers it."""
 
-    @abc.abstractmethod
     def tell(self, key: Key, state: State, genotypes: Genotype, fitness: jax.Array) -> State:
         """Return the state after learning the fitness ``[P]`` of a population."""
+        raise ConfigurationError(
+            f"{type(self).__name__}.tell expects more than fitness, namely {' and '.join(self.needs)}; "
+            "call learn with an Evaluation that has it."
+        )
+
+    def learn(self, key: Key, state: State, genotypes: Genotype, judged: Evaluation) -> State:
+        """Return the state after learning all that was judged of a population; by default :meth:`tell` its fitness.
+
+        Args:
+            key: random key.
+            state: the state after :meth:`ask`.
+            genotypes: ``[P, ...]``.
+            judged: fitness ``[P]``; objectives ``[P, M]``, constraints ``[P, C]``, measures ``[P, K]`` and gradient
+                ``[P, ...]``, where the problem or the way of judging has them.
+        """
+        return self.tell(key, state, genotypes, jnp.asarray(judged.fitness))
+
+    def round(self, state: State) -> Scalar | None:
+        """Return the number of the population that the candidates asked for next belong to, or None (the default).
+
+        For strategies that ask for one population in several generations: those of one round are judged on the same
+        tasks. None: each generation is a round of its own.
+        """
+        return None
 
     def center(self, state: State) -> Genotype | None:
         """Return the genotype in the middle of the search distribution, or None when there is no such thing."""
+        return None
+
+    def archive(self, state: State) -> Archive | None:
+        """Return the candidates kept as the answer, or None when the best one is all of it."""
         return None
 
     def stop(self, state: State) -> Scalar:
@@ -113,3 +170,10 @@ def require_positive(owner: object, **values: float) -> None:
     for name, value in values.items():
         if not 0 < value < float("inf"):
             raise ConfigurationError(f"{type(owner).__name__} expects {name} > 0 and finite, got {value}.")
+
+
+def require_problem(strategy: Strategy[Any], problem: BaseProblem) -> None:
+    """Raise ConfigurationError with the strategy's own words when it cannot search for a problem."""
+    reason = strategy.refuses_problem(problem)
+    if reason:
+        raise ConfigurationError(reason)

@@ -71,11 +71,15 @@ class _StrategyCheck:
         self.traces = {"init": 0, "ask": 0, "tell": 0}
         self.init = jax.jit(lambda key: self.counted("init", strategy.init, key, space))
         self.ask = jax.jit(lambda *args: self.counted("ask", strategy.ask, *args))
-        self.tell = jax.jit(lambda *args: self.counted("tell", strategy.tell, *args))
+        self.tell = jax.jit(lambda *args: self.counted("tell", self.learn, *args))
 
     def counted(self, name: str, function: Callable[..., Any], *args: Any) -> Any:
         self.traces[name] += 1
         return function(*args)
+
+    def learn(self, key: Any, state: Any, genotypes: Any, fitness: Any) -> Any:
+        """Tell the strategy a fitness, and what else it needs: made up, but consistent with the fitness."""
+        return self.strategy.learn(key, state, genotypes, _judgement(self.strategy, genotypes, fitness))
 
     def run(self, generations: int) -> None:
         self.declaration()
@@ -117,7 +121,7 @@ class _StrategyCheck:
         _alike(f"{self.name}.ask's genotypes", population, genotypes)
         _alike(f"{self.name}.ask's state", state, asked)
         fitness = jax.ShapeDtypeStruct((size,), jnp.result_type(float))
-        told = self.strategy.tell, key, asked, genotypes, fitness
+        told = self.learn, key, asked, genotypes, fitness
         _alike(f"{self.name}.tell's state", state, jax.eval_shape(*told))
         center = jax.eval_shape(self.strategy.center, state)
         if center is not None:
@@ -188,7 +192,7 @@ class _StrategyCheck:
                 key_ask, key_tell = jax.random.split(jax.random.fold_in(self.key, number))
                 genotypes, state = self.strategy.ask(key_ask, state)
                 values = fitness(genotypes)
-                return self.strategy.tell(key_tell, state, genotypes, values), bests.at[number].set(jnp.min(values))
+                return self.learn(key_tell, state, genotypes, values), bests.at[number].set(jnp.min(values))
 
             return jax.lax.fori_loop(first, first + count, one, (state, jnp.full(generations, jnp.inf)))
 
@@ -278,14 +282,39 @@ def _check_host(problem: HostProblem, omega: Any, seed: int) -> None:
         name, found = f"{type(problem).__name__}.{method}", []
         for _ in range(2):
             result = getattr(problem, method)(np.random.default_rng(seed), jax.tree.map(np.array, omega))
-            fitness, metrics = result if isinstance(result, Evaluation) else (result, {})
-            found.append(float(fitness))
+            whole = result if isinstance(result, Evaluation) else Evaluation(result)
+            metrics = whole.metrics
+            found.append(float(whole.fitness))
+            given = {n: len(v) for n, v in whole._asdict().items() if n not in ("fitness", "metrics") and v is not None}
+            _require(
+                given == dict(problem.vector_lengths),
+                f"{name} expects what its class's vector_lengths says, {dict(problem.vector_lengths)}, got {given}",
+            )
             _require(
                 set(metrics) == set(problem.metric_names),
                 f"{name} expects the metrics {problem.metric_names}, its class's metric_names, got {tuple(metrics)}",
             )
         _require(math.isfinite(found[0]), f"{name} expects a finite fitness where its space starts, got {found[0]}")
         _require(found[0] == found[1], f"{name} expects the same fitness from the same seed, got {found}")
+
+
+def _judgement(strategy: Strategy[Any], genotypes: Any, fitness: Any) -> Evaluation:
+    """Return a judgement with all that a strategy needs, from a fitness ``[P]``.
+
+    Two objectives, the fitness and a size; constraints that all candidates keep; two measures between 0 and 1; the
+    gradient of a sphere around one.
+    """
+    failed = ~jnp.isfinite(fitness)
+    flat = jnp.concatenate([leaf.reshape(len(fitness), -1) for leaf in jax.tree.leaves(genotypes)], axis=1)
+    numbers = jnp.clip(flat, -1e3, 1e3).astype(fitness.dtype)
+    size = jnp.mean(numbers**2, axis=1)
+    vectors = {
+        "objectives": jnp.where(failed[:, None], jnp.inf, jnp.stack([fitness, size], axis=1)),
+        "constraints": jnp.where(failed[:, None], jnp.inf, -jnp.ones_like(size)[:, None]),
+        "measures": jnp.where(failed[:, None], 0.0, jax.nn.sigmoid(numbers[:, jnp.array([0, -1])])),
+        "gradient": jax.tree.map(lambda leaf: jnp.where(failed[:, None], 0.0, 2 * (leaf - 1)), genotypes),
+    }
+    return Evaluation(fitness, {}, **{name: vectors[name] for name in strategy.needs})
 
 
 def _require(holds: bool, promise: str) -> None:

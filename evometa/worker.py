@@ -15,7 +15,7 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, BinaryIO
 
 import jax
@@ -113,7 +113,7 @@ def _answer(problem: HostProblem, structure: Any, header: dict[str, Any], leaves
     try:
         omega = _omega(structure, leaves)
         judge = getattr(problem, header["method"])
-        return _outcome(judge(np.random.default_rng(header["seed"]), omega), header["method"])
+        return _outcome(judge(np.random.default_rng(header["seed"]), omega), header["method"], problem.vector_lengths)
     except BaseException as error:  # SystemExit too: a candidate must not end its worker
         lines = [f for f in traceback.extract_tb(error.__traceback__) if f.filename == _file(problem)]
         where = f" ({os.path.basename(lines[-1].filename)}, line {lines[-1].lineno})" if lines else ""
@@ -124,15 +124,30 @@ def _file(problem: HostProblem) -> str | None:
     return getattr(sys.modules[type(problem).__module__], "__file__", None)
 
 
-def _outcome(result: Any, method: str) -> dict[str, Any]:
+def _outcome(result: Any, method: str, lengths: Mapping[str, int]) -> dict[str, Any]:
     """Check what the user's code returned; say in words what is wrong with it."""
-    fitness, metrics = result if isinstance(result, Evaluation) else (result, {})
+    whole = result if isinstance(result, Evaluation) else Evaluation(result)
+    fitness, metrics = whole.fitness, whole.metrics
     numbers = {"fitness": fitness, **{f"metric {name}": value for name, value in metrics.items()}}
     for name, value in numbers.items():
         array = np.asarray(value)
         if array.shape != () or array.dtype.kind not in "iuf":
             given = f"an array of shape {array.shape}" if array.shape else type(value).__name__
             return {"failure": f"{method} expects to return a number or an Evaluation of numbers; {name} is {given}"}
-    if not np.isfinite(fitness):
-        return {"failure": f"non-finite fitness: {float(fitness)}"}
-    return {"fitness": float(fitness), "metrics": {str(name): float(value) for name, value in metrics.items()}}
+    vectors = {}
+    for name in ("objectives", "constraints", "measures"):
+        array = np.asarray([] if getattr(whole, name) is None else getattr(whole, name))
+        if array.shape != (lengths.get(name, 0),) or array.dtype.kind not in "iuf":
+            return {
+                "failure": f"{method} expects {lengths.get(name, 0)} {name}, as vector_lengths of the problem says, "
+                f"and {name} is {getattr(whole, name)!r}"
+            }
+        vectors[name] = array
+    for name, array in {"fitness": np.asarray(fitness), **vectors}.items():
+        if not np.isfinite(array).all():
+            return {"failure": f"non-finite {name}: {array.tolist()}"}
+    return {
+        "fitness": float(fitness),
+        "metrics": {str(name): float(value) for name, value in metrics.items()},
+        "vectors": {name: [float(x) for x in value] for name, value in vectors.items()},
+    }

@@ -11,6 +11,10 @@
 :class:`GeneticAlgorithm` tournaments, crossover and mutation over any space
 :class:`Reinforce`        a policy over integers and categories, trained by policy gradient
 :class:`PBIL`             a table of probabilities over integers and categories
+:class:`NRES`             unrolled in windows, noise kept for an episode: long inner training
+:class:`PES`              unrolled in windows, noise summed up over them: long inner training
+:class:`TruncatedES`      unrolled in windows that look no further: the biased baseline of those two
+:class:`FullES`           the same estimator on whole inner training: their unbiased, slow baseline
 :class:`RandomSearch`     independent draws from any space: the baseline to beat
 ========================  ===========================================================================================
 
@@ -27,18 +31,23 @@ from evometa.strategies.random_search import RandomSearch
 from evometa.strategies.reinforce import Reinforce
 from evometa.strategies.sep_cmaes import SepCMAES
 from evometa.strategies.snes import SNES
+from evometa.strategies.unrolled import NRES, PES, FullES, TruncatedES
 from evometa.strategies.xnes import XNES
 
 __all__ = [
     "CMAES",
+    "NRES",
     "PBIL",
+    "PES",
     "PGPE",
     "SNES",
     "XNES",
     "AgedEvolution",
+    "FullES",
     "GeneticAlgorithm",
     "OpenAIES",
     "RandomSearch",
     "Reinforce",
     "SepCMAES",
+    "TruncatedES",
 ]

@@ -1,0 +1,107 @@
+"""What a search has found, judged once more: the final selection, and the result."""
+
+import math
+from typing import Any
+
+import jax
+import numpy as np
+
+from evometa.finalists import Finalists
+from evometa.problem import Evaluation
+from evometa.program import Program, SearchState, validation_columns
+from evometa.result import Counters, Kept, Result
+from evometa.space import Space
+from evometa.strategy import Strategy
+from evometa.types import Genotype, Omega
+
+
+def best_fitness(state: SearchState, sign: float) -> float:
+    """Return the best fitness so far in the problem's own direction, NaN before there is one."""
+    best = float(state.best_fitness)
+    return sign * best if math.isfinite(best) else math.nan
+
+
+def conclude(
+    program: Program,
+    strategy: Strategy[Any],
+    space: Space,
+    sign: float,
+    state: SearchState,
+    done: Counters,
+    reason: str,
+) -> Result:
+    """Judge the center and the finalists on fresh tasks, and return the result of a search.
+
+    Args:
+        program: what judges.
+        strategy: the strategy.
+        space: the space.
+        sign: 1 for problems that minimise, -1 for those that maximise.
+        state: the state of the search.
+        done: its counters.
+        reason: why it stopped.
+    """
+    center = strategy.center(state.strategy)
+    middle = state.best_genotype if center is None else center
+    train, test = program.judge_result(state, middle)
+    chosen, chosen_train, chosen_test = middle, train, test
+    for genotype in _finalists(state):
+        again, held_out = program.judge_result(state, genotype)
+        if _better(again, chosen_train, sign):
+            chosen, chosen_train, chosen_test = genotype, again, held_out
+    numbers = {name: float(value) for name, value in validation_columns(train, test).items()}
+    return Result(
+        best_omega=_decode(space, state.best_genotype),
+        best_fitness=best_fitness(state, sign),
+        center_omega=None if center is None else _decode(space, center),
+        center_fitness=numbers.pop("center"),
+        held_out=numbers.pop("held_out"),
+        metrics=numbers,
+        selected_omega=_decode(space, chosen),
+        selected_fitness=float(chosen_train.fitness),
+        selected_held_out=math.nan if chosen_test is None else float(chosen_test.fitness),
+        kept=_kept(strategy, space, sign, state),
+        generations=done.generation,
+        evaluations=done.evaluations,
+        inner_steps=done.inner_steps,
+        failed=done.failed,
+        seconds=done.seconds,
+        stop_reason=reason,
+    )
+
+
+def _finalists(state: SearchState) -> list[Genotype]:
+    if not isinstance(state.finalists, Finalists):
+        return []
+    fitness = np.asarray(state.finalists.fitness)
+    leaves, tree = jax.tree.flatten(state.finalists.genotypes)
+    return [jax.tree.unflatten(tree, [leaf[i] for leaf in leaves]) for i in np.flatnonzero(np.isfinite(fitness))]
+
+
+def _better(one: Evaluation, other: Evaluation, sign: float) -> bool:
+    def rank(judged: Evaluation) -> tuple[bool, float]:
+        feasible = judged.constraints is None or bool(np.all(np.asarray(judged.constraints) <= 0))
+        fitness = float(judged.fitness)
+        return (not (feasible and math.isfinite(fitness)), sign * fitness)
+
+    return rank(one) < rank(other)
+
+
+def _decode(space: Space, genotype: Genotype) -> Omega:
+    return jax.device_get(space.decode(space.repair(genotype)))
+
+
+def _kept(strategy: Strategy[Any], space: Space, sign: float, state: SearchState) -> Kept | None:
+    archive = strategy.archive(state.strategy)
+    if archive is None:
+        return None
+    held = np.asarray(archive.held)
+    genotypes, judged = jax.tree.map(lambda leaf: np.asarray(leaf)[held], (archive.genotypes, archive.evaluation))
+    return Kept(
+        omegas=jax.device_get(jax.vmap(lambda genotype: space.decode(space.repair(genotype)))(genotypes)),
+        genotypes=genotypes,
+        fitness=sign * judged.fitness,
+        objectives=None if judged.objectives is None else sign * judged.objectives,
+        constraints=judged.constraints,
+        measures=judged.measures,
+    )

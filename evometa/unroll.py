@@ -1,0 +1,266 @@
+"""Unrolled inner training: learners that are carried from one generation to the next.
+
+Training a learner to its end for one judgement of ω is slow where inner training is long. A strategy that is
+:class:`Unrolled` judges candidates by a *window* of K inner steps instead. The next generation goes on from there with
+its own candidates, until the *episode* is at its horizon and a new one begins. The engine owns the learners:
+
+- Candidates 2i and 2i + 1 are an antithetic pair. Each has its own learners; the pair shares the episode: its place in
+  it, its horizon, its T tasks and all keys.
+- Everything random about an episode follows from (seed, pair, number of the episode), so tasks are drawn anew for each
+  window, and a checkpoint holds learners and counters alone.
+- A window ends with its episode, so no window holds losses of two. Its steps beyond the horizon, where K does not
+  divide it, are idle.
+- The first episode of each pair is cut to another length, so that the resets of a search are spread evenly over
+  generations. A pair in which a loss is not finite begins a new episode in the next generation.
+"""
+
+import abc
+import dataclasses
+import functools
+from typing import Any, NamedTuple, TypeVar
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from numpy.typing import NDArray
+
+from evometa.evaluation import Evaluator, Judging, TaskJudge, Work, map_chunks
+from evometa.problem import BaseProblem, Evaluation, InnerTraining, begin, train, validate
+from evometa.strategy import Strategy
+from evometa.types import Genotype, Key, Learner, Omega, Scalar, Task
+
+State = TypeVar("State")
+
+
+class Unrolled(Strategy[State]):
+    """A strategy that judges candidates by windows of an unroll that goes on over generations.
+
+    What the search guarantees besides: before each ``ask`` it calls :meth:`begin_episodes`; the fitness of a candidate
+    is that of one window, and the mean of it over the windows of an episode is the objective of that episode.
+    Subclasses are frozen dataclasses with these two fields besides ``population_size``, which is even.
+    """
+
+    unroll_length: int
+    """K, inner steps in a window."""
+    shortest_horizon: int | None
+    """None: every episode has the problem's ``inner_steps``. A number: horizons are drawn log-uniformly from it up to
+    ``inner_steps``, in whole windows."""
+
+    @property
+    def members_per_task_set(self) -> int:
+        """2: a pair shares its episode."""
+        return 2
+
+    def judging(self, evaluator: Evaluator) -> Judging:
+        """Judge by windows."""
+        return Unroller(evaluator, self)
+
+    def refuses_problem(self, problem: BaseProblem) -> str | None:
+        """Refuse problems without inner training, and those whose objective or horizon does not fit windows."""
+        return refuse_unroll(self, problem)
+
+    @abc.abstractmethod
+    def begin_episodes(self, state: State, begins: jax.Array) -> State:
+        """Return the state that knows for which pairs, ``[P/2]`` bool, the next window is the first of an episode."""
+
+
+class Episodes(NamedTuple):
+    """What is carried between windows; leading axis P/2 but for the learners."""
+
+    number: jax.Array
+    """Episodes that each pair had before this one, int32 ``[P/2]``."""
+    window: jax.Array
+    """Windows that each pair has done of this one, int32 ``[P/2]``."""
+    learners: Learner
+    """``[P, T, ...]``; anything where ``window`` is 0."""
+
+    @property
+    def begins(self) -> jax.Array:
+        """For which pairs the next window is the first of an episode, bool ``[P/2]``."""
+        return self.window == 0
+
+
+class Place(NamedTuple):
+    """Where one candidate stands in its episode; int32 scalars."""
+
+    pair: Scalar
+    number: Scalar
+    window: Scalar
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Unroller:
+    """Judges populations by windows of inner training.
+
+    Args:
+        evaluator: its problem (an :class:`~evometa.InnerTraining`), space, chunk size and devices.
+        strategy: the strategy.
+    """
+
+    evaluator: Evaluator
+    strategy: Unrolled[Any]
+
+    @property
+    def problem(self) -> InnerTraining:
+        """The problem."""
+        return self._judge.problem
+
+    @property
+    def inner_steps_per_evaluation(self) -> int:
+        """T · K: learner updates that judging one candidate by one window costs."""
+        return self.problem.num_tasks * self.strategy.unroll_length
+
+    @property
+    def _judge(self) -> TaskJudge:
+        judge = self.evaluator.judge
+        assert isinstance(judge, TaskJudge)
+        return judge
+
+    def _omega(self, genotype: Genotype) -> Omega:
+        space = self.evaluator.space
+        return space.decode(space.repair(genotype))
+
+    def initial(self) -> Episodes:
+        """Return the state before the first window."""
+        population = self.strategy.population_size
+        none = jnp.zeros((population // 2,), jnp.int32)
+        _, _, learners = self.work().item
+        return Episodes(none, none, jax.tree.map(lambda s: jnp.zeros((population, *s.shape), s.dtype), learners))
+
+    def work(self) -> Work:
+        """Return what judging one candidate by one window takes."""
+        key = jax.eval_shape(jax.random.key, 0)
+        genotype = jax.eval_shape(self.evaluator.space.sample, key)
+        place = Place(*(jax.eval_shape(lambda: jnp.int32(0)) for _ in Place._fields))
+
+        def learners(key: Key, genotype: Genotype) -> Learner:
+            trials, omega = self._judge.draw(key), self._omega(genotype)
+            return jax.vmap(lambda key, task: begin(self.problem, key, omega, task))(trials.keys, trials.tasks)
+
+        item = (place, genotype, jax.eval_shape(learners, key, genotype))
+        return Work(self._one, key, item)
+
+    def prepare(self, state: Any, carried: Episodes) -> tuple[Any, Episodes]:
+        """Tell the strategy which pairs begin an episode."""
+        return self.strategy.begin_episodes(state, carried.begins), carried
+
+    def population(self, root: Key, key: Key, carried: Episodes, genotypes: Genotype) -> tuple[Evaluation, Episodes]:
+        """Judge a population by its next window; all episodes follow from the key of the search.
+
+        Returns:
+            The fitness ``[P]``, without metrics, which are of fully trained learners; and where the episodes stand
+            after the window.
+        """
+        episodes = carried
+        pairs = jnp.arange(len(episodes.number), dtype=jnp.int32)
+        places = Place(pairs, episodes.number, episodes.window)
+        items = (jax.tree.map(lambda leaf: jnp.repeat(leaf, 2), places), genotypes, episodes.learners)
+        chunk, devices = self.evaluator.chunk, self.evaluator.devices
+        fitness, learners = map_chunks(self._one, root, items, chunk=chunk, devices=devices)
+        failed = ~jnp.all(jnp.isfinite(fitness.reshape(-1, 2)), axis=1)
+        ends = failed | (episodes.window + 1 >= jax.vmap(functools.partial(self._windows, root))(places))
+        after = Episodes(episodes.number + ends.astype(jnp.int32), jnp.where(ends, 0, episodes.window + 1), learners)
+        return Evaluation(fitness, {}), after
+
+    def _one(self, key: Key, item: tuple[Place, Genotype, Learner]) -> tuple[Scalar, Learner]:
+        """Train the learners ``[T, ...]`` of one candidate for a window; return its mean loss, and the learners."""
+        place, genotype, learners = item
+        key_tasks, _ = _episode_keys(key, place)
+        trials, omega = self._judge.draw(key_tasks), self._omega(genotype)
+        problem, length = self.problem, self.strategy.unroll_length
+        table = step_weights(self.strategy, problem)
+        start = place.window * length
+
+        def on_task(key: Key, task: Task, learner: Learner) -> tuple[Scalar, Learner]:
+            def counted(number: Scalar, learner: Learner) -> Scalar:
+                loss = validate(problem, key, omega, task, learner, number)
+                weight = jnp.asarray(table, loss.dtype)[number]
+                return jnp.where(weight > 0, weight * loss, 0)
+
+            def step(carry: tuple[Learner, Scalar], number: Scalar) -> tuple[tuple[Learner, Scalar], None]:
+                learner = train(problem, key, omega, task, carry[0], number - 1, 1)
+                return (learner, carry[1] + counted(number, learner)), None
+
+            # With one candidate in a chunk this is a branch, and learners are made only where an episode begins.
+            learner = jax.lax.cond(place.window == 0, lambda: begin(problem, key, omega, task), lambda: learner)
+            total = jnp.zeros((), jax.eval_shape(counted, start, learner).dtype)
+            if table[0]:
+                total = jnp.where(start == 0, counted(start, learner), total)
+            numbers = start + jnp.arange(1, length + 1, dtype=jnp.int32)
+            (learner, total), _ = jax.lax.scan(step, (learner, total), numbers)
+            return total, learner
+
+        totals, learners = jax.vmap(on_task)(trials.keys, trials.tasks, learners)
+        return jnp.mean(totals), learners
+
+    def _windows(self, key: Key, place: Place) -> Scalar:
+        """Return the number of windows in an episode; int32 scalar."""
+        length, shortest = self.strategy.unroll_length, self.strategy.shortest_horizon
+        most = -(-self.problem.inner_steps // length)
+        windows = jnp.float32(most)
+        if shortest is not None:
+            least = -(-shortest // length)
+            _, key_horizon = _episode_keys(key, place)
+            draw = jax.random.uniform(key_horizon, (), jnp.float32, np.log(least), np.log(most + 1))
+            windows = jnp.clip(jnp.floor(jnp.exp(draw)), least, most)
+        # The first episodes end one after the other.
+        share = place.pair.astype(jnp.float32) / (self.strategy.population_size // 2)
+        first = jnp.minimum(1 + jnp.floor(share * windows), windows)
+        return jnp.where(place.number == 0, first, windows).astype(jnp.int32)
+
+
+def _episode_keys(key: Key, place: Place) -> tuple[Key, Key]:
+    """Return the keys of an episode, for its tasks and for its horizon."""
+    keys = jax.random.split(jax.random.fold_in(jax.random.fold_in(key, place.pair), place.number))
+    return keys[0], keys[1]
+
+
+def step_weights(strategy: Unrolled[Any], problem: InnerTraining) -> NDArray[np.float64]:
+    """Return how much the loss after each inner step, from 0 on, counts in the fitness of the window it is in.
+
+    The mean over the windows of an episode is the problem's objective. Of episodes of different length each window
+    counts alike.
+
+    Returns:
+        ``[1 + number of windows · K]``, zero where a step does not count.
+    """
+    length = strategy.unroll_length
+    windows = -(-problem.inner_steps // length)
+    steps = np.array(problem.objective.steps(problem.inner_steps))
+    weights = np.zeros(1 + windows * length)
+    weights[steps] = windows / len(steps) if strategy.shortest_horizon is None else 1 / length
+    return weights
+
+
+def refuse_unroll(strategy: Unrolled[Any], problem: BaseProblem) -> str | None:
+    """Return why a strategy cannot unroll a problem in windows, in one sentence, or None when it can."""
+    name, length = type(strategy).__name__, strategy.unroll_length
+    if not isinstance(problem, InnerTraining):
+        return (
+            f"{name} expects a problem with inner training to unroll, an InnerTraining, and {type(problem).__name__} "
+            "is none; use FullES or OpenAIES."
+        )
+    shortest = problem.inner_steps if strategy.shortest_horizon is None else strategy.shortest_horizon
+    if not 1 <= length <= shortest <= problem.inner_steps:
+        return (
+            f"{name} expects unroll_length <= shortest horizon <= inner_steps, so that every episode has a whole "
+            f"window, got unroll_length={length}, shortest_horizon={strategy.shortest_horizon} and a problem with "
+            f"inner_steps={problem.inner_steps}."
+        )
+    counts = step_weights(strategy, problem) > 0
+    in_windows = counts[1:].reshape(-1, length)
+    in_windows[0] |= counts[0]
+    uncounted = not in_windows.any(axis=1).all()
+    if uncounted or (strategy.shortest_horizon is not None and not counts[1 : problem.inner_steps + 1].all()):
+        return (
+            f"{name} expects an objective with a loss in every window of {length} inner steps (in every step, where "
+            f"horizons are drawn), since a window without any teaches nothing, got {problem.objective}; use Mean()."
+        )
+    _, _, learners = Unroller(Evaluator(problem, problem.space, 2, 1, ()), strategy).work().item
+    for path, leaf in jax.tree_util.tree_flatten_with_path(learners)[0]:
+        if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
+            return (
+                f"{name} expects learners of plain arrays, which a checkpoint can hold, and learner"
+                f"{jax.tree_util.keystr(path)} is a random key; use the key that step is given."
+            )
+    return None

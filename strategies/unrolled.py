@@ -1,0 +1,246 @@
+"""Evolution strategies on unrolled inner training: one estimator, four ways to draw its noise.
+
+====================  ==============================  ===============================  ============================
+strategy              judges by                       noise is drawn                   the estimate is
+====================  ==============================  ===============================  ============================
+:class:`FullES`       whole inner training            for each generation              unbiased
+:class:`TruncatedES`  a window of K inner steps       for each window                  biased: short-sighted
+:class:`PES`          a window of K inner steps       for each window, and summed up   unbiased
+:class:`NRES`         a window of K inner steps       for each episode                 unbiased
+====================  ==============================  ===============================  ============================
+
+The engine carries the learners and calls on these strategies as :mod:`evometa.unroll` says.
+"""
+
+import abc
+import dataclasses
+from typing import Literal, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from evometa.errors import ConfigurationError
+from evometa.space import Space
+from evometa.strategies import _pairs
+from evometa.strategies._checks import require_fraction, vector_space
+from evometa.strategies._noise import standard_normal
+from evometa.strategy import Strategy, refuse_unless_continuous, require_population, require_positive
+from evometa.types import Key, Scalar
+from evometa.unroll import Unrolled
+
+
+class PairsState(NamedTuple):
+    """The search distribution N(center, σ² I), the optimizer that moves it, and the pairs' noise."""
+
+    center: jax.Array
+    """θ, ``[D]``."""
+    optimizer: optax.OptState
+    """Moments and count of the optimizer, arrays."""
+    direction: jax.Array
+    """ξ ``[P/2, D]``: the noise that made each pair's learners differ, with which its losses are weighted."""
+    begins: jax.Array
+    """For which pairs the coming window is the first of an episode, bool ``[P/2]``."""
+    generation: Scalar
+    """Generations told, int32."""
+
+
+@dataclasses.dataclass(frozen=True)
+class _AntitheticES(Strategy[PairsState]):
+    """The estimator that all four share: g = mean over pairs of ξ (L+ - L-) / (2 σ²), handed to an optimizer.
+
+    Losses enter as they are, not as ranks, so that the mean over the windows of an episode is the whole episode's
+    gradient.
+    """
+
+    population_size: int = 64
+    """Candidates in a generation, P even: P/2 mirrored pairs, each with tasks of its own."""
+    sigma: float = 0.03
+    """Standard deviation of the noise in genotype units."""
+    learning_rate: float = 0.003
+    """Step of the optimizer in genotype units: for Adam about the step of each coordinate in a generation."""
+    optimizer: Literal["adam", "sgd"] = "adam"
+    """What turns gradient estimates into steps; Adam has optax's own constants."""
+    largest_norm: float = 1.0
+    """Longer gradient estimates are shortened to this Euclidean norm, in fitness over genotype units."""
+    decay_generations: int = 1000
+    """Generations over which the learning rate falls exponentially to its final fraction; then constant."""
+    learning_rate_final: float = 1.0
+    """Final fraction of the learning rate, in (0, 1]."""
+
+    def __post_init__(self) -> None:
+        require_population(self, least=2, even=True)
+        require_positive(
+            self,
+            sigma=self.sigma,
+            learning_rate=self.learning_rate,
+            largest_norm=self.largest_norm,
+            decay_generations=self.decay_generations,
+        )
+        require_fraction(self, learning_rate_final=self.learning_rate_final)
+
+    @abc.abstractmethod
+    def _noise(self, drawn: jax.Array, begins: jax.Array, direction: jax.Array) -> tuple[jax.Array, jax.Array]:
+        """Return the noise ε of each pair for this window, and its new direction ξ; ``[P/2, D]`` each.
+
+        Args:
+            drawn: fresh noise ``[P/2, D]``.
+            begins: ``[P/2, 1]``, whether an episode begins.
+            direction: ξ so far, ``[P/2, D]``.
+        """
+
+    def refuses(self, space: Space) -> str | None:
+        """Refuse spaces with anything but real coordinates."""
+        return refuse_unless_continuous(self, space)
+
+    def init(self, key: Key, space: Space) -> PairsState:
+        """Start at the space's start."""
+        center = vector_space(self, space).start(key)
+        pairs = self.population_size // 2
+        direction, begins = jnp.zeros((pairs, len(center)), center.dtype), jnp.ones((pairs,), bool)
+        return PairsState(center, self._transformation().init(center), direction, begins, jnp.int32(0))
+
+    def ask(self, key: Key, state: PairsState) -> tuple[jax.Array, PairsState]:
+        """Return ``[P, D]`` candidates center ± ε, each + before its -."""
+        drawn = self.sigma * standard_normal(key, state.direction.shape)
+        noise, direction = self._noise(drawn, state.begins[:, None], state.direction)
+        state = state._replace(direction=direction, begins=jnp.zeros_like(state.begins))
+        return _pairs.join(state.center + noise, state.center - noise), state
+
+    def tell(self, key: Key, state: PairsState, genotypes: jax.Array, fitness: jax.Array) -> PairsState:
+        """Step against the estimated gradient, shortened where it is too long."""
+        gradient, scale = self._gradient(state, fitness)
+        norm = jnp.linalg.norm(gradient)
+        gradient = gradient * jnp.minimum(scale, self.largest_norm / jnp.where(norm > 0, norm, 1.0))
+        updates, optimizer = self._transformation().update(gradient, state.optimizer, state.center)
+        center = state.center + jnp.asarray(updates)
+        return state._replace(center=center, optimizer=optimizer, generation=state.generation + 1)
+
+    def gradient(self, state: PairsState, fitness: jax.Array) -> jax.Array:
+        """Return the estimate ``[D]`` of the gradient in genotype units, before it is shortened.
+
+        Args:
+            state: the state that ``ask`` returned.
+            fitness: ``[P]`` of the candidates that came with it; pairs with a failed member are dropped.
+        """
+        gradient, scale = self._gradient(state, fitness)
+        return gradient * scale
+
+    def _gradient(self, state: PairsState, fitness: jax.Array) -> tuple[jax.Array, Scalar]:
+        """Return the estimate as a vector of moderate size times a factor, so that no fitness overflows it."""
+        dtype = state.center.dtype
+        fitness = _pairs.drop_broken(fitness)
+        valid = jnp.isfinite(fitness[0::2])
+        plus, minus = _pairs.split(jnp.where(jnp.isfinite(fitness), fitness / 2, 0.0))
+        difference = (plus - minus).astype(dtype)
+        largest = jnp.max(jnp.abs(difference))
+        largest = jnp.where(largest > 0, largest, 1.0)
+        count = jnp.maximum(jnp.sum(valid, dtype=jnp.int32), 1).astype(dtype)
+        return (difference / largest / count) @ state.direction / self.sigma**2, largest
+
+    def _transformation(self) -> optax.GradientTransformation:
+        direction = optax.scale_by_adam() if self.optimizer == "adam" else optax.identity()
+        return optax.chain(direction, optax.scale_by_learning_rate(self._learning_rate))
+
+    def _learning_rate(self, generation: jax.typing.ArrayLike) -> Scalar:
+        schedule = optax.exponential_decay(
+            self.learning_rate,
+            self.decay_generations,
+            self.learning_rate_final,
+            end_value=self.learning_rate * self.learning_rate_final,
+        )
+        return jnp.asarray(schedule(generation), jnp.result_type(float))
+
+    def center(self, state: PairsState) -> jax.Array:
+        """Return the center ``[D]``."""
+        return state.center
+
+    def diagnostics(self, state: PairsState) -> dict[str, Scalar]:
+        """Return the learning rate."""
+        return {"learning_rate": self._learning_rate(state.generation)}
+
+
+@dataclasses.dataclass(frozen=True)
+class FullES(_AntitheticES):
+    """Judge each pair by whole inner training on tasks of its own.
+
+    The baseline of unrolled strategies: unbiased, and an update costs all inner steps. It takes any problem and any
+    objective.
+
+    Raises:
+        ConfigurationError: an odd population_size, a number that is not positive, a fraction outside (0, 1].
+    """
+
+    @property
+    def members_per_task_set(self) -> int:
+        """2: each pair has tasks of its own."""
+        return 2
+
+    def _noise(self, drawn: jax.Array, begins: jax.Array, direction: jax.Array) -> tuple[jax.Array, jax.Array]:
+        return drawn, drawn
+
+
+@dataclasses.dataclass(frozen=True)
+class _WindowedES(_AntitheticES, Unrolled[PairsState]):
+    """What the strategies that judge by windows share.
+
+    Raises:
+        ConfigurationError: an odd population_size, a number that is not positive, a fraction outside (0, 1]; with the
+            problem: an unroll_length beyond the shortest horizon, or an objective without a loss in some window.
+    """
+
+    unroll_length: int = 10
+    """K, inner steps in a window."""
+    shortest_horizon: int | None = None
+    """None: each episode has the problem's inner_steps. A number: horizons are drawn log-uniformly from it up to
+    inner_steps, so that early inner steps are seen more often."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.unroll_length < 1 or (self.shortest_horizon is not None and self.shortest_horizon < self.unroll_length):
+            raise ConfigurationError(
+                f"{type(self).__name__} expects unroll_length >= 1, the inner steps in a window, and a "
+                "shortest_horizon that is not shorter than that, got "
+                f"unroll_length={self.unroll_length} and shortest_horizon={self.shortest_horizon}."
+            )
+
+    def begin_episodes(self, state: PairsState, begins: jax.Array) -> PairsState:
+        """Remember for ``ask`` which pairs, ``[P/2]`` bool, begin an episode."""
+        return state._replace(begins=begins)
+
+
+@dataclasses.dataclass(frozen=True)
+class TruncatedES(_WindowedES):
+    """Treat each window as if the inner training began with it.
+
+    Cheap, and blind to what ω does to losses beyond the window: it settles where short-sighted gradients vanish, which
+    may be far from the optimum (Metz et al. 2019, arXiv:1810.10180). Here as the baseline of PES and NRES.
+    """
+
+    def _noise(self, drawn: jax.Array, begins: jax.Array, direction: jax.Array) -> tuple[jax.Array, jax.Array]:
+        return drawn, drawn
+
+
+@dataclasses.dataclass(frozen=True)
+class PES(_WindowedES):
+    """Persistent evolution strategies (Vicol, Metz & Sohl-Dickstein 2021, arXiv:2112.13835).
+
+    Each window has new noise, and its losses are weighted with the sum of all noise since the episode began, which is
+    what brought the learners where they are. Unbiased; its variance grows with the number of windows in an episode.
+    """
+
+    def _noise(self, drawn: jax.Array, begins: jax.Array, direction: jax.Array) -> tuple[jax.Array, jax.Array]:
+        return drawn, jnp.where(begins, 0.0, direction) + drawn  # ξ_t = ξ_{t-1} + ε_t
+
+
+@dataclasses.dataclass(frozen=True)
+class NRES(_WindowedES):
+    """Noise-reuse evolution strategies (Li et al. 2023, arXiv:2304.12180).
+
+    The noise of a pair stays the same for a whole episode. Unbiased, and where losses are smooth with less variance
+    than PES: the first choice of the four.
+    """
+
+    def _noise(self, drawn: jax.Array, begins: jax.Array, direction: jax.Array) -> tuple[jax.Array, jax.Array]:
+        noise = jnp.where(begins, drawn, direction)
+        return noise, noise
