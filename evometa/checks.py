@@ -46,7 +46,7 @@ def check_problem(problem: BaseProblem) -> Space:
 
 def require_needs(strategy: Strategy[Any], problem: BaseProblem) -> None:
     """Raise ConfigurationError when the judgements of a problem lack what a strategy learns from."""
-    given = _vectors(problem) if strategy.needs else set()
+    given = set(vector_lengths(problem)) if strategy.needs else set()
     missing = [name for name in strategy.needs if name not in given | {"gradient"}]  # which the engine adds
     if missing:
         where = "vector_lengths" if isinstance(problem, HostProblem) else "the Evaluation it returns"
@@ -56,17 +56,18 @@ def require_needs(strategy: Strategy[Any], problem: BaseProblem) -> None:
         )
 
 
-def _vectors(problem: BaseProblem) -> set[str]:
-    """Return which vectors the judgements of a (checked) problem have."""
+def vector_lengths(problem: BaseProblem) -> dict[str, int]:
+    """Return how many objectives, constraints and measures the judgements of a (checked) problem have."""
     if isinstance(problem, HostProblem):
-        return {name for name, length in problem.vector_lengths.items() if length}
+        return {name: length for name, length in problem.vector_lengths.items() if length}
     assert isinstance(problem, (Problem, InnerTraining))
     space = problem.space
     evaluator = Evaluator(problem, space, 0, 1, ())
     key = jax.eval_shape(jax.random.key, 0)
     work = evaluator.work()
     judged = jax.eval_shape(work.function, work.shared, jax.eval_shape(space.sample, key))
-    return {name for name in ("objectives", "constraints", "measures") if getattr(judged, name) is not None}
+    vectors = {name: getattr(judged, name) for name in ("objectives", "constraints", "measures")}
+    return {name: vector.shape[0] for name, vector in vectors.items() if vector is not None}
 
 
 def _check_fields(problem: BaseProblem) -> None:

@@ -1,6 +1,8 @@
 """Strategies: who searches. One strategy a file, all behind the contract of :mod:`evometa.strategy`.
 
 ========================  ===========================================================================================
+:class:`BIPOPCMAES`       CMAES with restarts, large and small populations in turn: many local optima
+:class:`IPOPCMAES`        CMAES with restarts, each with twice the population: many local optima in one valley
 :class:`CMAES`            full covariance: the first choice up to a few hundred real numbers
 :class:`OpenAIES`         isotropic noise and a gradient optimizer: network weights, noisy fitness
 :class:`PGPE`             a standard deviation per coordinate and normalised steps: network weights
@@ -15,6 +17,13 @@
 :class:`PES`              unrolled in windows, noise summed up over them: long inner training
 :class:`TruncatedES`      unrolled in windows that look no further: the biased baseline of those two
 :class:`FullES`           the same estimator on whole inner training: their unbiased, slow baseline
+:class:`PBT`              one training run of a population, whose hyperparameters become a schedule
+:class:`Gradient`         the gradient through inner training, where there is one: comparison and warm start
+:class:`Restarts`         any strategy, begun anew at a random point when it stops or stays where it is
+:class:`Reevaluated`      any strategy, each candidate judged several times: noise
+:class:`Averaged`         any strategy with a center, which is averaged over generations: noise
+:class:`UHCMAES`          CMAES that measures the noise and treats it
+:class:`AugmentedLagrangian` any continuous strategy with a center: inequality constraints
 :class:`RandomSearch`     independent draws from any space: the baseline to beat
 ========================  ===========================================================================================
 
@@ -22,32 +31,49 @@ Modules with a leading underscore hold what several strategies share: tie-averag
 """
 
 from evometa.strategies.aged_evolution import AgedEvolution
+from evometa.strategies.augmented_lagrangian import AugmentedLagrangian
+from evometa.strategies.averaged import Averaged
 from evometa.strategies.cmaes import CMAES
 from evometa.strategies.genetic_algorithm import GeneticAlgorithm
+from evometa.strategies.gradient import Gradient
 from evometa.strategies.openai_es import OpenAIES
 from evometa.strategies.pbil import PBIL
+from evometa.strategies.pbt import PBT
 from evometa.strategies.pgpe import PGPE
 from evometa.strategies.random_search import RandomSearch
+from evometa.strategies.reevaluated import Reevaluated
 from evometa.strategies.reinforce import Reinforce
+from evometa.strategies.restarted_cmaes import BIPOPCMAES, IPOPCMAES
+from evometa.strategies.restarts import Restarts
 from evometa.strategies.sep_cmaes import SepCMAES
 from evometa.strategies.snes import SNES
+from evometa.strategies.uh_cmaes import UHCMAES
 from evometa.strategies.unrolled import NRES, PES, FullES, TruncatedES
 from evometa.strategies.xnes import XNES
 
 __all__ = [
+    "BIPOPCMAES",
     "CMAES",
+    "IPOPCMAES",
     "NRES",
     "PBIL",
+    "PBT",
     "PES",
     "PGPE",
     "SNES",
+    "UHCMAES",
     "XNES",
     "AgedEvolution",
+    "AugmentedLagrangian",
+    "Averaged",
     "FullES",
     "GeneticAlgorithm",
+    "Gradient",
     "OpenAIES",
     "RandomSearch",
+    "Reevaluated",
     "Reinforce",
+    "Restarts",
     "SepCMAES",
     "TruncatedES",
 ]

@@ -44,13 +44,16 @@ def _by_member(at: Places, values: jax.Array) -> jax.Array:
     return jnp.zeros_like(values).at[at.member].set(values, unique_indices=True)
 
 
-def _share(table: NDArray[np.float64], at: Places) -> jax.Array:
+def _share(table: NDArray[np.float64] | jax.Array, at: Places) -> jax.Array:
     dtype = jnp.result_type(float)
-    earned = jnp.asarray(np.concatenate([[0.0], np.cumsum(table)]), dtype)
+    if isinstance(table, jax.Array):
+        earned = jnp.concatenate([jnp.zeros((1,), dtype), jnp.cumsum(table)])
+    else:
+        earned = jnp.asarray(np.concatenate([[0.0], np.cumsum(table)]), dtype)
     return (earned[at.end] - earned[at.first]) / (at.end - at.first).astype(dtype)
 
 
-def shares(table: NDArray[np.float64], at: Places) -> jax.Array:
+def shares(table: NDArray[np.float64] | jax.Array, at: Places) -> jax.Array:
     """Return what each candidate earns when the best earns ``table[0]``, the second ``table[1]``, and ties share.
 
     The result ``[P]`` has JAX's default float type and the sum of the table.
@@ -58,7 +61,7 @@ def shares(table: NDArray[np.float64], at: Places) -> jax.Array:
     return _by_member(at, _share(table, at))
 
 
-def gains(table: NDArray[np.float64], at: Places) -> jax.Array:
+def gains(table: NDArray[np.float64] | jax.Array, at: Places) -> jax.Array:
     """Return recombination weights ``[P]`` of sum 1: :func:`shares`, with nothing for failed candidates."""
     shared = jnp.where(at.valid, _share(table, at), 0.0)
     return _by_member(at, shared / jnp.sum(shared))

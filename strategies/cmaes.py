@@ -1,19 +1,19 @@
 """CMA-ES on a Cholesky factor (Hansen 2016, arXiv:1604.00772; Krause, Arbonès & Igel 2016)."""
 
 import dataclasses
-import functools
 import math
 from typing import ClassVar, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
-from numpy.typing import NDArray
 
 from evometa.space import Space
 from evometa.strategies._checks import require_nonnegative, vector_space
+from evometa.strategies._cma_diagonal import Diagonal, adapt_diagonal, unit_diagonal
+from evometa.strategies._cma_rates import Rates, rates
 from evometa.strategies._noise import standard_normal
 from evometa.strategies._ranks import gains, places, shares
+from evometa.strategies._stagnation import Progress, no_progress, record, stagnates, window
 from evometa.strategy import Strategy, refuse_unless_continuous, require_population, require_positive
 from evometa.types import Key, Scalar
 
@@ -26,11 +26,11 @@ class CMAESState(NamedTuple):
     sigma: Scalar
     """Overall step size σ, in genotype units."""
     covariance: jax.Array
-    """C ``[D, D]``; only its lower triangle is read."""
+    """C ``[D, D]``."""
     factor: jax.Array
     """L ``[D, D]``, lower triangular, with L Lᵀ = C as of the last refresh."""
     noise: jax.Array
-    """z ``[P, D]``, standard normal: the candidates last asked for are mean + σ L z."""
+    """z ``[P, D]``, standard normal: the candidates last asked for are mean + σ · scale · L z."""
     path_sigma: jax.Array
     """``[D]``, the evolution path of σ, in the coordinates of z."""
     path_c: jax.Array
@@ -41,51 +41,15 @@ class CMAESState(NamedTuple):
     """Best fitness of the last generations, a ring buffer; ``inf`` where there is none yet."""
     stopped: Scalar
     """What :meth:`CMAES.stop` returns, int32."""
+    diagonal: Diagonal | tuple[()] = ()
+    """Scales of the coordinates, with diagonal decoding only."""
+    progress: Progress | tuple[()] = ()
+    """The history of the fitness, where stagnation is looked for."""
 
-
-class Rates(NamedTuple):
-    """Table 1 of the tutorial, for one population size and dimension."""
-
-    gain: NDArray[np.float64]
-    """``[P]``, the weights > 0 by place, best first; sum 1."""
-    loss: NDArray[np.float64]
-    """``[P]``, the sizes of the weights < 0 by place."""
-    c_sigma: float
-    d_sigma: float
-    c_c: float
-    c_1: float
-    c_mu: float
-    norm: float
-    """E‖N(0, I)‖."""
-    refresh: int
-    """Generations between two factorisations of C."""
-
-
-@functools.cache
-def rates(population_size: int, dimension: int) -> Rates:
-    """Return the weights and learning rates of Table 1; equation numbers are the tutorial's."""
-    p, d = population_size, dimension
-    raw = math.log((p + 1) / 2) - np.log(np.arange(1, p + 1))  # (49)
-    gain, loss = np.maximum(raw, 0), np.maximum(-raw, 0)
-    mu_eff = gain.sum() ** 2 / (gain**2).sum()  # (8)
-    mu_eff_loss = loss.sum() ** 2 / (loss**2).sum()
-    c_sigma = (mu_eff + 2) / (d + mu_eff + 5)  # (55)
-    d_sigma = 1 + 2 * max(0.0, math.sqrt((mu_eff - 1) / (d + 1)) - 1) + c_sigma
-    c_c = (4 + mu_eff / d) / (d + 4 + 2 * mu_eff / d)  # (56)
-    c_1 = 2 * min(1, p / 6) / ((d + 1.3) ** 2 + mu_eff)  # (57), and pycma's care for tiny populations
-    c_mu = min(1 - c_1, 2 * (0.25 + mu_eff + 1 / mu_eff - 2) / ((d + 2) ** 2 + mu_eff))  # (58)
-    total_loss = min(1 + c_1 / c_mu, 1 + 2 * mu_eff_loss / (mu_eff + 2), (1 - c_1 - c_mu) / (d * c_mu))  # (50-52)
-    return Rates(
-        gain=gain / gain.sum(),  # (53)
-        loss=total_loss * loss / loss.sum(),
-        c_sigma=c_sigma,
-        d_sigma=d_sigma,
-        c_c=c_c,
-        c_1=c_1,
-        c_mu=c_mu,
-        norm=math.sqrt(d) * (1 - 1 / (4 * d) + 1 / (21 * d * d)),
-        refresh=max(1, int(1 / (10 * d * (c_1 + c_mu)))),  # so the factor lags C by a tenth of its time scale
-    )
+    @property
+    def scale(self) -> jax.Array | float:
+        """The scales of the coordinates, ``[D]`` or 1: candidates are mean + σ · scale · L z."""
+        return self.diagonal.scale if isinstance(self.diagonal, Diagonal) else 1.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -116,6 +80,12 @@ class CMAES(Strategy[CMAESState]):
     sigma: float = 0.3
     """First step size in genotype units: a fraction of the range of bounded coordinates. The optimum is best within
     about 3 sigma of the start."""
+    diagonal_decoding: bool = False
+    """Learn the scales of the coordinates by themselves, much faster than C does (Akimoto & Hansen 2020): a half to a
+    tenth of the evaluations where coordinates differ in scale and are not strongly correlated."""
+    stagnation: bool = False
+    """Stop when neither best nor median fitness has improved for long. Off, since on noisy problems slow progress may
+    look like none."""
     tolfun: float = 1e-11
     """Stop when all fitness of a generation, and the best ones of the last 10 + 30 D/P, differ by less."""
     tolfunhist: float = 1e-12
@@ -133,6 +103,7 @@ class CMAES(Strategy[CMAESState]):
         "tolfacupx: the distribution has grown a thousandfold in a coordinate; sigma was far too small",
         "tolupsigma: sigma grew out of proportion; the fitness has no minimum or is flat",
         "nonfinite: the search distribution has left the numbers that the float type can hold",
+        "tolstagnation: neither best nor median fitness has improved over the newest fifth of the search",
     )
 
     def __post_init__(self) -> None:
@@ -152,100 +123,60 @@ class CMAES(Strategy[CMAESState]):
     def init(self, key: Key, space: Space) -> CMAESState:
         """Start at the space's start, with C the identity."""
         mean = vector_space(self, space).start(key)
-        d, zeros, identity = len(mean), jnp.zeros_like(mean), jnp.eye(len(mean), dtype=mean.dtype)
-        return CMAESState(
-            mean=mean,
-            sigma=jnp.asarray(self.sigma, mean.dtype),
-            covariance=identity,
-            factor=identity,
-            noise=jnp.zeros((self.population_size, d), mean.dtype),
-            path_sigma=zeros,
-            path_c=zeros,
-            generation=jnp.int32(0),
-            history=jnp.full((10 + math.ceil(30 * d / self.population_size),), jnp.inf, mean.dtype),
-            stopped=jnp.int32(0),
+        d, p = len(mean), self.population_size
+        return start_at(mean, jnp.asarray(self.sigma, mean.dtype), decoded=self.diagonal_decoding)._replace(
+            noise=jnp.zeros((p, d), mean.dtype),
+            history=jnp.full((window(p, d),), jnp.inf, mean.dtype),
+            progress=no_progress() if self.stagnation else (),
         )
 
     def ask(self, key: Key, state: CMAESState) -> tuple[jax.Array, CMAESState]:
-        """Draw ``[P, D]`` candidates mean + σ L z, and keep z."""
+        """Draw ``[P, D]`` candidates mean + σ · scale · L z, and keep z."""
         noise = standard_normal(key, state.noise.shape)
-        return state.mean + state.sigma * (noise @ state.factor.T), state._replace(noise=noise)
+        return decode(state, noise), state._replace(noise=noise)
 
     def tell(self, key: Key, state: CMAESState, genotypes: jax.Array, fitness: jax.Array) -> CMAESState:
-        """Move the mean towards the better candidates, then adapt σ and C; equation numbers are the tutorial's."""
+        """Move the mean towards the better candidates, then adapt σ and C."""
         p, d = genotypes.shape
-        r = rates(p, d)
-        dtype = state.mean.dtype
-        at = places(fitness)
-        gain = gains(r.gain, at)
-        loss = shares(r.loss, at)
-        mu_eff = 1 / jnp.sum(gain**2)  # of the weights as shared: the paths stay standard normal under random ranks
-        generation = state.generation + 1
-
-        # Mean, from the candidates as they were judged, rounding included.
-        moves = genotypes - state.mean
-        move = gain @ moves
-        mean = state.mean + move  # (42)
-
-        # σ
-        path_sigma = (1 - r.c_sigma) * state.path_sigma + jnp.sqrt(r.c_sigma * (2 - r.c_sigma) * mu_eff) * (
-            gain @ state.noise
-        )  # (43), with C^-1/2 taken as L^-1
-        length = jnp.linalg.norm(path_sigma)
-        sigma = state.sigma * jnp.exp(jnp.minimum(1.0, r.c_sigma / r.d_sigma * (length / r.norm - 1)))  # (44)
-
-        # C
-        warm = 1 - (1 - r.c_sigma) ** (2 * generation.astype(dtype))
-        short = (length**2 < (2 + 4 / (d + 1)) * d * warm).astype(dtype)  # h_σ
-        path_c = (1 - r.c_c) * state.path_c + short * jnp.sqrt(r.c_c * (2 - r.c_c) * mu_eff) * move / state.sigma
-        squared = jnp.maximum(jnp.sum(state.noise**2, axis=1), jnp.finfo(dtype).tiny)
-        weights = gain - loss * d / squared  # (46)
-        decay = 1 - r.c_1 - r.c_mu * (1 - r.loss.sum()) + r.c_1 * (1 - short) * r.c_c * (2 - r.c_c)
-        covariance = (
-            decay * state.covariance
-            + r.c_1 * path_c[:, None] * path_c[None, :]
-            + (moves * (r.c_mu * weights / state.sigma**2)[:, None]).T @ moves
-        )  # (47)
-        factor, ridge = state.factor, jnp.zeros_like(mean)
-        if r.refresh == 1:
-            factor, ridge = _factorise(covariance, factor)
-        else:
-            factor, ridge = jax.lax.cond(
-                generation % r.refresh == 0, _factorise, lambda _, last: (last, ridge), covariance, factor
-            )
-        covariance = covariance.at[jnp.arange(d), jnp.arange(d)].add(ridge)
-        best = jnp.min(fitness).astype(dtype)
-        told = CMAESState(
-            mean=mean,
-            sigma=sigma,
-            covariance=covariance,
-            factor=factor,
-            noise=state.noise,
-            path_sigma=path_sigma,
-            path_c=path_c,
-            generation=generation,
-            history=state.history.at[generation % len(state.history)].set(best),
-            stopped=state.stopped,
-        )
-        reason = self._reason(told, jnp.max(jnp.where(jnp.isfinite(fitness), fitness, -jnp.inf)) - jnp.min(fitness))
+        told = adapt(state, genotypes, fitness, rates(p, d))
+        best = jnp.min(fitness).astype(state.mean.dtype)
+        told = told._replace(history=state.history.at[told.generation % len(state.history)].set(best))
+        spread = jnp.max(jnp.where(jnp.isfinite(fitness), fitness, -jnp.inf)) - best
+        stagnant: Scalar | bool = False
+        if isinstance(told.progress, Progress):
+            told = told._replace(progress=record(told.progress, told.generation, fitness, p))
+            assert isinstance(told.progress, Progress)
+            stagnant = stagnates(told.progress, told.generation, p, d)
+        change = jnp.max(told.history) - jnp.min(told.history)
+        reason = self.reason(told, spread, change, stagnant, self.sigma)
         return told._replace(stopped=jnp.where(state.stopped > 0, state.stopped, reason))
 
-    def _reason(self, state: CMAESState, spread: Scalar) -> Scalar:
-        """Return 1 + the index of the first stop reason that holds, or 0."""
-        deviation = jnp.sqrt(jnp.diagonal(state.covariance))
+    def reason(
+        self, state: CMAESState, spread: Scalar, change: Scalar, stagnant: Scalar | bool, sigma: Scalar | float
+    ) -> Scalar:
+        """Return 1 + the index of the first stop reason that holds, or 0.
+
+        Args:
+            state: the state after a generation.
+            spread: largest minus smallest fitness of the generation.
+            change: largest minus smallest best fitness of the last generations.
+            stagnant: whether the fitness has stopped getting better.
+            sigma: the first step size.
+        """
+        deviation = state.scale * jnp.sqrt(jnp.diagonal(state.covariance))
         width = state.sigma * deviation
-        history = jnp.max(state.history) - jnp.min(state.history)
-        axis = state.factor[:, state.generation % len(state.mean)]
+        axis = state.scale * state.factor[:, state.generation % len(state.mean)]
         holds = (
-            (spread < self.tolfun) & (history < self.tolfun),
-            history < self.tolfunhist,
-            jnp.all(jnp.maximum(width, state.sigma * jnp.abs(state.path_c)) < self.tolx),
+            (spread < self.tolfun) & (change < self.tolfun),
+            change < self.tolfunhist,
+            jnp.all(jnp.maximum(width, state.sigma * state.scale * jnp.abs(state.path_c)) < self.tolx),
             jnp.any(state.mean + 0.2 * width == state.mean),
             jnp.all(state.mean + 0.1 * state.sigma * axis == state.mean),
             _axis_ratio(state.factor) > 1e7,
-            jnp.any(width > 1e3 * self.sigma),
-            state.sigma > 1e20 * self.sigma * jnp.max(deviation),
+            jnp.any(width > 1e3 * sigma),
+            state.sigma > 1e20 * sigma * jnp.max(deviation),
             ~jnp.isfinite(jnp.sum(state.mean) + jnp.sum(width)),
+            jnp.asarray(stagnant),
         )
         reason: Scalar = jnp.int32(0)
         for number, holds_now in reversed(list(enumerate(holds, start=1))):
@@ -263,6 +194,93 @@ class CMAES(Strategy[CMAESState]):
     def diagnostics(self, state: CMAESState) -> dict[str, Scalar]:
         """Return σ and a lower bound of the ratio of the distribution's longest to its shortest axis."""
         return {"sigma": state.sigma, "axis_ratio": _axis_ratio(state.factor)}
+
+
+def start_at(mean: jax.Array, sigma: jax.Array, *, decoded: bool) -> CMAESState:
+    """Return a distribution around a mean ``[D]`` with C the identity, and room for neither noise nor history."""
+    zeros, identity = jnp.zeros_like(mean), jnp.eye(len(mean), dtype=mean.dtype)
+    return CMAESState(
+        mean=mean,
+        sigma=sigma,
+        covariance=identity,
+        factor=identity,
+        noise=jnp.zeros((0, len(mean)), mean.dtype),
+        path_sigma=zeros,
+        path_c=zeros,
+        generation=jnp.int32(0),
+        history=jnp.zeros((0,), mean.dtype),
+        stopped=jnp.int32(0),
+        diagonal=unit_diagonal(mean) if decoded else (),
+    )
+
+
+def decode(state: CMAESState, noise: jax.Array) -> jax.Array:
+    """Return the candidates mean + σ · scale · L z of noise z ``[N, D]``."""
+    return state.mean + state.sigma * (state.scale * (noise @ state.factor.T))
+
+
+def adapt(state: CMAESState, genotypes: jax.Array, fitness: jax.Array, r: Rates) -> CMAESState:
+    """Return the distribution after one generation; equation numbers are the tutorial's.
+
+    Args:
+        state: the state whose noise made the candidates.
+        genotypes: ``[P, D]``.
+        fitness: ``[P]``.
+        r: weights and learning rates.
+    """
+    d = genotypes.shape[1]
+    dtype = state.mean.dtype
+    at = places(fitness)
+    gain = gains(r.gain, at)
+    loss = shares(r.loss, at)
+    mu_eff = 1 / jnp.sum(gain**2)  # of the weights as shared: the paths stay standard normal under random ranks
+    generation = state.generation + 1
+
+    # Mean, from the candidates as they were judged, rounding included.
+    moves = genotypes - state.mean
+    mean = state.mean + gain @ moves  # (42)
+    moves = moves / state.scale
+    move = gain @ moves
+
+    # σ
+    path_sigma = (1 - r.c_sigma) * state.path_sigma + jnp.sqrt(r.c_sigma * (2 - r.c_sigma) * mu_eff) * (
+        gain @ state.noise
+    )  # (43), with C^-1/2 taken as L^-1
+    length = jnp.linalg.norm(path_sigma)
+    sigma = state.sigma * jnp.exp(jnp.minimum(1.0, r.c_sigma / r.d_sigma * (length / r.norm - 1)))  # (44)
+
+    # C
+    warm = 1 - (1 - r.c_sigma) ** (2 * generation.astype(dtype))
+    short = (length**2 < (2 + 4 / (d + 1)) * d * warm).astype(dtype)  # h_σ
+    path_c = (1 - r.c_c) * state.path_c + short * jnp.sqrt(r.c_c * (2 - r.c_c) * mu_eff) * move / state.sigma
+    squared = jnp.maximum(jnp.sum(state.noise**2, axis=1), jnp.finfo(dtype).tiny)
+    weights = gain - loss * d / squared  # (46)
+    decay = 1 - r.c_1 - r.c_mu * (1 - r.loss.sum()) + r.c_1 * (1 - short) * r.c_c * (2 - r.c_c)
+    covariance = (
+        decay * state.covariance
+        + r.c_1 * path_c[:, None] * path_c[None, :]
+        + (moves * (r.c_mu * weights / state.sigma**2)[:, None]).T @ moves
+    )  # (47)
+    diagonal = state.diagonal
+    if isinstance(diagonal, Diagonal):
+        diagonal = adapt_diagonal(diagonal, state.covariance, state.factor, state.noise, gain, loss, short, r)
+    factor, ridge = state.factor, jnp.zeros_like(mean)
+    if isinstance(r.refresh, jax.Array) or r.refresh > 1:
+        factor, ridge = jax.lax.cond(
+            generation % r.refresh == 0, _factorise, lambda _, last: (last, ridge), covariance, factor
+        )
+    else:
+        factor, ridge = _factorise(covariance, factor)
+    return state._replace(
+        mean=mean,
+        sigma=sigma.astype(dtype),
+        covariance=covariance.at[jnp.arange(d), jnp.arange(d)].add(ridge).astype(dtype),
+        factor=factor.astype(dtype),
+        path_sigma=path_sigma.astype(dtype),
+        path_c=path_c.astype(dtype),
+        generation=generation,
+        diagonal=jax.tree.map(lambda leaf: leaf.astype(dtype), diagonal),
+    )
 
 
 def _axis_ratio(factor: jax.Array) -> Scalar:

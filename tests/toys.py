@@ -178,6 +178,27 @@ class Errand(HostProblem):
         return Evaluation(100.0 + float(np.sum(omega["x"] ** 2)), {"draw": rng.normal()})
 
 
+@dataclasses.dataclass(frozen=True)
+class Fence(HostProblem):
+    """A line in plain Python that must not go below -1."""
+
+    vector_lengths: ClassVar[Mapping[str, int]] = {"constraints": 1, "objectives": 2}
+
+    @property
+    def space(self) -> Space:
+        return Box((), -2.0, 2.0)
+
+    def evaluate(self, rng: np.random.Generator, omega: Any) -> Evaluation:
+        x = float(omega)
+        return Evaluation(x, objectives=[x, -x], constraints=[-1.0 - x])
+
+
+class Liar(Fence):
+    """Says that it has three objectives, and has two."""
+
+    vector_lengths: ClassVar[Mapping[str, int]] = {"constraints": 1, "objectives": 3}
+
+
 class WalkState(NamedTuple):
     """Arrays of every kind that a checkpoint must hold."""
 

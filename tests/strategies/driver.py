@@ -1,6 +1,7 @@
 """A bare search for tests: strategy, function and a loop."""
 
-from collections.abc import Callable
+import functools
+from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 import jax
@@ -38,9 +39,21 @@ def search(
     seed: int = 0,
 ) -> Found:
     """Minimise ``function``, which takes repaired genotypes ``[P, D]`` to fitness ``[P]``."""
-    key = jax.random.key(seed)
+    return searches(strategy, space, function, generations=generations, target=target, seeds=[seed])[0]
 
-    def generation(carry: Any) -> Any:
+
+def searches(
+    strategy: Strategy[Any],
+    space: VectorSpace,
+    function: Callable[[jax.Array], jax.Array],
+    *,
+    generations: int,
+    target: float = -jnp.inf,
+    seeds: Iterable[int],
+) -> list[Found]:
+    """Search once for each seed, compiled once."""
+
+    def generation(key: Any, carry: Any) -> Any:
         state, best, number = carry
         genotypes, state = strategy.ask(jax.random.fold_in(key, number), state)
         fitness = function(jax.vmap(space.repair)(genotypes))
@@ -51,14 +64,18 @@ def search(
         state, best, number = carry
         return (best > target) & (strategy.stop(state) == 0) & (number < generations)
 
-    def run() -> Any:
+    @jax.jit
+    def run(key: Any) -> Any:
         first = strategy.init(key, space), jnp.asarray(jnp.inf, jnp.result_type(float)), jnp.int32(0)
-        state, best, number = jax.lax.while_loop(going, generation, first)
+        state, best, number = jax.lax.while_loop(going, functools.partial(generation, key), first)
         return state, best, number, strategy.stop(state)
 
-    state, best, number, code = jax.jit(run)()
-    reason = ("", *strategy.stop_reasons)[int(code)].partition(":")[0]
-    return Found(state, float(best), int(number), reason)
+    def found(seed: int) -> Found:
+        state, best, number, code = run(jax.random.key(seed))
+        reason = ("", *strategy.stop_reasons)[int(code)].partition(":")[0]
+        return Found(state, float(best), int(number), reason)
+
+    return [found(seed) for seed in seeds]
 
 
 def sphere(x: jax.Array) -> jax.Array:

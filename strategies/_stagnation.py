@@ -1,0 +1,111 @@
+"""Stagnation: has the fitness of a search stopped getting better, noise aside?
+
+The whole history of best and median fitness, thinned out as it grows, so that it takes a fixed place: when the rows
+are full, every second one is dropped and from then on half as many are written. The newest tenth of the history is
+compared with the tenth before it.
+"""
+
+import math
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from evometa.types import Scalar
+
+ROWS = 128
+
+
+class Progress(NamedTuple):
+    """A history of fixed size."""
+
+    best: jax.Array
+    """Best fitness of the recorded generations, ``[ROWS]``."""
+    median: jax.Array
+    """Median fitness, likewise."""
+    rows: Scalar
+    """How many are recorded, int32."""
+    stride: Scalar
+    """Generations from one row to the next, int32."""
+    record: Scalar
+    """Best fitness so far."""
+    since: Scalar
+    """Generations since that, int32."""
+
+
+def no_progress() -> Progress:
+    """Return the history before the first generation."""
+    empty = jnp.full((ROWS,), jnp.inf)
+    zero = jnp.int32(0)
+    return Progress(empty, empty, zero, jnp.int32(1), jnp.asarray(jnp.inf, empty.dtype), zero)
+
+
+def record(progress: Progress, generation: Scalar, fitness: jax.Array, size: int | Scalar) -> Progress:
+    """Return the history with one more generation.
+
+    Args:
+        progress: the history.
+        generation: its number, int32, counted from 1.
+        fitness: ``[P]``; candidates that are not part of the population are +inf.
+        size: how many are.
+    """
+    best = jnp.min(fitness).astype(progress.best.dtype)
+    better = best < progress.record
+    since = jnp.where(better, 0, progress.since + 1)
+
+    def written() -> Progress:
+        median = jnp.sort(fitness)[(size - 1) // 2].astype(progress.best.dtype)
+        full = progress.rows == ROWS
+        half = [jnp.concatenate([rows[1::2], rows[1::2]]) for rows in (progress.best, progress.median)]
+        rows = jnp.where(full, ROWS // 2, progress.rows)
+        put = [
+            jnp.where(full, thinned, kept).at[rows].set(new)
+            for thinned, kept, new in zip(half, (progress.best, progress.median), (best, median), strict=True)
+        ]
+        return Progress(put[0], put[1], rows + 1, progress.stride * jnp.where(full, 2, 1), progress.record, since)
+
+    due = generation % progress.stride == 0
+    progress = jax.lax.cond(due, written, lambda: progress._replace(since=since))
+    return progress._replace(record=jnp.where(better, best, progress.record))
+
+
+def patience(population_size: int | Scalar, dimension: int) -> Scalar:
+    """Return how many generations without progress stagnation takes at least (pycma's ``tolstagnation``)."""
+    return jnp.asarray(100 + 100 * float(dimension) ** 1.5 / population_size)
+
+
+def stagnates(progress: Progress, generation: Scalar, population_size: int | Scalar, dimension: int) -> Scalar:
+    """Return whether neither best nor median fitness has improved for long; bool scalar."""
+    least = patience(population_size, dimension)
+    span = jnp.maximum(least / 2, generation / 5) / 2  # generations on each side of the comparison
+    rows = jnp.maximum(1, jnp.floor(span / progress.stride)).astype(jnp.int32)
+    late = (generation > dimension * (5 + 100 / population_size)) & (progress.since > least / 2)
+
+    def worse(values: jax.Array) -> Scalar:
+        number = jnp.arange(ROWS)
+
+        def median(first: Scalar) -> Scalar:
+            inside = (number >= first) & (number < first + rows)
+            worst: Scalar = jnp.sort(jnp.where(inside, values, jnp.inf))[(rows - 1) // 2]
+            return worst
+
+        no_better: Scalar = median(progress.rows - rows) >= median(progress.rows - 2 * rows)
+        return no_better
+
+    def judged() -> Scalar:
+        return (2 * rows < progress.rows) & worse(progress.median) & worse(progress.best)
+
+    # Sorting costs more than a light generation: once in a while is often enough.
+    due = late & (generation % 16 == 0)
+    stagnant: Scalar = jax.lax.cond(due, judged, lambda: jnp.asarray(False))
+    return stagnant
+
+
+def most_generations(population_size: int | Scalar, dimension: int) -> Scalar:
+    """Return after how many generations a run is not worth going on (pycma's ``maxiter``)."""
+    return jnp.asarray(100 + 150 * (dimension + 3) ** 2 / population_size**0.5)
+
+
+def window(population_size: int, dimension: int) -> int:
+    """Return for how many generations a flat history ends a search."""
+    return 10 + math.ceil(30 * dimension / population_size)

@@ -1,0 +1,120 @@
+"""Strategies around another strategy: what they leave as it is."""
+
+import dataclasses
+from typing import Any, Protocol, TypeVar
+
+import jax
+import jax.numpy as jnp
+
+from evometa.errors import ConfigurationError
+from evometa.problem import BaseProblem, Evaluation
+from evometa.space import Space
+from evometa.strategies.cmaes import CMAES
+from evometa.strategy import Archive, Strategy
+from evometa.types import Genotype, Key, Scalar
+
+
+class Wrapping(Protocol):
+    """The state of a wrapper."""
+
+    @property
+    def inner(self) -> Any:
+        """The state of the strategy inside."""
+
+
+State = TypeVar("State", bound=Wrapping)
+
+
+@dataclasses.dataclass(frozen=True)
+class Wrapper(Strategy[State]):
+    """Hands on to the strategy inside what does not concern the wrapper.
+
+    Raises:
+        ConfigurationError: the strategy inside carries learners or gradients, which belong to it alone.
+    """
+
+    strategy: Strategy[Any] = CMAES()  # noqa: RUF009 (frozen)
+    """The strategy inside."""
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.strategy, Strategy):
+            raise ConfigurationError(
+                f"{type(self).__name__} expects a strategy to wrap, such as CMAES(), got {self.strategy!r}."
+            )
+        if type(self.strategy).judging is not Strategy.judging:
+            raise ConfigurationError(
+                f"{type(self).__name__} expects a strategy whose candidates are judged from scratch each time, and "
+                f"{type(self.strategy).__name__} carries something from one generation to the next; use it without."
+            )
+
+    # What is a class variable or a field elsewhere is the inner strategy's here.
+    @property
+    def population_size(self) -> int:  # type: ignore[override]
+        """The candidates of the strategy inside."""
+        return self.strategy.population_size
+
+    @property
+    def stop_reasons(self) -> tuple[str, ...]:  # type: ignore[override]
+        """Those of the strategy inside."""
+        return self.strategy.stop_reasons
+
+    @property
+    def needs(self) -> tuple[str, ...]:  # type: ignore[override]
+        """Those of the strategy inside."""
+        return self.strategy.needs
+
+    @property
+    def members_per_task_set(self) -> int:
+        """That of the strategy inside."""
+        return self.strategy.members_per_task_set
+
+    def refuses(self, space: Space) -> str | None:
+        """Refuse what the strategy inside refuses."""
+        return self.strategy.refuses(space)
+
+    def refuses_problem(self, problem: BaseProblem) -> str | None:
+        """Refuse what the strategy inside refuses."""
+        return self.strategy.refuses_problem(problem)
+
+    def tell(self, key: Key, state: State, genotypes: Genotype, fitness: jax.Array) -> State:
+        """Learn from fitness alone."""
+        return self.learn(key, state, genotypes, Evaluation(fitness))
+
+    def center(self, state: State) -> Genotype | None:
+        """Return that of the strategy inside."""
+        return self.strategy.center(state.inner)
+
+    def round(self, state: State) -> Scalar | None:
+        """Return that of the strategy inside."""
+        return self.strategy.round(state.inner)
+
+    def archive(self, state: State) -> Archive | None:
+        """Return that of the strategy inside."""
+        return self.strategy.archive(state.inner)
+
+    def stop(self, state: State) -> Scalar:
+        """Stop when the strategy inside does."""
+        return self.strategy.stop(state.inner)
+
+    def diagnostics(self, state: State) -> dict[str, Scalar]:
+        """Return those of the strategy inside."""
+        return self.strategy.diagnostics(state.inner)
+
+
+def unless_all_failed(fitness: jax.Array, told: Any, before: Any) -> Any:
+    """Return the state that was told a fitness ``[P]``, or the one before when there was nothing to tell."""
+    any_judged = jnp.any(jnp.isfinite(fitness))
+    return jax.tree.map(lambda new, old: jnp.where(any_judged, new, old), told, before)
+
+
+def refuse_without_center(wrapper: Wrapper[Any], strategy: Strategy[Any], space: Space) -> str | None:
+    """Return why a wrapper that needs the center of a strategy cannot search a space with it, or None when it can."""
+    reason = strategy.refuses(space)
+    if reason is None:
+        state = jax.eval_shape(lambda key: strategy.init(key, space), jax.eval_shape(jax.random.key, 0))
+        if jax.eval_shape(strategy.center, state) is None:
+            return (
+                f"{type(wrapper).__name__} expects a strategy with a center, the middle of its distribution, and "
+                f"{type(strategy).__name__} has none."
+            )
+    return reason

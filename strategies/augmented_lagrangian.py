@@ -1,0 +1,156 @@
+"""Inequality constraints by an augmented Lagrangian.
+
+Atamna, Auger & Hansen 2017, "Linearly convergent evolution strategies via augmented Lagrangian constraint handling".
+"""
+
+import dataclasses
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from evometa.checks import vector_lengths
+from evometa.errors import ConfigurationError
+from evometa.problem import BaseProblem, Evaluation
+from evometa.space import Space
+from evometa.strategies._wrapper import Wrapper, refuse_without_center, unless_all_failed
+from evometa.strategy import refuse_unless_continuous
+from evometa.types import Key, Scalar
+
+K_1, K_2, DAMPING = 3.0, 5.0, 5.0
+"""The paper's constants k₁, k₂ and d_γ."""
+
+
+class LagrangianState(NamedTuple):
+    """The strategy inside, and the price of each constraint."""
+
+    inner: Any
+    multiplier: jax.Array
+    """γ ``[C]``, at least 0."""
+    penalty: jax.Array
+    """μ ``[C]``, positive; 0 before the first generation."""
+    last_value: Scalar
+    """h, fitness with prices, at the center of the generation before."""
+    last_constraints: jax.Array
+    """g ``[C]`` there."""
+
+
+@dataclasses.dataclass(frozen=True)
+class AugmentedLagrangian(Wrapper[LagrangianState]):
+    """Let a continuous strategy keep inequality constraints g(ω) ≤ 0, at a price that is learned.
+
+    The strategy inside minimises the fitness plus, for each constraint, γ g + μ g²/2 (where that grows with g). The
+    prices γ and μ follow from fitness and constraints at the strategy's center, which is judged as one more candidate
+    in each generation. Where the constrained optimum is a minimum of the Lagrangian, convergence is as fast as without
+    constraints. The search's best is the best candidate that keeps all of them.
+
+    Raises:
+        ConfigurationError: with the space: the strategy inside has no center, or the space is not continuous; with the
+            problem: it has no constraints.
+    """
+
+    num_constraints: int = 1
+    """C, how many constraints the problem has."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.num_constraints < 1:
+            raise ConfigurationError(
+                f"AugmentedLagrangian expects num_constraints >= 1, as the problem has, got {self.num_constraints}."
+            )
+
+    @property
+    def needs(self) -> tuple[str, ...]:  # type: ignore[override]
+        """Constraints, and what the strategy inside needs."""
+        return ("constraints", *self.strategy.needs)
+
+    @property
+    def population_size(self) -> int:  # type: ignore[override]
+        """P + 1: the center is judged too."""
+        return self.strategy.population_size + 1
+
+    def refuses(self, space: Space) -> str | None:
+        """Refuse what is not continuous, what the strategy inside refuses, and strategies without a center."""
+        return refuse_unless_continuous(self, space) or refuse_without_center(self, self.strategy, space)
+
+    def refuses_problem(self, problem: BaseProblem) -> str | None:
+        """Refuse problems with another number of constraints."""
+        has = vector_lengths(problem).get("constraints", self.num_constraints)  # none at all: says the search
+        if has != self.num_constraints:
+            return (
+                f"AugmentedLagrangian expects num_constraints={has}, as {type(problem).__name__} has, "
+                f"got {self.num_constraints}."
+            )
+        return self.strategy.refuses_problem(problem)
+
+    def init(self, key: Key, space: Space) -> LagrangianState:
+        """Begin without prices."""
+        none = jnp.zeros((self.num_constraints,))
+        return LagrangianState(self.strategy.init(key, space), none, none, jnp.zeros(()), none)
+
+    def ask(self, key: Key, state: LagrangianState) -> tuple[jax.Array, LagrangianState]:
+        """Return the candidates of the strategy inside, and its center as the last one."""
+        genotypes, inner = self.strategy.ask(key, state.inner)
+        center = jnp.asarray(self.strategy.center(state.inner))
+        return jnp.concatenate([genotypes, center[None]]), state._replace(inner=inner)
+
+    def learn(self, key: Key, state: LagrangianState, genotypes: jax.Array, judged: Evaluation) -> LagrangianState:
+        """Set the prices from the center, and tell the strategy inside the fitness with prices."""
+        dtype = state.multiplier.dtype
+        fitness, constraints = jnp.asarray(judged.fitness).astype(dtype), judged.constraints.astype(dtype)
+        begins = jnp.all(state.penalty == 0)
+        state = state._replace(
+            penalty=jnp.where(begins, _first_penalty(fitness, constraints, genotypes), state.penalty)
+        )
+        state = self._priced(state, fitness[-1], constraints[-1], begins, genotypes.shape[1])
+        augmented = fitness + jnp.sum(_price(state, constraints), axis=1)
+        told = jnp.where(jnp.isfinite(augmented), augmented, jnp.inf)  # a finite price of a failed candidate is none
+        parts = jax.tree.map(lambda leaf: leaf[:-1], judged._replace(fitness=told))
+        inner = self.strategy.learn(key, state.inner, genotypes[:-1], parts)
+        return state._replace(inner=unless_all_failed(told[:-1], inner, state.inner))  # all but the center, that is
+
+    def _priced(self, state: LagrangianState, value: Scalar, g: jax.Array, begins: Scalar, d: int) -> LagrangianState:
+        """Return the state with the prices that the center asks for, of fitness ``value`` and constraints g ``[C]``."""
+        known = jnp.isfinite(value)
+        g = jnp.where(known, g, state.last_constraints)
+        multiplier = jnp.maximum(0.0, state.multiplier + state.penalty * g / DAMPING)
+        h = value + jnp.sum(_price(state, g[None])[0])
+        # Raise μ where constraints change the function too little, or barely change themselves; else lower it.
+        weak = state.penalty * g**2 < K_1 * jnp.abs(h - state.last_value) / d
+        stuck = K_2 * jnp.abs(g - state.last_constraints) < jnp.abs(state.last_constraints)
+        factor = jnp.where(weak | stuck, 2 ** (1 / (4 * d)), 2 ** (-1 / d))
+        # A constraint that does not bind has no price to be raised.
+        idle = (state.multiplier <= 0) & (multiplier <= 0)
+        factor = jnp.where(idle | begins, 1.0, factor)
+        return state._replace(
+            multiplier=jnp.where(known, multiplier, state.multiplier),
+            penalty=jnp.where(known, state.penalty * factor, state.penalty).astype(g.dtype),
+            last_value=jnp.where(known, h, state.last_value),
+            last_constraints=g,
+        )
+
+    def diagnostics(self, state: LagrangianState) -> dict[str, Scalar]:
+        """Return the strategy's own, and the largest prices."""
+        own = self.strategy.diagnostics(state.inner)
+        return {**own, "multiplier": jnp.max(state.multiplier), "penalty": jnp.max(state.penalty)}
+
+
+def _price(state: LagrangianState, g: jax.Array) -> jax.Array:
+    """Return γ g + μ g²/2 where it grows with g, and its smallest value below, for constraints g ``[N, C]``."""
+    penalty = jnp.where(state.penalty > 0, state.penalty, 1.0)
+    g = jnp.maximum(g, -state.multiplier / penalty)
+    return jnp.where(state.penalty > 0, state.multiplier * g + state.penalty * g**2 / 2, 0.0)
+
+
+def _first_penalty(fitness: jax.Array, constraints: jax.Array, genotypes: jax.Array) -> jax.Array:
+    """Return μ ``[C]`` with which constraints and fitness vary alike over the first population."""
+
+    def spread(values: jax.Array) -> Scalar:
+        low, high = jnp.nanpercentile(jnp.where(jnp.isfinite(values), values, jnp.nan), jnp.array([25.0, 75.0]))
+        width: Scalar = high - low
+        return jnp.where(jnp.isfinite(width), width, 0.0)
+
+    squares = jax.vmap(spread, in_axes=1)(constraints**2)
+    tiny = jnp.finfo(fitness.dtype).tiny ** 0.5
+    mu = 2 * spread(fitness) / (genotypes.shape[1] * jnp.maximum(squares, tiny))
+    return jnp.where(mu > 0, mu, 1.0)

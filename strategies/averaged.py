@@ -1,0 +1,73 @@
+"""An average of the center over generations, against the noise of the fitness."""
+
+import dataclasses
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from evometa.problem import Evaluation
+from evometa.space import Space
+from evometa.strategies._wrapper import Wrapper, refuse_without_center
+from evometa.strategy import require_positive
+from evometa.types import Genotype, Key, Scalar
+
+
+class AveragedState(NamedTuple):
+    """The state of the strategy inside, and the average of its centers."""
+
+    inner: Any
+    average: Genotype
+    """Weighted sum of the centers so far."""
+    weight: Scalar
+    """Sum of the weights."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Averaged(Wrapper[AveragedState]):
+    """Give the average of a strategy's latest centers as the center, as Polyak & Juditsky (1992) do for gradients.
+
+    On a noisy problem the center of a distribution walks around the optimum; its average is closer. That holds where
+    steps stay long (OpenAIES, PGPE, Reinforce); CMAES, whose steps shrink in noise, gains nothing: see UHCMAES. The
+    search itself is that of the strategy inside, candidate for candidate.
+
+    Raises:
+        ConfigurationError: generations not positive; with the space: the strategy inside has no center.
+    """
+
+    generations: float = 20.0
+    """Over how many generations the average reaches back: weights fall by a factor e in this time."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require_positive(self, generations=self.generations)
+
+    def refuses(self, space: Space) -> str | None:
+        """Refuse what the strategy inside refuses, and strategies without a center."""
+        return refuse_without_center(self, self.strategy, space)
+
+    def init(self, key: Key, space: Space) -> AveragedState:
+        """Begin without an average."""
+        inner = self.strategy.init(key, space)
+        average = jax.tree.map(jnp.zeros_like, self.strategy.center(inner))
+        return AveragedState(inner, average, jnp.zeros(()))
+
+    def ask(self, key: Key, state: AveragedState) -> tuple[Genotype, AveragedState]:
+        """Ask the strategy inside."""
+        genotypes, inner = self.strategy.ask(key, state.inner)
+        return genotypes, state._replace(inner=inner)
+
+    def learn(self, key: Key, state: AveragedState, genotypes: Genotype, judged: Evaluation) -> AveragedState:
+        """Tell the strategy inside, and add its new center."""
+        inner = self.strategy.learn(key, state.inner, genotypes, judged)
+        decay = jnp.exp(-1 / jnp.asarray(self.generations))
+        average = jax.tree.map(lambda old, new: decay * old + new, state.average, self.strategy.center(inner))
+        return AveragedState(inner, average, (decay * state.weight + 1).astype(state.weight.dtype))
+
+    def center(self, state: AveragedState) -> Genotype:
+        """Return the average, before the first generation the center itself."""
+        return jax.tree.map(
+            lambda sum_, now: jnp.where(state.weight > 0, sum_ / jnp.maximum(state.weight, 1), now),
+            state.average,
+            self.strategy.center(state.inner),
+        )

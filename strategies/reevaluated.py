@@ -1,0 +1,74 @@
+"""Judging every candidate several times, against the noise of the fitness."""
+
+import dataclasses
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from evometa.errors import ConfigurationError
+from evometa.problem import Evaluation
+from evometa.space import Space
+from evometa.strategies._wrapper import Wrapper, unless_all_failed
+from evometa.types import Genotype, Key
+
+
+class ReevaluatedState(NamedTuple):
+    """The state of the strategy inside."""
+
+    inner: Any
+
+
+@dataclasses.dataclass(frozen=True)
+class Reevaluated(Wrapper[ReevaluatedState]):
+    """Judge each candidate several times, on tasks of their own, and tell the strategy the mean.
+
+    For problems whose noise is not in tasks that could be more (``num_tasks``): each time is judged with another key.
+    A candidate that fails once has failed.
+
+    Raises:
+        ConfigurationError: times below 2.
+    """
+
+    times: int = 4
+    """How often each candidate is judged; the population that is judged is so many times that of the strategy."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.times < 2:
+            raise ConfigurationError(
+                f"Reevaluated expects times >= 2, how often each candidate is judged, got {self.times}."
+            )
+        if self.strategy.members_per_task_set:
+            raise ConfigurationError(
+                "Reevaluated expects a strategy whose candidates share their tasks, and "
+                f"{self.strategy} gives parts of them tasks of their own; switch that off."
+            )
+
+    @property
+    def population_size(self) -> int:  # type: ignore[override]
+        """The candidates of the strategy inside, as often as they are judged."""
+        return self.times * self.strategy.population_size
+
+    @property
+    def members_per_task_set(self) -> int:
+        """The candidates of the strategy inside: they share tasks each time."""
+        return self.strategy.population_size
+
+    def init(self, key: Key, space: Space) -> ReevaluatedState:
+        """Begin the strategy inside."""
+        return ReevaluatedState(self.strategy.init(key, space))
+
+    def ask(self, key: Key, state: ReevaluatedState) -> tuple[Genotype, ReevaluatedState]:
+        """Return the strategy's candidates one time after the other."""
+        genotypes, inner = self.strategy.ask(key, state.inner)
+        again = jax.tree.map(lambda leaf: jnp.tile(leaf, (self.times, *[1] * (leaf.ndim - 1))), genotypes)
+        return again, ReevaluatedState(inner)
+
+    def learn(self, key: Key, state: ReevaluatedState, genotypes: Genotype, judged: Evaluation) -> ReevaluatedState:
+        """Tell the strategy inside the mean of each candidate."""
+        size = self.strategy.population_size
+        means = jax.tree.map(lambda leaf: jnp.mean(leaf.reshape(self.times, size, *leaf.shape[1:]), axis=0), judged)
+        first = jax.tree.map(lambda leaf: leaf[:size], genotypes)
+        told = self.strategy.learn(key, state.inner, first, means)
+        return ReevaluatedState(unless_all_failed(jnp.asarray(means.fitness), told, state.inner))

@@ -1,0 +1,125 @@
+"""Restarts of any strategy from random points."""
+
+import dataclasses
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from evometa.anywhere import anywhere
+from evometa.errors import ConfigurationError
+from evometa.problem import Evaluation
+from evometa.space import Space
+from evometa.strategies._wrapper import Wrapper
+from evometa.strategy import require_space
+from evometa.types import Genotype, Key, Scalar
+
+
+class RestartsState(NamedTuple):
+    """The state of the strategy inside, and how it fares."""
+
+    inner: Any
+    best: Scalar
+    """Best fitness since the last restart, +inf before there is one."""
+    idle: Scalar
+    """Generations since then, int32."""
+    restarts: Scalar
+    """How many restarts there were, int32."""
+    round: Scalar
+    """Rounds of the runs before this one, int32."""
+    space: Space
+
+
+@dataclasses.dataclass(frozen=True)
+class Restarts(Wrapper[RestartsState]):
+    """Begin a strategy anew at a random point whenever it stops by itself, or has not got better for long.
+
+    The search keeps the best of all runs. A restart is part of the compiled program, and costs no compilation. Where
+    it is CMA-ES that restarts, ``BIPOPCMAES`` and ``IPOPCMAES`` also change the population.
+
+    Raises:
+        ConfigurationError: patience below 1, or no strategy that can be wrapped.
+    """
+
+    patience: int | None = None
+    """Generations without a better candidate after which to restart; None: only when the strategy stops by itself."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.patience is not None and self.patience < 1:
+            raise ConfigurationError(
+                f"Restarts expects patience >= 1, generations without a better candidate, or None, got {self.patience}."
+            )
+        if self.patience is None and not self.strategy.stop_reasons:
+            raise ConfigurationError(
+                f"Restarts expects a patience with {type(self.strategy).__name__}, which never stops by itself, "
+                "got None; give generations without a better candidate."
+            )
+
+    @property
+    def stop_reasons(self) -> tuple[str, ...]:  # type: ignore[override]
+        """None: it goes on for ever."""
+        return ()
+
+    def init(self, key: Key, space: Space) -> RestartsState:
+        """Begin at the space's start."""
+        require_space(self, space)
+        none = jnp.int32(0)
+        return RestartsState(
+            self.strategy.init(key, space), jnp.full((), jnp.inf, jnp.result_type(float)), none, none, none, space
+        )
+
+    def ask(self, key: Key, state: RestartsState) -> tuple[Genotype, RestartsState]:
+        """Ask the strategy inside."""
+        genotypes, inner = self.strategy.ask(key, state.inner)
+        return genotypes, state._replace(inner=inner)
+
+    def learn(self, key: Key, state: RestartsState, genotypes: Genotype, judged: Evaluation) -> RestartsState:
+        """Tell the strategy inside, and restart it when it is at an end."""
+        key_inner, key_start = jax.random.split(key)
+        inner = self.strategy.learn(key_inner, state.inner, genotypes, judged)
+        best = jnp.min(jnp.asarray(judged.fitness)).astype(state.best.dtype)
+        idle = jnp.where(best < state.best, 0, state.idle + 1)
+        over = self.strategy.stop(inner) > 0
+        if self.patience is not None:
+            over |= idle >= self.patience
+        lasted = state._replace(inner=inner, best=jnp.minimum(best, state.best), idle=idle)
+
+        def restarted() -> RestartsState:
+            begun = self.strategy.init(key_start, anywhere(state.space))
+            rounds = self.strategy.round(inner)
+            done = state.round if rounds is None else state.round + rounds + 1
+            return RestartsState(
+                begun, jnp.full_like(lasted.best, jnp.inf), jnp.zeros_like(idle), state.restarts + 1, done, state.space
+            )
+
+        # Spaces compare by identity, and the inner state may hold the one it was begun in.
+        return _cond(over, restarted, lambda: lasted)
+
+    def round(self, state: RestartsState) -> Scalar | None:
+        """Return the strategy's own round, counted over all runs."""
+        own = self.strategy.round(state.inner)
+        if own is None:
+            return None
+        counted: Scalar = state.round + own
+        return counted
+
+    def center(self, state: RestartsState) -> None:
+        """Return None: the center of the present run may be worse than an earlier one; the best candidate counts."""
+        return None
+
+    def stop(self, state: RestartsState) -> Scalar:
+        """Go on for ever."""
+        return jnp.int32(0)
+
+    def diagnostics(self, state: RestartsState) -> dict[str, Scalar]:
+        """Return the strategy's own, and the number of restarts."""
+        return {**self.strategy.diagnostics(state.inner), "restarts": state.restarts}
+
+
+def _cond(holds: Scalar, then: Any, otherwise: Any) -> RestartsState:
+    """Choose between two states of one structure but for the space they were begun in; the latter's is kept."""
+    structure = jax.tree.structure(otherwise())
+    leaves = jax.lax.cond(holds, lambda: jax.tree.leaves(then()), lambda: jax.tree.leaves(otherwise()))
+    state: RestartsState = jax.tree.unflatten(structure, leaves)
+    return state

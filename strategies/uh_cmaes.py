@@ -1,0 +1,154 @@
+"""Uncertainty handling for CMA-ES (Hansen, Niederberger, Guzzella & Koumoutsakos 2009, UH-CMA-ES)."""
+
+import dataclasses
+import math
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from evometa.errors import ConfigurationError
+from evometa.problem import Evaluation
+from evometa.space import Space
+from evometa.strategies._wrapper import Wrapper, unless_all_failed
+from evometa.strategies.cmaes import CMAES, CMAESState
+from evometa.types import Key, Scalar
+
+THETA, CUMULATION = 0.5, 0.3
+"""How much the ranks may change before it counts, and how fast the measurement follows; pycma's choice."""
+
+
+class UHCMAESState(NamedTuple):
+    """CMA-ES, the population that is being judged, and how uncertain its ranks were."""
+
+    inner: CMAESState
+    genotypes: jax.Array
+    """The population ``[P, D]``."""
+    total: jax.Array
+    """Sum of its fitness over the rounds so far ``[P + R]``, the last R of candidates judged twice a round."""
+    judged: Scalar
+    """Rounds so far, int32."""
+    rounds: Scalar
+    """Rounds that a population gets, a real number; its whole part counts."""
+    uncertainty: Scalar
+    """s̄: how much more the ranks change from one judgement to the other than they may."""
+
+
+@dataclasses.dataclass(frozen=True)
+class UHCMAES(Wrapper[UHCMAESState]):
+    """CMA-ES that measures the noise by judging some candidates twice, and treats it where it disturbs the ranks.
+
+    In each generation the first R candidates are judged once more, on other tasks. When their ranks change by more
+    than is harmless, the population is judged over more and more generations and the fitness averaged; beyond
+    ``most_rounds``, and with each further disturbed generation, σ is raised, so that the candidates differ by more
+    than the noise. When the ranks are sound again, fewer rounds do.
+
+    Raises:
+        ConfigurationError: a strategy other than CMAES, reevaluations outside 1 to its population, most_rounds below 1.
+    """
+
+    reevaluations: int | None = None
+    """R; None: 2 + P/20."""
+    most_rounds: int = 16
+    """Generations that may be spent on judging one population; 1: noise is treated by σ alone."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not isinstance(self.strategy, CMAES):
+            raise ConfigurationError(
+                f"UHCMAES expects a CMAES, whose step size it controls, got {type(self.strategy).__name__}; "
+                "use Reevaluated or Averaged."
+            )
+        if not 1 <= self._again <= self.strategy.population_size or self.most_rounds < 1:
+            raise ConfigurationError(
+                "UHCMAES expects reevaluations, how many candidates are judged twice, from 1 to the population_size of "
+                f"{self.strategy.population_size}, and most_rounds >= 1, got {self.reevaluations} and "
+                f"{self.most_rounds}."
+            )
+
+    @property
+    def _again(self) -> int:
+        return 2 + self.strategy.population_size // 20 if self.reevaluations is None else self.reevaluations
+
+    @property
+    def population_size(self) -> int:  # type: ignore[override]
+        """P + R."""
+        return self.strategy.population_size + self._again
+
+    @property
+    def members_per_task_set(self) -> int:
+        """P: what is judged twice is judged on other tasks."""
+        return self.strategy.population_size
+
+    def init(self, key: Key, space: Space) -> UHCMAESState:
+        """Begin with one round."""
+        inner = self.strategy.init(key, space)
+        total = jnp.zeros((self.population_size,), inner.mean.dtype)
+        one = jnp.ones((), inner.mean.dtype)
+        return UHCMAESState(inner, jnp.zeros_like(inner.noise), total, jnp.int32(0), one, jnp.zeros_like(one))
+
+    def ask(self, key: Key, state: UHCMAESState) -> tuple[jax.Array, UHCMAESState]:
+        """Return the population and its first R candidates again: a new one, or the one that waits for more rounds."""
+        drawn, asked = self.strategy.ask(key, state.inner)
+        new = state.judged == 0
+        genotypes = jnp.where(new, drawn, state.genotypes)
+        inner = asked._replace(noise=jnp.where(new, asked.noise, state.inner.noise))
+        return jnp.concatenate([genotypes, genotypes[: self._again]]), state._replace(inner=inner, genotypes=genotypes)
+
+    def learn(self, key: Key, state: UHCMAESState, genotypes: jax.Array, judged: Evaluation) -> UHCMAESState:
+        """Add a round; after the last one measure the uncertainty, tell CMA-ES and treat the noise."""
+        total = state.total + jnp.asarray(judged.fitness)
+        state = state._replace(total=total.astype(state.total.dtype), judged=state.judged + 1)
+        complete = state.judged >= state.rounds.astype(jnp.int32)
+        after: UHCMAESState = jax.lax.cond(complete, lambda: self._complete(key, state), lambda: state)
+        return after
+
+    def _complete(self, key: Key, state: UHCMAESState) -> UHCMAESState:
+        size, again = self.strategy.population_size, self._again
+        mean = state.total / state.judged
+        first, second = mean[:size], mean[size:]
+        measured = _rank_changes(first, second)
+        uncertainty = state.uncertainty + CUMULATION * (measured - state.uncertainty)
+        uncertain = uncertainty > 0
+        step = 1 + 2 / (state.genotypes.shape[1] + 10)
+        at_most = state.rounds >= self.most_rounds
+        rounds = jnp.where(uncertain, state.rounds * step, state.rounds * step**-0.25)
+        fitness = first.at[:again].set((first[:again] + second) / 2)
+        told = self.strategy.tell(key, state.inner, state.genotypes, fitness)
+        inner = unless_all_failed(fitness, told, state.inner)
+        inner = inner._replace(sigma=inner.sigma * jnp.where(uncertain & at_most, step, 1.0))
+        return UHCMAESState(
+            inner,
+            state.genotypes,
+            jnp.zeros_like(state.total),
+            jnp.zeros_like(state.judged),
+            jnp.clip(rounds, 1, self.most_rounds).astype(state.rounds.dtype),
+            uncertainty,
+        )
+
+    def diagnostics(self, state: UHCMAESState) -> dict[str, Scalar]:
+        """Return CMA-ES's own, the rounds a population gets, and the uncertainty."""
+        own = self.strategy.diagnostics(state.inner)
+        return {**own, "rounds": jnp.floor(state.rounds), "uncertainty": state.uncertainty}
+
+
+def _rank_changes(first: jax.Array, second: jax.Array) -> Scalar:
+    """Return by how much the ranks of two judgements differ more than they may, on average.
+
+    Args:
+        first: fitness ``[P]``.
+        second: fitness of the first R candidates ``[R]``, judged again.
+    """
+    size, again = len(first), len(second)
+    both = jnp.concatenate([first, second, first[again:]])  # 2 P values; what was not judged again ties with itself
+    rank = jnp.argsort(jnp.argsort(both, stable=True), stable=True)
+    old, new = rank[:again], rank[size : size + again]
+    change = jnp.abs(old - new) - (old != new)
+    every = jnp.arange(1, 2 * size)
+
+    def limit(at: jax.Array) -> jax.Array:
+        distances = jnp.sort(jnp.abs(every[None, :] - at[:, None]), axis=1)
+        return distances[:, math.floor(THETA * 0.5 * (2 * size - 2))]
+
+    allowed = 0.5 * (limit(old + 1 - (old > new)) + limit(new + 1 - (new > old)))
+    return jnp.mean(change - allowed)

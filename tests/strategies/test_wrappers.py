@@ -1,0 +1,208 @@
+"""Strategies around strategies: restarts, averaging, judging again, uncertainty, constraints."""
+
+import dataclasses
+import re
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from evometa import ConfigurationError, Evaluation, Problem, Search
+from evometa.spaces import Box, Integer
+from evometa.strategies import (
+    BIPOPCMAES,
+    CMAES,
+    PES,
+    SNES,
+    UHCMAES,
+    AgedEvolution,
+    AugmentedLagrangian,
+    Averaged,
+    GeneticAlgorithm,
+    OpenAIES,
+    RandomSearch,
+    Reevaluated,
+    Restarts,
+)
+from evometa.strategies.uh_cmaes import _rank_changes
+from evometa.strategy import Strategy, require_space
+from evometa.testing import check_strategy
+
+from .driver import search, searches, sphere
+
+WRAPPERS = [
+    Restarts(CMAES(8)),
+    Restarts(GeneticAlgorithm(8), patience=5),
+    Averaged(SNES(8), generations=3.0),
+    Reevaluated(CMAES(6), times=2),
+    UHCMAES(CMAES(8), most_rounds=3),
+    AugmentedLagrangian(CMAES(8)),
+]
+
+
+@pytest.mark.parametrize("strategy", WRAPPERS, ids=lambda s: f"{type(s).__name__}-{type(s.strategy).__name__}")
+def test_keeps_the_contract(strategy: Strategy[Any], precision: str) -> None:
+    check_strategy(strategy)
+
+
+@dataclasses.dataclass(frozen=True)
+class Noisy(Problem):
+    """A bowl around 1 whose fitness has Gaussian noise, drawn anew for each candidate and set of tasks."""
+
+    noise: float = 1.0
+
+    @property
+    def space(self) -> Box:
+        return Box((6,), start=np.zeros(6))
+
+    def evaluate(self, key: Any, omega: Any) -> Any:
+        key = jax.random.fold_in(key, jax.lax.bitcast_convert_type(omega[0].astype(jnp.float32), jnp.int32))
+        return jnp.sum((omega - 1) ** 2) + self.noise * jax.random.normal(key)
+
+    def evaluate_test(self, key: Any, omega: Any) -> Any:
+        return jnp.sum((omega - 1) ** 2)
+
+
+def held_out(strategy: Strategy[Any]) -> float:
+    """Return the true fitness at the center after 20 000 evaluations, the median of five searches."""
+    runs = searches(
+        strategy,
+        Box((6,), start=np.zeros(6)),
+        lambda x: sphere(x) + jax.vmap(noise)(x),
+        generations=20_000 // strategy.population_size,
+        seeds=range(5),
+    )
+    return float(jnp.median(sphere(jnp.stack([strategy.center(run.state) for run in runs]))))
+
+
+def noise(x: jax.Array) -> jax.Array:
+    """Return a number of standard deviation 1 that depends on the last bits of x."""
+    bits = jax.lax.bitcast_convert_type(x.astype(jnp.float32), jnp.int32)
+    return jax.random.normal(jax.random.fold_in(jax.random.key(0), jnp.sum(bits)))
+
+
+def test_an_average_of_centers_withstands_noise() -> None:
+    gradient = OpenAIES(32, learning_rate=0.05, sigma=0.3)
+    assert held_out(Averaged(gradient)) < held_out(gradient)
+
+
+def test_uncertainty_is_found_in_noise_alone_and_treated() -> None:
+    loud = Search(Noisy(1.0), UHCMAES(CMAES(12)), progress=False)
+    treated = loud.run(generations=1300).held_out
+    assert treated < Search(Noisy(1.0), CMAES(12), progress=False).run(generations=1600).held_out
+    calm = Search(Noisy(0.0), UHCMAES(CMAES(12)), progress=False)
+    calm.run(generations=60)
+    assert loud.history.columns["strategy/rounds"][-1] > 4
+    assert set(calm.history.columns["strategy/rounds"]) == {1}
+    assert (calm.history.columns["strategy/uncertainty"] < 0).all()
+
+
+def test_rank_changes_are_pycmas() -> None:
+    import cma
+
+    handler = cma.NoiseHandler(5)
+    random = np.random.default_rng(0)
+    for _ in range(5):
+        first = random.normal(size=12)
+        second = first[:3] + random.normal(size=3)
+        handler.fit, handler.fitre = list(first), [*second, *first[3:]]
+        handler.idx, handler.noiseS = np.arange(3), 0.0
+        _, measures = handler.update_measure()
+        # pycma interpolates the limits' percentile and takes the larger of two identical numbers.
+        assert float(_rank_changes(jnp.asarray(first), jnp.asarray(second))) == pytest.approx(
+            np.mean(measures), abs=1.0
+        )
+
+
+def test_the_average_is_that_of_the_centers() -> None:
+    strategy = Averaged(SNES(8), generations=2.0)
+    space = Box((3,), start=np.zeros(3))
+    state = strategy.init(jax.random.key(0), space)
+    np.testing.assert_array_equal(strategy.center(state), state.inner.center if hasattr(state.inner, "center") else 0.0)
+    centers = []
+    for generation in range(4):
+        genotypes, state = strategy.ask(jax.random.key(generation), state)
+        state = strategy.tell(jax.random.key(0), state, genotypes, sphere(genotypes))
+        centers.append(np.asarray(strategy.strategy.center(state.inner)))
+    weights = np.exp(-np.arange(4)[::-1] / 2.0)
+    np.testing.assert_allclose(strategy.center(state), weights @ np.array(centers) / weights.sum(), rtol=1e-5)
+
+
+def test_restarts_when_it_stops_and_when_it_is_idle() -> None:
+    space = Box((3,), -1.0, 1.0, start=np.zeros(3))
+    stops = search(Restarts(CMAES(8)), space, lambda x: jnp.round(sphere(x)), generations=400)
+    assert int(stops.state.restarts) > 2
+    idle = search(Restarts(SNES(8), patience=10), space, lambda x: jnp.zeros(len(x)), generations=101)
+    assert int(idle.state.restarts) == 9  # the first generation is better than none
+    assert stops.reason == idle.reason == ""
+
+
+def test_restarts_of_restarts_count_rounds_on() -> None:
+    strategy = Restarts(BIPOPCMAES(4, largest=2), patience=30)
+    found = search(strategy, Box((2,), -1.0, 1.0), lambda x: jnp.zeros(len(x)), generations=200)
+    assert int(found.state.restarts) > 4
+    assert int(strategy.round(found.state)) > 100
+
+
+@dataclasses.dataclass(frozen=True)
+class Fenced(Problem):
+    """An ellipsoid with two constraints that bind and one that does not; the minimum was found by SLSQP."""
+
+    @property
+    def space(self) -> Box:
+        return Box((6,), start=np.full(6, 3.0))
+
+    def evaluate(self, key: Any, omega: Any) -> Evaluation:
+        constraints = jnp.stack([1 - omega[0], 1 - omega[3] - omega[1], omega[5] - 10.0])
+        return Evaluation(jnp.sum(jnp.logspace(0, 3, 6) * omega**2), constraints=constraints)
+
+
+@pytest.mark.usefixtures("x64")
+@pytest.mark.parametrize("seed", range(2))
+def test_a_constrained_minimum(seed: int) -> None:
+    search = Search(Fenced(), AugmentedLagrangian(CMAES(10), num_constraints=3), seed=seed, progress=False)
+    result = search.run(generations=400)
+    assert result.best_fitness == pytest.approx(4.744791345, rel=1e-6)
+    assert result.best_fitness >= 4.744791345  # the best keeps all constraints
+    assert 0 < np.mean(search.history.columns["feasible"]) < 1
+    unconstrained = Search(Fenced(), CMAES(10), seed=seed, progress=False).run(generations=100)
+    assert unconstrained.best_fitness > 4.744791345  # of the feasible ones that it came across
+    assert unconstrained.center_fitness < 1.0
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda: Restarts(PES(4)), "Restarts expects a strategy whose candidates are judged from scratch each time"),
+        (
+            lambda: Restarts(RandomSearch(4)),
+            "Restarts expects a patience with RandomSearch, which never",
+        ),
+        (lambda: Restarts(CMAES(4), patience=0), "Restarts expects patience >= 1"),
+        (lambda: Restarts(CMAES), "Restarts expects a strategy to wrap, such as CMAES()"),
+        (lambda: Averaged(CMAES(4), generations=0.0), "Averaged expects generations > 0"),
+        (lambda: Reevaluated(CMAES(4), times=1), "Reevaluated expects times >= 2"),
+        (
+            lambda: Reevaluated(OpenAIES(4, tasks_per_pair=True)),
+            "expects a strategy whose candidates share",
+        ),
+        (lambda: UHCMAES(SNES(8)), "UHCMAES expects a CMAES, whose step size it controls, got SNES"),
+        (
+            lambda: UHCMAES(CMAES(8), reevaluations=9),
+            "UHCMAES expects reevaluations, how many candidates",
+        ),
+        (lambda: AugmentedLagrangian(CMAES(8), num_constraints=0), "AugmentedLagrangian expects num_constraints >= 1"),
+        (lambda: require_space(Averaged(AgedEvolution(8)), Box((2,))), "Averaged expects a strategy with a center"),
+        (lambda: require_space(Restarts(CMAES(8)), Integer(0, 3)), "CMAES searches real vectors only"),
+        (
+            lambda: Search(Noisy(), AugmentedLagrangian(CMAES(8))),
+            "learns from constraints, and Noisy gives none",
+        ),
+        (lambda: Search(Fenced(), AugmentedLagrangian(CMAES(8))), "AugmentedLagrangian expects num_constraints=3, as"),
+    ],
+)
+def test_refuses(make: Any, words: str) -> None:
+    with pytest.raises(ConfigurationError, match=re.escape(words)):
+        make()

@@ -1,0 +1,108 @@
+"""The final selection: who is kept, who wins, what the result says; objectives and constraints on their way."""
+
+import dataclasses
+import re
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from evometa import Box, ConfigurationError, Evaluation, Search
+from evometa.finalists import enter, no_finalists
+from evometa.naming import load
+from evometa.program import SearchState, absorb
+from evometa.strategies import CMAES, RandomSearch
+
+TOYS = Path(__file__).with_name("toys.py")
+Chase, Fence, Liar = (load(f"{TOYS}:{name}") for name in ("Chase", "Fence", "Liar"))
+
+
+def test_the_best_winners_are_kept_and_none_twice() -> None:
+    finalists = no_finalists(jnp.zeros(2), 3)
+    for fitness, number in ((5.0, 0), (3.0, 1), (3.0, 1), (9.0, 2), (4.0, 3), (8.0, 4), (np.inf, 5)):
+        finalists = enter(finalists, jnp.full(2, float(number)), jnp.float32(fitness))
+    order = np.argsort(finalists.fitness)
+    np.testing.assert_array_equal(finalists.fitness[order], [3.0, 4.0, 5.0])
+    np.testing.assert_array_equal(finalists.genotypes[order, 0], [1.0, 3.0, 0.0])
+
+
+def test_the_selected_is_the_best_on_fresh_tasks_and_the_best_was_lucky() -> None:
+    search = Search(Chase(num_tasks=2), RandomSearch(16), seed=3, validation_tasks=64, progress=False)
+    result = search.run(generations=30)
+    # The best fitness of 480 is that of easy tasks; a mean over 64 tasks is not.
+    assert result.selected_fitness > result.best_fitness
+    assert result.selected_fitness <= result.center_fitness  # the best is among those judged again
+    alone = Search(Chase(num_tasks=2), RandomSearch(16), seed=3, validation_tasks=64, finalists=0, progress=False)
+    one = alone.run(generations=30)
+    assert (one.selected_fitness, one.selected_held_out) == (one.center_fitness, one.held_out)
+    assert result.selected_fitness < one.selected_fitness
+    np.testing.assert_array_equal(one.best_omega, result.best_omega)
+
+
+def test_finalists_survive_an_interruption(tmp_path: Path) -> None:
+    options = {"seed": 1, "validation_tasks": 8, "finalists": 4, "progress": False}
+    whole = Search(Chase(), RandomSearch(4), run_directory=tmp_path / "whole", **options).run(generations=9)
+    Search(Chase(), RandomSearch(4), run_directory=tmp_path / "cut", **options).run(generations=5)
+    resumed = Search.resume(tmp_path / "cut", progress=False)
+    result = resumed.run(generations=9)
+    assert resumed._state.finalists.fitness.shape == (4,)  # type: ignore[union-attr]
+    np.testing.assert_array_equal(result.selected_omega, whole.selected_omega)
+    assert result.selected_held_out == whole.selected_held_out
+
+
+def test_a_negative_number_of_finalists_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match=re.escape("Search expects finalists >= 0")):
+        Search(Chase(), RandomSearch(4), finalists=-1)
+
+
+def test_failed_and_forbidden_candidates() -> None:
+    """A candidate fails by any of its numbers; one that violates a constraint is told, and never the best."""
+    seen = {}
+
+    @dataclasses.dataclass(frozen=True)
+    class Spy(RandomSearch):
+        def learn(self, key: Any, state: Any, genotypes: Any, judged: Evaluation) -> Any:
+            seen["judged"] = judged
+            return state
+
+    strategy = Spy(5)
+    space = Box((1,))
+    state = SearchState(strategy.init(jax.random.key(0), space), jnp.zeros(1), jnp.float32(jnp.inf))
+    judged = Evaluation(
+        jnp.array([1.0, 5.0, 3.0, 4.0, 2.0]),
+        objectives=jnp.array([[1.0, 2], [3, 4], [5, jnp.nan], [7, 8], [9, 10]]),
+        constraints=jnp.array([[0.0], [-1], [-1], [-1], [1e-3]]),
+        measures=jnp.array([[jnp.inf], [1], [2], [3], [4]]),
+    )
+    genotypes = jnp.arange(5.0)[:, None]
+    state, fitness, winner = absorb(strategy, -1.0, jax.random.key(0), state, genotypes, judged)
+    np.testing.assert_array_equal(fitness, [np.nan, 5, np.nan, 4, 2])
+    told = seen["judged"]
+    inf = np.inf
+    np.testing.assert_array_equal(told.fitness, [inf, -5, inf, -4, -2])
+    np.testing.assert_array_equal(told.objectives, [[inf, inf], [-3, -4], [inf, inf], [-7, -8], [-9, -10]])
+    np.testing.assert_array_equal(told.constraints[:, 0], np.array([inf, -1, inf, -1, 1e-3], np.float32))
+    np.testing.assert_array_equal(told.measures[:, 0], [0, 1, 0, 3, 4])
+    assert (int(winner), float(state.best_fitness)) == (1, -5.0)
+    allowed = judged._replace(constraints=jnp.ones((5, 1)))
+    state, _, _ = absorb(
+        strategy, 1.0, jax.random.key(0), state._replace(best_fitness=jnp.float32(7)), genotypes, allowed
+    )
+    assert float(state.best_fitness) == 7.0
+
+
+def test_plain_python_has_constraints_and_objectives_too() -> None:
+    search = Search(Fence(), CMAES(8), workers=1, progress=False)
+    result = search.run(generations=30)
+    assert -1.0 <= result.best_fitness < -0.9  # the least that keeps the constraint
+    assert result.center_fitness < -1.5  # which the strategy does not know of
+    assert np.nanmin(search.history.columns["feasible"]) < np.nanmax(search.history.columns["feasible"])
+
+
+def test_plain_python_that_breaks_its_word_fails(caplog: pytest.LogCaptureFixture) -> None:
+    result = Search(Liar(), RandomSearch(2), workers=1, progress=False).run(generations=1)
+    assert result.failed == 2
+    assert "evaluate expects 3 objectives, as vector_lengths of the problem says, and objectives is" in caplog.text
