@@ -165,10 +165,16 @@ def report(result: "Result", directory: Path) -> int:
     """Print the result of a search in a few lines, and how to go on; return the exit status."""
     figures = {"best": result.best_fitness, "center": result.center_fitness, "held-out": result.held_out}
     known = [f"{name} {value:.6g}" for name, value in figures.items() if math.isfinite(value)]
+    selected = {"on fresh tasks": result.selected_fitness, "held-out": result.selected_held_out}
+    chosen = [f"{value:.6g} {name}" for name, value in selected.items() if math.isfinite(value)]
     work = [f"{result.generations:,} generations", f"{short(result.evaluations)} evaluations"]
     work += [f"{short(result.inner_steps)} inner steps"] if result.inner_steps else []
     print(f"stopped    {result.stop_reason}")
     print(f"fitness    {', '.join(known) or 'every candidate failed'}")
+    if result.selected_fitness != result.center_fitness and chosen:
+        print(f"selected   {', '.join(chosen)}")
+    if result.kept is not None:
+        print(f"kept       {len(result.kept.fitness)} candidates")
     print(f"work       {', '.join(work)}, {duration(result.seconds)}")
     print(f"look       evometa plot {directory}")
     print(f"go on      evometa resume {directory} --generations {max(2 * result.generations, 1)}")

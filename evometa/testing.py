@@ -41,9 +41,9 @@ def check_strategy(strategy: Strategy[Any], space: Space | None = None, *, gener
     """Check that a strategy keeps the contract of :class:`~evometa.Strategy`.
 
     Shapes, types and structure of state and genotypes; purity; ``jit``, loops and ``vmap``, with one compilation for
-    all generations; a sound state after failed candidates, ties and extreme fitness; the same bits after an
-    interruption; progress on a sphere, where the space is a vector space. Under ``jax_enable_x64`` the same is asked
-    of float64.
+    all generations; a sound state after failed candidates, ties and extreme fitness, and progress from there; the same
+    bits after an interruption; progress on a sphere, whose optimum is on the bounds where the space has any, and on
+    the same with noise, where the space is a vector space. Under ``jax_enable_x64`` the same is asked of float64.
 
     Args:
         strategy: an instance, with the smallest sensible population.
@@ -85,12 +85,12 @@ class _StrategyCheck:
         self.declaration()
         self.shapes()
         self.state = self.init(self.key)
-        self.hard_fitness()
+        hard = self.hard_fitness()
         _require(
             set(self.traces.values()) == {1}, f"{self.name} expects one compilation for all generations: {self.traces}"
         )
         self.vmap()
-        self.interruption(generations)
+        self.searches(generations, hard)
 
     def declaration(self) -> None:
         size = self.strategy.population_size
@@ -137,7 +137,8 @@ class _StrategyCheck:
             f"{self.name} expects ask and tell to depend on their arguments alone, and two calls compute differently",
         )
 
-    def hard_fitness(self) -> None:
+    def hard_fitness(self) -> dict[str, Any]:
+        """Tell fitness that is hard to bear; return the states that it leads to."""
         size = self.strategy.population_size
         number, large = np.arange(size), float(jnp.finfo(jnp.result_type(float)).max)
         cases = {
@@ -147,6 +148,7 @@ class _StrategyCheck:
             "equal fitness": np.zeros(size),
             "the largest fitness there is": np.where(number % 2 == 0, large, -large),
         }
+        states = {}
         for case, fitness in cases.items():
             state = self.state
             for generation in range(3):
@@ -160,6 +162,8 @@ class _StrategyCheck:
                 _require(finite, f"{self.name} expects finite {what} {after}")
             broken = any(np.isnan(leaf).any() for leaf in jax.tree.leaves(jax.device_get(state)))
             _require(not broken, f"{self.name} expects no NaN in its state {after}")
+            states[after] = state
+        return states
 
     def vmap(self) -> None:
         keys = jax.random.split(self.key, 2)
@@ -173,11 +177,11 @@ class _StrategyCheck:
         batched = jax.tree.map(lambda leaf: leaf[1], both(keys))
         _require(_match(_close, second, batched), f"{self.name} expects that vmap over searches changes nothing")
 
-    def interruption(self, generations: int) -> None:
-        """Search in one piece and in two, and see that it got somewhere."""
+    def searches(self, generations: int, hard: dict[str, Any]) -> None:
+        """Search in one piece and in two, with noise and from hard states, and see that each got somewhere."""
         vector = isinstance(self.space, VectorSpace)
         start = jax.jit(self.space.start)(self.key)
-        goal = self.space.repair(start + 1.0) if vector else None  # a unit away in every coordinate
+        goal = self.goal(start) if isinstance(self.space, VectorSpace) else None
 
         def fitness(genotypes: Any) -> Any:
             if vector:
@@ -186,31 +190,58 @@ class _StrategyCheck:
             return jnp.asarray(sum(sizes), jnp.result_type(float))
 
         @jax.jit
-        def many(state: Any, first: Any, count: Any) -> Any:
+        def many(state: Any, first: Any, count: Any, noise: Any) -> Any:
+            """Return the state; the best fitness of each generation; and the fitness of what seemed to be the best."""
+
             def one(number: Any, carry: Any) -> Any:
-                state, bests = carry
-                key_ask, key_tell = jax.random.split(jax.random.fold_in(self.key, number))
+                state, bests, seeming, found = carry
+                key_ask, key_tell, key_noise = jax.random.split(jax.random.fold_in(self.key, number), 3)
                 genotypes, state = self.strategy.ask(key_ask, state)
                 values = fitness(genotypes)
-                return self.learn(key_tell, state, genotypes, values), bests.at[number].set(jnp.min(values))
+                noisy = values + noise * jax.random.normal(key_noise, values.shape, values.dtype)
+                winner = jnp.argmin(noisy)
+                found = jnp.where(noisy[winner] < seeming, values[winner], found)
+                seeming = jnp.minimum(noisy[winner], seeming)
+                state = self.learn(key_tell, state, genotypes, noisy)
+                return state, bests.at[number].set(jnp.min(values)), seeming, found
 
-            return jax.lax.fori_loop(first, first + count, one, (state, jnp.full(generations, jnp.inf)))
+            infinity = jnp.full((), jnp.inf, jnp.result_type(float))
+            carry = (state, jnp.full(generations, infinity), infinity, infinity)
+            return jax.lax.fori_loop(first, first + count, one, carry)
 
-        state, bests = many(self.state, 0, generations)
-        half = jax.tree.map(lambda leaf: jnp.asarray(np.array(leaf)), many(self.state, 0, 2)[0])
+        state, bests, *_ = many(self.state, 0, generations, 0.0)
+        half = jax.tree.map(lambda leaf: jnp.asarray(np.array(leaf)), many(self.state, 0, 2, 0.0)[0])
         _require(
-            _match(_equal, state, many(half, 2, generations - 2)[0]),
+            _match(_equal, state, many(half, 2, generations - 2, 0.0)[0]),
             f"{self.name} expects its state to hold all that an interrupted search needs, and resuming changes the end",
         )
-        if vector:
-            first, best = float(bests[0]), float(jnp.min(bests))
-            _require(best < first, f"{self.name} expects progress on a sphere, whose best fitness remained {first:.4g}")
-            center = self.strategy.center(state)
-            if center is not None:
-                before, now = (float(fitness(one[None])[0]) for one in (start, center))
-                _require(
-                    now < before, f"{self.name}.center expects progress on a sphere, and went from {before} to {now}"
-                )
+        if not vector:
+            return
+        first, best = float(bests[0]), float(jnp.min(bests))
+        _require(best < first, f"{self.name} expects progress on a sphere, whose best fitness remained {first:.4g}")
+        center = self.strategy.center(state)
+        if center is not None:
+            before, now = (float(fitness(one[None])[0]) for one in (start, center))
+            _require(now < before, f"{self.name}.center expects progress on a sphere, and went from {before} to {now}")
+        typical = float(jnp.mean(fitness(self.ask(self.key, self.state)[0])))
+        *_, found = many(self.state, 0, generations, 0.1 * typical)
+        _require(
+            float(found) < typical,
+            f"{self.name} expects progress on a sphere with noise, and what seemed best has fitness {float(found):.4g} "
+            f"where the first generation has {typical:.4g} on average",
+        )
+        for after, hardened in hard.items():
+            worst, *rest = np.asarray(many(hardened, 0, generations, 0.0)[1])
+            _require(
+                min(rest) < worst or worst <= first * 1e-3,
+                f"{self.name} expects progress on a sphere {after}, and the best fitness remained {worst:.4g}",
+            )
+
+    def goal(self, start: Any) -> Any:
+        """Return the optimum ``[D]``: the upper bound, or a unit away from the start."""
+        assert isinstance(self.space, VectorSpace)
+        upper = self.space.coordinates.upper
+        return jnp.where(np.isfinite(upper), np.nan_to_num(upper, posinf=0.0), start + 1.0).astype(start.dtype)
 
 
 def check_problem_contract(problem: BaseProblem, *, seed: int = 0) -> None:
