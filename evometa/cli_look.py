@@ -24,11 +24,12 @@ X = Literal["generation", "evaluations", "inner_steps", "seconds"]
 
 @dataclasses.dataclass(kw_only=True)
 class Plot:
-    """Draw the fitness curves of a run.
+    """Draw the fitness curves of a run, and the Pareto front or the archive that it keeps.
 
     Args:
         run_directory: the folder of the run.
-        output: the picture to write; DIR/fitness.png by default. Its ending decides the format (png, svg, pdf).
+        output: the picture to write; DIR/fitness.png by default. Its ending decides the format (png, svg, pdf). A
+            front or an archive goes beside it, to DIR/front.png and DIR/archive.png by default.
         x: what to count on the x-axis.
     """
 
@@ -38,10 +39,21 @@ class Plot:
 
     def execute(self) -> int:
         """Draw; return the exit status."""
-        from evometa import plots
+        from evometa import kept_file, plots
 
         save(plots.fitness(self.run_directory, x=self.x), self.output or self.run_directory / "fitness.png")
+        if (self.run_directory / kept_file.ARCHIVE).exists():
+            kept = kept_file.read(self.run_directory)
+            if kept.objectives is not None:
+                save(plots.pareto(kept), self._beside("front"))
+            if kept.measures is not None:
+                save(plots.archive(self.run_directory), self._beside("archive"))
         return 0
+
+    def _beside(self, name: str) -> Path:
+        if self.output is None:
+            return self.run_directory / f"{name}.png"
+        return self.output.with_stem(f"{self.output.stem}-{name}")
 
 
 @dataclasses.dataclass(kw_only=True)

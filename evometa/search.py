@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from numpy.typing import NDArray
 
-from evometa import checkpoint, history, naming
+from evometa import checkpoint, history, kept_file, naming
 from evometa.checkpoint import Checkpoint
 from evometa.checks import check_problem, require_needs
 from evometa.conclusion import best_fitness, conclude
@@ -218,7 +218,10 @@ class Search:
             if folder is not None:
                 self._restore(folder, program)
             reason = self._loop(program, limits, entered, folder, progress)
-            return self._result(program, reason)
+            result = self._result(program, reason)
+            if self._path is not None:
+                kept_file.write(self._path, result.kept)
+            return result
 
     def _prepare(self, stack: contextlib.ExitStack, progress: Progress) -> Program:
         if isinstance(self.problem, HostProblem):

@@ -24,7 +24,7 @@ import jax.numpy as jnp
 import numpy as np
 from numpy.typing import NDArray
 
-from evometa.evaluation import Evaluator, Judging, TaskJudge, Work, map_chunks
+from evometa.evaluation import Evaluator, Judging, TaskJudge, TaskSet, Work, map_chunks
 from evometa.problem import BaseProblem, Evaluation, InnerTraining, begin, train, validate
 from evometa.strategy import Strategy
 from evometa.types import Genotype, Key, Learner, Omega, Scalar, Task
@@ -81,7 +81,7 @@ class Episodes(NamedTuple):
 
 
 class Place(NamedTuple):
-    """Where one candidate stands in its episode; int32 scalars."""
+    """Where one pair stands in its episode; int32 scalars."""
 
     pair: Scalar
     number: Scalar
@@ -131,14 +131,17 @@ class Unroller:
         """Return what judging one candidate by one window takes."""
         key = jax.eval_shape(jax.random.key, 0)
         genotype = jax.eval_shape(self.evaluator.space.sample, key)
-        place = Place(*(jax.eval_shape(lambda: jnp.int32(0)) for _ in Place._fields))
+        pairs = self.strategy.population_size // 2
 
         def learners(key: Key, genotype: Genotype) -> Learner:
             trials, omega = self._judge.draw(key), self._omega(genotype)
             return jax.vmap(lambda key, task: begin(self.problem, key, omega, task))(trials.keys, trials.tasks)
 
-        item = (place, genotype, jax.eval_shape(learners, key, genotype))
-        return Work(self._one, key, item)
+        def shared(key: Key) -> tuple[jax.Array, TaskSet]:
+            return jnp.zeros((pairs,), jnp.int32), jax.vmap(self._judge.draw)(jax.random.split(key, pairs))
+
+        item = (jax.ShapeDtypeStruct((), jnp.int32), genotype, jax.eval_shape(learners, key, genotype))
+        return Work(self._one, jax.eval_shape(shared, key), item)
 
     def prepare(self, state: Any, carried: Episodes) -> tuple[Any, Episodes]:
         """Tell the strategy which pairs begin an episode."""
@@ -154,22 +157,29 @@ class Unroller:
         episodes = carried
         pairs = jnp.arange(len(episodes.number), dtype=jnp.int32)
         places = Place(pairs, episodes.number, episodes.window)
-        items = (jax.tree.map(lambda leaf: jnp.repeat(leaf, 2), places), genotypes, episodes.learners)
+        keys, _ = jax.vmap(functools.partial(_episode_keys, root))(places)
+        shared = (episodes.window, jax.vmap(self._judge.draw)(keys))
+        items = (jnp.repeat(pairs, 2), genotypes, episodes.learners)
         chunk, devices = self.evaluator.chunk, self.evaluator.devices
-        fitness, learners = map_chunks(self._one, root, items, chunk=chunk, devices=devices)
+        fitness, learners = map_chunks(self._one, shared, items, chunk=chunk, devices=devices)
         failed = ~jnp.all(jnp.isfinite(fitness.reshape(-1, 2)), axis=1)
         ends = failed | (episodes.window + 1 >= jax.vmap(functools.partial(self._windows, root))(places))
         after = Episodes(episodes.number + ends.astype(jnp.int32), jnp.where(ends, 0, episodes.window + 1), learners)
         return Evaluation(fitness, {}), after
 
-    def _one(self, key: Key, item: tuple[Place, Genotype, Learner]) -> tuple[Scalar, Learner]:
-        """Train the learners ``[T, ...]`` of one candidate for a window; return its mean loss, and the learners."""
-        place, genotype, learners = item
-        key_tasks, _ = _episode_keys(key, place)
-        trials, omega = self._judge.draw(key_tasks), self._omega(genotype)
+    def _one(self, shared: tuple[jax.Array, TaskSet], item: tuple[Scalar, Genotype, Learner]) -> tuple[Scalar, Learner]:
+        """Train the learners ``[T, ...]`` of one candidate for a window; return its mean loss, and the learners.
+
+        Args:
+            shared: which window each pair is in ``[P/2]``, and its tasks.
+            item: the number of the candidate's pair, its genotype and its learners.
+        """
+        pair, genotype, learners = item
+        window, trials = jax.tree.map(lambda leaf: leaf[pair], shared)
+        omega = self._omega(genotype)
         problem, length = self.problem, self.strategy.unroll_length
         table = step_weights(self.strategy, problem)
-        start = place.window * length
+        start = window * length
 
         def on_task(key: Key, task: Task, learner: Learner) -> tuple[Scalar, Learner]:
             def counted(number: Scalar, learner: Learner) -> Scalar:
@@ -182,7 +192,7 @@ class Unroller:
                 return (learner, carry[1] + counted(number, learner)), None
 
             # With one candidate in a chunk this is a branch, and learners are made only where an episode begins.
-            learner = jax.lax.cond(place.window == 0, lambda: begin(problem, key, omega, task), lambda: learner)
+            learner = jax.lax.cond(window == 0, lambda: begin(problem, key, omega, task), lambda: learner)
             total = jnp.zeros((), jax.eval_shape(counted, start, learner).dtype)
             if table[0]:
                 total = jnp.where(start == 0, counted(start, learner), total)

@@ -6,9 +6,14 @@ problem                                        branch of meta-learning
 :class:`Sinusoid`                              learned initialisations and step sizes, few-shot
 :class:`DigitsHyperparameters`                 hyperparameter optimisation, by gradient descent
 :class:`BoostingHyperparameters`               hyperparameter optimisation, without any gradient
+:class:`LearnedOptimizer`                      learned optimizers
 :class:`InfluenceBalancing`                    truncation of long inner training
 :class:`Sphere`, :class:`Rosenbrock`,          none: plain optimisation with a known answer
 :class:`Ellipsoid`, :class:`Rastrigin`
+:class:`ZDT1`, :class:`ZDT2`, :class:`ZDT3`,   the same, with two objectives
+:class:`ZDT4`, :class:`ZDT6`
+:class:`DTLZ2`                                 the same, with any number of objectives
+:class:`LinearProjection`                      the same, with measures for an archive
 =============================================  =====================================================
 
 The engine imports none of them; they import only the engine.
@@ -16,16 +21,28 @@ The engine imports none of them; they import only the engine.
 
 from evometa.problems.boosting_hyperparameters import BoostingHyperparameters
 from evometa.problems.digits_hyperparameters import DigitsHyperparameters
+from evometa.problems.dtlz import DTLZ2
 from evometa.problems.influence_balancing import InfluenceBalancing
+from evometa.problems.learned_optimizer import LearnedOptimizer
+from evometa.problems.linear_projection import LinearProjection
 from evometa.problems.sinusoid import AdaptationCurves, Sinusoid, adaptation_curves
 from evometa.problems.test_functions import Ellipsoid, Rastrigin, Rosenbrock, Sphere
+from evometa.problems.zdt import ZDT1, ZDT2, ZDT3, ZDT4, ZDT6
 
 __all__ = [
+    "DTLZ2",
+    "ZDT1",
+    "ZDT2",
+    "ZDT3",
+    "ZDT4",
+    "ZDT6",
     "AdaptationCurves",
     "BoostingHyperparameters",
     "DigitsHyperparameters",
     "Ellipsoid",
     "InfluenceBalancing",
+    "LearnedOptimizer",
+    "LinearProjection",
     "Rastrigin",
     "Rosenbrock",
     "Sinusoid",

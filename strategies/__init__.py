@@ -8,6 +8,8 @@
 :class:`PGPE`             a standard deviation per coordinate and normalised steps: network weights
 :class:`SNES`             natural gradient with a standard deviation per coordinate: many separable real numbers
 :class:`SepCMAES`         CMA-ES with a diagonal covariance: thousands of real numbers, little correlated
+:class:`LMMAES`           a few directions remembered: thousands of real numbers, ridges and valleys
+:class:`CRFMNES`          a scale for each coordinate and one direction: thousands of real numbers, the fastest of these
 :class:`XNES`             natural gradient with full covariance: few real numbers
 :class:`AgedEvolution`    regularised evolution over any space, by its mutation
 :class:`GeneticAlgorithm` tournaments, crossover and mutation over any space
@@ -24,6 +26,9 @@
 :class:`Averaged`         any strategy with a center, which is averaged over generations: noise
 :class:`UHCMAES`          CMAES that measures the noise and treats it
 :class:`AugmentedLagrangian` any continuous strategy with a center: inequality constraints
+:class:`NSGA2`            several objectives at once, with constraints: a Pareto front
+:class:`CMAME`            several CMA-ES that fill an archive over measures of behaviour: real numbers
+:class:`MAPElites`        the same by varying elites, over any space
 :class:`RandomSearch`     independent draws from any space: the baseline to beat
 ========================  ===========================================================================================
 
@@ -33,9 +38,14 @@ Modules with a leading underscore hold what several strategies share: tie-averag
 from evometa.strategies.aged_evolution import AgedEvolution
 from evometa.strategies.augmented_lagrangian import AugmentedLagrangian
 from evometa.strategies.averaged import Averaged
+from evometa.strategies.cma_me import CMAME
 from evometa.strategies.cmaes import CMAES
+from evometa.strategies.crfmnes import CRFMNES
 from evometa.strategies.genetic_algorithm import GeneticAlgorithm
 from evometa.strategies.gradient import Gradient
+from evometa.strategies.lmmaes import LMMAES
+from evometa.strategies.map_elites import MAPElites
+from evometa.strategies.nsga2 import NSGA2
 from evometa.strategies.openai_es import OpenAIES
 from evometa.strategies.pbil import PBIL
 from evometa.strategies.pbt import PBT
@@ -54,8 +64,12 @@ from evometa.strategies.xnes import XNES
 __all__ = [
     "BIPOPCMAES",
     "CMAES",
+    "CMAME",
+    "CRFMNES",
     "IPOPCMAES",
+    "LMMAES",
     "NRES",
+    "NSGA2",
     "PBIL",
     "PBT",
     "PES",
@@ -69,6 +83,7 @@ __all__ = [
     "FullES",
     "GeneticAlgorithm",
     "Gradient",
+    "MAPElites",
     "OpenAIES",
     "RandomSearch",
     "Reevaluated",

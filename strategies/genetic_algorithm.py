@@ -49,8 +49,9 @@ class GeneticAlgorithm(Strategy[GeneticAlgorithmState]):
     but that of the elites."""
     crossover_rate: float = 0.7
     """Chance of a child to have two parents, in [0, 1]."""
-    mutation_rate: float = 0.1
-    """Chance of each part of a child to change, in [0, 1]; one changes in any case, and 0 changes exactly one."""
+    mutation_rate: float = 0.0
+    """Chance of each part of a child to change, in [0, 1]; one changes in any case, and 0 changes exactly one: close to
+    1/D, the best rate for bits (Mühlenbein 1992)."""
     mutation_scale: float = 0.1
     """Size of a change of a real number in genotype units; of an integer in parts of its range."""
 

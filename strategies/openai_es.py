@@ -25,6 +25,8 @@ class OpenAIESState(NamedTuple):
     """Moments of the optimizer, arrays."""
     generation: Scalar
     """Generations told, int32; σ and the learning rate follow from it."""
+    noise_key: jax.Array
+    """Data of the key that the last candidates came from, uint32; empty without ``regenerate_noise``."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,7 +35,7 @@ class OpenAIES(Strategy[OpenAIESState]):
 
     The choice for network weights and noisy fitness: time and memory grow as P·D, and the population averages the
     noise. It keeps one σ for all coordinates. Only half the noise is drawn, and none is kept: it is read off the
-    candidates. A pair in which one member failed is dropped.
+    candidates, or drawn again (``regenerate_noise``). A pair in which one member failed is dropped.
 
     Raises:
         ConfigurationError: an odd population_size; sigma, learning_rate or decay_generations not positive; a negative
@@ -63,6 +65,11 @@ class OpenAIES(Strategy[OpenAIESState]):
     tasks_per_pair: bool = False
     """Give each pair tasks of its own instead of one set for the whole population: more tasks in a generation for the
     same cost, which helps where tasks differ much."""
+    regenerate_noise: bool = False
+    """Draw the noise of each pair from a key of its own, and again where it is needed, instead of reading it off the
+    candidates (Salimans et al. send keys instead of noise for the same reason). ``tell`` then needs memory for a few
+    vectors ``[D]`` whatever the population, and so does :meth:`member`; a ``[P, D]`` that ``ask`` returns is held by
+    who asked. It draws twice."""
 
     def __post_init__(self) -> None:
         require_population(self, least=2, even=True)
@@ -84,22 +91,43 @@ class OpenAIES(Strategy[OpenAIESState]):
     def init(self, key: Key, space: Space) -> OpenAIESState:
         """Start at the space's start."""
         center = vector_space(self, space).start(key)
-        return OpenAIESState(center, self._transformation().init(center), jnp.int32(0))
+        noise_key = jax.random.key_data(key) if self.regenerate_noise else jnp.zeros(0, jnp.uint32)
+        return OpenAIESState(center, self._transformation().init(center), jnp.int32(0), noise_key)
 
     def ask(self, key: Key, state: OpenAIESState) -> tuple[jax.Array, OpenAIESState]:
         """Draw ``[P, D]`` candidates center ± σ ε, each + before its -."""
-        noise = standard_normal(key, (self.population_size // 2, len(state.center)))
+        if self.regenerate_noise:
+            state = state._replace(noise_key=jax.random.key_data(key))
+            noise = jax.vmap(lambda pair: _noise(state, pair))(jnp.arange(self.population_size // 2))
+        else:
+            noise = standard_normal(key, (self.population_size // 2, len(state.center)))
         step = self._sigma(state.generation) * noise
         return _pairs.join(state.center + step, state.center - step), state
 
+    def member(self, state: OpenAIESState, index: jax.typing.ArrayLike) -> jax.Array | None:
+        """Return candidate ``index`` of the last ask ``[D]``, made alone; None without ``regenerate_noise``."""
+        if not self.regenerate_noise:
+            return None
+        pair, odd = jnp.divmod(jnp.asarray(index), 2)
+        step = self._sigma(state.generation) * _noise(state, pair)
+        return state.center + jnp.where(odd == 0, step, -step)
+
     def tell(self, key: Key, state: OpenAIESState, genotypes: jax.Array, fitness: jax.Array) -> OpenAIESState:
-        """Step against the estimated gradient."""
-        plus, minus = _pairs.split(genotypes)
-        weights = self._pair_weights(fitness) / (2 * self._sigma(state.generation) ** 2)
-        gradient = weights @ (plus - minus)  # x+ - x- = 2 σ ε, so this is the mean over pairs of (u+ - u-)/2 · ε/σ
+        """Step against the estimated gradient, the mean over pairs of (u+ - u-)/2 · ε/σ."""
+        weights = self._pair_weights(fitness) / self._sigma(state.generation)
+        if self.regenerate_noise:
+            gradient = jax.lax.fori_loop(
+                0,
+                len(weights),
+                lambda pair, total: total + weights[pair] * _noise(state, pair),
+                jnp.zeros_like(state.center),
+            )
+        else:
+            plus, minus = _pairs.split(genotypes)
+            gradient = weights / (2 * self._sigma(state.generation)) @ (plus - minus)  # x+ - x- = 2 σ ε
         updates, optimizer = self._transformation().update(gradient, state.optimizer, state.center)
         center = state.center + jnp.asarray(updates)
-        return OpenAIESState(center, optimizer, state.generation + 1)
+        return OpenAIESState(center, optimizer, state.generation + 1, state.noise_key)
 
     def _pair_weights(self, fitness: jax.Array) -> jax.Array:
         """Return each pair's (u+ - u-)/2 over the number of pairs, ``[P/2]``; 0 for broken pairs."""
@@ -143,3 +171,9 @@ class OpenAIES(Strategy[OpenAIESState]):
     def diagnostics(self, state: OpenAIESState) -> dict[str, Scalar]:
         """Return σ and the learning rate."""
         return {"sigma": self._sigma(state.generation), "learning_rate": self._learning_rate(state.generation)}
+
+
+def _noise(state: OpenAIESState, pair: jax.typing.ArrayLike) -> jax.Array:
+    """Return the noise ``[D]`` of a pair of the last candidates."""
+    key = jax.random.wrap_key_data(state.noise_key)
+    return standard_normal(jax.random.fold_in(key, pair), state.center.shape)

@@ -110,7 +110,7 @@ class Restarts(Wrapper[RestartsState]):
 
     def stop(self, state: RestartsState) -> Scalar:
         """Go on for ever."""
-        return jnp.int32(0)
+        return jnp.zeros((), jnp.int32)
 
     def diagnostics(self, state: RestartsState) -> dict[str, Scalar]:
         """Return the strategy's own, and the number of restarts."""

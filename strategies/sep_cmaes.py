@@ -9,9 +9,9 @@ import jax.numpy as jnp
 
 from evometa.spaces import Space
 from evometa.strategies._checks import require_nonnegative, vector_space
+from evometa.strategies._cma_rates import rates
 from evometa.strategies._noise import standard_normal
 from evometa.strategies._ranks import gains, places
-from evometa.strategies._cma_rates import rates
 from evometa.strategies.cmaes import CMAES
 from evometa.strategy import Strategy, refuse_unless_continuous, require_population, require_positive
 from evometa.types import Key, Scalar

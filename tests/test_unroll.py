@@ -13,6 +13,7 @@ import pytest
 from evometa import At, ConfigurationError, Final, InnerTraining, Mean, Search
 from evometa.evaluation import Evaluator
 from evometa.naming import load
+from evometa.problems import BoostingHyperparameters
 from evometa.strategies import NRES, PES, TruncatedES
 from evometa.unroll import Episodes, Place, Unroller, _episode_keys
 
@@ -106,8 +107,12 @@ def test_drawn_horizons_are_log_uniform_and_whole_windows() -> None:
 def test_the_two_of_a_pair_share_tasks_keys_and_horizon() -> None:
     problem = Waves(width=4, num_tasks=2, inner_steps=4, objective=Mean())
     one = problem.space.sample(KEY)
-    fitness, _ = run(unroller(problem, NRES(6, unroll_length=1, shortest_horizon=2), chunk=4), jnp.tile(one, (6, 1)), 6)
+    make = unroller(problem, NRES(6, unroll_length=1, shortest_horizon=2), chunk=4)
+    fitness, seen = run(make, jnp.tile(one, (6, 1)), 6)
+    # Waves draws its data, first weights, and noise in each step and each loss from the keys it is given.
     np.testing.assert_array_equal(fitness[:, 0::2], fitness[:, 1::2])
+    for leaf in jax.tree.leaves(seen[-1].learners):
+        np.testing.assert_array_equal(leaf[0::2], leaf[1::2])
     assert len(np.unique(fitness[:, 0::2])) == 18  # and with no other pair, nor with another window
 
 
@@ -166,6 +171,11 @@ def test_a_budget_of_inner_steps_counts_windows() -> None:
     ("problem", "strategy", "words"),
     [
         (Bowl(), PES(4), "PES expects a problem with inner training to unroll, an InnerTraining, and Bowl is none"),
+        (
+            BoostingHyperparameters(),
+            PES(4),
+            "an InnerTraining, and BoostingHyperparameters is none; use FullES or OpenAIES.",
+        ),
         (Chase(inner_steps=4), PES(4), "got unroll_length=10, shortest_horizon=None and a problem with inner_steps=4"),
         (
             Chase(inner_steps=40, objective=Mean()),

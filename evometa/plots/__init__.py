@@ -5,6 +5,8 @@ picture                its numbers                      shows
 =====================  ===============================  =====================================
 :func:`fitness`        :func:`fitness_curves`           one run: best, quartiles, held-out
 :func:`compare`        :func:`comparison`               several runs, confidence over seeds
+:func:`pareto`         :func:`pareto_fronts`            several objectives: the fronts of runs
+:func:`archive`        :func:`archive_map`              measures: the fitness over an archive
 :func:`adaptation`     ``problems.adaptation_curves``   a learner before and after a few steps
 =====================  ===============================  =====================================
 
@@ -12,19 +14,30 @@ Every drawing function returns a matplotlib ``Figure`` of its own: nothing is gl
 """
 
 from evometa.plots.adapting import Adaptation, adaptation
+from evometa.plots.archive import ArchiveMap, archive, archive_map, draw_archive
 from evometa.plots.comparing import Comparison, Group, compare, comparison, draw_comparison
 from evometa.plots.curves import FitnessCurves, draw_fitness, fitness, fitness_curves
+from evometa.plots.pareto import ParetoFront, ParetoFronts, draw_pareto, pareto, pareto_fronts
 
 __all__ = [
     "Adaptation",
+    "ArchiveMap",
     "Comparison",
     "FitnessCurves",
     "Group",
+    "ParetoFront",
+    "ParetoFronts",
     "adaptation",
+    "archive",
+    "archive_map",
     "compare",
     "comparison",
+    "draw_archive",
     "draw_comparison",
     "draw_fitness",
+    "draw_pareto",
     "fitness",
     "fitness_curves",
+    "pareto",
+    "pareto_fronts",
 ]

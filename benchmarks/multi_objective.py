@@ -1,0 +1,85 @@
+"""NSGA-II beside pymoo: hypervolume at equal evaluations, and generations per second.
+
+ZDT1-4 and 6 with their usual dimensions (two objectives, reference point 1.1) and DTLZ2 (three objectives, 12
+coordinates, reference point 1.1), population 100, the same operators with the same settings, 250 generations.
+
+    python benchmarks/multi_objective.py
+"""
+
+import argparse
+import time
+from typing import Any
+
+import jax
+import numpy as np
+from _measure import alone, print_table
+
+import evometa as em
+from evometa.problems import DTLZ2, ZDT1, ZDT2, ZDT3, ZDT4, ZDT6
+from evometa.strategies import NSGA2
+
+try:
+    from pymoo.algorithms.moo.nsga2 import NSGA2 as Peer
+    from pymoo.core.problem import Problem as PeerProblem
+    from pymoo.indicators.hv import HV
+    from pymoo.operators.crossover.sbx import SBX
+    from pymoo.operators.mutation.pm import PM
+    from pymoo.optimize import minimize
+except ImportError as missing:
+    raise SystemExit(f"{missing}; this comparison needs: pip install pymoo") from missing
+
+PROBLEMS = (ZDT1(), ZDT2(), ZDT3(), ZDT4(dimension=10), ZDT6(dimension=10), DTLZ2())
+POPULATION = 100
+
+
+def ours(problem: Any, m: int, seed: int, generations: int) -> tuple[np.ndarray, float]:
+    """Return the objectives of the front, and generations per second."""
+    strategy = NSGA2(POPULATION, objectives=m)
+    search = em.Search(problem, strategy, seed=seed, progress=False, devices=1, validate_every=10**6)
+    before = search.run(generations=5).seconds  # compiles
+    result = search.run(generations=generations)
+    return result.kept.objectives, (generations - 5) / (result.seconds - before)
+
+
+def pymoo(problem: Any, m: int, seed: int, generations: int) -> tuple[np.ndarray, float]:
+    """Return the same of pymoo, which judges whole populations by the same compiled function."""
+    size = problem.space.size
+    judge = jax.jit(jax.vmap(lambda x: problem.evaluate(jax.random.key(0), problem.space.decode(x - 0.5)).objectives))
+    judge(np.zeros((POPULATION, size), np.float32))
+
+    class Same(PeerProblem):
+        def _evaluate(self, x: Any, out: Any, *args: Any, **kwargs: Any) -> None:
+            out["F"] = np.asarray(judge(x.astype(np.float32)), np.float64)
+
+    same = Same(n_var=size, n_obj=m, xl=np.zeros(size), xu=np.ones(size))
+    algorithm = Peer(pop_size=POPULATION, crossover=SBX(prob=0.9, eta=15), mutation=PM(eta=20))
+    start = time.perf_counter()
+    found = minimize(same, algorithm, ("n_gen", generations), seed=seed, verbose=False)
+    return found.F, generations / (time.perf_counter() - start)
+
+
+def main() -> None:
+    """Measure and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--generations", type=int, default=250)
+    parser.add_argument("--seeds", type=int, default=3)
+    arguments = parser.parse_args()
+    rows = []
+    with alone():
+        for problem in PROBLEMS:
+            m = 3 if isinstance(problem, DTLZ2) else 2
+            volume = HV(ref_point=np.full(m, 1.1))
+            found = {}
+            for name, side in (("ours", ours), ("pymoo", pymoo)):
+                runs = [side(problem, m, seed, arguments.generations) for seed in range(arguments.seeds)]
+                found[name] = np.mean([[volume(front), speed] for front, speed in runs], axis=0)
+            one, other = found["ours"], found["pymoo"]
+            name = type(problem).__name__
+            rows.append([name, *(f"{side[0]:.4f}" for side in (one, other)), f"{one[0] / other[0]:.3f}"])
+            rows[-1] += [f"{one[1]:.0f}", f"{other[1]:.0f}", f"{one[1] / other[1]:.1f}"]
+    header = ["problem", "hypervolume", "pymoo's", "ratio", "generations/s", "pymoo's", "ratio"]
+    print_table(header, rows)
+
+
+if __name__ == "__main__":
+    main()

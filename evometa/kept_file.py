@@ -1,0 +1,92 @@
+"""``archive.npz``: the candidates that a strategy keeps as its answer, in the run directory of a finished search.
+
+One array for each part of :class:`~evometa.result.Kept`, leading axis N: ``fitness``, and where there are any
+``objectives``, ``constraints`` and ``measures``; ``genotypes`` and ``omegas``, where these are trees of arrays one for
+each leaf, with its path behind the name, such as ``omegas['weights']``. ``numpy.load`` reads it without pickle.
+"""
+
+import io
+import os
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+from numpy.typing import NDArray
+
+from evometa.errors import RunDirectoryError
+from evometa.files import write_atomically
+from evometa.result import Kept
+
+ARCHIVE = "archive.npz"
+SCHEMA_VERSION = 1
+_VECTORS, _TREES = ("fitness", "objectives", "constraints", "measures"), ("omegas", "genotypes")
+
+
+def write(run_directory: Path, kept: Kept | None) -> None:
+    """Write what a strategy keeps; with None remove what an earlier run in the same folder kept.
+
+    Raises:
+        RunDirectoryError: the file could not be written (a full disk).
+    """
+    path = run_directory / ARCHIVE
+    try:
+        if kept is None:
+            path.unlink(missing_ok=True)
+        else:
+            content = io.BytesIO()
+            np.savez_compressed(content, allow_pickle=False, **_arrays(kept))
+            write_atomically(path, content.getvalue())
+    except OSError as error:
+        raise RunDirectoryError(
+            f"Could not write {path}: {error}; the run's history and checkpoints are safe, so make room or mend the "
+            "folder's rights, then resume the run to its present generation."
+        ) from error
+
+
+def read(run_directory: str | os.PathLike[str]) -> Kept:
+    """Read what a finished run keeps.
+
+    Returns:
+        As in ``Result.kept``, but ω and genotypes that are trees are dicts from the path of a leaf to its array.
+
+    Raises:
+        RunDirectoryError: there is no such file, or it cannot be read.
+    """
+    path = Path(run_directory) / ARCHIVE
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            arrays = dict(file)
+        version = int(arrays.pop("schema_version"))
+    except (OSError, ValueError, KeyError):
+        raise RunDirectoryError(
+            f"{path} was expected to hold what a run keeps and cannot be read; give the folder of a finished run of a "
+            "strategy that keeps a front or an archive."
+        ) from None
+    if version != SCHEMA_VERSION:
+        raise RunDirectoryError(
+            f"{path} has schema version {version}, and this version of evometa reads {SCHEMA_VERSION}; "
+            "use the version that wrote it."
+        )
+    trees = {name: _tree(arrays, name) for name in _TREES}
+    return Kept(**trees, **{name: arrays.get(name) for name in _VECTORS})  # type: ignore[arg-type]
+
+
+def _arrays(kept: Kept) -> dict[str, NDArray[Any]]:
+    found = {"schema_version": np.array(SCHEMA_VERSION)}
+    for name in _VECTORS:
+        part = getattr(kept, name)
+        if part is not None:
+            found[name] = np.asarray(part)
+    for name in _TREES:
+        for path, leaf in jax.tree_util.tree_flatten_with_path(getattr(kept, name))[0]:
+            array = np.asarray(leaf)
+            # Types that numpy only knows as bytes, such as bfloat16, all fit into float32.
+            found[name + jax.tree_util.keystr(path)] = array.astype(np.float32) if array.dtype.kind == "V" else array
+    return found
+
+
+def _tree(arrays: dict[str, NDArray[Any]], name: str) -> Any:
+    if name in arrays:
+        return arrays[name]
+    return {key.removeprefix(name): array for key, array in arrays.items() if key.startswith((f"{name}[", f"{name}."))}

@@ -1,0 +1,149 @@
+"""Pareto fronts: the numbers, then the picture."""
+
+import dataclasses
+import itertools
+import os
+from collections.abc import Mapping
+
+import numpy as np
+from matplotlib.figure import Figure
+from numpy.typing import ArrayLike, NDArray
+
+from evometa import kept_file
+from evometa.errors import ConfigurationError
+from evometa.plots import style
+from evometa.result import Kept
+
+KeptRun = str | os.PathLike[str] | Kept
+"""What a run keeps: its directory, or ``Result.kept``."""
+
+MARKERS = "os^Dvp"
+
+
+@dataclasses.dataclass(frozen=True)
+class ParetoFront:
+    """The candidates that a run keeps."""
+
+    label: str
+    points: NDArray[np.float64]
+    """Objectives ``[N, M]`` in the problem's own direction, in ascending order of the first."""
+
+
+@dataclasses.dataclass(frozen=True)
+class ParetoFronts:
+    """What :func:`pareto` draws."""
+
+    fronts: tuple[ParetoFront, ...]
+    truth: NDArray[np.float64] | None
+    """Points of the true front ``[N, M]``, where it is known."""
+
+    @property
+    def objectives(self) -> int:
+        """M."""
+        return int(self.fronts[0].points.shape[1])
+
+
+def load_kept(run: KeptRun) -> Kept:
+    """Return what a run keeps, given by its directory, or as it is."""
+    return run if isinstance(run, Kept) else kept_file.read(run)
+
+
+def pareto_fronts(runs: KeptRun | Mapping[str, KeptRun], *, truth: ArrayLike | None = None) -> ParetoFronts:
+    """Compute what :func:`pareto` draws.
+
+    Args:
+        runs: a run directory or ``Result.kept``; or label -> one of these.
+        truth: points of the true front ``[N, M]``, for problems that know it.
+
+    Raises:
+        ConfigurationError: no run, one without objectives, or different numbers of objectives.
+        RunDirectoryError: a run keeps nothing.
+    """
+    labelled = runs if isinstance(runs, Mapping) else {"found": runs}
+    fronts = []
+    for label, run in labelled.items():
+        objectives = load_kept(run).objectives
+        if objectives is None:
+            raise ConfigurationError(f"pareto expects runs with objectives, and {label!r} has none; draw its archive.")
+        points = np.asarray(objectives, np.float64)
+        fronts.append(ParetoFront(label, points[np.lexsort(points.T[::-1])]))
+    known = None if truth is None else np.asarray(truth, np.float64)
+    sizes = {front.points.shape[1] for front in fronts} | ({known.shape[1]} if known is not None else set())
+    if len(sizes) != 1 or not fronts:
+        raise ConfigurationError(
+            f"pareto expects one or more runs, all with the same number of objectives, got {sorted(sizes) or 'none'}."
+        )
+    return ParetoFronts(tuple(fronts), known)
+
+
+def pareto(runs: KeptRun | Mapping[str, KeptRun], *, truth: ArrayLike | None = None) -> Figure:
+    """Draw the Pareto fronts that runs have found.
+
+    Two objectives make one panel, three a panel for each pair; from four on a candidate is a line across parallel
+    axes, each from the smallest to the largest value found.
+
+    Args:
+        runs: a run directory or ``Result.kept``; or label -> one of these.
+        truth: points of the true front ``[N, M]``, for problems that know it, such as ``ZDT1().front()``.
+
+    Returns:
+        A figure; ``figure.savefig("front.png")`` writes it.
+
+    Raises:
+        ConfigurationError: no run, one without objectives, or different numbers of objectives.
+        RunDirectoryError: a run keeps nothing.
+    """
+    return draw_pareto(pareto_fronts(runs, truth=truth))
+
+
+def draw_pareto(numbers: ParetoFronts) -> Figure:
+    """Draw computed fronts."""
+    if numbers.objectives > 3:
+        return _parallel(numbers)
+    pairs = list(itertools.combinations(range(numbers.objectives), 2))
+    picture = style.figure(width=5.5 if len(pairs) == 1 else 3.8 * len(pairs), height=4.2 if len(pairs) == 1 else 3.8)
+    for axes, (i, j) in zip(picture.subplots(1, len(pairs), squeeze=False)[0], pairs, strict=True):
+        if numbers.truth is not None:
+            x, y = numbers.truth[:, [i, j]].T
+            axes.plot(x, y, ".", color=style.GREY, markersize=2, alpha=0.7, label="true front")
+        for number, front in enumerate(numbers.fronts):
+            x, y = front.points[:, [i, j]].T
+            marker, colour = MARKERS[number % len(MARKERS)], style.PALETTE[number % len(style.PALETTE)]
+            size = 4.0 if len(x) <= 200 else 2.5
+            axes.plot(x, y, marker, color=colour, markersize=size, markeredgewidth=0, alpha=0.8, label=front.label)
+        style.dress(axes, x=f"objective {i + 1}", y=f"objective {j + 1}")
+    return _finished(picture, numbers)
+
+
+def _parallel(numbers: ParetoFronts) -> Figure:
+    picture = style.figure()
+    axes = picture.subplots()
+    everything = np.concatenate([front.points for front in numbers.fronts])
+    position = np.arange(numbers.objectives)
+    if len(everything):
+        low, high = everything.min(axis=0), everything.max(axis=0)
+        extent = np.where(high > low, high - low, 1.0)
+        for number, front in enumerate(numbers.fronts):
+            lines = axes.plot(
+                position,
+                (front.points - low).T / extent[:, None],
+                color=style.PALETTE[number % len(style.PALETTE)],
+                linewidth=0.8,
+                alpha=max(0.15, min(0.8, 20 / max(len(front.points), 1))),
+            )
+            lines[0].set_label(front.label)
+        ticks = [f"objective {i + 1}\n{low[i]:.3g} to {high[i]:.3g}" for i in position]
+        axes.set_xticks(position, ticks, fontsize="small")
+    axes.set_ylabel("from smallest to largest")
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.grid(True, axis="x", color="#d8d8d8", linewidth=0.6)
+    return _finished(picture, numbers)
+
+
+def _finished(picture: Figure, numbers: ParetoFronts) -> Figure:
+    axes = picture.axes[0]
+    if not any(len(front.points) for front in numbers.fronts):
+        axes.text(0.5, 0.5, "no candidate is allowed", transform=axes.transAxes, ha="center", color=style.GREY)
+    elif len(numbers.fronts) > 1 or numbers.truth is not None:
+        axes.legend(frameon=False, fontsize="small")
+    return picture

@@ -1,0 +1,61 @@
+"""DTLZ2: any number of objectives, whose front is the part of a sphere between the axes.
+
+Branch of meta-learning: none; plain optimisation with a known answer, for strategies that weigh several objectives.
+
+Paper: Deb, Thiele, Laumanns & Zitzler, "Scalable multi-objective optimization test problems", 2002.
+"""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from numpy.typing import NDArray
+
+from evometa.errors import ConfigurationError
+from evometa.problem import Evaluation, Problem
+from evometa.spaces import Box
+from evometa.types import Key
+
+
+@dataclasses.dataclass(frozen=True)
+class DTLZ2(Problem):
+    """Objectives on a sphere of radius 1 + g around the origin, all to be minimised; the fitness is their sum.
+
+    The first M - 1 coordinates of a point are angles on the sphere; g is the squared distance of the others to 1/2.
+
+    Args:
+        dimension: coordinates of a point, at least ``objectives``.
+        objectives: M, at least 2.
+    """
+
+    dimension: int = 12
+    objectives: int = 3
+
+    def __post_init__(self) -> None:
+        if not 2 <= self.objectives <= self.dimension:
+            raise ConfigurationError(
+                f"DTLZ2 expects 2 <= objectives <= dimension, got {self.objectives} and {self.dimension}."
+            )
+
+    @property
+    def space(self) -> Box:
+        """Between 0 and 1 in every coordinate."""
+        return Box((self.dimension,), 0.0, 1.0)
+
+    def evaluate(self, key: Key, omega: jax.Array) -> Evaluation:
+        """Return the objectives ``[M]`` of a point ``[dimension]``."""
+        m = self.objectives
+        angle = 0.5 * jnp.pi * omega[: m - 1]
+        radius = 1.0 + jnp.sum((omega[m - 1 :] - 0.5) ** 2)
+        one = jnp.ones(1, omega.dtype)
+        # fᵢ = (1 + g) cos a₁ … cos a_{M-i} sin a_{M-i+1}, without the sine for i = 1.
+        along = jnp.concatenate([one, jnp.cumprod(jnp.cos(angle))])[::-1]
+        across = jnp.concatenate([one, jnp.sin(angle)[::-1]])
+        objectives = radius * along * across
+        return Evaluation(jnp.sum(objectives), objectives=objectives)
+
+    def front(self, count: int = 200, seed: int = 0) -> NDArray[np.float64]:
+        """Return ``count`` points drawn evenly from the true front, ``[count, M]``."""
+        points = np.abs(np.random.default_rng(seed).standard_normal((count, self.objectives)))
+        return np.asarray(points / np.linalg.norm(points, axis=1, keepdims=True))

@@ -1,0 +1,254 @@
+"""A learned optimizer: a small network that turns gradients into steps, for every weight of a network alike.
+
+Branch of meta-learning: learned optimizers, judged by the whole course of training. The optimizer is applied to each
+weight on its own, so what was learned on one network trains networks of any size, for any number of steps.
+"""
+
+import dataclasses
+import functools
+import math
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from numpy.typing import NDArray
+
+from evometa.errors import ConfigurationError
+from evometa.objectives import Mean, Objective
+from evometa.problem import InnerTraining
+from evometa.problems._digits import CLASSES, PIXELS, digits
+from evometa.problems._networks import MLP, cross_entropy
+from evometa.spaces import Like
+from evometa.types import Key, Omega, Scalar
+
+TIME_SCALES = np.array([1, 3, 10, 30, 100, 300, 1000, 3000, 10_000, 30_000, 100_000], np.float32)
+"""Steps after which each of the time features goes from about -1 to about 1."""
+WORST_LOSS = 1.5 * math.log(CLASSES)
+"""Losses above this, half as much again as guessing gives, count as this."""
+LANES = 32
+"""Matrix products and elementwise work are fastest on rows whose length is a multiple of this many numbers."""
+
+
+class Examples(NamedTuple):
+    """Images and what they show; as a task, what a learner is judged on."""
+
+    images: jax.Array
+    """``[V, 64]``"""
+    targets: jax.Array
+    """``[V, 10]``, the labels as one-hot rows."""
+
+
+class Learner(NamedTuple):
+    """A network in training; N weights in all, as one vector in which each tensor is a consecutive part."""
+
+    weights: jax.Array
+    """``[N]``"""
+    momenta: jax.Array
+    """``[M, N]``, decaying means of gradients, one for each time scale."""
+    second_moments: jax.Array
+    """``[R, N]``, decaying means of squared gradients."""
+    order: jax.Array
+    """``[1077]``, rows of the training part in the order in which minibatches take them, over and over."""
+    steps: jax.Array
+    """``[]``, updates so far."""
+
+
+@dataclasses.dataclass(frozen=True)
+class LearnedOptimizer(InnerTraining):
+    """Learn an optimizer for an MLP on scikit-learn's digits.
+
+    ω are the weights of an MLP with ReLU that is applied to every weight of the trained network alike, and whose two
+    outputs d and s give the step of that weight, -step_scale · d · exp(step_scale · s). Its inputs are
+
+    - the weight, its gradient and its momenta, each over its root mean square in the tensor it belongs to;
+    - with ``second_moments``, each momentum over the root of each second moment: Adam's direction among them;
+    - eleven functions of time, tanh(t / τ - 1).
+
+    Fitness, to be minimised, is the cross-entropy in nats on B images of the validation part that the task names, by
+    default the mean over all inner steps, in which a loss above 1.5 log(10) counts as that. Held-out tasks are judged
+    on the whole test part (360 images), which the search never sees. The metrics ``accuracy`` and ``final_loss`` are
+    of the trained network on the same images. Tasks differ by initial weights and minibatches too.
+
+    Paper: Metz et al., "Understanding and correcting pathologies in the training of learned optimizers", ICML 2019,
+    arXiv:1810.10180; its optimizer is the one without second moments.
+
+    Args:
+        batch_size: B, examples in an inner step, and in the judgement of a task that is not held out.
+        hidden: widths of the hidden layers of the trained network.
+        optimizer_hidden: widths of the hidden layers of the optimizer, at least one.
+        momenta: decay of each momentum, in [0, 1).
+        second_moments: decay of each second moment, in [0, 1); there may be none.
+        step_scale: size of the first steps of an optimizer that nobody trained, in units of a weight.
+
+    Raises:
+        ConfigurationError: a size below 1, no hidden layer in the optimizer, a decay outside [0, 1), or a step_scale
+            that is not positive.
+    """
+
+    num_tasks: int = 1
+    inner_steps: int = 200
+    objective: Objective = Mean()
+    batch_size: int = 128
+    hidden: tuple[int, ...] = (32,)
+    optimizer_hidden: tuple[int, ...] = (32, 32)
+    momenta: tuple[float, ...] = (0.5, 0.9, 0.99, 0.999)
+    second_moments: tuple[float, ...] = (0.999,)
+    step_scale: float = 0.001
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        sizes, decays = (self.batch_size, *self.hidden, *self.optimizer_hidden), (*self.momenta, *self.second_moments)
+        if min(sizes) < 1 or not self.optimizer_hidden:
+            raise ConfigurationError(
+                "LearnedOptimizer expects batch_size and the widths in hidden and optimizer_hidden of at least 1, and "
+                f"a hidden layer in the optimizer, got batch_size={self.batch_size}, hidden={self.hidden} and "
+                f"optimizer_hidden={self.optimizer_hidden}."
+            )
+        if not all(0 <= decay < 1 for decay in decays) or not self.step_scale > 0:
+            raise ConfigurationError(
+                "LearnedOptimizer expects the decays in momenta and second_moments from 0 to below 1, and step_scale "
+                f"> 0, got momenta={self.momenta}, second_moments={self.second_moments} and "
+                f"step_scale={self.step_scale}."
+            )
+
+    @property
+    def network(self) -> MLP:
+        """The network that is trained."""
+        return MLP((*self.hidden, CLASSES))
+
+    @property
+    def num_features(self) -> int:
+        """F, what the optimizer sees of each weight, time aside."""
+        return 2 + len(self.momenta) * (1 + len(self.second_moments))
+
+    @property
+    def space(self) -> Like:
+        """The optimizer's weights; a search starts at a draw with variance 1 / inputs in each layer."""
+        return Like(self._draw)
+
+    def _draw(self, key: Key) -> Any:
+        inputs = self.num_features + len(TIME_SCALES)
+        layers = []
+        for number, width in enumerate((*self.optimizer_hidden, 2)):
+            kernel = jax.random.normal(jax.random.fold_in(key, number), (width, inputs), jnp.float32)
+            layers.append({"kernel": kernel / math.sqrt(inputs), "bias": jnp.zeros((width,), jnp.float32)})
+            inputs = width
+        return layers
+
+    def sample_task(self, key: Key) -> Examples:
+        """Draw what to judge on from the validation part."""
+        rows = digits().validation
+        return _examples(jax.random.choice(key, jnp.asarray(rows), (self.batch_size,)))
+
+    def sample_test_task(self, key: Key) -> Examples:
+        """Return the test part."""
+        return _examples(jnp.asarray(digits().test))
+
+    def init(self, key: Key, omega: Omega, task: Examples) -> Learner:
+        """Draw the network's weights, and the order of examples."""
+        key_weights, key_order = jax.random.split(key)
+        weights = _flat(self.network.draw(key_weights, PIXELS))
+        momenta, second_moments = (
+            jnp.zeros((len(decays), len(weights)), jnp.float32) for decays in (self.momenta, self.second_moments)
+        )
+        order = jax.random.permutation(key_order, digits().training)
+        return Learner(weights, momenta, second_moments, order, jnp.int32(0))
+
+    def step(self, key: Key, omega: Omega, task: Examples, learner: Learner) -> Learner:
+        """Let the optimizer take one step on the next minibatch of the training part."""
+        places = learner.steps * self.batch_size + np.arange(self.batch_size, dtype=np.int32)
+        batch = _examples(learner.order[places % len(learner.order)])
+
+        def error(weights: Any) -> Scalar:
+            return cross_entropy(self.network.run(weights, batch.images), batch.targets)
+
+        gradient = _flat(jax.grad(error)(self._tensors(learner.weights)))
+        return self.update(omega, learner, gradient)
+
+    def update(self, omega: Omega, learner: Learner, gradient: jax.Array) -> Learner:
+        """Return the learner after the optimizer's step for a gradient ``[N]``."""
+        count = len(gradient)
+        time = learner.steps.astype(jnp.float32)
+        fast, slow = _column(self.momenta), _column(self.second_moments)
+        momenta = fast * learner.momenta + (1 - fast) * gradient
+        second_moments = slow * learner.second_moments + (1 - slow) * gradient**2
+        # Moments begin at 0 and are too small at first, by these factors (Kingma & Ba 2015, section 3).
+        correction = 1 / (1 - fast ** (time + 1))
+        roots = jnp.sqrt(second_moments / (1 - slow ** (time + 1))) + np.float32(1e-8)
+
+        # Features come first in all shapes, [F, N]: matrix products then have long rows.
+        rows = jnp.concatenate([gradient[None], learner.weights[None], momenta])
+        normalisers = self._normalisers(rows, jnp.concatenate([jnp.ones((2, 1), jnp.float32), correction]))
+        adaptive = (correction * momenta) * (1 / roots)[:, None]
+        features = jnp.concatenate([rows * normalisers, adaptive.reshape(-1, count)])
+        features = jnp.pad(features, ((0, 0), (0, -count % LANES)))
+
+        # What is the same for all weights is added to the first layer's bias.
+        first, *others = omega
+        kernel, of_time = jnp.split(first["kernel"], [self.num_features], axis=1)
+        bias = first["bias"] + of_time @ jnp.tanh(time / TIME_SCALES - 1)
+        outputs = kernel @ features + bias[:, None]
+        for layer in others:
+            outputs = layer["kernel"] @ jax.nn.relu(outputs) + layer["bias"][:, None]
+
+        direction, magnitude = outputs[:, :count]
+        scale = np.float32(self.step_scale)
+        weights = learner.weights - scale * direction * jnp.exp(scale * magnitude)
+        return Learner(weights, jnp.asarray(momenta), jnp.asarray(second_moments), learner.order, learner.steps + 1)
+
+    def _normalisers(self, rows: jax.Array, factors: jax.Array) -> jax.Array:
+        """Return what rows ``[F, N]`` times factors ``[F, 1]`` are normalised by: factor / root mean square.
+
+        The mean is over each tensor; the result, ``[F, N]``, is constant there and is for the rows without factors.
+        """
+        parts = jnp.split(rows, self._ends, axis=1)
+        squares = (factors**2 * jnp.mean(part**2, axis=1, keepdims=True) for part in parts)
+        each = (factors * jax.lax.rsqrt(square + np.float32(1e-5)) for square in squares)
+        return jnp.concatenate(
+            [jnp.broadcast_to(one, part.shape) for one, part in zip(each, parts, strict=True)], axis=1
+        )
+
+    def loss(self, key: Key, omega: Omega, task: Examples, learner: Learner) -> Scalar:
+        """Return the cross-entropy on the task's images, at most ``WORST_LOSS``."""
+        loss = cross_entropy(self.predict(learner.weights, task.images), task.targets)
+        return jnp.where(loss < WORST_LOSS, loss, np.float32(WORST_LOSS))  # also where it is not a number any more
+
+    def metrics(self, key: Key, omega: Omega, task: Examples, learner: Learner) -> dict[str, Scalar]:
+        """Return accuracy and loss on the task's images."""
+        logits = self.predict(learner.weights, task.images)
+        correct = jnp.argmax(logits, axis=-1) == jnp.argmax(task.targets, axis=-1)
+        loss = cross_entropy(logits, task.targets)
+        return {"accuracy": jnp.mean(correct, dtype=jnp.float32), "final_loss": loss}
+
+    def predict(self, weights: jax.Array, images: jax.Array) -> jax.Array:
+        """Return the logits ``[B, 10]`` of a network with weights ``[N]`` for images ``[B, 64]``."""
+        return self.network.run(self._tensors(weights), images)
+
+    @functools.cached_property
+    def _shapes(self) -> Any:
+        return jax.eval_shape(functools.partial(self.network.draw, inputs=PIXELS), jax.random.key(0))
+
+    @functools.cached_property
+    def _ends(self) -> NDArray[np.int64]:
+        """Where the tensors but the last end in the vector of all weights."""
+        return np.cumsum([leaf.size for leaf in jax.tree.leaves(self._shapes)])[:-1]
+
+    def _tensors(self, weights: jax.Array) -> Any:
+        leaves, structure = jax.tree.flatten(self._shapes)
+        parts = jnp.split(weights, self._ends)
+        return jax.tree.unflatten(
+            structure, [part.reshape(leaf.shape) for part, leaf in zip(parts, leaves, strict=True)]
+        )
+
+
+def _flat(tensors: Any) -> jax.Array:
+    return jnp.concatenate([leaf.ravel() for leaf in jax.tree.leaves(tensors)])
+
+
+def _column(decays: tuple[float, ...]) -> NDArray[np.float32]:
+    return np.array(decays, np.float32)[:, None]
+
+
+def _examples(rows: jax.Array) -> Examples:
+    return Examples(jnp.asarray(digits().images)[rows], jnp.asarray(digits().targets)[rows])

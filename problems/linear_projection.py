@@ -1,0 +1,61 @@
+"""The sphere with linear projections as measures, the benchmark of quality-diversity.
+
+Branch of meta-learning: none; plain optimisation with a known answer, for strategies that fill an archive.
+
+Paper: Fontaine, Togelius, Nikolaidis & Hoover, "Covariance matrix adaptation for the rapid illumination of behavior
+space", 2020, section 4; in the form that pyribs uses as its own benchmark.
+"""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from evometa.errors import ConfigurationError
+from evometa.problem import Evaluation, Problem
+from evometa.spaces import Box
+from evometa.types import Key
+
+EDGE = 5.12
+SHIFT = 0.4 * EDGE
+"""Every coordinate of the optimum."""
+
+
+@dataclasses.dataclass(frozen=True)
+class LinearProjection(Problem):
+    """A shifted sphere, from 100 at its optimum to 0 as far away as the corner (-5.12, …), to be maximised.
+
+    The two measures are the sums of the first and of the second half of the coordinates, scaled to [0, 1]. Sums of many
+    coordinates are hard to spread: most points measure near 1/2. Coordinates beyond ±5.12 count to them by 5.12 over
+    their value, so that the ends of the range can only be reached with every coordinate at ±5.12.
+
+    Args:
+        dimension: coordinates of a point, at least 2.
+    """
+
+    direction = "maximize"
+
+    dimension: int = 20
+
+    def __post_init__(self) -> None:
+        if self.dimension < 2:
+            raise ConfigurationError(
+                f"LinearProjection expects dimension >= 2, a coordinate for each measure, got {self.dimension}."
+            )
+
+    @property
+    def space(self) -> Box:
+        """Unbounded; a search starts at the origin."""
+        return Box((self.dimension,), start=np.zeros(self.dimension))
+
+    def evaluate(self, key: Key, omega: jax.Array) -> Evaluation:
+        """Return fitness and measures ``[2]`` of a point ``[dimension]``."""
+        worst = self.dimension * (EDGE + SHIFT) ** 2
+        fitness = 100.0 * (1.0 - jnp.sum((omega - SHIFT) ** 2) / worst)
+        beyond = jnp.abs(omega) > EDGE
+        inside = jnp.where(beyond, EDGE / jnp.where(beyond, omega, 1.0), omega)
+        half = self.dimension // 2
+        sums = jnp.stack([jnp.sum(inside[:half]), jnp.sum(inside[half:])])
+        extent = 0.5 * self.dimension * EDGE
+        return Evaluation(fitness, measures=0.5 + 0.5 * sums / extent)

@@ -1,0 +1,176 @@
+"""A grid over behaviour space that keeps the best candidate of each cell, and what strategies that fill it share.
+
+Everything that happens in a generation costs O(P), whatever the number of cells: occupied cells are listed in the
+order of their discovery, so that elites can be drawn without looking at the whole grid. Letters: C cells, K measures.
+"""
+
+import dataclasses
+import math
+from typing import Any, ClassVar, NamedTuple, TypeVar
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+
+from evometa.errors import ConfigurationError
+from evometa.problem import BaseProblem, Evaluation
+from evometa.strategies._vectors import refuse_unless_length, require_length
+from evometa.strategy import Archive, Strategy, require_population
+from evometa.types import Genotype, Key, Scalar
+
+State = TypeVar("State")
+
+REJECTED, IMPROVED, DISCOVERED = 0, 1, 2
+
+
+class Elites(NamedTuple):
+    """The best candidate of each cell."""
+
+    genotypes: Genotype
+    """``[C, ...]``."""
+    fitness: jax.Array
+    """``[C]``, to be minimised; +inf where a cell is empty."""
+    measures: jax.Array
+    """``[C, K]``."""
+    occupied: jax.Array
+    """``[C]``, int32: the cells that hold a candidate, in the order of their discovery, then anything."""
+    filled: Scalar
+    """How many cells hold one, int32."""
+
+
+class Entry(NamedTuple):
+    """What became of the candidates that asked to be kept, each beside the elites as they were before."""
+
+    status: jax.Array
+    """``[P]``, int32: ``REJECTED``, ``IMPROVED`` (the cell's elite) or ``DISCOVERED`` (a cell)."""
+    improvement: jax.Array
+    """``[P]``: what it is better than the elite by, in an empty cell than ``worst_fitness``; -inf for failed ones."""
+
+
+def no_elites(genotype: Genotype, cells: int, measures: int) -> Elites:
+    """Return an empty archive for genotypes like one."""
+    dtype = jnp.result_type(float)
+    return Elites(
+        genotypes=jax.tree.map(lambda leaf: jnp.zeros((cells, *leaf.shape), leaf.dtype), genotype),
+        fitness=jnp.full(cells, jnp.inf, dtype),
+        measures=jnp.zeros((cells, measures), dtype),
+        occupied=jnp.zeros(cells, jnp.int32),
+        filled=jnp.int32(0),
+    )
+
+
+def pick(key: Key, elites: Elites, count: int) -> Genotype:
+    """Return ``count`` elites, drawn with replacement; of an archive that is not empty."""
+    cell = elites.occupied[jax.random.randint(key, (count,), 0, jnp.maximum(elites.filled, 1))]
+    return jax.tree.map(lambda leaf: leaf[cell], elites.genotypes)
+
+
+def enter(
+    elites: Elites, cell: jax.Array, genotypes: Genotype, fitness: jax.Array, measures: jax.Array, worst: float
+) -> tuple[Elites, Entry]:
+    """Let candidates into their cells ``[P]``, the best of each and the first of equals."""
+    cells, number = len(elites.fitness), lax.iota(jnp.int32, len(cell))
+    before = elites.fitness[cell]
+    accepted = fitness < before
+    empty = jnp.isinf(before)
+    status = jnp.where(accepted, jnp.where(empty, DISCOVERED, IMPROVED), REJECTED)
+    improvement = jnp.where(jnp.isfinite(fitness), jnp.where(empty, worst, before) - fitness, -jnp.inf)
+
+    now = elites.fitness.at[cell].min(fitness)
+    best = accepted & (fitness == now[cell])
+    first = jnp.full(cells, len(cell), jnp.int32).at[cell].min(jnp.where(best, number, len(cell)))
+    wins = best & (first[cell] == number)
+    to = jnp.where(wins, cell, cells)  # beyond the last cell: nowhere
+    opens = wins & empty
+    place = elites.filled + jnp.cumsum(opens, dtype=jnp.int32) - 1
+
+    def put(old: jax.Array, at: jax.Array, new: jax.Array) -> jax.Array:
+        return old.at[at].set(new.astype(old.dtype), mode="drop")
+
+    kept = Elites(
+        genotypes=jax.tree.map(lambda old, new: put(old, to, new), elites.genotypes, genotypes),
+        fitness=now,
+        measures=put(elites.measures, to, measures),
+        occupied=put(elites.occupied, jnp.where(opens, place, cells), cell),
+        filled=elites.filled + jnp.sum(opens, dtype=jnp.int32),
+    )
+    return kept, Entry(status.astype(jnp.int32), improvement)
+
+
+@dataclasses.dataclass(frozen=True)
+class GridStrategy(Strategy[State]):
+    """What strategies that fill a grid of behaviour have in common; their state has a field ``elites``."""
+
+    population_size: int = 540
+    """Candidates in a generation, P."""
+    cells: tuple[int, ...] = (100, 100)
+    """Into how many cells the range of each measure is cut; a number for each of the K measures."""
+    low: tuple[float, ...] = (0.0, 0.0)
+    """Lower end of each measure's range; what is below counts to the first cell."""
+    high: tuple[float, ...] = (1.0, 1.0)
+    """Upper end of each measure's range; what is above counts to the last cell."""
+    worst_fitness: float = 0.0
+    """The fitness, as it is to be minimised, from which the QD score of a candidate is counted: choose it so that
+    hardly any is worse. (For a problem that maximises: minus its fitness.)"""
+
+    needs: ClassVar[tuple[str, ...]] = ("measures",)
+
+    def __post_init__(self) -> None:
+        require_population(self)
+        name = type(self).__name__
+        if not len(self.cells) == len(self.low) == len(self.high) > 0:
+            raise ConfigurationError(
+                f"{name} expects cells, low and high to have a number for each measure, got {self.cells}, {self.low} "
+                f"and {self.high}."
+            )
+        if min(self.cells) < 1 or not all(low < high for low, high in zip(self.low, self.high, strict=True)):
+            raise ConfigurationError(
+                f"{name} expects at least one cell and low < high for each measure, got {self.cells}, {self.low} "
+                f"and {self.high}."
+            )
+        if not (np.isfinite([*self.low, *self.high, self.worst_fitness]).all() and math.prod(self.cells) < 2**31):
+            raise ConfigurationError(
+                f"{name} expects finite low, high and worst_fitness and fewer than 2³¹ cells, got {self}."
+            )
+
+    def refuses_problem(self, problem: BaseProblem) -> str | None:
+        """Refuse problems with another number of measures."""
+        return refuse_unless_length(self, problem, "measures", len(self.cells), "cells, low and high")
+
+    def _empty(self, genotype: Genotype) -> Elites:
+        return no_elites(genotype, math.prod(self.cells), len(self.cells))
+
+    def _cell(self, measures: jax.Array) -> jax.Array:
+        """Return the cell of each of the measures ``[P, K]``, int32 ``[P]``; the last measure runs first."""
+        low, extent = np.array(self.low), np.array(self.high) - np.array(self.low)
+        share = (measures - jnp.asarray(low, measures.dtype)) / jnp.asarray(extent, measures.dtype)
+        cells = np.array(self.cells, np.int32)
+        along = jnp.clip(jnp.floor(share * cells.astype(measures.dtype)), 0, cells - 1).astype(jnp.int32)
+        stride = np.append(np.cumprod(cells[:0:-1])[::-1], 1).astype(np.int32)
+        return jnp.sum(along * stride, axis=1, dtype=jnp.int32)
+
+    def _enter(self, elites: Elites, genotypes: Genotype, judged: Evaluation) -> tuple[Elites, Entry]:
+        """Let a population in; one that violates a constraint has failed."""
+        require_length(self, "measures", judged.measures, len(self.cells), "cells, low and high")
+        fitness = jnp.asarray(judged.fitness, elites.fitness.dtype)
+        if judged.constraints is not None:
+            fitness = jnp.where(jnp.all(judged.constraints <= 0, axis=1), fitness, jnp.inf)
+        # The compiler must not compute the fitness twice: what is compared below has to be the same number.
+        fitness, cell = lax.optimization_barrier((fitness, self._cell(judged.measures)))
+        return enter(elites, cell, genotypes, fitness, judged.measures, self.worst_fitness)
+
+    def archive(self, state: Any) -> Archive:
+        """Return the elites of all cells; those of cells that are not empty are held."""
+        elites: Elites = state.elites
+        judged = Evaluation(elites.fitness, {}, measures=elites.measures)
+        return Archive(elites.genotypes, judged, jnp.isfinite(elites.fitness))
+
+    def diagnostics(self, state: Any) -> dict[str, Scalar]:
+        """Return the part of all cells that hold a candidate, and the QD score (Pugh et al. 2015).
+
+        The QD score is the sum over those of ``worst_fitness`` minus the fitness.
+        """
+        fitness = state.elites.fitness
+        score = jnp.sum(jnp.where(jnp.isfinite(fitness), self.worst_fitness - fitness, 0.0))
+        return {"coverage": state.elites.filled / np.float32(len(fitness)), "qd_score": score}

@@ -1,0 +1,146 @@
+"""One emitter of CMA-ME: a CMA-ES with positive weights whose number of parents may change with every generation."""
+
+import functools
+import math
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from numpy.typing import NDArray
+
+from evometa.types import Scalar
+
+
+class Emitter(NamedTuple):
+    """The search distribution N(mean, σ² C)."""
+
+    mean: jax.Array
+    """``[D]``."""
+    sigma: Scalar
+    """σ, in genotype units."""
+    covariance: jax.Array
+    """C ``[D, D]``."""
+    factor: jax.Array
+    """L ``[D, D]``, lower triangular, with L Lᵀ = C as of the last refresh."""
+    noise: jax.Array
+    """z ``[B, D]``, standard normal: the candidates last asked for are mean + σ L z."""
+    path_sigma: jax.Array
+    """``[D]``, the evolution path of σ, in the coordinates of z."""
+    path_c: jax.Array
+    """``[D]``, the evolution path of C."""
+    age: Scalar
+    """Generations since it began, int32."""
+
+
+class Rates(NamedTuple):
+    """Weights and learning rates (Hansen 2016, Table 1) for each number of parents from 0 to B."""
+
+    earned: NDArray[np.float64]
+    """``[B + 1, B + 1]``: of n parents, the weights of the first so many together."""
+    mu_eff: NDArray[np.float64]
+    c_sigma: NDArray[np.float64]
+    d_sigma: NDArray[np.float64]
+    c_c: NDArray[np.float64]
+    c_1: NDArray[np.float64]
+    c_mu: NDArray[np.float64]
+
+
+@functools.cache
+def rates(most: int, d: int) -> Rates:
+    """Return the rates for up to ``most`` parents in D dimensions; those of no parents mean nothing."""
+    n, place = np.arange(most + 1)[:, None], np.arange(1, most + 1)
+    raw = np.where(place <= n, np.log(n + 0.5) - np.log(place), 0.0)
+    weights = raw / np.maximum(raw.sum(axis=1, keepdims=True), 1e-300)
+    mu_eff = np.append(1.0, 1 / (weights[1:] ** 2).sum(axis=1))
+    c_sigma = (mu_eff + 2) / (d + mu_eff + 5)
+    c_1 = 2 / ((d + 1.3) ** 2 + mu_eff)
+    return Rates(
+        earned=np.concatenate([np.zeros((most + 1, 1)), np.cumsum(weights, axis=1)], axis=1),
+        mu_eff=mu_eff,
+        c_sigma=c_sigma,
+        d_sigma=1 + 2 * np.maximum(0, np.sqrt((mu_eff - 1) / (d + 1)) - 1) + c_sigma,
+        c_c=(4 + mu_eff / d) / (d + 4 + 2 * mu_eff / d),
+        c_1=c_1,
+        c_mu=np.minimum(1 - c_1, 2 * (mu_eff - 2 + 1 / mu_eff) / ((d + 2) ** 2 + mu_eff)),
+    )
+
+
+def refresh(batch: int, d: int) -> int:
+    """Return the generations from one factorisation of C to the next: half a time scale of C, spread over D."""
+    of = rates(batch, d)
+    return max(1, int(0.5 / (d * (of.c_1[batch // 2] + of.c_mu[batch // 2]))))
+
+
+def begin(mean: jax.Array, sigma: float, batch: int) -> Emitter:
+    """Return an emitter at a mean ``[D]``, with C the identity."""
+    identity, zeros = jnp.eye(len(mean), dtype=mean.dtype), jnp.zeros_like(mean)
+    noise = jnp.zeros((batch, len(mean)), mean.dtype)
+    return Emitter(mean, jnp.asarray(sigma, mean.dtype), identity, identity, noise, zeros, zeros, jnp.int32(0))
+
+
+def weigh(status: jax.Array, gain: jax.Array, parents: Scalar) -> jax.Array:
+    """Return recombination weights ``[B]``, the more the higher status and then gain; ties share their places.
+
+    Args:
+        status: ``[B]``, what counts first.
+        gain: ``[B]``, what counts among candidates of equal status.
+        parents: how many places earn something; with none, so does nobody.
+    """
+    equal = status[:, None] == status[None]
+    tied = equal & (gain[:, None] == gain[None])
+    before = (status[:, None] > status[None]) | (equal & (gain[:, None] > gain[None]))
+    first, size = jnp.sum(before, axis=0, dtype=jnp.int32), jnp.sum(tied, axis=0, dtype=jnp.int32)
+    earned = jnp.asarray(rates(len(status), 1).earned, gain.dtype)[parents]  # weights do not depend on D
+    return (earned[first + size] - earned[first]) / size.astype(gain.dtype)
+
+
+def adapt(one: Emitter, genotypes: jax.Array, weights: jax.Array, parents: Scalar) -> Emitter:
+    """Return the emitter after a generation; L is left to be refreshed. Without parents it only grows older.
+
+    Equation numbers are those of Hansen's tutorial (2016, arXiv:1604.00772).
+
+    Args:
+        one: the emitter.
+        genotypes: ``[B, D]``, the candidates it asked for.
+        weights: ``[B]``.
+        parents: how many of them are parents.
+    """
+    batch, d = genotypes.shape
+    dtype = one.mean.dtype
+    table = rates(batch, d)
+    c_sigma, d_sigma, c_c, c_1, c_mu = (jnp.asarray(rate, dtype)[parents] for rate in table[2:])
+    some = parents > 0
+    mu_eff = 1 / jnp.where(some, jnp.sum(weights**2), 1.0)  # of the weights as shared by ties
+    age = one.age + 1
+
+    moves = (genotypes - one.mean) / one.sigma
+    move = weights @ moves
+    mean = one.mean + one.sigma * move  # (42)
+    path_sigma = (1 - c_sigma) * one.path_sigma + jnp.sqrt(c_sigma * (2 - c_sigma) * mu_eff) * (
+        weights @ one.noise
+    )  # (43), with C^-1/2 taken as L^-1
+    length = jnp.linalg.norm(path_sigma)
+    expected = math.sqrt(d) * (1 - 1 / (4 * d) + 1 / (21 * d * d))
+    sigma = one.sigma * jnp.exp(jnp.minimum(1.0, c_sigma / d_sigma * (length / expected - 1)))  # (44)
+    warm = 1 - (1 - c_sigma) ** (2 * age.astype(dtype))
+    short = (length**2 < (2 + 4 / (d + 1)) * d * warm).astype(dtype)  # h_σ
+    path_c = (1 - c_c) * one.path_c + short * jnp.sqrt(c_c * (2 - c_c) * mu_eff) * move  # (45)
+    # (47), the rank-one update as one more row of the rank-µ update
+    rows = jnp.concatenate([moves, path_c[None]])
+    scale = jnp.append(c_mu * weights, c_1)
+    decay = 1 - c_1 - c_mu + c_1 * (1 - short) * c_c * (2 - c_c)
+    covariance = decay * one.covariance + (rows * scale[:, None]).T @ rows
+    adapted = Emitter(mean, sigma, covariance, one.factor, one.noise, path_sigma, path_c, age)
+    after: Emitter = jax.tree.map(lambda new, old: jnp.where(some, new, old), adapted, one._replace(age=age))
+    return after
+
+
+def converged(one: Emitter, status: jax.Array, gain: jax.Array) -> Scalar:
+    """Return whether nothing more can come of an emitter, by its distribution and by its last candidates ``[B]``."""
+    diagonal = jnp.diagonal(one.factor)
+    width = one.sigma * jnp.sqrt(jnp.max(jnp.diagonal(one.covariance)))
+    flat = (jnp.max(status) == jnp.min(status)) & ~(jnp.max(gain) - jnp.min(gain) >= 1e-12)
+    # Comparisons with what is no number are false, so these hold also for a distribution that is lost to rounding.
+    long = ~(jnp.max(diagonal) < 1e7 * jnp.min(diagonal))
+    return flat | long | ~(width >= 1e-11) | ~jnp.isfinite(width + jnp.sum(one.mean))

@@ -1,0 +1,97 @@
+"""How two parents make a child: real coordinates as in the code of NSGA-II's authors, others as their space says.
+
+Papers: Deb & Agrawal, "Simulated binary crossover for continuous search space" (1995); Deb & Agrawal, "A niched-penalty
+approach for constraint handling in genetic algorithms" (1999), where both got their bounds.
+"""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from evometa.space import Coordinates, Space
+from evometa.types import Genotype, Key
+
+
+def simulated_binary_crossover(
+    key: Key, bounds: Coordinates, first: jax.Array, second: jax.Array, *, rate: float, eta: float
+) -> jax.Array:
+    """Return the two children of each pair of parents, ``[2 N, D]``: the first ones, then the second ones.
+
+    The children lie around the middle of their parents, as far apart as the parents on average, and inside the bounds.
+
+    Args:
+        key: random key.
+        bounds: of the coordinates; infinite where there are none.
+        first: one parent of each pair, ``[N, D]``.
+        second: the other one.
+        rate: chance of a pair to be crossed at all; then each coordinate is, with chance 1/2.
+        eta: the larger, the closer the children to their parents.
+    """
+    key_pair, key_bits = jax.random.split(key)
+    # One word a coordinate serves three draws: 24 bits are a uniform number, two more are coins.
+    bits = jax.random.bits(key_bits, first.shape, jnp.uint32)
+    u = ((bits >> 8).astype(jnp.float32) * 2.0**-24).astype(first.dtype)
+    crossed = (first != second) & (bits & 1 == 0) & jax.random.bernoulli(key_pair, rate, (len(first), 1))
+    side = jnp.where(bits & 2 == 0, 1.0, -1.0).astype(first.dtype) * np.array([1.0, -1.0], first.dtype)[:, None, None]
+    lower, upper = (jnp.asarray(bound, first.dtype) for bound in (bounds.lower, bounds.upper))
+    low, high = jnp.minimum(first, second), jnp.maximum(first, second)
+    distance = jnp.where(high > low, high - low, 1.0)
+    room = jnp.where(side > 0, upper - high, low - lower)
+    alpha = 2.0 - _power(1.0 + 2.0 * room / distance, -(eta + 1.0))
+    # β: the distance of the children in parts of that of the parents, limited by the distance of the bound.
+    spread = _power(jnp.where(u * alpha <= 1.0, u * alpha, 1.0 / (2.0 - u * alpha)), 1.0 / (eta + 1.0))
+    child = jnp.clip(0.5 * (low + high + side * spread * distance), lower, upper)
+    return jnp.where(crossed, child, jnp.stack([first, second])).reshape(-1, first.shape[1])
+
+
+def polynomial_mutation(key: Key, bounds: Coordinates, genotypes: jax.Array, *, rate: float, eta: float) -> jax.Array:
+    """Return changed copies of genotypes ``[N, D]``, inside the bounds.
+
+    Args:
+        key: random key.
+        bounds: of the coordinates; where there are none a change is in genotype units, otherwise in parts of the range.
+        genotypes: ``[N, D]``, inside the bounds.
+        rate: chance of each coordinate to change.
+        eta: the larger, the smaller the changes; of the size 1 / eta about.
+    """
+    key_which, key_size = jax.random.split(key)
+    u = jax.random.uniform(key_size, genotypes.shape, jnp.float32).astype(genotypes.dtype)
+    lower, upper = (jnp.asarray(bound, genotypes.dtype) for bound in (bounds.lower, bounds.upper))
+    bounded = np.isfinite(bounds.lower) & np.isfinite(bounds.upper)
+    span = jnp.where(bounded, upper - lower, 1.0)
+    down = u < 0.5
+    room = jnp.where(down, genotypes - lower, upper - genotypes) / span
+    tail = _power(jnp.where(jnp.isfinite(room), jnp.clip(1.0 - room, 0.0, 1.0), 0.0), eta + 1.0)
+    share = jnp.where(down, 2.0 * u, 2.0 * (1.0 - u))
+    size = 1.0 - _power(share + (1.0 - share) * tail, 1.0 / (eta + 1.0))
+    moved = jnp.clip(genotypes + jnp.where(down, -size, size) * span, lower, upper)
+    return jnp.where(jax.random.bernoulli(key_which, rate, genotypes.shape), moved, genotypes)
+
+
+def _power(base: jax.Array, exponent: float) -> jax.Array:
+    """Return a power of numbers ≥ 0, at half the cost of the general operation."""
+    return jnp.exp(exponent * jnp.log(base))
+
+
+def others(
+    key: Key, space: Space, first: Genotype, second: Genotype, *, crossover_rate: float, mutation_rate: float
+) -> Genotype:
+    """Return a child of each pair of parents ``[N, ...]``, bred by the space's own operators.
+
+    Args:
+        key: random key.
+        space: the space.
+        first: the parent of each child that is not crossed.
+        second: the other parent.
+        crossover_rate: chance of a child to have parts of both.
+        mutation_rate: chance of each part to change; one does in any case.
+    """
+
+    def breed(key: Key, one: Genotype, two: Genotype) -> Genotype:
+        key_rate, key_cross, key_mutate = jax.random.split(key, 3)
+        crossing = jax.random.bernoulli(key_rate, crossover_rate)
+        mixed = space.crossover(key_cross, one, two)
+        child = jax.tree.map(lambda a, b: jnp.where(crossing, a, b), mixed, one)
+        return space.mutate(key_mutate, child, mutation_rate)
+
+    return jax.vmap(breed)(jax.random.split(key, len(jax.tree.leaves(first)[0])), first, second)

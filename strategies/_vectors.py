@@ -1,0 +1,48 @@
+"""How many objectives or measures a problem gives: what strategies that size their state by it must agree with."""
+
+from typing import Any, Literal
+
+import jax
+
+from evometa.errors import ConfigurationError
+from evometa.evaluation import Evaluator
+from evometa.problem import BaseProblem, HostProblem, InnerTraining, Problem
+from evometa.strategy import Strategy
+
+Name = Literal["objectives", "measures"]
+
+
+def refuse_unless_length(
+    strategy: Strategy[Any], problem: BaseProblem, name: Name, length: int, fields: str
+) -> str | None:
+    """Return why a strategy cannot search for a problem with a vector of another length, or None when it can.
+
+    Args:
+        strategy: the strategy.
+        problem: the problem; one that gives no such vector is not refused here, but by the search.
+        name: which vector.
+        length: how long it must be.
+        fields: what of the strategy says so.
+    """
+    if isinstance(problem, HostProblem):
+        found = problem.vector_lengths.get(name)
+    else:
+        assert isinstance(problem, (Problem, InnerTraining))
+        work = Evaluator(problem, problem.space, 0, 1, ()).work()
+        vector = getattr(jax.eval_shape(work.function, work.shared, work.item), name)
+        found = None if vector is None else int(vector.shape[0])
+    return None if found in (None, length) else _reason(strategy, name, found, length, fields)
+
+
+def require_length(strategy: Strategy[Any], name: Name, vector: Any, length: int, fields: str) -> None:
+    """Raise ConfigurationError unless the vectors ``[P, length]`` that a strategy is told are there, and as long."""
+    found = None if vector is None else vector.shape[1]
+    if found != length:
+        raise ConfigurationError(_reason(strategy, name, found, length, fields))
+
+
+def _reason(strategy: Strategy[Any], name: Name, found: int | None, length: int, fields: str) -> str:
+    return (
+        f"{type(strategy).__name__} expects {length} {name}, as its {fields} say, and is given {found or 'none'}; "
+        f"change {fields}, or the problem's {name}."
+    )

@@ -1,0 +1,133 @@
+"""CMA-ME: CMA-ES that climb towards new and better cells (Fontaine, Togelius, Nikolaidis & Hoover 2020)."""
+
+import dataclasses
+from typing import Literal, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+from evometa.errors import ConfigurationError
+from evometa.problem import Evaluation
+from evometa.space import Space
+from evometa.strategies import _emitter
+from evometa.strategies._archive import REJECTED, Elites, Entry, GridStrategy, pick
+from evometa.strategies._checks import vector_space
+from evometa.strategies._emitter import Emitter
+from evometa.strategies._noise import standard_normal
+from evometa.strategy import refuse_unless_continuous, require_positive
+from evometa.types import Key, Scalar
+
+
+class CMAMEState(NamedTuple):
+    """The archive, and what searches for it."""
+
+    elites: Elites
+    emitters: Emitter
+    """Leading axis E."""
+    generation: Scalar
+    """Generations told, int32."""
+    restarts: Scalar
+    """How often an emitter began anew, int32."""
+
+
+@dataclasses.dataclass(frozen=True)
+class CMAME(GridStrategy[CMAMEState]):
+    """Fill a grid of behaviour by several CMA-ES, each following what is new to the archive or better than it has.
+
+    For problems of real numbers whose :class:`~evometa.Evaluation` has ``measures``; ``Result.kept`` is the archive.
+    These are the paper's improvement emitters: an emitter ranks its candidates by what they did for the archive, those
+    that discovered a cell before those that improved one before the rest, each by how much; when nothing comes of it
+    any more it begins anew at a random elite. A candidate that violates a constraint is not let in.
+
+    Raises:
+        ConfigurationError: a population_size that the emitters cannot share evenly, fewer than two candidates each; a
+            sigma that is not positive; cells, low and high of different length or without extent.
+    """
+
+    emitters: int = 15
+    """E, distributions that search side by side; each has B = P / E candidates of a generation, at least 2."""
+    sigma: float = 0.3
+    """First step size of an emitter, in genotype units; positive."""
+    selection: Literal["filter", "mu"] = "filter"
+    """Who is a parent: all that entered the archive, or the better half."""
+    restart: Literal["no_improvement", "basic"] = "no_improvement"
+    """When an emitter begins anew: once none of its candidates entered the archive, or only when it has converged."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require_positive(self, sigma=self.sigma)
+        if self.emitters < 1 or self.population_size % self.emitters or self.population_size < 2 * self.emitters:
+            raise ConfigurationError(
+                f"CMAME expects a population_size that its emitters share evenly, at least two candidates each, "
+                f"got {self.population_size} for {self.emitters} emitters."
+            )
+        for name, known in (("selection", ("filter", "mu")), ("restart", ("no_improvement", "basic"))):
+            if getattr(self, name) not in known:
+                raise ConfigurationError(
+                    f"CMAME expects {name} to be {known[0]!r} or {known[1]!r}, got {getattr(self, name)!r}."
+                )
+
+    @property
+    def _batch(self) -> int:
+        return self.population_size // self.emitters
+
+    def refuses(self, space: Space) -> str | None:
+        """Refuse spaces with anything but real coordinates."""
+        return refuse_unless_continuous(self, space)
+
+    def init(self, key: Key, space: Space) -> CMAMEState:
+        """Begin all emitters at the space's start, with an empty archive."""
+        mean = vector_space(self, space).start(key)
+        one = _emitter.begin(mean, self.sigma, self._batch)
+        emitters = jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (self.emitters, *leaf.shape)), one)
+        return CMAMEState(self._empty(mean), emitters, jnp.int32(0), jnp.int32(0))
+
+    def ask(self, key: Key, state: CMAMEState) -> tuple[jax.Array, CMAMEState]:
+        """Draw ``[P, D]`` candidates, those of an emitter in a row."""
+        noise = standard_normal(key, state.emitters.noise.shape)
+
+        def draw(one: Emitter, noise: jax.Array) -> jax.Array:
+            return one.mean + one.sigma * (noise @ one.factor.T)
+
+        genotypes = jax.vmap(draw)(state.emitters, noise).reshape(self.population_size, -1)
+        return genotypes, state._replace(emitters=state.emitters._replace(noise=noise))
+
+    def learn(self, key: Key, state: CMAMEState, genotypes: jax.Array, judged: Evaluation) -> CMAMEState:
+        """Let the population into the archive, adapt the emitters to who got in, and begin some anew."""
+        elites, entry = self._enter(state.elites, genotypes, judged)
+        each = jax.tree.map(lambda leaf: leaf.reshape(self.emitters, self._batch), entry)
+        adapted, done = jax.vmap(self._follow)(state.emitters, genotypes.reshape(state.emitters.noise.shape), each)
+        generation = state.generation + 1
+        factor = lax.cond(
+            generation % _emitter.refresh(self._batch, genotypes.shape[1]) == 0,
+            lambda: lax.linalg.cholesky(adapted.covariance, symmetrize_input=False),
+            lambda: adapted.factor,
+        )
+        elite = jnp.where(elites.filled > 0, pick(key, elites, self.emitters), adapted.mean)
+        fresh = jax.vmap(lambda mean: _emitter.begin(mean, self.sigma, self._batch))(elite)
+        emitters = jax.tree.map(
+            lambda new, old: jnp.where(done.reshape(-1, *[1] * (old.ndim - 1)), new, old),
+            fresh._replace(noise=adapted.noise),
+            adapted._replace(factor=factor),
+        )
+        return CMAMEState(elites, emitters, generation, state.restarts + jnp.sum(done, dtype=jnp.int32))
+
+    def _follow(self, one: Emitter, genotypes: jax.Array, entry: Entry) -> tuple[Emitter, Scalar]:
+        """Return an emitter that has learnt what became of its candidates ``[B]``, and whether it is done."""
+        status, gain = entry
+        if self.selection == "filter":
+            parents = jnp.sum(status > REJECTED, dtype=jnp.int32)
+        else:
+            parents = jnp.minimum(jnp.sum(gain > -jnp.inf, dtype=jnp.int32), self._batch // 2)
+        weights = _emitter.weigh(status, gain, parents)
+        adapted = _emitter.adapt(one, genotypes, weights, parents)
+        done = _emitter.converged(adapted, status, gain)
+        if self.restart == "no_improvement":
+            done |= jnp.all(status == REJECTED)
+        return adapted, done
+
+    def diagnostics(self, state: CMAMEState) -> dict[str, Scalar]:
+        """Return coverage and QD score, the mean step size of the emitters, and how often one began anew."""
+        own = {"sigma": jnp.mean(state.emitters.sigma), "restarts": state.restarts}
+        return super().diagnostics(state) | own

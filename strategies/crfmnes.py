@@ -1,0 +1,234 @@
+"""Cost-reduction fast moving natural evolution strategy (Nomura & Ono 2022, arXiv:2201.11422)."""
+
+import dataclasses
+import functools
+import math
+from typing import ClassVar, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from scipy.optimize import brentq
+
+from evometa.spaces import Space
+from evometa.strategies import _pairs
+from evometa.strategies._checks import require_nonnegative, vector_space
+from evometa.strategies._cma_rates import rates
+from evometa.strategies._noise import standard_normal
+from evometa.strategies._ranks import gains, places
+from evometa.strategies.sep_cmaes import STOP_REASONS, empty_history, record, stop_code
+from evometa.strategies.xnes import place_values
+from evometa.strategy import Strategy, refuse_unless_continuous, require_population, require_positive
+from evometa.types import Key, Scalar
+
+
+class CRFMNESState(NamedTuple):
+    """The search distribution N(mean, σ² D (I + v vᵀ) D), with D diagonal and v one direction."""
+
+    mean: jax.Array
+    """``[D]``."""
+    sigma: Scalar
+    """Overall step size σ, in genotype units."""
+    scales: jax.Array
+    """``[D]``, the diagonal of D; positive."""
+    v: jax.Array
+    """``[D]``."""
+    path_sigma: jax.Array
+    """``[D]``, the evolution path that tells moving from stagnation and convergence."""
+    path_c: jax.Array
+    """``[D]``, the evolution path of the mean."""
+    generation: Scalar
+    """Generations told, int32."""
+    history: jax.Array
+    """Best fitness of the last generations, a ring buffer; ``inf`` where there is none yet."""
+
+
+LIMIT = 0.7
+"""Largest relative change of v, and of a scale, in a generation: VD-CMA's (Akimoto, Auger & Hansen 2014).
+
+The authors' package has none. v and D can both stretch one coordinate, and without a limit they run away from each
+other now and then on a long slope, to infinity, there as here.
+"""
+
+
+@functools.cache
+def distance_exponent(dimension: int) -> float:
+    """Return h⁻¹ of the paper: how strongly far candidates are favoured while the distribution moves."""
+    root: float = brentq(lambda a: (1 + a * a) * math.exp(a * a / 2) / 0.24 - 10 - dimension, 0.0, 30.0, xtol=1e-12)
+    return root
+
+
+@dataclasses.dataclass(frozen=True)
+class CRFMNES(Strategy[CRFMNESState]):
+    """Natural gradient on a covariance of 2 D numbers: a scale for each coordinate and one direction.
+
+    For 10² to 10⁶ real numbers: time and memory grow as P·D. It learns scales as quickly as separable strategies,
+    follows one long direction through the coordinates, speeds up while it moves, and so goes well on ellipsoids, cigars
+    and curved valleys; many correlated directions it cannot represent. Only half the noise is drawn (mirrored pairs),
+    and none is kept: it is read off the candidates.
+
+    The update is that of the authors' package ``crfmnes``, its sums taken over the population before the vector
+    algebra, but for a limit on the change of v and D that keeps it from diverging. Candidates of equal fitness share
+    their weights. With failed candidates the learning rates fall, as the paper asks for infeasible ones; they never
+    pull the mean, whereas the package lets those close to the mean do so once more than half have failed.
+
+    Raises:
+        ConfigurationError: a population_size that is odd or below 4, sigma not positive, or a negative tolerance.
+    """
+
+    population_size: int = 32
+    """Candidates in a generation, P even and at least 4: P/2 mirrored pairs, of which one alone never changes σ."""
+    sigma: float = 0.3
+    """First step size in genotype units."""
+    tolfunhist: float = 1e-12
+    """Stop when the best fitness of the last 10 + 30 D/P generations differ by less."""
+    tolx: float = 1e-11
+    """Stop when the distribution is narrower than this in every coordinate, in genotype units."""
+
+    stop_reasons: ClassVar[tuple[str, ...]] = STOP_REASONS
+
+    def __post_init__(self) -> None:
+        require_population(self, least=4, even=True)
+        require_positive(self, sigma=self.sigma)
+        require_nonnegative(self, tolfunhist=self.tolfunhist, tolx=self.tolx)
+
+    def refuses(self, space: Space) -> str | None:
+        """Refuse spaces with anything but real coordinates."""
+        return refuse_unless_continuous(self, space)
+
+    def init(self, key: Key, space: Space) -> CRFMNESState:
+        """Start at the space's start, with D the identity and v a random direction of length about 1."""
+        key_mean, key_v = jax.random.split(key)
+        mean = vector_space(self, space).start(key_mean)
+        d = len(mean)
+        return CRFMNESState(
+            mean=mean,
+            sigma=jnp.asarray(self.sigma, mean.dtype),
+            scales=jnp.ones_like(mean),
+            v=standard_normal(key_v, (d,)) / math.sqrt(d),
+            path_sigma=jnp.zeros_like(mean),
+            path_c=jnp.zeros_like(mean),
+            generation=jnp.int32(0),
+            history=empty_history(self.population_size, d),
+        )
+
+    def ask(self, key: Key, state: CRFMNESState) -> tuple[jax.Array, CRFMNESState]:
+        """Draw ``[P, D]`` candidates mean ± σ D (z + (√(1 + |v|²) - 1) (v̄·z) v̄), v̄ = v/|v|, each + before its -."""
+        noise = standard_normal(key, (self.population_size // 2, len(state.mean)))
+        norm, unit = _polar(state.v)
+        step = state.sigma * state.scales * _stretch(noise, unit, jnp.sqrt(1 + norm**2))
+        return _pairs.join(state.mean + step, state.mean - step), state
+
+    def tell(self, key: Key, state: CRFMNESState, genotypes: jax.Array, fitness: jax.Array) -> CRFMNESState:
+        """Weigh the candidates by rank and distance, then move the mean and adapt D, v and σ."""
+        p, d = genotypes.shape
+        at = places(fitness)
+        valid = jnp.sum(at.valid).astype(state.mean.dtype)  # λ_F
+        norm, unit = _polar(state.v)
+        moves = genotypes - state.mean
+        y = moves / (state.sigma * state.scales)
+        z = _stretch(y, unit, 1 / jnp.sqrt(1 + norm**2))
+        squares = jnp.sum(z**2, axis=1)
+
+        # Whether the distribution moves, stagnates or converges, and the weights and the learning rate of σ for it.
+        gain = gains(place_values(p), at)
+        mu_eff = 1 / jnp.sum(gain**2)  # of the weights as shared: the paths stay standard normal under random ranks
+        c_sigma = (mu_eff + 2) / (d + mu_eff + 5)
+        path_sigma = (1 - c_sigma) * state.path_sigma + jnp.sqrt(c_sigma * (2 - c_sigma) * mu_eff) * (gain @ z)
+        length = jnp.linalg.norm(path_sigma)
+        expected = rates(p, d).norm
+        moving = length >= expected
+        exponent = distance_exponent(d) * min(1.0, math.sqrt(p / d)) * jnp.sqrt(valid / p)  # α
+        distance = exponent * jnp.sqrt(squares)
+        far = gain * jnp.exp(distance - jnp.max(distance))
+        weights = jnp.where(moving, far / jnp.sum(far), gain) - 1 / p
+        rate_sigma = jnp.where(
+            moving,
+            1.0,
+            jnp.where(
+                length >= 0.1 * expected,
+                jnp.tanh((0.024 * valid + 0.7 * d + 20) / (d + 12)),
+                2 * jnp.tanh((0.025 * valid + 0.75 * d + 10) / (d + 4)),
+            ),
+        )
+
+        # Mean
+        move = weights @ moves
+        c_c = (4 + mu_eff / d) / (d + 4 + 2 * mu_eff / d)
+        path_c = (1 - c_c) * state.path_c + jnp.sqrt(c_c * (2 - c_c) * mu_eff) * move / state.sigma
+
+        # D and v, by the population and by the path
+        rate = jnp.tanh((jnp.minimum(0.02 * valid, 3 * math.log(d)) + 5) / (0.23 * d + 25))  # η_B
+        c_1 = 2 / ((d + 1.3) ** 2 + mu_eff) * max(0, d - 5) / 6 * valid / p
+        s, t = _natural_gradient(
+            jnp.concatenate([y, (path_c / state.scales)[None]]), jnp.append(rate * weights, c_1), norm, unit
+        )
+        change = t / norm
+        v = state.v + change * jnp.minimum(1.0, LIMIT * norm / jnp.linalg.norm(change))
+        scales = state.scales * (1 + s * jnp.minimum(1.0, LIMIT / jnp.max(jnp.abs(s))))
+        volume = (jnp.sum(jnp.log(scales)) + jnp.log1p(v @ v) / 2) / d
+        generation = state.generation + 1
+        return CRFMNESState(
+            mean=state.mean + move,
+            sigma=state.sigma * jnp.exp(rate_sigma / 2 * (weights @ (squares - d)) / d),
+            scales=scales * jnp.exp(-volume),  # det D (I + v vᵀ)^½ = 1
+            v=v,
+            path_sigma=path_sigma,
+            path_c=path_c,
+            generation=generation,
+            history=record(state.history, generation, fitness),
+        )
+
+    def center(self, state: CRFMNESState) -> jax.Array:
+        """Return the mean ``[D]``."""
+        return state.mean
+
+    def stop(self, state: CRFMNESState) -> Scalar:
+        """Return 1 + the index of the first stop reason that holds, or 0."""
+        width = state.sigma * state.scales * jnp.sqrt(1 + state.v**2)
+        return stop_code(state.mean, width, state.history, tolfunhist=self.tolfunhist, tolx=self.tolx)
+
+    def diagnostics(self, state: CRFMNESState) -> dict[str, Scalar]:
+        """Return σ and the length of v."""
+        return {"sigma": state.sigma, "v_norm": jnp.linalg.norm(state.v)}
+
+
+def _polar(v: jax.Array) -> tuple[Scalar, jax.Array]:
+    norm = jnp.linalg.norm(v)
+    return norm, v / norm
+
+
+def _stretch(rows: jax.Array, unit: jax.Array, factor: Scalar) -> jax.Array:
+    """Multiply the part of each row ``[P, D]`` along a unit vector by a factor."""
+    return rows + ((factor - 1) * (rows @ unit))[:, None] * unit
+
+
+def _natural_gradient(y: jax.Array, weights: jax.Array, norm: Scalar, unit: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Return the weighted sums of s (for D) and t (for v), ``[D]`` each, of Akimoto & Hansen's VD-CMA (2014).
+
+    All steps but squares and products with v̄·y are linear in the candidates, so these are summed first: only two
+    products with ``[P + 1, D]`` remain.
+
+    Args:
+        y: ``[P + 1, D]``, candidates in the coordinates where D = I, and the path.
+        weights: ``[P + 1]``.
+        norm: |v|.
+        unit: v̄ ``[D]``.
+    """
+    square, gamma = norm**2, 1 + norm**2
+    unit2 = unit**2
+    # 1 - α², where (2 + |v|²)² - |v|⁴ is written as 4 γ: float32 would lose the difference for a long v.
+    lack = jnp.maximum(0.0, 4 - (2 - 1 / jnp.sqrt(gamma)) / jnp.max(unit2))
+    alpha2 = 1 - lack * gamma / (2 + square) ** 2
+    alpha = jnp.sqrt(alpha2)
+    b = 2 * alpha2 - lack * (square / (2 + square)) ** 2
+    inverse = 1 / (2 - (b + 2 * alpha2) * unit2)  # H⁻¹
+    along = y @ unit
+    total = jnp.sum(weights)
+    mixed = (weights * along) @ y
+    t = mixed - unit * (weights @ along**2 + gamma * total) / 2
+    s = weights @ y**2 - square / gamma * unit * mixed - total
+    s = s - alpha / gamma * ((2 + square) * unit * t - square * unit2 * (unit @ t))
+    scaled = inverse * unit2
+    s = inverse * s - b / (1 + b * (unit2 @ scaled)) * scaled * (scaled @ s)
+    t = t - alpha * ((2 + square) * unit * s - unit * (unit2 @ s))
+    return s, t

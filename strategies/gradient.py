@@ -1,0 +1,172 @@
+"""Gradient descent through inner training: what evolution does without, for comparison and for a warm start."""
+
+import dataclasses
+from typing import Literal, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from evometa.evaluation import Evaluator, Judging
+from evometa.gradients import Differentiated, Mode, refuse_unless_differentiable
+from evometa.problem import BaseProblem, Evaluation
+from evometa.space import Space
+from evometa.strategies import _populations
+from evometa.strategies._checks import require_fraction, vector_space
+from evometa.strategy import Strategy, refuse_unless_continuous, require_population, require_positive
+from evometa.types import Key, Scalar
+
+MEMORY = 0.9
+"""What the running mean of a point's fitness keeps of itself in a generation."""
+
+
+class GradientState(NamedTuple):
+    """P points on their way down, each with an optimizer of its own; leading axis P."""
+
+    points: jax.Array
+    """Where each is, ``[P, D]``."""
+    safe: jax.Array
+    """Where each was last when fitness and gradient were finite, ``[P, D]``; at first where it starts."""
+    failed: jax.Array
+    """Whether the last judgement failed, bool ``[P]``. From asking to telling all have, in case nothing is told."""
+    mean: jax.Array
+    """Running mean of the fitness, ``[P]``; +inf before there is one."""
+    norm: jax.Array
+    """Euclidean norm of the last gradient before it was shortened, ``[P]``."""
+    optimizer: optax.OptState
+    """Moments and counts of the optimizers, arrays."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Gradient(Strategy[GradientState]):
+    """Differentiate the fitness through the whole of inner training (``jax.grad``) and hand it to an optax optimizer.
+
+    With initial weights for ω this is MAML (Finn et al. 2017, arXiv:1703.03400), with hyperparameters the hypergradient
+    of Maclaurin et al. 2015 (arXiv:1502.03492). Where JAX can differentiate a problem, its inner training is short and
+    smooth, and D is large, nothing else needs as few judgements. Through long training gradients may explode or be
+    nearly random (Metz et al. 2021, arXiv:2111.05803), which the column ``strategy/gradient_norm`` shows; evolution
+    sees a smoothed objective instead.
+
+    P independent points share each generation's tasks. One begins at the space's start, the others at draws from the
+    space; the center is the point whose running mean of the fitness is best. A point at which fitness or gradient is
+    not finite goes half of the way back to where both were finite last.
+
+    The center can be a warm start for evolution: a space begins where it is told to. ::
+
+        found = em.Search(Sinusoid(), Gradient()).run(seconds=60).center_omega
+
+        class Warm(Sinusoid):
+            @property
+            def space(self):
+                return em.Dict({"weights": em.Like(found["weights"])})  # of a Box: em.Box(..., start=found[...])
+
+        em.Search(Warm(), OpenAIES()).run(seconds=60)
+
+    Raises:
+        ConfigurationError: population_size below 1; learning_rate, largest_norm or decay_generations not positive; a
+            final fraction outside (0, 1]; with the problem: one that JAX cannot differentiate.
+    """
+
+    population_size: int = 1
+    """Points, P >= 1."""
+    learning_rate: float = 0.001
+    """Step of the optimizer in genotype units: for Adam about the step of each coordinate in a generation."""
+    optimizer: Literal["adam", "sgd", "momentum"] = "adam"
+    """What turns gradients into steps; momentum has the factor 0.9, Adam optax's own constants."""
+    largest_norm: float = 10.0
+    """Longer gradients are shortened to this Euclidean norm, in fitness over genotype units."""
+    decay_generations: int = 1000
+    """Generations over which the learning rate falls exponentially to its final fraction; then constant."""
+    learning_rate_final: float = 1.0
+    """Final fraction of the learning rate, in (0, 1]."""
+    mode: Mode = "reverse"
+    """How to differentiate. Reverse: in the time of a few judgements, with the learner of every inner step in memory.
+    Forward: in the time of about D judgements, in constant memory; for few hyperparameters and long training."""
+
+    needs = ("gradient",)
+
+    def __post_init__(self) -> None:
+        require_population(self)
+        require_positive(
+            self,
+            learning_rate=self.learning_rate,
+            largest_norm=self.largest_norm,
+            decay_generations=self.decay_generations,
+        )
+        require_fraction(self, learning_rate_final=self.learning_rate_final)
+
+    def refuses(self, space: Space) -> str | None:
+        """Refuse spaces with anything but real coordinates."""
+        return refuse_unless_continuous(self, space)
+
+    def refuses_problem(self, problem: BaseProblem) -> str | None:
+        """Refuse problems that JAX cannot differentiate."""
+        return refuse_unless_differentiable(self, problem, self.mode)
+
+    def judging(self, evaluator: Evaluator) -> Judging:
+        """Judge by fitness and gradient."""
+        return Differentiated(evaluator, self.mode)
+
+    def init(self, key: Key, space: Space) -> GradientState:
+        """Put the points at the space's start and at draws."""
+        points = _populations.draw(key, vector_space(self, space), self.population_size)
+        none = jnp.zeros(self.population_size, points.dtype)
+        optimizer = jax.vmap(self._transformation().init)(points)
+        return GradientState(points, points, jnp.zeros_like(none, bool), none + jnp.inf, none, optimizer)
+
+    def ask(self, key: Key, state: GradientState) -> tuple[jax.Array, GradientState]:
+        """Return the points ``[P, D]``, after bringing back those that failed."""
+        points = jnp.where(state.failed[:, None], state.safe + (state.points - state.safe) / 2, state.points)
+        return points, state._replace(points=points, failed=jnp.ones_like(state.failed))
+
+    def learn(self, key: Key, state: GradientState, genotypes: jax.Array, judged: Evaluation) -> GradientState:
+        """Take one step of each optimizer."""
+        fitness = jnp.asarray(judged.fitness).astype(state.mean.dtype)
+        failed = ~jnp.isfinite(fitness)
+        # Each part is scaled before they are added up: no finite fitness overflows it.
+        mean = jnp.where(jnp.isfinite(state.mean), MEMORY * state.mean + (1 - MEMORY) * fitness, fitness)
+        gradient, norm = jax.vmap(self._shorten)(jnp.asarray(judged.gradient))
+        updates, optimizer = jax.vmap(self._transformation().update)(gradient, state.optimizer, genotypes)
+
+        def unless_failed(new: jax.Array, old: jax.Array) -> jax.Array:
+            return jnp.where(failed.reshape(-1, *[1] * (new.ndim - 1)), old, new)
+
+        return GradientState(
+            points=unless_failed(genotypes + jnp.asarray(updates), genotypes),
+            safe=unless_failed(genotypes, state.safe),
+            failed=failed,
+            mean=unless_failed(mean, state.mean),
+            norm=unless_failed(norm, state.norm),
+            optimizer=jax.tree.map(unless_failed, optimizer, state.optimizer),
+        )
+
+    def _shorten(self, gradient: jax.Array) -> tuple[jax.Array, Scalar]:
+        """Return a gradient ``[D]`` no longer than allowed, and the norm it had."""
+        largest = jnp.max(jnp.abs(gradient), initial=0.0)  # goes out first, so that squares do not overflow
+        direction = gradient / jnp.where(largest > 0, largest, 1.0)
+        length = jnp.linalg.norm(direction)
+        allowed = jnp.minimum(largest, self.largest_norm / jnp.where(length > 0, length, 1.0))
+        return direction * allowed, largest * length
+
+    def _transformation(self) -> optax.GradientTransformation:
+        direction = {"adam": optax.scale_by_adam, "sgd": optax.identity, "momentum": lambda: optax.trace(0.9)}
+        return optax.chain(direction[self.optimizer](), optax.scale_by_learning_rate(self._learning_rate))
+
+    def _learning_rate(self, steps: jax.typing.ArrayLike) -> Scalar:
+        final = self.learning_rate * self.learning_rate_final
+        rate = optax.exponential_decay(
+            self.learning_rate, self.decay_generations, self.learning_rate_final, end_value=final
+        )
+        return jnp.asarray(rate(steps), jnp.result_type(float))
+
+    def _best(self, state: GradientState) -> Scalar:
+        return jnp.argmin(state.mean)
+
+    def center(self, state: GradientState) -> jax.Array:
+        """Return the best of the points ``[D]``, or where it was last sound."""
+        points = jnp.where(state.failed[:, None], state.safe, state.points)
+        return points[self._best(state)]
+
+    def diagnostics(self, state: GradientState) -> dict[str, Scalar]:
+        """Return the norm of the best point's gradient."""
+        return {"gradient_norm": state.norm[self._best(state)]}

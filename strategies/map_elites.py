@@ -1,0 +1,86 @@
+"""MAP-Elites (Mouret & Clune 2015), varying elites along lines between them (Vassiliades & Mouret 2018)."""
+
+import dataclasses
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+from evometa.problem import Evaluation
+from evometa.space import REAL, Space, VectorSpace
+from evometa.strategies import _populations
+from evometa.strategies._archive import Elites, GridStrategy, pick
+from evometa.strategies._checks import require_nonnegative
+from evometa.strategies._noise import standard_normal
+from evometa.strategies._variation import others
+from evometa.types import Genotype, Key
+
+
+class MAPElitesState(NamedTuple):
+    """The archive."""
+
+    elites: Elites
+    space: Space
+    """The space, a static part of the state."""
+
+
+@dataclasses.dataclass(frozen=True)
+class MAPElites(GridStrategy[MAPElitesState]):
+    """Fill a grid of behaviour with the best candidate of each cell, by varying those that are there.
+
+    For problems whose :class:`~evometa.Evaluation` has ``measures``; ``Result.kept`` is the archive. A child is an
+    elite x, changed by ``iso_sigma`` N(0, I) + ``line_sigma`` (y - x) N(0, 1), where y is another elite; its integers,
+    categories and structures are bred from both by the space's own ``crossover`` and ``mutate``. The first generation
+    is drawn from the whole space. A candidate that violates a constraint is not let in.
+
+    Raises:
+        ConfigurationError: no candidates; cells, low and high of different length or without extent; a size below 0,
+            or a mutation rate outside [0, 1].
+    """
+
+    iso_sigma: float = 0.01
+    """Standard deviation of the change of every real coordinate, in genotype units; at least 0."""
+    line_sigma: float = 0.2
+    """Standard deviation of the step towards another elite, in parts of the way; at least 0."""
+    mutation_rate: float = 0.1
+    """Chance of each integer or category to change, in [0, 1]."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require_nonnegative(self, iso_sigma=self.iso_sigma, line_sigma=self.line_sigma)
+        _populations.require_chance(self, mutation_rate=self.mutation_rate)
+
+    def init(self, key: Key, space: Space) -> MAPElitesState:
+        """Begin with an empty archive."""
+        return MAPElitesState(self._empty(space.start(key)), space)
+
+    def ask(self, key: Key, state: MAPElitesState) -> tuple[Genotype, MAPElitesState]:
+        """Return children of elites; draws as long as there are none."""
+        space = state.space
+
+        def drawn() -> Genotype:
+            return _populations.draw(key, space, self.population_size)
+
+        return lax.cond(state.elites.filled > 0, lambda: self._children(key, state), drawn), state
+
+    def _children(self, key: Key, state: MAPElitesState) -> Genotype:
+        space, size = state.space, self.population_size
+        key_pick, key_iso, key_line, key_other = jax.random.split(key, 4)
+        picked = pick(key_pick, state.elites, 2 * size)
+        one, two = (
+            jax.tree.map(lambda leaf, half=half: leaf[half], picked) for half in (slice(size), slice(size, None))
+        )
+        if not isinstance(space, VectorSpace):
+            return others(key_other, space, one, two, crossover_rate=0.5, mutation_rate=self.mutation_rate)
+        along = self.line_sigma * standard_normal(key_line, (size, 1))
+        moved = one + self.iso_sigma * standard_normal(key_iso, one.shape) + along * (two - one)
+        children = jax.vmap(space.repair)(moved)
+        if not space.continuous:
+            other = others(key_other, space, one, two, crossover_rate=0.5, mutation_rate=self.mutation_rate)
+            children = jnp.where(space.coordinates.kind == REAL, children, other)
+        return children
+
+    def learn(self, key: Key, state: MAPElitesState, genotypes: Genotype, judged: Evaluation) -> MAPElitesState:
+        """Let the population into the archive."""
+        return state._replace(elites=self._enter(state.elites, genotypes, judged)[0])

@@ -1,0 +1,200 @@
+"""NSGA-II: several objectives by fronts and crowding (Deb, Pratap, Agarwal & Meyarivan 2002)."""
+
+import dataclasses
+from typing import ClassVar, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+
+from evometa.errors import ConfigurationError
+from evometa.problem import BaseProblem, Evaluation
+from evometa.space import REAL, Space, VectorSpace
+from evometa.strategies import _populations
+from evometa.strategies._hypervolume import MOST_OBJECTIVES, hypervolume
+from evometa.strategies._pareto import crowding, fronts
+from evometa.strategies._variation import others, polynomial_mutation, simulated_binary_crossover
+from evometa.strategies._vectors import refuse_unless_length, require_length
+from evometa.strategy import Archive, Strategy, require_population, require_positive
+from evometa.types import Genotype, Key, Scalar
+
+
+class NSGA2State(NamedTuple):
+    """The parents, in the order of the crowded comparison: those of better fronts first, then the less crowded ones."""
+
+    parents: Genotype
+    """``[P, ...]``, inside the space."""
+    fitness: jax.Array
+    """``[P]``; +inf for failed candidates and for those not judged yet, as the objectives."""
+    objectives: jax.Array
+    """``[P, M]``."""
+    violation: jax.Array
+    """``[P]``: the sum of what constraints are violated by; 0 for what is allowed."""
+    front: jax.Array
+    """``[P]``, int32; 0 is the best."""
+    reference: jax.Array
+    """``[M]``, the reference point of the hypervolume; +inf before there is one."""
+    started: Scalar
+    """Whether the parents have been judged, bool."""
+    space: Space
+    """The space, a static part of the state."""
+
+
+@dataclasses.dataclass(frozen=True)
+class NSGA2(Strategy[NSGA2State]):
+    """Keep the best of parents and children by fronts, and within a front those with the most room around them.
+
+    For problems whose :class:`~evometa.Evaluation` has ``objectives``; ``Result.kept`` is the Pareto front. Constraints
+    count first: what violates them less is better, whatever its objectives. Real coordinates are bred by simulated
+    binary crossover and polynomial mutation, all others by the space's own ``crossover`` and ``mutate``. Parents keep
+    the objectives they were judged with, so on a noisy problem lucky ones stay.
+
+    Raises:
+        ConfigurationError: population_size below 2, fewer than two objectives, a reference point of another length, a
+            chance outside [0, 1], or an eta that is not positive.
+    """
+
+    population_size: int = 100
+    """Parents, and children in a generation, P >= 2."""
+    objectives: int = 2
+    """M, how many objectives the problem has, at least 2."""
+    crossover_rate: float = 0.9
+    """Chance of two children to be crossed from their parents, in [0, 1]; otherwise they are copies, then mutated."""
+    crossover_eta: float = 15.0
+    """The larger, the closer real coordinates of children are to those of their parents; positive."""
+    mutation_rate: float | None = None
+    """Chance of each part of a child to change, in [0, 1]; None: 1/D, and exactly one part where there is no D."""
+    mutation_eta: float = 20.0
+    """The larger, the smaller the changes of real coordinates, which are about 1 / eta of a range; positive."""
+    reference_point: tuple[float, ...] | None = None
+    """Up to where the ``hypervolume`` in the history is counted (for two or three objectives), a number for each
+    objective as it is to be minimised; None: the worst of each in the first generation."""
+
+    needs: ClassVar[tuple[str, ...]] = ("objectives",)
+
+    def __post_init__(self) -> None:
+        require_population(self, least=2)
+        require_positive(self, crossover_eta=self.crossover_eta, mutation_eta=self.mutation_eta)
+        _populations.require_chance(self, crossover_rate=self.crossover_rate, mutation_rate=self.mutation_rate or 0.0)
+        if self.objectives < 2:
+            raise ConfigurationError(
+                f"NSGA2 expects objectives >= 2, goals that are weighed by dominance, got {self.objectives}; "
+                "for a single one take GeneticAlgorithm."
+            )
+        if self.reference_point is not None and len(self.reference_point) != self.objectives:
+            raise ConfigurationError(
+                f"NSGA2 expects a reference_point of {self.objectives} numbers, one for each objective, "
+                f"got {self.reference_point}."
+            )
+
+    def refuses_problem(self, problem: BaseProblem) -> str | None:
+        """Refuse problems with another number of objectives."""
+        return refuse_unless_length(self, problem, "objectives", self.objectives, "objectives")
+
+    def init(self, key: Key, space: Space) -> NSGA2State:
+        """Draw the first population."""
+        size, m, dtype = self.population_size, self.objectives, jnp.result_type(float)
+        reference = np.full(m, np.inf) if self.reference_point is None else self.reference_point
+        return NSGA2State(
+            parents=_populations.draw(key, space, size),
+            fitness=jnp.full(size, jnp.inf, dtype),
+            objectives=jnp.full((size, m), jnp.inf, dtype),
+            violation=jnp.full(size, jnp.inf, dtype),
+            front=jnp.full(size, 2 * size, jnp.int32),
+            reference=jnp.asarray(reference, dtype),
+            started=jnp.asarray(False),
+            space=space,
+        )
+
+    def ask(self, key: Key, state: NSGA2State) -> tuple[Genotype, NSGA2State]:
+        """Return the first population as drawn, then children."""
+        return lax.cond(state.started, lambda: self._children(key, state), lambda: state.parents), state
+
+    def _children(self, key: Key, state: NSGA2State) -> Genotype:
+        space, size = state.space, self.population_size
+        key_parents, key_cross, key_mutate, key_other = jax.random.split(key, 4)
+        first, second = (_populations.take(state.parents, half) for half in self._pairs(key_parents))
+        rate = self.mutation_rate
+        if rate is None:
+            rate = 1 / space.size if isinstance(space, VectorSpace) else 0.0
+
+        def bred() -> Genotype:
+            pairs = (first, second), (second, first)
+            one, two = (jax.tree.map(lambda a, b: jnp.concatenate([a, b])[:size], *pair) for pair in pairs)
+            return others(key_other, space, one, two, crossover_rate=self.crossover_rate, mutation_rate=rate)
+
+        if not isinstance(space, VectorSpace):
+            return bred()
+        bounds = space.coordinates
+        crossed = simulated_binary_crossover(
+            key_cross, bounds, first, second, rate=self.crossover_rate, eta=self.crossover_eta
+        )
+        children = polynomial_mutation(key_mutate, bounds, crossed[:size], rate=rate, eta=self.mutation_eta)
+        if not space.continuous:
+            children = jnp.where(bounds.kind == REAL, children, bred())
+        return children
+
+    def _pairs(self, key: Key) -> tuple[jax.Array, jax.Array]:
+        """Return the parents of ⌈P/2⌉ pairs: two tournaments of two, in which everybody takes part twice."""
+        size = self.population_size
+        rounds = jax.vmap(lambda key: jax.random.permutation(key, size))(jax.random.split(key))
+        rounds = jnp.concatenate([rounds, rounds[:, : size % 2]], axis=1)
+        winners = jnp.min(rounds.reshape(2, -1, 2), axis=2)  # parents are in order, so the smaller number is better
+        return winners[0], winners[1]
+
+    def learn(self, key: Key, state: NSGA2State, genotypes: Genotype, judged: Evaluation) -> NSGA2State:
+        """Let the better half of parents and children be the next parents."""
+        require_length(self, "objectives", judged.objectives, self.objectives, "objectives")
+        size, dtype = self.population_size, state.objectives.dtype
+        violation = jnp.where(jnp.isfinite(judged.fitness), 0.0, jnp.inf).astype(dtype)
+        if judged.constraints is not None:
+            violation += jnp.sum(jnp.maximum(judged.constraints, 0.0), axis=1).astype(dtype)
+        children = state._replace(
+            parents=genotypes,
+            fitness=jnp.asarray(judged.fitness, dtype),
+            objectives=judged.objectives.astype(dtype),
+            violation=violation,
+        )
+        # Children first: of equals the newer one survives, so that a population drifts where all is flat.
+        both = jax.tree.map(lambda new, old: jnp.concatenate([new, old]), children[:4], state[:4])
+        _, _, objectives, violation = both
+        front = fronts(objectives, violation, size)
+        lucky = jax.random.bits(key, (2 * size,), jnp.uint32)
+        number, distance = lax.iota(jnp.int32, 2 * size), -crowding(objectives, front)
+        order = lax.sort((front, distance, lucky, number), num_keys=3)[3][:size]
+        seen = jnp.where(jnp.isfinite(judged.objectives), judged.objectives, -jnp.inf).astype(dtype)
+        fixed = state.started | jnp.asarray(self.reference_point is not None)
+        parents, fitness, objectives, violation = _populations.take(both, order)
+        return NSGA2State(
+            parents=parents,
+            fitness=fitness,
+            objectives=objectives,
+            violation=violation,
+            front=front[order],
+            reference=jnp.where(fixed, state.reference, jnp.max(seen, axis=0)),
+            started=jnp.asarray(True),
+            space=state.space,
+        )
+
+    def archive(self, state: NSGA2State) -> Archive:
+        """Return the parents; the allowed ones of the first front are held."""
+        judged = Evaluation(state.fitness, {}, objectives=state.objectives)
+        return Archive(state.parents, judged, self._held(state))
+
+    @staticmethod
+    def _held(state: NSGA2State) -> jax.Array:
+        return (state.front == 0) & (state.violation == 0)
+
+    def diagnostics(self, state: NSGA2State) -> dict[str, Scalar]:
+        """Return how many different candidates are in the allowed first front, and its hypervolume.
+
+        There is no hypervolume for more than three objectives, whose exact computation takes too long.
+        """
+        held = self._held(state)
+        found = {"front": jnp.sum(held, dtype=jnp.int32)}
+        if self.objectives <= MOST_OBJECTIVES:
+            points = jnp.where(held[:, None], state.objectives, jnp.inf)
+            known = jnp.where(jnp.isfinite(state.reference), state.reference, 0.0)
+            found["hypervolume"] = jnp.where(state.started, hypervolume(points, known), 0.0)
+        return found

@@ -1,0 +1,163 @@
+"""CMA-ME: who is a parent, what a single emitter does, when it begins anew, and whole searches."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from evometa import Evaluation, Search
+from evometa.errors import ConfigurationError
+from evometa.problems import LinearProjection
+from evometa.spaces import Box, Integer
+from evometa.strategies import CMAME, MAPElites, _emitter
+from evometa.testing import check_strategy
+
+QUIET: dict[str, Any] = {"progress": False, "devices": 1}
+KEY = jax.random.key(0)
+
+
+@pytest.mark.parametrize("settings", [{}, {"selection": "mu", "restart": "basic"}], ids=["filter", "mu"])
+def test_keeps_the_contract(settings: dict[str, Any], request: pytest.FixtureRequest) -> None:
+    if not settings:
+        request.getfixturevalue("x64")
+    check_strategy(CMAME(8, cells=(8, 8), emitters=2, **settings))
+
+
+def test_weights_go_by_status_then_improvement_and_ties_share() -> None:
+    status, gain = jnp.array([1, 2, 0, 2, 1, 2]), jnp.array([9.0, 1.0, 99.0, 1.0, 3.0, 5.0])
+    raw = np.log(4.5) - np.log(np.arange(1, 5))
+    best, second, third, fourth = raw / raw.sum()
+    expected = [fourth, (second + third) / 2, 0, (second + third) / 2, 0, best]
+    np.testing.assert_allclose(_emitter.weigh(status, gain, jnp.int32(4)), expected, rtol=1e-5, atol=1e-7)
+    np.testing.assert_array_equal(_emitter.weigh(status, gain, jnp.int32(0)), np.zeros(6))
+
+
+def test_rates_are_those_of_the_tutorial() -> None:
+    table = _emitter.rates(12, 10)
+    weights = np.diff(table.earned[6])[:6]
+    np.testing.assert_allclose(weights, (np.log(6.5) - np.log(np.arange(1, 7))) / (np.log(6.5) * 6 - np.log(720)))
+    mu_eff = 1 / (weights**2).sum()
+    assert table.mu_eff[6] == pytest.approx(mu_eff)
+    assert table.c_sigma[6] == pytest.approx((mu_eff + 2) / (10 + mu_eff + 5))
+    assert table.c_mu[6] == pytest.approx(2 * (mu_eff - 2 + 1 / mu_eff) / (144 + mu_eff))
+    assert np.isfinite(np.concatenate([np.ravel(part) for part in table])).all()
+
+
+@pytest.mark.usefixtures("x64")
+@pytest.mark.parametrize("parents", ["half", "varying"])
+def test_an_emitter_is_a_cma_es(parents: str) -> None:
+    scale = jnp.logspace(0, 4, 6)
+
+    def generation(number: Any, one: Any) -> Any:
+        key = jax.random.fold_in(KEY, number)
+        one = one._replace(noise=jax.random.normal(key, one.noise.shape))
+        genotypes = one.mean + one.sigma * one.noise @ one.factor.T
+        fitness = jnp.sum(scale * genotypes**2, axis=1)
+        count = jnp.int32(6) if parents == "half" else jax.random.randint(key, (), 0, 7)
+        weights = _emitter.weigh(jnp.zeros(12, jnp.int32), -fitness, count)
+        one = _emitter.adapt(one, genotypes, weights, count)
+        return one._replace(factor=jnp.linalg.cholesky(one.covariance))
+
+    one = _emitter.begin(jnp.ones(6), 0.5, 12)
+    one = jax.jit(lambda one: jax.lax.fori_loop(0, 500, generation, one))(one)
+    assert jnp.sum(scale * one.mean**2) < 1e-8
+    axes = jnp.diagonal(one.covariance) * scale  # C has learnt the inverse of the ellipsoid
+    assert axes.max() / axes.min() < 30
+    assert one.age == 500
+
+
+def told(strategy: CMAME, fitness: Any, measures: Any, generations: int = 1) -> tuple[Any, Any]:
+    """Return the state before and after the last of some generations with the same judgements."""
+    step = jax.jit(lambda key, state: ask_and_learn(strategy, key, state, fitness, measures))
+    before = after = strategy.init(KEY, Box((3,), start=np.full(3, 5.0)))
+    for number in range(generations):
+        before, after = after, step(jax.random.fold_in(KEY, number), after)
+    return before, after
+
+
+def ask_and_learn(strategy: CMAME, key: Any, state: Any, fitness: Any, measures: Any) -> Any:
+    genotypes, state = strategy.ask(key, state)
+    return strategy.learn(key, state, genotypes, Evaluation(jnp.asarray(fitness), measures=jnp.asarray(measures)))
+
+
+def test_an_emitter_that_adds_nothing_begins_anew_at_an_elite() -> None:
+    strategy = CMAME(8, cells=(4,), low=(0.0,), high=(1.0,), emitters=2, sigma=0.7)
+    # The first emitter goes on discovering; all candidates of the second fail.
+    fitness = np.array([4.0, 3.0, 2.0, 1.0, *[np.inf] * 4])
+    measures = np.array([[0.1], [0.4], [0.6], [0.9], *[[0.0]] * 4])
+    _, state = told(strategy, fitness, measures)
+    assert state.restarts == 1
+    assert state.emitters.age.tolist() == [1, 0]
+    assert (state.emitters.mean[1] == state.elites.genotypes).all(axis=1).any()
+    assert state.emitters.sigma[1] == jnp.float32(0.7)
+    # In the second generation nobody improves: both begin anew.
+    assert told(strategy, fitness, measures, 2)[1].restarts == 3
+
+
+@pytest.mark.parametrize(("restart", "restarts"), [("basic", 0), ("no_improvement", 2)])
+def test_basic_restarts_wait_for_convergence(restart: Any, restarts: int) -> None:
+    strategy = CMAME(8, cells=(1,), low=(0.0,), high=(1.0,), emitters=2, selection="mu", restart=restart)
+    assert told(strategy, np.arange(8.0), np.zeros((8, 1)), 2)[1].restarts == restarts
+
+
+def test_equal_candidates_end_an_emitter() -> None:
+    strategy = CMAME(8, cells=(1,), low=(0.0,), high=(1.0,), emitters=2, selection="mu", restart="basic")
+    assert told(strategy, np.zeros(8), np.zeros((8, 1)))[1].restarts == 2
+
+
+@pytest.mark.parametrize(("selection", "order"), [("filter", [1, 2, 0]), ("mu", [1, 2])])
+def test_parents_are_who_entered_or_the_better_half(selection: Any, order: list[int]) -> None:
+    strategy = CMAME(4, cells=(2,), low=(0.0,), high=(1.0,), emitters=1, selection=selection)
+    fitness, measures = np.array([3.0, 1.0, 2.0, np.inf]), np.array([[0.1], [0.1], [0.9], [0.9]])
+    before, after = told(strategy, fitness, measures)
+    genotypes, _ = strategy.ask(jax.random.fold_in(KEY, 0), before)
+    raw = np.log(len(order) + 0.5) - np.log(np.arange(1, len(order) + 1))
+    expected = (raw / raw.sum()) @ np.asarray(genotypes)[order]
+    np.testing.assert_allclose(after.emitters.mean[0], expected, rtol=1e-5)
+
+
+def test_fills_more_of_the_archive_than_map_elites() -> None:
+    settings: dict[str, Any] = {"population_size": 180, "cells": (40, 40)}
+    scores = []
+    for strategy in (CMAME(emitters=5, sigma=0.5, **settings), MAPElites(iso_sigma=0.5, **settings)):
+        search = Search(LinearProjection(20), strategy, **QUIET)
+        search.run(generations=150)
+        scores.append(search.history["strategy/qd_score"][-1])
+    assert scores[0] > 1.3 * scores[1]
+
+
+def test_an_interrupted_search_ends_as_a_whole_one_and_leaves_its_archive(tmp_path: Path) -> None:
+    problem, strategy = LinearProjection(4), CMAME(24, cells=(10, 10), emitters=3)
+    whole = Search(problem, strategy, run_directory=tmp_path / "whole", **QUIET).run(generations=30)
+    Search(problem, strategy, run_directory=tmp_path / "cut", **QUIET).run(generations=13)
+    Search.resume(tmp_path / "cut", **QUIET).run(generations=30)
+    for name in ("history.csv", "archive.npz"):
+        assert (tmp_path / "whole" / name).read_bytes() == (tmp_path / "cut" / name).read_bytes(), name
+    assert whole.kept is not None
+    assert len(whole.kept.fitness) > 20
+    assert whole.best_fitness == pytest.approx(whole.kept.fitness.max())
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"population_size": 16}, "its emitters share evenly, at least two candidates each, got 16 for 15 emitters"),
+        ({"population_size": 15}, "at least two candidates each, got 15 for 15 emitters"),
+        ({"emitters": 0}, "got 540 for 0 emitters"),
+        ({"sigma": 0.0}, "CMAME expects sigma > 0"),
+        ({"selection": "best"}, "CMAME expects selection to be 'filter' or 'mu', got 'best'"),
+        ({"restart": "never"}, "CMAME expects restart to be 'no_improvement' or 'basic', got 'never'"),
+        ({"low": (0.0,)}, "CMAME expects cells, low and high to have a number for each measure"),
+    ],
+)
+def test_refuses_settings(settings: dict[str, Any], words: str) -> None:
+    with pytest.raises(ConfigurationError, match=re.escape(words)):
+        CMAME(**settings)
+
+
+def test_refuses_integers() -> None:
+    assert CMAME().refuses(Integer(0, 3)) is not None

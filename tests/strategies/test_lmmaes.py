@@ -1,0 +1,126 @@
+"""LM-MA-ES: every number against a plain transcription of Algorithm 1 that keeps its noise; its speed on ridges."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from evometa.errors import ConfigurationError
+from evometa.spaces import Box
+from evometa.strategies._noise import standard_normal
+from evometa.strategies.lmmaes import LMMAES
+from evometa.testing import check_strategy
+
+from .driver import ellipsoid, search, sphere
+
+KEY = jax.random.key(4)
+
+
+def ridge(x: jax.Array) -> jax.Array:
+    return x[..., 0] ** 2 + 1e4 * jnp.sum(x[..., 1:] ** 2, axis=-1)
+
+
+def test_keeps_the_contract(precision: str) -> None:
+    check_strategy(LMMAES(9), Box((20,), start=np.zeros(20)))
+
+
+def test_keeps_the_contract_with_two_candidates() -> None:
+    check_strategy(LMMAES(2), Box((2,), start=np.zeros(2)))
+
+
+@pytest.mark.usefixtures("x64")
+def test_follows_algorithm_1() -> None:
+    d, p, m, sigma = 40, 8, 6, 0.7
+    strategy = LMMAES(p, sigma=sigma, directions=m)
+    state = strategy.init(KEY, Box((d,), start=np.full(d, 2.0)))
+    tell = jax.jit(strategy.tell)
+
+    rng = np.random.default_rng(0)
+    w = np.log((p + 1) / 2) - np.log(np.arange(1, p // 2 + 1))
+    w /= w.sum()
+    mu, c_sigma = 1 / (w**2).sum(), 2 * p / d
+    c_d, c_c = 1 / (1.5 ** np.arange(m) * d), p / (4.0 ** np.arange(m) * d)
+    mean, path, paths = np.full(d, 2.0), np.zeros(d), np.zeros((m, d))
+    chi = np.sqrt(d) * (1 - 1 / (4 * d) + 1 / (21 * d**2))
+    for t in range(40):
+        z = rng.normal(size=(p, d))
+        y = z.copy()
+        for j in range(min(t, m)):
+            y = (1 - c_d[j]) * y + c_d[j] * np.outer(y @ paths[j], paths[j])
+        x = mean + sigma * y
+        fitness = np.asarray(ellipsoid(x))
+        best = np.argsort(fitness)[: p // 2]
+        mean = mean + sigma * w @ y[best]
+        path = (1 - c_sigma) * path + np.sqrt(mu * c_sigma * (2 - c_sigma)) * w @ z[best]
+        for i in range(m):
+            paths[i] = (1 - c_c[i]) * paths[i] + np.sqrt(mu * c_c[i] * (2 - c_c[i])) * w @ z[best]
+        sigma *= np.exp(c_sigma * (np.linalg.norm(path) / chi - 1))
+        state = tell(KEY, state, jnp.asarray(x), jnp.asarray(fitness))
+    np.testing.assert_allclose(state.mean, mean, rtol=1e-9)
+    np.testing.assert_allclose(state.path_sigma, path, rtol=1e-6, atol=1e-9)
+    np.testing.assert_allclose(state.directions, paths, rtol=1e-6, atol=1e-9)
+    assert float(state.sigma) == pytest.approx(sigma, rel=1e-9)
+
+
+def test_candidates_are_the_bent_noise() -> None:
+    # One direction m of strength c: the covariance is that of (1 - c) z + c (m·z) m.
+    d = 4
+    strategy = LMMAES(20_000, sigma=1.0, directions=1)
+    m = jnp.asarray([2.0, 0.0, -1.0, 1.0])
+    state = strategy.init(KEY, Box((d,), start=np.zeros(d)))._replace(directions=m[None], generation=jnp.int32(1))
+    root = 0.75 * np.eye(d) + 0.25 * np.outer(m, m)
+    np.testing.assert_allclose(np.cov(strategy.ask(KEY, state)[0].T), root @ root.T, atol=0.1)
+
+
+def test_the_noise_is_found_again_in_the_candidates(precision: str) -> None:
+    strategy, d = LMMAES(12), 50
+    state = search(strategy, Box((d,), start=np.ones(d)), ridge, generations=1000).state
+    genotypes, state = strategy.ask(KEY, state)
+    step = np.asarray((genotypes - state.mean) / state.sigma)
+    assert step[:, 0].std() > 10 * step[:, 1:].std()  # R is far from the identity
+    found = jax.jit(jax.vmap(lambda one: strategy._noise_of(state, one)))(step)
+    atol = 0.05 if precision == "float32" else 1e-6
+    np.testing.assert_allclose(found, standard_normal(KEY, (12, d)), atol=atol)
+
+
+@pytest.mark.usefixtures("x64")
+def test_follows_a_ridge() -> None:
+    # Steps alike in all directions are at 0.02 after 200,000 generations.
+    found = search(LMMAES(12), Box((50,), start=np.ones(50)), ridge, generations=3500, target=1e-8)
+    assert found.best <= 1e-8
+
+
+@pytest.mark.parametrize(("population_size", "d"), [(200, 1), (300, 3), (4, 3000)])
+def test_large_populations_and_dimensions_stay_sound(population_size: int, d: int) -> None:
+    strategy = LMMAES(population_size, sigma=0.01)
+    found = search(strategy, Box((d,), start=np.zeros(d)), sphere, generations=60)
+    assert float(sphere(found.state.mean)) < 0.25 * d
+    assert all(np.isfinite(value) for value in strategy.diagnostics(found.state).values())
+
+
+@pytest.mark.parametrize(
+    ("settings", "function", "reason"),
+    [
+        ({}, lambda x: jnp.zeros(len(x)), "tolfunhist"),
+        ({"tolfunhist": 0.0, "tolx": 1e-3}, sphere, "tolx"),
+        ({"tolfunhist": 0.0}, lambda x: sphere(x - 1000.0), "noeffectcoord"),
+        ({"tolfunhist": 0.0}, lambda x: x[:, 0], "nonfinite"),
+    ],
+)
+def test_stops_by_itself(settings: dict[str, float], function, reason: str) -> None:
+    found = search(LMMAES(12, **settings), Box((10,), start=np.ones(10)), function, generations=5000)
+    assert found.reason == reason
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"population_size": 1}, "population_size of at least 2"),
+        ({"sigma": 0.0}, "sigma > 0"),
+        ({"directions": 0}, "directions > 0"),
+        ({"tolfunhist": -1.0}, "tolfunhist >= 0"),
+    ],
+)
+def test_refuses_settings(settings, words: str) -> None:
+    with pytest.raises(ConfigurationError, match=words):
+        LMMAES(**settings)

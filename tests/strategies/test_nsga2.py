@@ -1,0 +1,252 @@
+"""NSGA-II: fronts, crowding, breeding between bounds, constraints, and whole searches."""
+
+import dataclasses
+import re
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from evometa import Evaluation, Problem, Search, history, kept_file
+from evometa.errors import ConfigurationError
+from evometa.problems import DTLZ2, ZDT1, Sphere
+from evometa.space import REAL
+from evometa.spaces import Box, Categorical, Dict, Integer
+from evometa.strategies import NSGA2
+from evometa.strategies._pareto import crowding, fronts
+from evometa.strategies._variation import polynomial_mutation, simulated_binary_crossover
+from evometa.testing import check_strategy
+
+QUIET: dict[str, Any] = {"progress": False, "devices": 1}
+KEY = jax.random.key(0)
+
+
+@pytest.mark.usefixtures("x64")
+def test_keeps_the_contract() -> None:
+    check_strategy(NSGA2(7))
+
+
+def test_searches_mixed_spaces() -> None:
+    space = Dict({"x": Box((2,), low=0.0, high=1.0), "n": Integer(0, 9), "c": Categorical(4)})
+    check_strategy(NSGA2(6), space)
+
+
+def peeled(objectives: np.ndarray, violation: np.ndarray) -> list[int]:
+    """Return fronts as the definition says, one candidate at a time."""
+
+    def dominates(i: int, j: int) -> bool:
+        if violation[i] != violation[j]:
+            return bool(violation[i] < violation[j])
+        if violation[i] > 0 or (objectives[i] == objectives[j]).all():
+            return i < j
+        return bool((objectives[i] <= objectives[j]).all())
+
+    left, front = set(range(len(violation))), [0] * len(violation)
+    for number in range(len(violation)):
+        free = {j for j in left if not any(dominates(i, j) for i in left)}
+        for j in free:
+            front[j] = number
+        left -= free
+    return front
+
+
+@pytest.mark.parametrize(("count", "objectives"), [(1, 2), (31, 2), (40, 3), (70, 5)])
+def test_fronts_are_those_of_the_definition(count: int, objectives: int) -> None:
+    # Few different values, so that ties and copies abound; a third violates constraints, some have failed.
+    rng = np.random.default_rng(count)
+    values = rng.integers(0, 4, (count, objectives)).astype(np.float32)
+    violation = np.maximum(rng.integers(-5, 3, count), 0).astype(np.float32)
+    failed = rng.random(count) < 0.1
+    values[failed], violation[failed] = np.inf, np.inf
+    found = jax.jit(fronts, static_argnums=2)(values, violation, count)
+    assert found.tolist() == peeled(values, violation)
+
+
+def test_fronts_are_left_unnumbered_once_there_are_enough() -> None:
+    values = jnp.stack([jnp.arange(10.0), jnp.arange(10.0)], axis=1)
+    assert fronts(values, jnp.zeros(10), 3).tolist() == [0, 1, 2, *[10] * 7]
+
+
+def test_crowding_by_hand() -> None:
+    values = jnp.array([[0.0, 8.0], [9.0, 9.0], [1.0, 4.0], [4.0, 0.0], [3.0, 2.0], [10.0, 10.0]])
+    found = crowding(values, jnp.array([0, 1, 0, 0, 0, 6]))
+    np.testing.assert_allclose(found, [np.inf, np.inf, 3 / 4 + 6 / 8, np.inf, 3 / 4 + 4 / 8, np.inf])
+
+
+def learnt(strategy: NSGA2, space: Any, objectives: Any, constraints: Any = None) -> tuple[Any, Any]:
+    """Return the first candidates, and the state once these judgements of them are learnt."""
+    state = strategy.init(KEY, space)
+    genotypes, state = strategy.ask(KEY, state)
+    values = jnp.asarray(objectives, float)
+    judged = Evaluation(jnp.sum(values, axis=1), objectives=values, constraints=constraints)
+    return genotypes, strategy.learn(KEY, state, genotypes, judged)
+
+
+def test_constraints_come_first_and_the_archive_holds_what_is_allowed() -> None:
+    constraints = jnp.array([[-1.0, 0.0], [2.0, -9.0], [0.5, 0.5], [-1.0, -1.0]])
+    objectives = [[2.0, 2.0], [0.0, 0.0], [1.0, 1.0], [1.0, 3.0]]
+    genotypes, state = learnt(NSGA2(4), Box((3,), 0, 1), objectives, constraints)
+    archive = NSGA2(4).archive(state)
+    assert sorted(np.asarray(archive.genotypes[archive.held]).tolist()) == sorted(genotypes[jnp.array([0, 3])].tolist())
+    assert state.violation.tolist() == [0, 0, 1, 2]
+    diagnostics = NSGA2(4).diagnostics(state)
+    assert diagnostics["front"] == 2
+    # Up to the worst of the first generation, (2, 3): nothing of the two held ones is strictly below it but 0 · 1.
+    assert diagnostics["hypervolume"] == 0
+
+
+def test_the_reference_point_is_the_worst_of_the_first_generation_or_given() -> None:
+    objectives = [[1.0, 2.0], [3.0, 1.0], [np.inf, np.inf], [2.0, 2.0]]
+    _, state = learnt(NSGA2(4), Box((3,), 0, 1), objectives)
+    assert state.reference.tolist() == [3.0, 2.0]
+    again = NSGA2(4).learn(KEY, state, state.parents, Evaluation(jnp.ones(4), objectives=jnp.full((4, 2), 9.0)))
+    assert again.reference.tolist() == [3.0, 2.0]
+    given = NSGA2(4, reference_point=(4.0, 4.0))
+    _, state = learnt(given, Box((3,), 0, 1), objectives)
+    assert given.diagnostics(state)["hypervolume"] == 3 * 2 + 1 * 1
+
+
+def test_more_than_three_objectives_have_no_hypervolume() -> None:
+    strategy = NSGA2(4, objectives=4)
+    _, state = learnt(strategy, Box((3,), 0, 1), np.ones((4, 4)))
+    assert list(strategy.diagnostics(state)) == ["front"]
+
+
+def test_of_equals_the_newer_ones_survive() -> None:
+    _, state = learnt(NSGA2(6), Box((3,), 0, 1), np.ones((6, 2)))
+    children, state = NSGA2(6).ask(KEY, state)
+    state = NSGA2(6).learn(KEY, state, children, Evaluation(jnp.ones(6), objectives=jnp.ones((6, 2))))
+    assert sorted(state.parents.tolist()) == sorted(children.tolist())
+    assert sorted(state.front.tolist()) == list(range(6))
+
+
+@pytest.mark.parametrize("bounds", [(None, None), (-0.2, 1.2)])
+def test_crossover_keeps_the_middle_of_the_parents_and_the_bounds(bounds: tuple[Any, Any]) -> None:
+    count = 4000
+    space = Box((3,), *bounds)
+    unit = 1.0 if bounds[0] is None else bounds[1] - bounds[0]
+    first, second = jnp.zeros((count, 3)), jnp.ones((count, 3)) / unit
+    children = simulated_binary_crossover(KEY, space.coordinates, first, second, rate=0.8, eta=2.0)
+    one, two = np.asarray(children[:count]), np.asarray(children[count:])
+    lower, upper = space.coordinates.lower, space.coordinates.upper
+    assert (one >= lower - 1e-6).all()
+    assert (one <= upper + 1e-6).all()
+    crossed = one != np.asarray(first)
+    assert abs(crossed.mean() - 0.8 / 2) < 0.02
+    # Everything is symmetric about the middle, also the bounds.
+    np.testing.assert_allclose((one + two)[crossed], 1 / unit, atol=1e-5)
+    assert abs(one[crossed].mean() - 0.5 / unit) < 0.02
+    inside = ((one > 0) & (one < 1 / unit))[crossed]
+    assert abs(inside.mean() - 0.5) < 0.03 or bounds[0] is not None  # contracting as often as expanding
+    alike = simulated_binary_crossover(KEY, space.coordinates, first, first, rate=1.0, eta=2.0)
+    assert (alike == 0).all()
+
+
+@pytest.mark.parametrize("bounds", [(None, None), (2.0, 6.0)])
+def test_mutation_changes_as_often_and_as_much_as_asked(bounds: tuple[Any, Any]) -> None:
+    space = Box((10,), *bounds)
+    before = jax.vmap(space.sample)(jax.random.split(KEY, 3000))
+    after = polynomial_mutation(KEY, space.coordinates, before, rate=0.2, eta=20.0)
+    change = np.asarray(after - before)
+    changed = change != 0
+    assert abs(changed.mean() - 0.2) < 0.01
+    assert (np.asarray(after) >= space.coordinates.lower).all()
+    assert (np.asarray(after) <= space.coordinates.upper).all()
+    # Without bounds E|δ| = 1 - E[(2u)^(1/21)] = 1 / 22.
+    assert abs(np.abs(change[changed]).mean() - 1 / 22) < 0.005
+    assert abs(change[changed].mean()) < 0.003
+
+
+def test_children_keep_their_kind() -> None:
+    space = Dict({"x": Box((3,), low=-1.0, high=1.0), "n": Integer(-5, 5, (3,)), "c": Categorical(3, (3,))})
+    strategy = NSGA2(31)
+    _, state = learnt(strategy, space, np.random.default_rng(0).random((31, 2)))
+    children = np.asarray(strategy.ask(KEY, state)[0])
+    np.testing.assert_array_equal(children, jax.vmap(space.repair)(jnp.asarray(children)))
+    discrete = space.coordinates.kind != REAL
+    parents = np.asarray(state.parents)
+    assert (children[:, ~discrete][:, None] != parents[:, ~discrete]).any()
+    assert (children[:, discrete][:, None] != parents[:, discrete]).any(axis=2).all(axis=1).any()
+
+
+def test_finds_the_front_of_zdt1() -> None:
+    strategy = NSGA2(40, reference_point=(1.1, 1.1))
+    search = Search(ZDT1(dimension=10), strategy, **QUIET)
+    result = search.run(generations=150)
+    assert search.history["strategy/hypervolume"][-1] > 0.86  # of 0.8766
+    assert result.kept is not None
+    assert result.kept.objectives is not None
+    assert len(result.kept.fitness) > 35
+    distance = result.kept.objectives[:, 1] - 1 + np.sqrt(result.kept.objectives[:, 0])
+    assert distance.max() < 0.02
+    np.testing.assert_allclose(result.kept.fitness, result.kept.objectives.sum(axis=1), rtol=1e-5)
+
+
+@dataclasses.dataclass(frozen=True)
+class Budget(Problem):
+    """Maximise both of two numbers whose squares may not exceed 1 in sum."""
+
+    direction = "maximize"
+
+    @property
+    def space(self) -> Box:
+        return Box((2,), -3.0, 3.0)
+
+    def evaluate(self, key: Any, omega: Any) -> Evaluation:
+        return Evaluation(jnp.sum(omega), objectives=omega, constraints=jnp.array([jnp.sum(omega**2) - 1]))
+
+
+def test_follows_the_edge_of_what_is_allowed() -> None:
+    search = Search(Budget(), NSGA2(40, reference_point=(0.0, 0.0)), **QUIET)
+    result = search.run(generations=100)
+    assert result.kept is not None
+    assert result.kept.objectives is not None
+    radius = np.linalg.norm(result.kept.objectives, axis=1)
+    assert radius.max() <= 1
+    assert radius.min() > 0.98
+    assert result.best_fitness <= np.sqrt(2)
+    assert search.history["strategy/hypervolume"][-1] > 0.96 * np.pi / 4
+    assert search.history["feasible"][0] < 0.3 < search.history["feasible"][-1]
+
+
+def test_an_interrupted_search_ends_as_a_whole_one_and_leaves_its_front(tmp_path: Path) -> None:
+    problem, strategy = DTLZ2(dimension=5), NSGA2(12, objectives=3)
+    whole = Search(problem, strategy, run_directory=tmp_path / "whole", **QUIET).run(generations=9)
+    Search(problem, strategy, run_directory=tmp_path / "cut", **QUIET).run(generations=4)
+    Search.resume(tmp_path / "cut", **QUIET).run(generations=9)
+    for name in ("history.csv", "archive.npz"):
+        assert (tmp_path / "whole" / name).read_bytes() == (tmp_path / "cut" / name).read_bytes(), name
+    assert whole.kept is not None
+    np.testing.assert_array_equal(kept_file.read(tmp_path / "cut").objectives, whole.kept.objectives)
+    volume = history.read(tmp_path / "cut")["strategy/hypervolume"]
+    assert volume[-1] > 1.5 * volume[0]
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"population_size": 1}, "population_size of at least 2"),
+        ({"objectives": 1}, "NSGA2 expects objectives >= 2, goals that are weighed by dominance, got 1"),
+        ({"reference_point": (1.0,)}, "a reference_point of 2 numbers, one for each objective, got (1.0,)"),
+        ({"crossover_rate": 1.1}, "0 <= crossover_rate <= 1"),
+        ({"mutation_rate": -0.1}, "0 <= mutation_rate <= 1"),
+        ({"crossover_eta": 0.0}, "crossover_eta > 0"),
+        ({"mutation_eta": -1.0}, "mutation_eta > 0"),
+    ],
+)
+def test_refuses_settings(settings: dict[str, Any], words: str) -> None:
+    with pytest.raises(ConfigurationError, match=re.escape(words)):
+        NSGA2(**settings)
+
+
+def test_refuses_problems_with_other_objectives() -> None:
+    words = "NSGA2 expects 2 objectives, as its objectives say, and is given 3; change objectives, or the problem's"
+    with pytest.raises(ConfigurationError, match=words):
+        Search(DTLZ2(), NSGA2())
+    with pytest.raises(ConfigurationError, match="NSGA2 learns from objectives, and Sphere gives none"):
+        Search(Sphere(), NSGA2())
+    with pytest.raises(ConfigurationError, match="is given none"):
+        NSGA2(4).learn(KEY, NSGA2(4).init(KEY, Box((2,))), jnp.zeros((4, 2)), Evaluation(jnp.zeros(4)))

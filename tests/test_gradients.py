@@ -1,0 +1,101 @@
+"""Fitness with its gradient: the values are right, broken gradients are failed candidates, layouts change nothing."""
+
+import dataclasses
+import re
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from evometa import Box, ConfigurationError, Problem, Search
+from evometa.evaluation import Evaluator
+from evometa.gradients import Differentiated, Mode
+from evometa.naming import load
+from evometa.strategies import Gradient
+
+TOYS = Path(__file__).with_name("toys.py")
+Chase, Waves, Errand = (load(f"{TOYS}:{name}") for name in ("Chase", "Waves", "Errand"))
+KEY = jax.random.key(5)
+
+
+@dataclasses.dataclass(frozen=True)
+class Root(Problem):
+    """The square root of |ω|: finite at 0, where its slope is not."""
+
+    @property
+    def space(self) -> Any:
+        return Box((), start=0.0)
+
+    def evaluate(self, key: Any, omega: Any) -> Any:
+        return jnp.sqrt(jnp.abs(omega))
+
+
+class Loops(Root):
+    """ω to the power of 3, by a loop whose length is not known beforehand."""
+
+    def evaluate(self, key: Any, omega: Any) -> Any:
+        return jax.lax.while_loop(lambda at: at[0] < 3, lambda at: (at[0] + 1, at[1] * omega), (0, 1.0))[1]
+
+
+def judge(problem: Any, genotypes: Any, mode: Mode = "reverse", chunk: int = 2, devices: int = 1) -> Any:
+    evaluator = Evaluator(problem, problem.space, 0, chunk, tuple(jax.local_devices()[:devices]))
+    return jax.jit(lambda: Differentiated(evaluator, mode).population(KEY, KEY, (), genotypes)[0])()
+
+
+@pytest.mark.parametrize("mode", ["reverse", "forward"])
+def test_the_gradient_of_a_known_learning_curve(mode: Mode) -> None:
+    problem = Chase()
+    genotypes = jnp.array([[-0.3], [0.0], [0.2]])  # times 6: ω
+    targets = np.asarray(Evaluator(problem, problem.space, 0, 1, ()).judge.draw(KEY).tasks)
+    away = 6 * np.asarray(genotypes) - targets
+    judged = judge(problem, genotypes, mode)
+    np.testing.assert_allclose(judged.fitness, np.mean(0.75**8 * away**2, axis=1), rtol=1e-4)
+    np.testing.assert_allclose(judged.gradient[:, 0], np.mean(6 * 2 * 0.75**8 * away, axis=1), rtol=1e-4)
+    np.testing.assert_allclose(judged.metrics["distance"], np.mean(0.75**4 * np.abs(away), axis=1), rtol=1e-4)
+
+
+def test_the_gradient_of_a_network_s_training() -> None:
+    problem = Waves(width=4)
+    genotypes = jnp.stack([problem.space.sample(jax.random.key(i)) for i in range(3)])
+    reverse, forward = (judge(problem, genotypes, mode) for mode in ("reverse", "forward"))
+    np.testing.assert_allclose(reverse.gradient, forward.gradient, rtol=1e-3, atol=1e-5)
+    step = 0.01 * jax.random.normal(KEY, genotypes.shape)
+    ends = [judge(problem, genotypes + sign * step).fitness for sign in (1, -1)]
+    np.testing.assert_allclose(ends[0] - ends[1], 2 * jnp.sum(step * reverse.gradient, axis=1), rtol=0.02)
+
+
+def test_devices_change_no_bit_and_chunks_rounding_alone() -> None:
+    problem = Waves(width=4, num_tasks=2)
+    genotypes = jnp.stack([problem.space.sample(jax.random.key(i)) for i in range(5)])
+    one, two, single = (judge(problem, genotypes, chunk=c, devices=d) for c, d in ((2, 1), (2, 2), (1, 1)))
+    for first, second in zip(jax.tree.leaves(one), jax.tree.leaves(two), strict=True):
+        np.testing.assert_array_equal(first, second)
+    np.testing.assert_allclose(one.gradient, single.gradient, rtol=1e-3, atol=1e-5)
+
+
+def test_a_candidate_without_a_finite_gradient_failed() -> None:
+    judged = judge(Root(), jnp.array([[0.0], [4.0], [jnp.inf]]))
+    np.testing.assert_array_equal(np.isfinite(judged.fitness), [False, True, False])
+    np.testing.assert_allclose(judged.gradient[1], [0.25], rtol=1e-6)
+    search = Search(Root(), Gradient(4, learning_rate=0.01))  # one starts at 0
+    result = search.run(generations=5)
+    assert result.failed == 5
+    assert search.history["failed"].tolist() == [1] * 5
+    assert 0 < result.best_fitness < np.inf
+
+
+def test_what_cannot_be_differentiated_is_refused() -> None:
+    for problem, words in (
+        (Loops(), "Gradient expects a problem that JAX can differentiate in reverse mode, and Loops is none: Reverse"),
+        (Loops(), "; try mode='forward', or use a strategy that needs fitness alone, such as OpenAIES."),
+    ):
+        with pytest.raises(ConfigurationError, match=re.escape(words)):
+            Search(problem, Gradient())
+    assert "Errand is judged by plain Python" in str(Gradient().refuses_problem(Errand()))
+    with pytest.raises(ConfigurationError, match="Gradient searches real vectors only"):
+        Search(Errand(), Gradient())
+    np.testing.assert_allclose(judge(Loops(), jnp.array([[2.0]]), "forward").gradient, [[12.0]])
+    Search(Loops(), Gradient(mode="forward"))

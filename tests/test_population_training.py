@@ -1,0 +1,163 @@
+"""Training runs that go on: windows are pieces of one training, learners go where they are sent, nothing is lost."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from evometa import ConfigurationError, InnerTraining, Mean, Search
+from evometa.evaluation import Evaluator, TaskJudge
+from evometa.naming import load
+from evometa.population_training import PopulationTrainer, TrainingRun, replay
+from evometa.program import generation_keys, root_keys
+from evometa.strategies import PBT
+
+TOYS = Path(__file__).with_name("toys.py")
+Chase, Waves, Bowl = (load(f"{TOYS}:{name}") for name in ("Chase", "Waves", "Bowl"))
+KEY = jax.random.key(5)
+
+
+class Fragile(Chase):  # type: ignore[misc,valid-type]
+    """A negative ω breaks its learner."""
+
+    def step(self, key: Any, omega: Any, task: Any, learner: Any) -> Any:
+        return jnp.where(omega < 0, jnp.nan, super().step(key, omega, task, learner))
+
+
+class HoldsAKey(Chase):  # type: ignore[misc,valid-type]
+    metrics = InnerTraining.metrics
+
+    def init(self, key: Any, omega: Any, task: Any) -> Any:
+        return {"w": omega, "key": key}
+
+    def step(self, key: Any, omega: Any, task: Any, learner: Any) -> Any:
+        return learner
+
+    def loss(self, key: Any, omega: Any, task: Any, learner: Any) -> Any:
+        return learner["w"]
+
+
+def trainer(problem: Any, strategy: Any, chunk: int = 2, devices: int = 1) -> PopulationTrainer:
+    return PopulationTrainer(
+        Evaluator(problem, problem.space, 0, chunk, tuple(jax.local_devices()[:devices])), strategy
+    )
+
+
+def run(trainer: PopulationTrainer, genotypes: Any, windows: int) -> tuple[list[Any], TrainingRun]:
+    """Train one population window after window, everybody with its own learners; return judgements and the end."""
+    step = jax.jit(lambda carried: trainer.population(KEY, KEY, carried, genotypes))
+    carried, found = trainer.initial(), []
+    for _ in range(windows):
+        judged, carried = step(carried)
+        found.append(judged)
+    return found, carried
+
+
+@pytest.mark.parametrize("windows", [1, 3, 6])
+@pytest.mark.parametrize("problem", [Waves(width=4, num_tasks=2, inner_steps=6), Chase(num_tasks=2, inner_steps=6)])
+def test_windows_are_pieces_of_whole_training(problem: Any, windows: int) -> None:
+    genotypes = jnp.stack([problem.space.sample(jax.random.key(i)) for i in range(4)])
+    found, carried = run(trainer(problem, PBT(4, windows=windows)), genotypes, windows)
+    judge = TaskJudge(problem, problem.space)
+    trials = judge.draw(jax.random.fold_in(KEY, 0))
+    whole = jax.jit(jax.vmap(lambda genotype: judge.one(trials, genotype)))(genotypes)
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=2e-5), found[-1], whole)
+    assert (int(carried.number), int(carried.window)) == (0, windows)
+
+
+def test_learners_go_where_they_are_sent_and_new_runs_begin_when_they_must() -> None:
+    strategy = PBT(3, windows=4)
+    train = trainer(Chase(num_tasks=2), strategy)
+    state = strategy.init(KEY, train.problem.space)
+    learners = jnp.arange(6.0).reshape(3, 2)
+
+    def prepared(told: int, number: int, window: int) -> Any:
+        now = state._replace(window=jnp.int32(told), parents=jnp.array([2, 1, 1]))
+        return train.prepare(now, TrainingRun(jnp.int32(number), jnp.int32(window), learners))
+
+    told, carried = prepared(2, 5, 2)
+    np.testing.assert_array_equal(carried.learners, learners[jnp.array([2, 1, 1])])
+    assert (int(told.window), int(carried.window), int(carried.number)) == (2, 2, 5)
+    for case in ((0, 0, 0), (4, 6, 4), (1, 6, 2)):  # the first generation, a whole run, and nothing told of a window
+        told, carried = prepared(*case)
+        assert (int(told.window), int(carried.window)) == (0, 0)
+        assert int(carried.number) == (7 if case[1] else 0)
+
+
+def test_the_schedule_leads_to_the_losses_it_is_kept_with() -> None:
+    problem, strategy = Waves(width=4, num_tasks=2, inner_steps=12), PBT(8, windows=6, fraction=0.4)
+    search = Search(problem, strategy, seed=1, validation_tasks=2)
+    result = search.run(generations=100)
+    assert result.stop_reason == "trained: all windows of the training run are done"
+    assert (result.generations, result.inner_steps) == (6, 8 * 2 * 12)
+    assert search.history["strategy/exploited"].max() > 0
+    assert result.kept is not None
+    schedule = result.kept.omegas
+    assert len(np.unique(schedule["rate"])) > 1  # the winner has been replaced on its way
+    _, root, _ = root_keys(1)
+    trials = TaskJudge(problem, problem.space).draw(jax.random.fold_in(generation_keys(root, 0)[1], 0))
+    again = jax.jit(jax.vmap(lambda key, task: replay(problem, key, schedule, task)))
+    losses, learners = again(trials.keys, trials.tasks)
+    np.testing.assert_allclose(jnp.mean(losses, axis=0), result.kept.fitness, rtol=2e-5)
+    np.testing.assert_allclose(result.kept.fitness[-1], search.history["best"][-1], rtol=1e-6)
+    state: Any = search._state
+    winner = np.argmin(state.strategy.past.fitness[-1])
+    np.testing.assert_allclose(state.carried.learners["out"][winner], learners["out"], rtol=1e-4)
+
+
+def test_a_window_in_which_all_fail_is_followed_by_a_new_run() -> None:
+    search = Search(Fragile(num_tasks=2), PBT(2, windows=4), seed=7, validation_tasks=2)
+    result = search.run(generations=40)
+    failed = search.history["failed"]
+    assert (failed == 2).any()
+    assert int(search._state.carried.number) == (failed == 2).sum()  # type: ignore[union-attr]
+    assert result.kept is not None
+    assert np.isfinite(result.kept.fitness).all()
+    assert result.stop_reason.startswith("trained")
+    assert result.generations > 4
+
+
+def test_devices_change_no_bit_and_chunks_rounding_alone() -> None:
+    problem = Waves(width=4, num_tasks=2, inner_steps=6)
+    genotypes = jnp.stack([problem.space.sample(jax.random.key(i)) for i in range(5)])
+    layouts = ((2, 1), (2, 2), (1, 1))
+    one, two, single = (run(trainer(problem, PBT(5, windows=3), c, d), genotypes, 3) for c, d in layouts)
+    for first, second in zip(jax.tree.leaves(one), jax.tree.leaves(two), strict=True):
+        np.testing.assert_array_equal(first, second)
+    np.testing.assert_allclose(one[0][-1].fitness, single[0][-1].fitness, rtol=1e-5)
+
+
+def test_a_run_interrupted_in_mid_training_ends_in_the_same_bits(tmp_path: Path) -> None:
+    problem, strategy = Waves(width=4, num_tasks=2, inner_steps=14), PBT(6, windows=7)
+    options = {"seed": 2, "validate_every": 3, "validation_tasks": 2}
+    whole = Search(problem, strategy, run_directory=tmp_path / "whole", **options)
+    result = whole.run(generations=100)
+    Search(problem, strategy, run_directory=tmp_path / "cut", **options).run(generations=4)
+    resumed = Search.resume(tmp_path / "cut")
+    again = resumed.run(generations=100)
+    assert (tmp_path / "cut" / "history.csv").read_bytes() == (tmp_path / "whole" / "history.csv").read_bytes()
+    for one, other in zip(jax.tree.leaves(whole._state), jax.tree.leaves(resumed._state), strict=True):
+        assert (one.dtype, np.asarray(one).tobytes()) == (other.dtype, np.asarray(other).tobytes())
+    assert result.kept is not None
+    assert again.kept is not None
+    np.testing.assert_array_equal(result.kept.genotypes, again.kept.genotypes)
+    assert resumed.run(generations=200).generations == 7  # what is trained stays trained
+
+
+@pytest.mark.parametrize(
+    ("problem", "words"),
+    [
+        (Bowl(), "PBT expects a problem whose training can be cut into windows, an InnerTraining, and Bowl is none"),
+        (Chase(inner_steps=6), "got windows=4 and inner_steps=6"),
+        (Chase(inner_steps=0), "got windows=4 and inner_steps=0"),
+        (Chase(objective=Mean()), "got Mean()"),
+        (HoldsAKey(), "learner['key'] is a random key"),
+    ],
+)
+def test_what_cannot_be_trained_in_windows_is_refused(problem: Any, words: str) -> None:
+    with pytest.raises(ConfigurationError, match=re.escape(words)):
+        Search(problem, PBT(4, windows=4))
