@@ -10,7 +10,6 @@ import argparse
 import time
 from typing import Any
 
-import jax
 import numpy as np
 from _measure import alone, print_table
 
@@ -20,11 +19,11 @@ from evometa.strategies import NSGA2
 
 try:
     from pymoo.algorithms.moo.nsga2 import NSGA2 as Peer
-    from pymoo.core.problem import Problem as PeerProblem
     from pymoo.indicators.hv import HV
     from pymoo.operators.crossover.sbx import SBX
     from pymoo.operators.mutation.pm import PM
     from pymoo.optimize import minimize
+    from pymoo.problems import get_problem
 except ImportError as missing:
     raise SystemExit(f"{missing}; this comparison needs: pip install pymoo") from missing
 
@@ -42,19 +41,12 @@ def ours(problem: Any, m: int, seed: int, generations: int) -> tuple[np.ndarray,
 
 
 def pymoo(problem: Any, m: int, seed: int, generations: int) -> tuple[np.ndarray, float]:
-    """Return the same of pymoo, which judges whole populations by the same compiled function."""
-    size = problem.space.size
-    judge = jax.jit(jax.vmap(lambda x: problem.evaluate(jax.random.key(0), problem.space.decode(x - 0.5)).objectives))
-    judge(np.zeros((POPULATION, size), np.float32))
-
-    class Same(PeerProblem):
-        def _evaluate(self, x: Any, out: Any, *args: Any, **kwargs: Any) -> None:
-            out["F"] = np.asarray(judge(x.astype(np.float32)), np.float64)
-
-    same = Same(n_var=size, n_obj=m, xl=np.zeros(size), xu=np.ones(size))
+    """Return the same of pymoo, on its own functions, which take whole populations."""
+    options = {"n_var": problem.space.size} | ({"n_obj": m} if m == 3 else {})
+    same = get_problem(type(problem).__name__.lower(), **options)
     algorithm = Peer(pop_size=POPULATION, crossover=SBX(prob=0.9, eta=15), mutation=PM(eta=20))
     start = time.perf_counter()
-    found = minimize(same, algorithm, ("n_gen", generations), seed=seed, verbose=False)
+    found = minimize(same, algorithm, ("n_gen", generations), seed=1 + seed, verbose=False)
     return found.F, generations / (time.perf_counter() - start)
 
 

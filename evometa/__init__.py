@@ -22,6 +22,7 @@ from evometa.convolution import conv2d
 from evometa.devices import request_cpu_devices
 from evometa.errors import ConfigurationError, EvometaError, RunDirectoryError
 from evometa.objectives import At, Final, Mean
+from evometa.population_training import TrainsPopulation, replay
 from evometa.problem import Evaluation, HostProblem, InnerTraining, Problem, learning_curve
 from evometa.result import Result
 from evometa.search import Search
@@ -54,6 +55,7 @@ __all__ = [
     "Search",
     "Space",
     "Strategy",
+    "TrainsPopulation",
     "Unrolled",
     "VectorSpace",
     "__version__",
@@ -61,6 +63,7 @@ __all__ = [
     "learning_curve",
     "plots",
     "problems",
+    "replay",
     "strategies",
     "testing",
 ]
