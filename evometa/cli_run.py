@@ -34,6 +34,7 @@ class Run:
         seed: the seed of all randomness.
         population_chunk: candidates that a device judges at a time; auto finds a fast number within the memory budget.
         validate_every: generations between validations on held-out tasks.
+        finalists: candidates judged again at the end; by default 8 for problems with tasks, otherwise none.
         validation_tasks: held-out tasks in a validation.
     """
 
@@ -44,6 +45,7 @@ class Run:
     seed: int = 0
     population_chunk: int | Literal["auto"] = "auto"
     validate_every: int = 100
+    finalists: int | None = None
     validation_tasks: int = 256
     limits: OmitArgPrefixes[Limits] = dataclasses.field(default_factory=Limits)
     execution: OmitArgPrefixes[Execution] = dataclasses.field(default_factory=Execution)
@@ -63,6 +65,7 @@ class Run:
             overwrite=self.overwrite,
             population_chunk=self.population_chunk,
             validate_every=self.validate_every,
+            finalists=self.finalists,
             validation_tasks=self.validation_tasks,
             **dataclasses.asdict(self.execution),
         )

@@ -149,5 +149,5 @@ def _outcome(result: Any, method: str, lengths: Mapping[str, int]) -> dict[str, 
     return {
         "fitness": float(fitness),
         "metrics": {str(name): float(value) for name, value in metrics.items()},
-        "vectors": {name: [float(x) for x in value] for name, value in vectors.items()},
+        "vectors": {name: [float(x) for x in value] for name, value in vectors.items() if len(value)},
     }

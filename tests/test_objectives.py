@@ -44,7 +44,7 @@ def by_hand(start: float, target: float, rate: float, counted: list[int]) -> tup
 def test_fitness_is_that_of_a_plain_loop(objective: Any, steps: int, counted: list[int]) -> None:
     assert objective.steps(steps) == tuple(counted)
     problem = Chase(inner_steps=steps, objective=objective)
-    fitness, metrics = problem.evaluate_task(KEY, jnp.float32(2.0), jnp.float32(-1.0))
+    fitness, metrics, *_ = problem.evaluate_task(KEY, jnp.float32(2.0), jnp.float32(-1.0))
     expected, learner = by_hand(2.0, -1.0, problem.rate, counted)
     np.testing.assert_allclose(fitness, expected, rtol=1e-5)
     np.testing.assert_allclose(metrics["distance"], learner + 1.0, rtol=1e-5)  # of the learner after the last step

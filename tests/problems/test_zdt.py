@@ -70,7 +70,7 @@ def test_dtlz2_lies_on_spheres_and_has_every_direction_of_its_front(objectives: 
     np.testing.assert_allclose(jnp.linalg.norm(found, axis=1), radius, rtol=1e-5)
     corners = np.eye(objectives)
     nearest = ((found / radius[:, None])[:, None] * corners).sum(axis=2).max(axis=0)
-    assert (nearest > 0.95).all()
+    assert (nearest > 0.9).all()
 
 
 def test_dtlz2_by_hand() -> None:
