@@ -17,11 +17,19 @@ TOYS = Path(__file__).with_name("toys.py")
 Bowl, Chase, Errand, Walk = (load(f"{TOYS}:{name}") for name in ("Bowl", "Chase", "Errand", "Walk"))
 
 
+INSIDE = {"strategy": strategies.CMAES(8)}
+SETTINGS = {
+    "BIPOPCMAES": {"population_size": 8, "largest": 2},
+    "CMAME": {"population_size": 8, "emitters": 2},
+    "IPOPCMAES": {"population_size": 8, "largest": 2},
+} | dict.fromkeys(("AugmentedLagrangian", "Averaged", "Reevaluated", "Restarts", "UHCMAES"), INSIDE)
+
+
 @pytest.mark.parametrize("name", strategies.__all__)
 def test_every_strategy_searches_bounded_and_nested_spaces(name: str) -> None:
     network = Like({"w": jnp.zeros((2, 2)), "b": jnp.zeros(2)})
     space = Dict({"rate": Box((), 1e-4, 1.0, log=True, start=1e-2), "network": network})
-    strategy = getattr(strategies, name)(population_size=8)
+    strategy = getattr(strategies, name)(**SETTINGS.get(name, {"population_size": 8}))
     if strategy.refuses(space):
         pytest.skip(f"{name} refuses real vectors")
     check_strategy(strategy, space)
