@@ -141,11 +141,12 @@ class _StrategyCheck:
         """Tell fitness that is hard to bear; return the states that it leads to."""
         size = self.strategy.population_size
         number, large = np.arange(size), float(jnp.finfo(jnp.result_type(float)).max)
+        poor = 1e3 + number  # so that strategies which keep the best find better on the sphere
         cases = {
-            "one candidate failed": np.where((number == size // 2) & (size > 1), np.inf, number),
-            "every second candidate failed": np.where(number % 2 == 1, np.inf, number),
-            "all candidates failed but one": np.where(number == 0, 1.0, np.inf),
-            "equal fitness": np.zeros(size),
+            "one candidate failed": np.where((number == size // 2) & (size > 1), np.inf, poor),
+            "every second candidate failed": np.where(number % 2 == 1, np.inf, poor),
+            "all candidates failed but one": np.where(number == 0, poor, np.inf),
+            "equal fitness": np.full(size, poor[0]),
             "the largest fitness there is": np.where(number % 2 == 0, large, -large),
         }
         states = {}

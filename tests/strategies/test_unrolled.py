@@ -56,7 +56,11 @@ def estimates(strategy: Any, seeds: int, episodes: int) -> Any:
     else:
         make = Unroller(evaluator, strategy)
         windows = -(-PROBLEM.inner_steps // strategy.unroll_length)
-        judged, start = make.population, make.initial()
+        start = make.initial()
+
+        def judged(key: Any, episodes: Any, genotypes: Any) -> Any:
+            return make.population(key, key, episodes, genotypes)
+
         begins = lambda state, episodes: strategy.begin_episodes(state, episodes.begins)  # noqa: E731
 
     def one(key: Any) -> Any:
