@@ -39,7 +39,7 @@ def plan(
         space: its space.
         strategy: the strategy, for its population size and task sharing.
         population_chunk: candidates in a chunk, or "auto": on a CPU the largest power of two whose temporaries stay
-            in a core's cache, elsewhere the largest within half the memory budget.
+            in a core's cache, or 1 where what ω computes branches; elsewhere the largest within half the memory budget.
         memory_budget: bytes the whole evaluation may take on all devices together.
         devices: how many local devices to use; None: all where the work is worth it, otherwise one.
 
@@ -55,7 +55,8 @@ def plan(
     if population_chunk == "auto":
         on_cpu = chosen[0].platform == "cpu"
         budget = min(CACHE_BYTES, memory_budget) if on_cpu else memory_budget // (2 * len(chosen))
-        chunk = _largest_chunk(work, chosen[0], min(share, LARGEST_CHUNK) if on_cpu else share, budget)
+        most = (1 if space.branches else min(share, LARGEST_CHUNK)) if on_cpu else share
+        chunk = _largest_chunk(work, chosen[0], most, budget)
     elif not isinstance(population_chunk, int) or population_chunk < 1:
         raise ConfigurationError(
             f"Search expects population_chunk >= 1, candidates batched at a time, or 'auto', got {population_chunk!r}."

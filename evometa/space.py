@@ -7,7 +7,7 @@ for all of them, on that data. Spaces whose genotypes are not vectors (expressio
 """
 
 import abc
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -25,6 +25,10 @@ class Space(abc.ABC):
     A space is compared by identity and is a static part of any pytree it is stored in: it adds no arrays to a
     strategy's state.
     """
+
+    branches: ClassVar[bool] = False
+    """Whether what ω computes branches on the genotype. On a CPU such candidates are judged one at a time: alone, one
+    takes its own branch; batched, all take every branch there is."""
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)

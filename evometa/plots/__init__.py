@@ -8,6 +8,7 @@ picture                its numbers                      shows
 :func:`pareto`         :func:`pareto_fronts`            several objectives: the fronts of runs
 :func:`archive`        :func:`archive_map`              measures: the fitness over an archive
 :func:`adaptation`     ``problems.adaptation_curves``   a learner before and after a few steps
+:func:`tree`           :func:`tree_nodes`              an expression as a tree
 =====================  ===============================  =====================================
 
 Every drawing function returns a matplotlib ``Figure`` of its own: nothing is global, nothing needs a display.
@@ -18,6 +19,7 @@ from evometa.plots.archive import ArchiveMap, archive, archive_map, draw_archive
 from evometa.plots.comparing import Comparison, Group, compare, comparison, draw_comparison
 from evometa.plots.curves import FitnessCurves, draw_fitness, fitness, fitness_curves
 from evometa.plots.pareto import ParetoFront, ParetoFronts, draw_pareto, pareto, pareto_fronts
+from evometa.plots.tree import TreeNode, draw_tree, tree, tree_nodes
 
 __all__ = [
     "Adaptation",
@@ -27,6 +29,7 @@ __all__ = [
     "Group",
     "ParetoFront",
     "ParetoFronts",
+    "TreeNode",
     "adaptation",
     "archive",
     "archive_map",
@@ -36,8 +39,11 @@ __all__ = [
     "draw_comparison",
     "draw_fitness",
     "draw_pareto",
+    "draw_tree",
     "fitness",
     "fitness_curves",
     "pareto",
     "pareto_fronts",
+    "tree",
+    "tree_nodes",
 ]
