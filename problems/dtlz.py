@@ -46,12 +46,13 @@ class DTLZ2(Problem):
     def evaluate(self, key: Key, omega: jax.Array) -> Evaluation:
         """Return the objectives ``[M]`` of a point ``[dimension]``."""
         m = self.objectives
-        angle = 0.5 * jnp.pi * omega[: m - 1]
+        sine, cosine = (jnp.sin(0.5 * jnp.pi * part) for part in (omega[: m - 1], 1.0 - omega[: m - 1]))
         radius = 1.0 + jnp.sum((omega[m - 1 :] - 0.5) ** 2)
         one = jnp.ones(1, omega.dtype)
-        # fᵢ = (1 + g) cos a₁ … cos a_{M-i} sin a_{M-i+1}, without the sine for i = 1.
-        along = jnp.concatenate([one, jnp.cumprod(jnp.cos(angle))])[::-1]
-        across = jnp.concatenate([one, jnp.sin(angle)[::-1]])
+        # fᵢ = (1 + g) cos a₁ … cos a_{M-i} sin a_{M-i+1}, without the sine for i = 1. The cosine is a sine of what is
+        # missing to a right angle: 0 on the bound, where cos(π/2) in single precision is below 0 and a larger g better.
+        along = jnp.concatenate([one, jnp.cumprod(cosine)])[::-1]
+        across = jnp.concatenate([one, sine[::-1]])
         objectives = radius * along * across
         return Evaluation(jnp.sum(objectives), objectives=objectives)
 
