@@ -68,10 +68,15 @@ class _StrategyCheck:
     def __init__(self, strategy: Strategy[Any], space: Space) -> None:
         self.strategy, self.space, self.name = strategy, space, type(strategy).__name__
         self.key = jax.random.key(7)
-        self.traces = {"init": 0, "ask": 0, "tell": 0}
+        self.start = jax.jit(space.start)(self.key)
+        if isinstance(space, VectorSpace):  # the optimum: the upper bound, or a unit away from the start
+            upper = space.coordinates.upper
+            goal = jnp.where(np.isfinite(upper), np.nan_to_num(upper, posinf=0.0), self.start + 1.0)
+            self.goal = goal.astype(self.start.dtype)
+        self.traces = {"init": 0, "ask": 0, "search": 0}
         self.init = _compiled(lambda key: self.counted("init", strategy.init, key, space))
         self.ask = _compiled(lambda *args: self.counted("ask", strategy.ask, *args))
-        self.tell = _compiled(lambda *args: self.counted("tell", self.learn, *args))
+        self.search = _compiled(lambda *args: self.counted("search", self.generations, *args))
 
     def counted(self, name: str, function: Callable[..., Any], *args: Any) -> Any:
         self.traces[name] += 1
@@ -85,12 +90,11 @@ class _StrategyCheck:
         self.declaration()
         self.shapes()
         self.state = self.init(self.key)
-        hard = self.hard_fitness()
+        self.vmap()
+        self.searches(generations, self.hard_fitness(generations))
         _require(
             set(self.traces.values()) == {1}, f"{self.name} expects one compilation for all generations: {self.traces}"
         )
-        self.vmap()
-        self.searches(generations, hard)
 
     def declaration(self) -> None:
         size = self.strategy.population_size
@@ -137,7 +141,42 @@ class _StrategyCheck:
             f"{self.name} expects ask and tell to depend on their arguments alone, and two calls compute differently",
         )
 
-    def hard_fitness(self) -> dict[str, Any]:
+    def generations(self, state: Any, first: Any, count: Any, noise: Any, told: Any, bests: Any) -> Any:
+        """Search the sphere; a fitness ``told`` that is not NaN stands in for it.
+
+        Returns the state; the best fitness of each generation; and the fitness of what seemed to be the best.
+        """
+
+        def one(number: Any, carry: Any) -> Any:
+            state, bests, seeming, found = carry
+            key_ask, key_tell, key_noise = jax.random.split(jax.random.fold_in(self.key, number), 3)
+            genotypes, state = self.strategy.ask(key_ask, state)
+            values = self.fitness(genotypes)
+            noisy = values + noise * jax.random.normal(key_noise, values.shape, values.dtype)
+            winner = jnp.argmin(noisy)
+            found = jnp.where(noisy[winner] < seeming, values[winner], found)
+            seeming = jnp.minimum(noisy[winner], seeming)
+            state = self.learn(key_tell, state, genotypes, jnp.where(jnp.isnan(told), noisy, told))
+            return state, bests.at[number].set(jnp.min(values)), seeming, found
+
+        infinity = jnp.full((), jnp.inf, jnp.result_type(float))
+        return jax.lax.fori_loop(first, first + count, one, (state, bests, infinity, infinity))
+
+    def fitness(self, genotypes: Any) -> Any:
+        """Return the squared distance from the goal ``[P]``, or in spaces without vectors the sum of all numbers."""
+        if isinstance(self.space, VectorSpace):
+            return jnp.sum((jax.vmap(self.space.repair)(genotypes) - self.goal) ** 2, axis=1)
+        sizes = [jnp.sum(jnp.abs(leaf), axis=range(1, leaf.ndim)) for leaf in jax.tree.leaves(genotypes)]
+        return jnp.asarray(sum(sizes), jnp.result_type(float))
+
+    def many(self, state: Any, first: int, count: int, length: int, noise: float = 0.0, told: Any = math.nan) -> Any:
+        """Search ``count`` of ``length`` generations."""
+        dtype = jnp.result_type(float)
+        told = np.broadcast_to(np.asarray(told, dtype), (self.strategy.population_size,))
+        bests = jnp.full(length, jnp.inf, dtype)
+        return self.search(state, first, count, jnp.asarray(noise, dtype), jnp.asarray(told), bests)
+
+    def hard_fitness(self, length: int) -> dict[str, Any]:
         """Tell fitness that is hard to bear; return the states that a search gets better from."""
         size = self.strategy.population_size
         number, large = np.arange(size), float(jnp.finfo(jnp.result_type(float)).max)
@@ -152,11 +191,7 @@ class _StrategyCheck:
         }
         states = {}
         for case, fitness in cases.items():
-            state = self.state
-            for generation in range(3):
-                key = jax.random.fold_in(self.key, generation)
-                genotypes, state = self.ask(key, state)
-                state = self.tell(key, state, genotypes, jnp.asarray(fitness, jnp.result_type(float)))
+            state = self.many(self.state, 0, 3, length, told=fitness)[0]
             after = f"after three generations with {case}"
             shown = {"candidates": self.ask(self.key, state)[0], "center": self.strategy.center(state)}
             for what, tree in shown.items():
@@ -182,69 +217,33 @@ class _StrategyCheck:
 
     def searches(self, generations: int, hard: dict[str, Any]) -> None:
         """Search in one piece and in two, with noise and from hard states, and see that each got somewhere."""
-        vector = isinstance(self.space, VectorSpace)
-        start = jax.jit(self.space.start)(self.key)
-        goal = self.goal(start) if isinstance(self.space, VectorSpace) else None
-
-        def fitness(genotypes: Any) -> Any:
-            if vector:
-                return jnp.sum((jax.vmap(self.space.repair)(genotypes) - goal) ** 2, axis=1)
-            sizes = [jnp.sum(jnp.abs(leaf), axis=range(1, leaf.ndim)) for leaf in jax.tree.leaves(genotypes)]
-            return jnp.asarray(sum(sizes), jnp.result_type(float))
-
-        @_compiled
-        def many(state: Any, first: Any, count: Any, noise: Any) -> Any:
-            """Return the state; the best fitness of each generation; and the fitness of what seemed to be the best."""
-
-            def one(number: Any, carry: Any) -> Any:
-                state, bests, seeming, found = carry
-                key_ask, key_tell, key_noise = jax.random.split(jax.random.fold_in(self.key, number), 3)
-                genotypes, state = self.strategy.ask(key_ask, state)
-                values = fitness(genotypes)
-                noisy = values + noise * jax.random.normal(key_noise, values.shape, values.dtype)
-                winner = jnp.argmin(noisy)
-                found = jnp.where(noisy[winner] < seeming, values[winner], found)
-                seeming = jnp.minimum(noisy[winner], seeming)
-                state = self.learn(key_tell, state, genotypes, noisy)
-                return state, bests.at[number].set(jnp.min(values)), seeming, found
-
-            infinity = jnp.full((), jnp.inf, jnp.result_type(float))
-            carry = (state, jnp.full(generations, infinity), infinity, infinity)
-            return jax.lax.fori_loop(first, first + count, one, carry)
-
-        state, bests, *_ = many(self.state, 0, generations, 0.0)
-        half = jax.tree.map(lambda leaf: jnp.asarray(np.array(leaf)), many(self.state, 0, 2, 0.0)[0])
+        state, bests, *_ = self.many(self.state, 0, generations, generations)
+        half = jax.tree.map(lambda leaf: jnp.asarray(np.array(leaf)), self.many(self.state, 0, 2, generations)[0])
         _require(
-            _match(_equal, state, many(half, 2, generations - 2, 0.0)[0]),
+            _match(_equal, state, self.many(half, 2, generations - 2, generations)[0]),
             f"{self.name} expects its state to hold all that an interrupted search needs, and resuming changes the end",
         )
-        if not vector:
+        if not isinstance(self.space, VectorSpace):
             return
         first, best = float(bests[0]), float(jnp.min(bests))
         _require(best < first, f"{self.name} expects progress on a sphere, whose best fitness remained {first:.4g}")
         center = self.strategy.center(state)
         if center is not None:
-            before, now = (float(fitness(one[None])[0]) for one in (start, center))
+            before, now = (float(self.fitness(one[None])[0]) for one in (self.start, center))
             _require(now < before, f"{self.name}.center expects progress on a sphere, and went from {before} to {now}")
-        typical = float(jnp.mean(fitness(self.ask(self.key, self.state)[0])))
-        *_, found = many(self.state, 0, generations, 0.1 * typical)
+        typical = float(jnp.mean(self.fitness(self.ask(self.key, self.state)[0])))
+        *_, found = self.many(self.state, 0, generations, generations, noise=0.1 * typical)
         _require(
             float(found) < 1.1 * typical,  # as good as the noise lets it be seen
             f"{self.name} expects progress on a sphere with noise, and what seemed best has fitness {float(found):.4g} "
             f"where the first generation has {typical:.4g} on average",
         )
         for after, hardened in hard.items():
-            worst, *rest = np.asarray(many(hardened, 0, generations, 0.0)[1])
+            worst, *rest = np.asarray(self.many(hardened, 0, generations, generations)[1])
             _require(
                 min(rest) < worst or worst <= first * 1e-3,
                 f"{self.name} expects progress on a sphere {after}, and the best fitness remained {worst:.4g}",
             )
-
-    def goal(self, start: Any) -> Any:
-        """Return the optimum ``[D]``: the upper bound, or a unit away from the start."""
-        assert isinstance(self.space, VectorSpace)
-        upper = self.space.coordinates.upper
-        return jnp.where(np.isfinite(upper), np.nan_to_num(upper, posinf=0.0), start + 1.0).astype(start.dtype)
 
 
 def check_problem_contract(problem: BaseProblem, *, seed: int = 0) -> None:
