@@ -7,6 +7,7 @@ problem                                        branch of meta-learning
 :class:`DigitsHyperparameters`                 hyperparameter optimisation, by gradient descent
 :class:`BoostingHyperparameters`               hyperparameter optimisation, without any gradient
 :class:`LearnedOptimizer`                      learned optimizers
+:class:`LearnedLoss`                           learned losses, as formulas
 :class:`InfluenceBalancing`                    truncation of long inner training
 :class:`Sphere`, :class:`Rosenbrock`,          none: plain optimisation with a known answer
 :class:`Ellipsoid`, :class:`Rastrigin`
@@ -23,6 +24,7 @@ from evometa.problems.boosting_hyperparameters import BoostingHyperparameters
 from evometa.problems.digits_hyperparameters import DigitsHyperparameters
 from evometa.problems.dtlz import DTLZ2
 from evometa.problems.influence_balancing import InfluenceBalancing
+from evometa.problems.learned_loss import LearnedLoss
 from evometa.problems.learned_optimizer import LearnedOptimizer
 from evometa.problems.linear_projection import LinearProjection
 from evometa.problems.sinusoid import AdaptationCurves, Sinusoid, adaptation_curves
@@ -41,6 +43,7 @@ __all__ = [
     "DigitsHyperparameters",
     "Ellipsoid",
     "InfluenceBalancing",
+    "LearnedLoss",
     "LearnedOptimizer",
     "LinearProjection",
     "Rastrigin",

@@ -10,10 +10,12 @@
 :class:`SepCMAES`         CMA-ES with a diagonal covariance: thousands of real numbers, little correlated
 :class:`LMMAES`           a few directions remembered: thousands of real numbers, ridges and valleys
 :class:`CRFMNES`          a scale for each coordinate and one direction: thousands of real numbers, the fastest of these
+:class:`CMAwM`            CMA-ES for real numbers mixed with integers and categories
 :class:`XNES`             natural gradient with full covariance: few real numbers
 :class:`AgedEvolution`    regularised evolution over any space, by its mutation
 :class:`GeneticAlgorithm` tournaments, crossover and mutation over any space
 :class:`Reinforce`        a policy over integers and categories, trained by policy gradient
+:class:`GeneticProgramming` expressions, bred and judged by what they do: losses, update rules, activations, formulas
 :class:`PBIL`             a table of probabilities over integers and categories
 :class:`NRES`             unrolled in windows, noise kept for an episode: long inner training
 :class:`PES`              unrolled in windows, noise summed up over them: long inner training
@@ -29,6 +31,7 @@
 :class:`NSGA2`            several objectives at once, with constraints: a Pareto front
 :class:`CMAME`            several CMA-ES that fill an archive over measures of behaviour: real numbers
 :class:`MAPElites`        the same by varying elites, over any space
+:class:`Evosax`           algorithms of evosax by name, such as differential evolution: real vectors
 :class:`RandomSearch`     independent draws from any space: the baseline to beat
 ========================  ===========================================================================================
 
@@ -40,8 +43,11 @@ from evometa.strategies.augmented_lagrangian import AugmentedLagrangian
 from evometa.strategies.averaged import Averaged
 from evometa.strategies.cma_me import CMAME
 from evometa.strategies.cmaes import CMAES
+from evometa.strategies.cmaes_margin import CMAwM
 from evometa.strategies.crfmnes import CRFMNES
+from evometa.strategies.evosax_adapter import Evosax
 from evometa.strategies.genetic_algorithm import GeneticAlgorithm
+from evometa.strategies.genetic_programming import GeneticProgramming
 from evometa.strategies.gradient import Gradient
 from evometa.strategies.lmmaes import LMMAES
 from evometa.strategies.map_elites import MAPElites
@@ -80,8 +86,11 @@ __all__ = [
     "AgedEvolution",
     "AugmentedLagrangian",
     "Averaged",
+    "CMAwM",
+    "Evosax",
     "FullES",
     "GeneticAlgorithm",
+    "GeneticProgramming",
     "Gradient",
     "MAPElites",
     "OpenAIES",

@@ -1,0 +1,61 @@
+"""The protected functions that expressions are made of by default.
+
+Each is finite wherever its inputs are of ordinary size, and so is its gradient. A protection is a ``where`` twice: of
+the result, and of the input before. With the first alone, the gradient of what was not taken is NaN at the pole, and
+NaN times zero is NaN. Each function stands on its own: an exported expression takes its source along.
+
+A truth value is a number, 1.0 for true and 0.0 for false.
+"""
+
+import jax
+import jax.numpy as jnp
+
+
+def divide(a: jax.Array, b: jax.Array) -> jax.Array:
+    """Return a / b, and 1 where b is closer to 0 than 1e-6."""
+    small = jnp.abs(b) < 1e-6
+    return jnp.where(small, 1.0, a / jnp.where(small, 1.0, b))
+
+
+def log(a: jax.Array) -> jax.Array:
+    """Return log|a|, and 0 where a is closer to 0 than 1e-6."""
+    size = jnp.abs(a)
+    small = size < 1e-6
+    return jnp.where(small, 0.0, jnp.log(jnp.where(small, 1.0, size)))
+
+
+def exp(a: jax.Array) -> jax.Array:
+    """Return the exponential of a clipped to [-10, 10]."""
+    return jnp.exp(jnp.clip(a, -10.0, 10.0))
+
+
+def sqrt(a: jax.Array) -> jax.Array:
+    """Return √|a|, and 0 where a is closer to 0 than 1e-6."""
+    size = jnp.abs(a)
+    small = size < 1e-6
+    return jnp.where(small, 0.0, jnp.sqrt(jnp.where(small, 1.0, size)))
+
+
+def less(a: jax.Array, b: jax.Array) -> jax.Array:
+    """Return whether a < b."""
+    return jnp.where(a < b, jnp.ones_like(a), jnp.zeros_like(a))
+
+
+def if_then_else(condition: jax.Array, a: jax.Array, b: jax.Array) -> jax.Array:
+    """Return a where the condition holds, otherwise b."""
+    return jnp.where(condition > 0.5, a, b)
+
+
+def mean(a: jax.Array) -> jax.Array:
+    """Return the mean over all entries, at every entry."""
+    return jnp.full_like(a, jnp.mean(a))
+
+
+def sum(a: jax.Array) -> jax.Array:
+    """Return the sum over all entries, at every entry."""
+    return jnp.full_like(a, jnp.sum(a))
+
+
+def largest(a: jax.Array) -> jax.Array:
+    """Return the largest of all entries, at every entry."""
+    return jnp.full_like(a, jnp.max(a))

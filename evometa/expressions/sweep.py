@@ -1,0 +1,85 @@
+"""Derivatives by a sweep back over a program's instructions: towards any number of arguments and constants at once.
+
+All results are kept, each in a row of its own, and their cotangents are summed from the root down. The rows of
+arguments come first, then those of results, then those of constants.
+"""
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+
+from evometa.expressions.primitives import MOST_INPUTS, Primitive, PrimitiveSet
+from evometa.types import Scalar
+
+
+def results(
+    primitives: PrimitiveSet,
+    codes: jax.Array,
+    operands: jax.Array,
+    count: Scalar,
+    arguments: jax.Array,
+    constants: jax.Array,
+) -> jax.Array:
+    """Return the value of every row, ``[A + N + L, W]``.
+
+    Args:
+        primitives: what the codes mean.
+        codes: of the instructions, ``[N]``.
+        operands: the rows that each instruction reads, ``[N, 3]``.
+        count: how many instructions there are.
+        arguments: ``[A, W]``.
+        constants: ``[L]``.
+    """
+    inputs, width = arguments.shape
+    blank = jnp.zeros((codes.shape[0], width), arguments.dtype)
+    spread = jnp.broadcast_to(constants[:, None], (constants.shape[0], width))
+
+    def branch(primitive: Primitive) -> Callable[..., jax.Array]:
+        def compute(rows: jax.Array, operands: jax.Array) -> jax.Array:
+            values = [rows[operands[k]] for k in range(primitive.arity)]
+            return jnp.broadcast_to(primitive.function(*values), (width,)).astype(rows.dtype)
+
+        return compute
+
+    branches = [branch(primitive) for primitive in primitives.primitives]
+
+    def step(carry: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
+        number, rows = carry
+        result = jax.lax.switch(codes[number], branches, rows, operands[number])
+        return number + 1, jax.lax.dynamic_update_index_in_dim(rows, result, inputs + number, 0)
+
+    start = jnp.int32(0), jnp.concatenate([arguments, blank, spread])
+    return jax.lax.while_loop(lambda carry: carry[0] < count, step, start)[1]
+
+
+def back(
+    primitives: PrimitiveSet,
+    codes: jax.Array,
+    operands: jax.Array,
+    count: Scalar,
+    root: Scalar,
+    values: jax.Array,
+    cotangent: jax.Array,
+) -> jax.Array:
+    """Return the cotangent of every row, ``[A + N + L, W]``, from that of the root ``[W]`` and the rows' values."""
+    inputs = values.shape[0] - 2 * codes.shape[0]
+
+    def branch(primitive: Primitive) -> Callable[..., jax.Array]:
+        def compute(operands: jax.Array, cotangent: jax.Array) -> jax.Array:
+            given = [values[operands[k]] for k in range(primitive.arity)]
+            parts = jax.vjp(primitive.function, *given)[1](cotangent) if given else ()
+            return jnp.stack([*parts, *[jnp.zeros_like(cotangent)] * (MOST_INPUTS - len(parts))])
+
+        return compute
+
+    branches = [branch(primitive) for primitive in primitives.primitives]
+
+    def step(carry: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
+        number, rows = carry
+        parts = jax.lax.switch(codes[number], branches, operands[number], rows[inputs + number])
+        # An input that the primitive does not have adds zero to the first row.
+        return number - 1, rows.at[operands[number]].add(parts)
+
+    start = count - 1, jnp.zeros_like(values).at[root].add(cotangent)
+    return jax.lax.while_loop(lambda carry: carry[0] >= 0, step, start)[1]

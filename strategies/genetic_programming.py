@@ -1,0 +1,296 @@
+"""Genetic programming (Koza 1992): expressions bred from the better ones, and none judged twice for the same."""
+
+import dataclasses
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+
+from evometa.errors import ConfigurationError
+from evometa.expressions import Expression, Tree
+from evometa.expressions.tree import sizes
+from evometa.problem import BaseProblem, Evaluation
+from evometa.space import Space
+from evometa.strategies import _populations
+from evometa.strategies._checks import require_nonnegative
+from evometa.strategies._constants import ConstantSearch, TunedConstants
+from evometa.strategies._lexicase import lexicase
+from evometa.strategies._vectors import refuse_unless_length, require_length
+from evometa.strategy import Archive, Strategy, require_population, require_positive
+from evometa.types import Genotype, Key, Scalar
+
+
+class GeneticProgrammingState(NamedTuple):
+    """The parents, best first, and what was found on the way."""
+
+    parents: Tree
+    """``[P, L]``."""
+    fitness: jax.Array
+    """``[P]``, as judged in the last generation; +inf for failed ones."""
+    cases: jax.Array
+    """``[P, C]``, the errors that lexicase selection weighs; ``[P, 0]`` with tournaments."""
+    best: Tree
+    """``[L, L]``: the best expression ever judged of each size, from 1 node to L."""
+    best_fitness: jax.Array
+    """``[L]``; +inf where there is none."""
+    seen: jax.Array
+    """Fingerprints of what was judged, uint32 ``[memory]``."""
+    judged: Scalar
+    """How many fingerprints were ever kept, int32."""
+    fresh: Scalar
+    """Share of the last proposals that did something new and alive."""
+    constants: ConstantSearch
+    """The search for constants of the best tree."""
+    started: Scalar
+    """Whether there are parents yet, bool."""
+    space: Expression
+    """The space, a static part of the state."""
+
+
+@dataclasses.dataclass(frozen=True)
+class GeneticProgramming(Strategy[GeneticProgrammingState]):
+    """Breed expressions by crossover and mutation of tournament winners, and judge only what behaves in a new way.
+
+    For :class:`~evometa.expressions.Expression` spaces. A child comes from a subtree exchange of two parents, or from
+    one parent by one of the space's mutations. For each place in a generation several children are proposed; each is
+    evaluated at a few fixed points, and those go first that differ there from all that was judged before and from each
+    other. What gives a number that is not finite, or no gradient where the space differentiates, goes last. The elites
+    go on unchanged and are judged again, so that luck with a generation's tasks does not last. Of two that are equally
+    good the smaller one wins.
+
+    ``Result.kept`` is the Pareto front of fitness against size, of all that was judged; ``Result.best`` the best.
+
+    Raises:
+        ConfigurationError: population_size below 2, more elites and tuned members than leave room for children, a
+            tournament_size or proposals below 1, negative elites, memory, parsimony, cases or tuned, a chance outside
+            [0, 1]; with the space: one that holds no expressions.
+    """
+
+    population_size: int = 128
+    """Candidates in a generation, P >= 2."""
+    elites: int = 2
+    """How many of the best go on unchanged."""
+    tournament_size: int = 5
+    """Members drawn, with replacement, of which the best becomes a parent; the larger, the greedier."""
+    crossover_rate: float = 0.7
+    """Chance of a child to be crossed from two parents; otherwise it is a mutant of one."""
+    mutation_rate: float = 0.1
+    """Chance of each node of a mutant to change, where its mutation changes nodes or constants; one does anyway."""
+    mutation_scale: float = 0.3
+    """How far a mutated constant moves, in standard deviations of what constants are drawn from."""
+    parsimony: float = 0.0
+    """What a node costs, in units of the fitness (Koza's parsimony pressure)."""
+    proposals: int = 4
+    """Children proposed for each one judged; 1 takes all as they come, and no fingerprints are made."""
+    memory: int = 4096
+    """How many of the last fingerprints are remembered."""
+    cases: int = 0
+    """C: select parents by ε-lexicase over as many ``objectives`` of the problem, such as errors of single examples (La
+    Cava, Spector & Danai 2016); 0: by tournaments on the fitness."""
+    tuned: int = 0
+    """Members of a generation that try other constants for the best tree, drawn by a CMA-ES that starts anew when
+    another tree is the best; 0: none."""
+
+    def __post_init__(self) -> None:
+        require_population(self, least=2)
+        require_positive(
+            self, tournament_size=self.tournament_size, proposals=self.proposals, mutation_scale=self.mutation_scale
+        )
+        require_nonnegative(
+            self,
+            elites=self.elites,
+            memory=self.memory,
+            parsimony=self.parsimony,
+            cases=self.cases,
+            tuned=self.tuned,
+        )
+        _populations.require_chance(self, crossover_rate=self.crossover_rate, mutation_rate=self.mutation_rate)
+        if self.elites + self.tuned >= self.population_size:
+            raise ConfigurationError(
+                "GeneticProgramming expects fewer elites and tuned members than population_size, so that there are "
+                f"children, got {self.elites} + {self.tuned} of {self.population_size}; raise population_size."
+            )
+        if self.tuned == 1:
+            raise ConfigurationError("GeneticProgramming expects tuned >= 2, the population of a CMA-ES, or 0; got 1.")
+
+    @property
+    def needs(self) -> tuple[str, ...]:  # type: ignore[override]
+        """Objectives, for lexicase selection."""
+        return ("objectives",) if self.cases else ()
+
+    def refuses(self, space: Space) -> str | None:
+        """Refuse all but expressions."""
+        if isinstance(space, Expression):
+            return None
+        return (
+            f"GeneticProgramming searches expressions (Expression), got {type(space).__name__}; "
+            "use GeneticAlgorithm, which searches any space."
+        )
+
+    def refuses_problem(self, problem: BaseProblem) -> str | None:
+        """Refuse problems with another number of cases."""
+        return refuse_unless_length(self, problem, "objectives", self.cases, "cases") if self.cases else None
+
+    def _tuning(self, space: Expression) -> TunedConstants:
+        return TunedConstants(self.tuned, space.primitives.constant)
+
+    def init(self, key: Key, space: Space) -> GeneticProgrammingState:
+        """Begin without parents."""
+        assert isinstance(space, Expression)
+        size, length, dtype = self.population_size, space.max_size, jnp.result_type(float)
+        one = space.start(key)
+
+        def blank(count: int) -> Tree:
+            return Tree(*(jnp.zeros((count, *leaf.shape), leaf.dtype) for leaf in one))
+
+        return GeneticProgrammingState(
+            parents=blank(size),
+            fitness=jnp.full(size, jnp.inf, dtype),
+            cases=jnp.full((size, self.cases), jnp.inf, dtype),
+            best=blank(length),
+            best_fitness=jnp.full(length, jnp.inf, dtype),
+            seen=jnp.zeros(self.memory, jnp.uint32),
+            judged=jnp.int32(0),
+            fresh=jnp.ones((), dtype),
+            constants=self._tuning(space).init(key, one),
+            started=jnp.asarray(False),
+            space=space,
+        )
+
+    def ask(self, key: Key, state: GeneticProgrammingState) -> tuple[Genotype, GeneticProgrammingState]:
+        """Return the elites, what is tuned, and children; at first draws."""
+        key_breed, key_tune = jax.random.split(key)
+        size, count = self.population_size, self.population_size * self.proposals
+        proposed = lax.cond(
+            state.started,
+            lambda: self._children(key_breed, state, count),
+            lambda: _populations.draw(key_breed, state.space, count),
+        )
+        chosen, state = self._choose(state, proposed)
+        kept = [_populations.take(state.parents, jnp.arange(self.elites))]
+        if self.tuned:
+            tuned, constants = self._tuning(state.space).ask(key_tune, state.constants)
+            kept, state = [*kept, tuned], state._replace(constants=constants)
+        later = jax.tree.map(lambda *parts: jnp.concatenate(parts)[:size], *kept, chosen)
+        return jax.tree.map(lambda a, b: jnp.where(state.started, a, b), later, chosen), state
+
+    def _children(self, key: Key, state: GeneticProgrammingState, count: int) -> Tree:
+        space = state.space
+        key_select, key_two, key_breed = jax.random.split(key, 3)
+        if self.cases:
+            winners = lexicase(key_select, state.cases, 2 * count)
+        else:  # parents are in order, so that a smaller number is better
+            size = self.tournament_size
+            winners = jnp.min(jax.random.randint(key_select, (2 * count, size), 0, self.population_size), axis=1)
+        first, second = (_populations.take(state.parents, half) for half in (winners[:count], winners[count:]))
+        two = jax.random.bernoulli(key_two, self.crossover_rate, (count,))
+
+        def breed(two: Scalar, key: Key, first: Tree, second: Tree) -> Tree:
+            crossed = space.crossover(key, first, second)
+            mutant = space.mutate(key, first, self.mutation_rate, self.mutation_scale)
+            child: Tree = jax.tree.map(lambda a, b: jnp.where(two, a, b), crossed, mutant)
+            return child
+
+        children: Tree = jax.vmap(breed)(two, jax.random.split(key_breed, count), first, second)
+        return children
+
+    def _choose(self, state: GeneticProgrammingState, proposed: Tree) -> tuple[Tree, GeneticProgrammingState]:
+        """Return P of the proposals, those that behave in a new way first, and remember what they do."""
+        size = self.population_size
+        if self.proposals == 1:
+            return proposed, state
+        # One at a time, so that an instruction costs what its primitive does.
+        fingerprint, alive = lax.map(state.space.behaviour, proposed)
+        number = lax.iota(jnp.int32, len(fingerprint))
+        hashes, numbers = lax.sort((fingerprint, number), num_keys=2)
+        again = jnp.zeros_like(alive).at[numbers[1:]].set(hashes[1:] == hashes[:-1])
+        remembered = jnp.arange(self.memory) < state.judged
+        known = jnp.any((fingerprint[:, None] == state.seen[None, :]) & remembered[None, :], axis=1)
+        # New and alive; alive; dead.
+        worth = jnp.where(alive, jnp.where(again | known, 1, 0), 2)
+        order = jnp.argsort(worth, stable=True)[:size]
+        # Those are remembered that will be judged: all at first, later the first ones.
+        room = jnp.where(state.started, size - self.elites - self.tuned, size)
+        spots = jnp.arange(size)
+        where = jnp.where(spots < room, (state.judged + spots) % max(self.memory, 1), self.memory)
+        return _populations.take(proposed, order), state._replace(
+            seen=state.seen.at[where].set(fingerprint[order], mode="drop"),
+            judged=state.judged + room,
+            fresh=jnp.mean(worth == 0, dtype=state.fresh.dtype),
+        )
+
+    def learn(
+        self, key: Key, state: GeneticProgrammingState, genotypes: Genotype, judged: Evaluation
+    ) -> GeneticProgrammingState:
+        """Let the generation be the next parents, and keep the best of each size."""
+        key_order, key_tune = jax.random.split(key)
+        fitness = jnp.asarray(judged.fitness, state.fitness.dtype)
+        count = sizes(genotypes)
+        lots = jax.random.bits(key_order, fitness.shape, jnp.uint32)
+        number = lax.iota(jnp.int32, len(fitness))
+        order = lax.sort((fitness + self.parsimony * count, count, lots, number), num_keys=3)[3]
+        parents = _populations.take(genotypes, order)
+        constants, cases = state.constants, state.cases
+        if self.tuned:
+            tried = slice(self.elites, self.elites + self.tuned)
+            constants = self._tuning(state.space).tell(
+                key_tune,
+                constants,
+                genotypes,
+                fitness,
+                tried,
+                state.started,
+                jax.tree.map(lambda leaf: leaf[0], parents),
+            )
+        if self.cases:
+            require_length(self, "objectives", judged.objectives, self.cases, "cases")
+            cases = jnp.asarray(judged.objectives, cases.dtype)[order]
+        best, best_fitness = _best_of_each_size(state, genotypes, fitness, count)
+        return state._replace(
+            parents=parents,
+            fitness=fitness[order],
+            cases=cases,
+            best=best,
+            best_fitness=best_fitness,
+            constants=constants,
+            started=jnp.asarray(True),
+        )
+
+    def tell(
+        self, key: Key, state: GeneticProgrammingState, genotypes: Genotype, fitness: jax.Array
+    ) -> GeneticProgrammingState:
+        """Learn the fitness ``[P]``."""
+        if self.cases:
+            return super().tell(key, state, genotypes, fitness)
+        return self.learn(key, state, genotypes, Evaluation(fitness))
+
+    def archive(self, state: GeneticProgrammingState) -> Archive:
+        """Return the best of each size; those are held that are better than all smaller ones."""
+        count = jnp.arange(1, len(state.best_fitness) + 1, dtype=state.best_fitness.dtype)
+        before = jnp.concatenate([jnp.full(1, jnp.inf, count.dtype), lax.cummin(state.best_fitness)[:-1]])
+        objectives = jnp.stack([state.best_fitness, count], axis=1)
+        judged = Evaluation(state.best_fitness, {}, objectives=objectives)
+        return Archive(state.best, judged, state.best_fitness < before)
+
+    def diagnostics(self, state: GeneticProgrammingState) -> dict[str, Scalar]:
+        """Return the mean and the best parent's number of nodes, and which share of the proposals was new and alive."""
+        count = sizes(state.parents)
+        return {"mean_size": jnp.mean(count, dtype=state.fitness.dtype), "best_size": count[0], "fresh": state.fresh}
+
+
+def _best_of_each_size(
+    state: GeneticProgrammingState, genotypes: Tree, fitness: jax.Array, count: jax.Array
+) -> tuple[Tree, jax.Array]:
+    of_size = count[None, :] == np.arange(1, len(state.best_fitness) + 1)[:, None]
+    found = jnp.where(of_size, fitness[None, :], jnp.inf)
+    winner = jnp.argmin(found, axis=1)
+    value = jnp.min(found, axis=1)
+    better = value < state.best_fitness
+    best = jax.tree.map(
+        lambda old, new: jnp.where(better[:, None], new[winner], old),
+        state.best,
+        Tree(genotypes.op, genotypes.constant),
+    )
+    return best, jnp.where(better, value, state.best_fitness)

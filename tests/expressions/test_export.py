@@ -1,0 +1,51 @@
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from evometa.errors import ConfigurationError
+from evometa.expressions import PrimitiveSet, compile_tree, parse
+from evometa.expressions.export import source
+
+PRIMITIVES = PrimitiveSet(("prediction", "label")).add("sin", jnp.sin).add("relu", jax.nn.relu)
+TEXT = (
+    "add(if_then_else(less(label, 0.5), div(log(prediction), sqrt(sin(label))), relu(exp(prediction))), "
+    "sub(label, mul(tanh(prediction), max(label, -0.25))))"
+)
+
+
+def test_an_exported_function_is_the_program_without_evometa(tmp_path: Path) -> None:
+    tree = parse(PRIMITIVES, TEXT)
+    (tmp_path / "found.py").write_text(source(PRIMITIVES, tree, "loss"))
+    (tmp_path / "use.py").write_text(
+        "import sys, numpy as np\nsys.modules['evometa'] = None\nfrom found import loss\n"
+        "print(np.asarray(loss(np.linspace(-1, 1, 9, dtype='f'), np.linspace(0, 1, 9, dtype='f'))).tolist())\n"
+    )
+    ran = subprocess.run([sys.executable, "use.py"], cwd=tmp_path, capture_output=True, text=True, check=True)
+    x, y = jnp.linspace(-1, 1, 9), jnp.linspace(0, 1, 9)
+    np.testing.assert_allclose(json.loads(ran.stdout), compile_tree(PRIMITIVES, tree)(x, y), rtol=1e-5)
+    module: dict[str, object] = {}
+    exec(source(PRIMITIVES, tree), module)
+    gradients = [
+        jax.grad(lambda x, f=f: jnp.sum(f(x, y)))(x) for f in (module["expression"], compile_tree(PRIMITIVES, tree))
+    ]
+    np.testing.assert_allclose(*gradients, rtol=1e-5)
+
+
+def test_a_constant_has_the_shape_of_the_arguments() -> None:
+    module: dict[str, object] = {}
+    exec(source(PRIMITIVES, parse(PRIMITIVES, "0.5")), module)
+    assert module["expression"](np.ones((2, 3)), np.ones((2, 3))).shape == (2, 3)  # type: ignore[operator]
+
+
+def test_a_lambda_has_no_source_to_take_along() -> None:
+    primitives = PRIMITIVES.add("twice", lambda a: 2 * a)
+    with pytest.raises(ConfigurationError, match="that of 'twice' has none; define it by def"):
+        source(primitives, parse(primitives, "twice(label)"))
+    with pytest.raises(ConfigurationError, match="expects a name that is a Python identifier"):
+        source(PRIMITIVES, parse(PRIMITIVES, "label"), "my loss")

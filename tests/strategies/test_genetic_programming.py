@@ -1,0 +1,170 @@
+"""GeneticProgramming: what it judges and what not, what it keeps, and that no candidate causes a compilation."""
+
+import dataclasses
+import itertools
+import re
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import evometa as em
+from evometa import Box, ConfigurationError, Evaluation
+from evometa.expressions import Expression, PrimitiveSet, check_tree, parse
+from evometa.expressions.behaviour import behaviour
+from evometa.expressions.tree import sizes
+from evometa.problem import Problem
+from evometa.strategies import GeneticProgramming
+from evometa.strategies._lexicase import lexicase
+from evometa.strategy import require_space
+from evometa.testing import check_strategy
+
+KEY = jax.random.key(1)
+SMALL = Expression(PrimitiveSet(("x",)), max_size=15, max_depth=6)
+LOSS = Expression(PrimitiveSet(), max_size=15, differentiated=("prediction",))
+X = np.linspace(-1.0, 1.0, 20, dtype=np.float32)
+
+
+@dataclasses.dataclass(frozen=True)
+class Curve(Problem):
+    """The squared distance of an expression from a curve, with each point's as an objective."""
+
+    vector_lengths = {"objectives": 20}  # noqa: RUF012
+    slope: float = 1.0
+    start: str | None = None
+
+    @property
+    def space(self) -> Expression:
+        return Expression(PrimitiveSet(("x",)), max_size=15, start=self.start)
+
+    def evaluate(self, key: Any, omega: Any) -> Evaluation:
+        x = jnp.asarray(X)
+        errors = (omega(x) - self.slope * (x**2 + x)) ** 2
+        return Evaluation(jnp.mean(errors), objectives=errors)
+
+
+def test_keeps_the_contract() -> None:
+    check_strategy(GeneticProgramming(9, proposals=2, tuned=3, cases=2, elites=1), SMALL, generations=4)
+
+
+def generations(strategy: GeneticProgramming, space: Expression, count: int) -> list[Any]:
+    """Return the populations of a search whose fitness is the size."""
+
+    @jax.jit
+    def step(key: Any, state: Any) -> Any:
+        genotypes, state = strategy.ask(key, state)
+        return genotypes, strategy.tell(key, state, genotypes, jnp.asarray(sizes(genotypes), float))
+
+    state, found = strategy.init(KEY, space), []
+    for number in range(count):
+        genotypes, state = step(jax.random.fold_in(KEY, number), state)
+        found.append(genotypes)
+    return found
+
+
+def test_children_are_new_and_alive_and_elites_come_first() -> None:
+    populations = generations(GeneticProgramming(24, elites=2, proposals=6), LOSS, 4)
+    behave = jax.jit(lambda trees: jax.lax.map(LOSS.behaviour, trees))
+    seen = [behave(one) for one in populations]
+    assert all(np.asarray(each.alive).all() for each in seen)
+    children = np.concatenate([np.asarray(each.fingerprint)[2 * (number > 0) :] for number, each in enumerate(seen)])
+    assert len(set(children.tolist())) == len(children)
+    for before, after in itertools.pairwise(populations):
+        np.testing.assert_array_equal(np.asarray(sizes(after))[:2], np.sort(np.asarray(sizes(before)))[:2])
+    for number in range(24):
+        check_tree(LOSS.primitives, jax.tree.map(lambda leaf, i=number: leaf[i], populations[-1]), 17)
+    drawn = jax.vmap(LOSS.sample)(jax.random.split(KEY, 48))
+    assert not np.asarray(behave(drawn).alive).all()  # it is not that all are
+
+
+def test_behaviour_tells_what_expressions_do_and_not_how_they_are_written() -> None:
+    def of(given: str) -> Any:
+        return LOSS.behaviour(parse(LOSS.primitives, given, 15))
+
+    same = [
+        of(given) for given in ("square(sub(prediction, label))", "mul(sub(label, prediction), sub(label, prediction))")
+    ]
+    assert same[0].fingerprint == same[1].fingerprint
+    assert of("add(square(sub(prediction, label)), label)").fingerprint == same[0].fingerprint  # the same gradient
+    assert of("mul(1.01, square(sub(prediction, label)))").fingerprint != same[0].fingerprint
+    assert not of("square(label)").alive
+    assert not of("sign(sub(prediction, label))").alive
+    program = SMALL.decode(parse(SMALL.primitives, "x", 15))
+    assert behaviour(program, (jnp.ones(4),), ()).alive
+    assert not behaviour(program, (jnp.array([1.0, jnp.inf]),), ()).alive
+
+
+def test_the_smaller_of_equals_comes_first_and_parsimony_is_a_price() -> None:
+    strategy = GeneticProgramming(12)
+    trees = jax.vmap(SMALL.sample)(jax.random.split(KEY, 12))
+    count = np.asarray(sizes(trees))
+    state = strategy.init(KEY, SMALL)
+
+    def order(strategy: GeneticProgramming, fitness: Any) -> Any:
+        return np.asarray(sizes(strategy.tell(KEY, state, trees, jnp.asarray(fitness)).parents))
+
+    np.testing.assert_array_equal(order(strategy, np.zeros(12)), np.sort(count))
+    large = np.where(count == count.max(), -0.5, 0.0)
+    assert order(strategy, large)[0] == count.max()
+    assert order(dataclasses.replace(strategy, parsimony=1.0), large)[0] == count.min()
+
+
+def test_no_candidate_causes_a_compilation_and_the_archive_is_the_front_of_error_and_size() -> None:
+    search = em.Search(Curve(), GeneticProgramming(64), seed=3, progress=False)
+    search.run(generations=2)
+    search.run(generations=4)
+    compiled: list[str] = []
+    jax.monitoring.register_event_duration_secs_listener(lambda name, _, **__: compiled.append(name))
+    try:
+        result = search.run(generations=30)
+        after = [name for name in compiled if "backend_compile" in name]
+        jax.jit(lambda x: x + 41.0)(1.0)
+        assert any("backend_compile" in name for name in compiled)  # the listener hears
+    finally:
+        jax.monitoring.clear_event_listeners()
+    assert after == []
+    assert result.kept is not None
+    errors, nodes = np.asarray(result.kept.objectives).T
+    assert (np.diff(nodes) > 0).all()
+    assert (np.diff(errors) < 0).all()
+    assert errors[-1] == pytest.approx(result.best_fitness)
+    assert result.best_fitness < 1e-10, str(result.best_omega)
+
+
+def test_constants_of_the_best_tree_are_tuned() -> None:
+    problem = Curve(slope=2.7182817, start="mul(1.0, add(square(x), x))")
+    options: dict[str, Any] = {"seed": 0, "progress": False}
+    found = em.Search(problem, GeneticProgramming(24, tuned=16), **options).run(generations=60)
+    assert found.best_fitness < 1e-6, str(found.best_omega)  # 0.3 for the start, whose constant is 1
+
+
+def test_lexicase_takes_specialists_and_cases_are_those_of_the_problem() -> None:
+    middling = [[5.0, 5.0], [5.1, 4.9], [4.9, 5.1], [5.05, 5.05]]
+    cases = jnp.array([[0.0, 9.0], [9.0, 0.0], *middling, [jnp.inf, jnp.inf]])
+    chosen = np.bincount(np.asarray(lexicase(KEY, cases, 400)), minlength=7)
+    assert chosen[0] + chosen[1] == 400
+    assert min(chosen[:2]) > 150
+    close = jnp.array([[5.0, 9.0], [5.04, 0.0], *middling])  # within ε of the best on one case, and better on the other
+    assert (np.asarray(lexicase(KEY, close, 50)) == 1).all()
+    with pytest.raises(ConfigurationError, match="cases"):
+        em.Search(Curve(), GeneticProgramming(48, cases=7), progress=False)
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda: GeneticProgramming(1), "population_size of at least 2"),
+        (lambda: GeneticProgramming(4, elites=3, tuned=2), "fewer elites and tuned members than population_size"),
+        (lambda: GeneticProgramming(8, tuned=1), "tuned >= 2"),
+        (lambda: GeneticProgramming(8, crossover_rate=1.5), "0 <= crossover_rate <= 1"),
+        (lambda: GeneticProgramming(8, proposals=0), "proposals > 0"),
+        (lambda: GeneticProgramming(8, parsimony=-1.0), "parsimony >= 0"),
+        (lambda: require_space(GeneticProgramming(8), Box((2,))), "searches expressions (Expression), got Box"),
+    ],
+)
+def test_bad_settings_are_refused_in_words(make: Callable[[], Any], words: str) -> None:
+    with pytest.raises(ConfigurationError, match=re.escape(words)):
+        make()
