@@ -4,7 +4,9 @@ import importlib.util
 import sys
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
+import numpy as np
 import pytest
 
 FOLDER = Path(__file__).parents[1] / "examples"
@@ -53,6 +55,18 @@ def test_compare_seeds_draws_both_strategies(example: ModuleType, tmp_path: Path
     picture = example.main(generations=3, seeds=2, folder=str(tmp_path))
     assert picture.read_bytes().startswith(b"\x89PNG")
     assert len([path for path in tmp_path.iterdir() if path.is_dir()]) == 4
+
+
+@only("evolve_a_loss")
+def test_evolve_a_loss_leaves_a_module_and_two_pictures(example: ModuleType, tmp_path: Path) -> None:
+    result = example.main(generations=2, population_size=8, steps=30, folder=str(tmp_path))
+    assert 0.0 <= result.selected_held_out < 0.9
+    found: dict[str, Any] = {}
+    exec((tmp_path / "loss.py").read_text(), found)  # noqa: S102
+    p, label = np.linspace(0.1, 0.9, 5, dtype=np.float32), np.array([0, 1, 0, 1, 1], np.float32)
+    np.testing.assert_allclose(found["loss"](p, label), result.selected_omega(p, label), rtol=1e-5, atol=1e-6)
+    for name in ("loss.png", "tree.png"):
+        assert (tmp_path / name).read_bytes().startswith(b"\x89PNG")
 
 
 def test_every_example_is_tested_here() -> None:

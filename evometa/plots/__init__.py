@@ -8,7 +8,8 @@ picture                its numbers                      shows
 :func:`pareto`         :func:`pareto_fronts`            several objectives: the fronts of runs
 :func:`archive`        :func:`archive_map`              measures: the fitness over an archive
 :func:`adaptation`     ``problems.adaptation_curves``   a learner before and after a few steps
-:func:`tree`           :func:`tree_nodes`              an expression as a tree
+:func:`losses`         :func:`loss_curves`              a learned loss beside cross-entropy
+:func:`tree`           :func:`tree_nodes`               an expression as a tree
 =====================  ===============================  =====================================
 
 Every drawing function returns a matplotlib ``Figure`` of its own: nothing is global, nothing needs a display.
@@ -18,6 +19,7 @@ from evometa.plots.adapting import Adaptation, adaptation
 from evometa.plots.archive import ArchiveMap, archive, archive_map, draw_archive
 from evometa.plots.comparing import Comparison, Group, compare, comparison, draw_comparison
 from evometa.plots.curves import FitnessCurves, draw_fitness, fitness, fitness_curves
+from evometa.plots.losses import LossCurves, draw_losses, loss_curves, losses
 from evometa.plots.pareto import ParetoFront, ParetoFronts, draw_pareto, pareto, pareto_fronts
 from evometa.plots.tree import TreeNode, draw_tree, tree, tree_nodes
 
@@ -26,6 +28,7 @@ __all__ = [
     "ArchiveMap",
     "Comparison",
     "FitnessCurves",
+    "LossCurves",
     "Group",
     "ParetoFront",
     "ParetoFronts",
@@ -38,10 +41,13 @@ __all__ = [
     "draw_archive",
     "draw_comparison",
     "draw_fitness",
+    "draw_losses",
     "draw_pareto",
     "draw_tree",
     "fitness",
     "fitness_curves",
+    "loss_curves",
+    "losses",
     "pareto",
     "pareto_fronts",
     "tree",

@@ -74,10 +74,10 @@ def test_a_loss_that_is_not_finite_fails_alone() -> None:
 
 def test_a_search_finds_a_loss_that_trains() -> None:
     problem = dataclasses.replace(SMALL, inner_steps=40, num_tasks=1, max_size=15, start=CROSS_ENTROPY)
-    search = em.Search(problem, GeneticProgramming(16), seed=0, validate_every=4, progress=False)
+    search = em.Search(problem, GeneticProgramming(16), seed=0, validate_every=4, finalists=0, progress=False)
     result = search.run(generations=4)
     assert result.held_out is not None
-    assert result.held_out < 0.5  # guessing gives 0.9
+    assert result.held_out < 0.6  # guessing gives 0.9
     assert str(result.best_omega).count("(") >= 1
 
 
