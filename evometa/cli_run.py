@@ -166,6 +166,8 @@ def free_directory(problem: type[Any], strategy: type[Any]) -> Path:
 
 def report(result: "Result", directory: Path) -> int:
     """Print the result of a search in a few lines, and how to go on; return the exit status."""
+    from evometa.expressions import Program
+
     figures = {"best": result.best_fitness, "center": result.center_fitness, "held-out": result.held_out}
     known = [f"{name} {value:.6g}" for name, value in figures.items() if math.isfinite(value)]
     selected = {"on fresh tasks": result.selected_fitness, "held-out": result.selected_held_out}
@@ -176,6 +178,8 @@ def report(result: "Result", directory: Path) -> int:
     print(f"fitness    {', '.join(known) or 'every candidate failed'}")
     if result.selected_fitness != result.center_fitness and chosen:
         print(f"selected   {', '.join(chosen)}")
+    if isinstance(result.selected_omega, Program):
+        print(f"found      {result.selected_omega}")
     if result.kept is not None:
         print(f"kept       {len(result.kept.fitness)} candidates")
     print(f"work       {', '.join(work)}, {duration(result.seconds)}")
