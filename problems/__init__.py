@@ -8,6 +8,9 @@ problem                                        branch of meta-learning
 :class:`BoostingHyperparameters`               hyperparameter optimisation, without any gradient
 :class:`LearnedOptimizer`                      learned optimizers
 :class:`LearnedLoss`                           learned losses, as formulas
+:class:`LearnedUpdateRule`                     learned optimizers, as formulas
+:class:`LearnedActivation`                     architectures: activations, as formulas
+:class:`SymbolicRegression`                    none: the formula is the learner
 :class:`InfluenceBalancing`                    truncation of long inner training
 :class:`Sphere`, :class:`Rosenbrock`,          none: plain optimisation with a known answer
 :class:`Ellipsoid`, :class:`Rastrigin`
@@ -24,10 +27,13 @@ from evometa.problems.boosting_hyperparameters import BoostingHyperparameters
 from evometa.problems.digits_hyperparameters import DigitsHyperparameters
 from evometa.problems.dtlz import DTLZ2
 from evometa.problems.influence_balancing import InfluenceBalancing
+from evometa.problems.learned_activation import LearnedActivation
 from evometa.problems.learned_loss import LearnedLoss
 from evometa.problems.learned_optimizer import LearnedOptimizer
+from evometa.problems.learned_update_rule import LearnedUpdateRule
 from evometa.problems.linear_projection import LinearProjection
 from evometa.problems.sinusoid import AdaptationCurves, Sinusoid, adaptation_curves
+from evometa.problems.symbolic_regression import SymbolicRegression
 from evometa.problems.test_functions import Ellipsoid, Rastrigin, Rosenbrock, Sphere
 from evometa.problems.zdt import ZDT1, ZDT2, ZDT3, ZDT4, ZDT6
 
@@ -43,12 +49,15 @@ __all__ = [
     "DigitsHyperparameters",
     "Ellipsoid",
     "InfluenceBalancing",
+    "LearnedActivation",
     "LearnedLoss",
     "LearnedOptimizer",
+    "LearnedUpdateRule",
     "LinearProjection",
     "Rastrigin",
     "Rosenbrock",
     "Sinusoid",
     "Sphere",
+    "SymbolicRegression",
     "adaptation_curves",
 ]

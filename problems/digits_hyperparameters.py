@@ -68,7 +68,7 @@ class DigitsHyperparameters(InnerTraining):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if min(self.batch_size, *self.hidden) < 1:
+        if min((self.batch_size, *self.hidden)) < 1:
             raise ConfigurationError(
                 "DigitsHyperparameters expects batch_size and the widths in hidden of at least 1, "
                 f"got batch_size={self.batch_size} and hidden={self.hidden}."

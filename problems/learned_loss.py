@@ -87,7 +87,7 @@ class LearnedLoss(InnerTraining):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if min(self.batch_size, *self.hidden) < 1 or not 0 < self.learning_rate < float("inf"):
+        if min((self.batch_size, *self.hidden)) < 1 or not 0 < self.learning_rate < float("inf"):
             raise ConfigurationError(
                 "LearnedLoss expects batch_size and the widths in hidden of at least 1, and a learning_rate > 0, "
                 f"got batch_size={self.batch_size}, hidden={self.hidden} and learning_rate={self.learning_rate}."

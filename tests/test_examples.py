@@ -62,7 +62,7 @@ def test_evolve_a_loss_leaves_a_module_and_two_pictures(example: ModuleType, tmp
     result = example.main(generations=2, population_size=8, steps=30, folder=str(tmp_path))
     assert 0.0 <= result.selected_held_out < 0.9
     found: dict[str, Any] = {}
-    exec((tmp_path / "loss.py").read_text(), found)  # noqa: S102
+    exec((tmp_path / "loss.py").read_text(), found)
     p, label = np.linspace(0.1, 0.9, 5, dtype=np.float32), np.array([0, 1, 0, 1, 1], np.float32)
     np.testing.assert_allclose(found["loss"](p, label), result.selected_omega(p, label), rtol=1e-5, atol=1e-6)
     for name in ("loss.png", "tree.png"):

@@ -1,0 +1,135 @@
+"""An update rule found by genetic programming: a formula from gradients to steps, for every weight alike.
+
+Branch of meta-learning: learned optimizers, as formulas. What is found can be read, has no state beyond the moving
+averages that Adam keeps, and trains networks of any size for any number of steps.
+"""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from evometa.errors import ConfigurationError
+from evometa.expressions import LOSS_PRIMITIVES, Expression, PrimitiveSet, Program
+from evometa.problems._tuned_training import TunedTraining
+from evometa.problems.digits_hyperparameters import Training
+from evometa.types import Key
+
+GRADIENT_DESCENT = "gradient"
+MOMENTUM = "momentum"
+ADAM = "div(momentum, add(sqrt(second_moment), 1e-8))"
+"""Kingma & Ba 2015, algorithm 1."""
+
+
+def divide(a: jax.Array, b: jax.Array) -> jax.Array:
+    """Return a / b wherever |b| is well above 1e-8, falling to 0 at b = 0."""
+    return a * b / (b * b + 1e-16)
+
+
+def sqrt(a: jax.Array) -> jax.Array:
+    """Return √|a|."""
+    return jnp.sqrt(jnp.abs(a))
+
+
+def log(a: jax.Array) -> jax.Array:
+    """Return the logarithm of abs(a), and that of 1e-16 where it is smaller."""
+    return jnp.log(jnp.maximum(jnp.abs(a), 1e-16))
+
+
+FINE: dict[str, Callable[..., jax.Array]] = {"div": divide, "sqrt": sqrt, "log": log}
+"""Gradients are small numbers, and their squares smaller: here the usual protection would be felt."""
+
+
+class Learning(NamedTuple):
+    """Networks in training, R of them with N weights each."""
+
+    weights: jax.Array
+    """``[R, N]``"""
+    momentum: jax.Array
+    """``[R, N]``, the decaying mean of gradients, too small at first."""
+    second_moment: jax.Array
+    """``[R, N]``, the same of squared gradients."""
+    steps: jax.Array
+    """``[]``, updates so far."""
+
+
+@dataclasses.dataclass(frozen=True)
+class LearnedUpdateRule(TunedTraining):
+    """Find the rule by which the weights of an MLP are best updated.
+
+    ω is an expression over four numbers of one weight; the weight moves by minus the learning rate times its value:
+
+    - ``gradient``, of the cross-entropy on the minibatch;
+    - ``momentum``, the exponential moving average of gradients, and ``second_moment``, that of their squares, both
+      divided by 1 - decay^t, as in Adam;
+    - ``weight``, its value before the update.
+
+    Each learner trains at several learning rates from the same weights on the same minibatches, and of its networks
+    the one with the lowest cross-entropy on the validation part (360 images) counts. Fitness, to be minimised, is the
+    cross-entropy in nats of that network after the last step, there too; for held-out tasks on the test part, which
+    has no say in anything. The metrics are the ``accuracy`` on the same images and the ``learning_rate`` that was
+    chosen. Meta-generalisation is measured by the same problem with another ``hidden`` or ``inner_steps``. A rule that
+    leaves finite weights at none of the learning rates is a failed candidate.
+
+    Papers: Bello et al., "Neural optimizer search with reinforcement learning", ICML 2017, arXiv:1709.07417; Chen et
+    al., "Symbolic discovery of optimization algorithms", NeurIPS 2023, arXiv:2302.06675. Their networks and budgets
+    are far larger; none of their numbers is compared here.
+
+    Args:
+        batch_size: B, examples in one inner step, drawn with replacement.
+        hidden: widths of the hidden layers.
+        learning_rates: R of them, each positive.
+        max_size: nodes of an expression at most.
+        start: text of the expression a search begins with; None draws all.
+        momentum_decay: of the average of gradients, in [0, 1).
+        second_moment_decay: of the average of squared gradients, in [0, 1).
+    """
+
+    start: str | None = MOMENTUM
+    momentum_decay: float = 0.9
+    second_moment_decay: float = 0.999
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not all(0 <= decay < 1 for decay in (self.momentum_decay, self.second_moment_decay)):
+            raise ConfigurationError(
+                "LearnedUpdateRule expects decays from 0 to below 1, got "
+                f"momentum_decay={self.momentum_decay} and second_moment_decay={self.second_moment_decay}."
+            )
+
+    @property
+    def space(self) -> Expression:
+        """Expressions that are compared by their value at gradients of the size that training has."""
+        primitives = [dataclasses.replace(p, function=FINE.get(p.name, p.function)) for p in LOSS_PRIMITIVES]
+        arguments = PrimitiveSet(("gradient", "momentum", "second_moment", "weight"), tuple(primitives))
+        gradient, momentum, root, weight = np.random.default_rng(0).standard_normal((4, 64))
+        points = 0.01 * gradient, 0.005 * momentum, (0.01 * root) ** 2, 0.2 * weight
+        return Expression(arguments, self.max_size, start=self.start, points=points)
+
+    def init(self, key: Key, omega: Program, task: Training) -> Learning:
+        """Begin at the task's weights, with averages of 0."""
+        weights = self.first_weights(task)
+        return Learning(weights, jnp.zeros_like(weights), jnp.zeros_like(weights), jnp.int32(0))
+
+    def step(self, key: Key, omega: Program, task: Training, learner: Learning) -> Learning:
+        """Let the rule take one step at each learning rate, on the next minibatch."""
+        return self.update(omega, learner, self.gradient(omega, task, learner))
+
+    def update(self, omega: Program, learner: Learning, gradient: jax.Array) -> Learning:
+        """Return the learner after the rule's step for gradients ``[R, N]``."""
+        fast, slow = np.float32(self.momentum_decay), np.float32(self.second_moment_decay)
+        steps = learner.steps + 1
+        momentum = fast * learner.momentum + (1 - fast) * gradient
+        second_moment = slow * learner.second_moment + (1 - slow) * gradient**2
+        # Averages begin at 0 and are too small at first, by these factors (Kingma & Ba 2015, section 3).
+        time = steps.astype(jnp.float32)
+        corrected = momentum / (1 - fast**time), second_moment / (1 - slow**time)
+        change = omega(gradient, *corrected, learner.weights)
+        return Learning(learner.weights - self.rates() * change, momentum, second_moment, steps)
+
+    def predict(self, omega: Program, weights: Any, images: jax.Array) -> jax.Array:
+        """Return the logits ``[B, 10]`` of one network, with ReLU, for images ``[B, 64]``."""
+        return self.network.run(weights, images)
