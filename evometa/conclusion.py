@@ -1,5 +1,6 @@
 """What a search has found, judged once more: the final selection, and the result."""
 
+import functools
 import math
 from typing import Any
 
@@ -88,7 +89,17 @@ def _better(one: Evaluation, other: Evaluation, sign: float) -> bool:
 
 
 def _decode(space: Space, genotype: Genotype) -> Omega:
-    return jax.device_get(space.decode(space.repair(genotype)))
+    return jax.device_get(_decoded(space, genotype))
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _decoded(space: Space, genotype: Genotype) -> Omega:
+    return space.decode(space.repair(genotype))
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _all_decoded(space: Space, genotypes: Genotype) -> Omega:
+    return jax.vmap(lambda genotype: space.decode(space.repair(genotype)))(genotypes)
 
 
 def _kept(strategy: Strategy[Any], space: Space, sign: float, state: SearchState) -> Kept | None:
@@ -96,9 +107,11 @@ def _kept(strategy: Strategy[Any], space: Space, sign: float, state: SearchState
     if archive is None:
         return None
     held = np.asarray(archive.held)
-    genotypes, judged = jax.tree.map(lambda leaf: np.asarray(leaf)[held], (archive.genotypes, archive.evaluation))
+    # All places are decoded, so that the program does not depend on how many hold something.
+    every = archive.genotypes, archive.evaluation, _all_decoded(space, archive.genotypes)
+    genotypes, judged, omegas = jax.tree.map(lambda leaf: np.asarray(leaf)[held], every)
     return Kept(
-        omegas=jax.device_get(jax.vmap(lambda genotype: space.decode(space.repair(genotype)))(genotypes)),
+        omegas=omegas,
         genotypes=genotypes,
         fitness=sign * judged.fitness,
         objectives=None if judged.objectives is None else sign * judged.objectives,

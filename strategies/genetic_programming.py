@@ -75,7 +75,7 @@ class GeneticProgramming(Strategy[GeneticProgrammingState]):
     tournament_size: int = 5
     """Members drawn, with replacement, of which the best becomes a parent; the larger, the greedier."""
     crossover_rate: float = 0.7
-    """Chance of a child to be crossed from two parents; otherwise it is a mutant of one."""
+    """Share of the children that are crossed from two parents; the others are mutants of one."""
     mutation_rate: float = 0.1
     """Chance of each node of a mutant to change, where its mutation changes nodes or constants; one does anyway."""
     mutation_scale: float = 0.3
@@ -177,24 +177,28 @@ class GeneticProgramming(Strategy[GeneticProgrammingState]):
         return jax.tree.map(lambda a, b: jnp.where(state.started, a, b), later, chosen), state
 
     def _children(self, key: Key, state: GeneticProgrammingState, count: int) -> Tree:
-        space = state.space
-        key_select, key_two, key_breed = jax.random.split(key, 3)
+        space, crossed = state.space, round(self.crossover_rate * count)
+        key_select, key_cross, key_mutate, key_order = jax.random.split(key, 4)
         if self.cases:
-            winners = lexicase(key_select, state.cases, 2 * count)
+            winners = lexicase(key_select, state.cases, count + crossed)
         else:  # parents are in order, so that a smaller number is better
-            size = self.tournament_size
-            winners = jnp.min(jax.random.randint(key_select, (2 * count, size), 0, self.population_size), axis=1)
-        first, second = (_populations.take(state.parents, half) for half in (winners[:count], winners[count:]))
-        two = jax.random.bernoulli(key_two, self.crossover_rate, (count,))
+            contestants = (count + crossed, self.tournament_size)
+            winners = jnp.min(jax.random.randint(key_select, contestants, 0, self.population_size), axis=1)
+        parents = _populations.take(state.parents, winners)
+        first, second, single = (
+            jax.tree.map(lambda leaf, part=part: leaf[part], parents)
+            for part in (slice(crossed), slice(crossed, 2 * crossed), slice(2 * crossed, None))
+        )
 
-        def breed(two: Scalar, key: Key, first: Tree, second: Tree) -> Tree:
-            crossed = space.crossover(key, first, second)
-            mutant = space.mutate(key, first, self.mutation_rate, self.mutation_scale)
-            child: Tree = jax.tree.map(lambda a, b: jnp.where(two, a, b), crossed, mutant)
-            return child
+        def mutant(key: Key, tree: Tree) -> Tree:
+            return space.mutate(key, tree, self.mutation_rate, self.mutation_scale)
 
-        children: Tree = jax.vmap(breed)(two, jax.random.split(key_breed, count), first, second)
-        return children
+        exchanged = jax.vmap(space.crossover)(jax.random.split(key_cross, crossed), first, second)
+        mutated = jax.vmap(mutant)(jax.random.split(key_mutate, count - crossed), single)
+        children: Tree = jax.tree.map(lambda *parts: jnp.concatenate(parts), exchanged, mutated)
+        # In a random order, for the first ones go first.
+        shuffled: Tree = _populations.take(children, jax.random.permutation(key_order, count))
+        return shuffled
 
     def _choose(self, state: GeneticProgrammingState, proposed: Tree) -> tuple[Tree, GeneticProgrammingState]:
         """Return P of the proposals, those that behave in a new way first, and remember what they do."""

@@ -113,8 +113,10 @@ def heights(own: Structure) -> jax.Array:
 
 
 def draw(key: Key, mask: jax.Array) -> Scalar:
-    """Draw one of the places that a mask allows, all equally likely."""
-    return jnp.argmax(jnp.where(mask, jax.random.uniform(key, mask.shape), -1.0)).astype(jnp.int32)
+    """Draw one of the places that a mask allows, all equally likely; the first place where it allows none."""
+    count = jnp.cumsum(mask, dtype=jnp.int32)
+    nth = jnp.minimum((jax.random.uniform(key) * count[-1]).astype(jnp.int32), count[-1] - 1)
+    return jnp.argmax(count > nth).astype(jnp.int32)
 
 
 def some(key: Key, mask: jax.Array, rate: float) -> jax.Array:
