@@ -134,7 +134,9 @@ class VectorSpace(Space):
         lower, upper, kind = self.coordinates
         if self.bounded:
             folded = _reflect(genotype, lower, upper)
-            genotype = jnp.where(kind == REAL, folded, jnp.clip(genotype, lower, upper).astype(genotype.dtype))
+            # Bounds in the genotype's own type: float64 constants would be read differently in the two precisions.
+            least, most = (bound.astype(genotype.dtype) for bound in (lower, upper))
+            genotype = jnp.where(kind == REAL, folded, jnp.clip(genotype, least, most))
         if not self.continuous:
             genotype = jnp.where(kind == REAL, genotype, jnp.round(genotype))
         return genotype

@@ -153,4 +153,5 @@ def _first_penalty(fitness: jax.Array, constraints: jax.Array, genotypes: jax.Ar
     squares = jax.vmap(spread, in_axes=1)(constraints**2)
     tiny = jnp.finfo(fitness.dtype).tiny ** 0.5
     mu = 2 * spread(fitness) / (genotypes.shape[1] * jnp.maximum(squares, tiny))
-    return jnp.where(mu > 0, mu, 1.0)
+    large = jnp.finfo(fitness.dtype).max ** 0.4  # a penalty is multiplied by squares
+    return jnp.where(mu > 0, jnp.minimum(mu, large), 1.0)
