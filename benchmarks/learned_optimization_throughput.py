@@ -99,11 +99,11 @@ def theirs(split: str | None) -> Callable[[], Any]:
 
     def batches(rows: np.ndarray) -> Iterator[dict[str, np.ndarray]]:
         chosen = rows[np.random.default_rng(0).integers(0, len(rows), (256, BATCH))]
-        return itertools.cycle({"image": digits().images[r], "label": digits().labels[r]} for r in chosen)
+        return itertools.cycle({"image": digits().features[r], "label": digits().labels[r]} for r in chosen)
 
     parts = [batches(digits().training), *(batches(digits().validation) for _ in range(3))]
     shapes = {
-        "image": jax.ShapeDtypeStruct((BATCH, digits().images.shape[1]), jnp.float32),
+        "image": jax.ShapeDtypeStruct((BATCH, digits().features.shape[1]), jnp.float32),
         "label": jax.ShapeDtypeStruct((BATCH,), jnp.int32),
     }
     data = Datasets(*parts, extra_info={"num_classes": CLASSES}, abstract_batch=shapes)

@@ -111,7 +111,7 @@ class DigitsMLP(_Classifier):
         """Draw the minibatches."""
         shape = (self.inner_steps + 1, self.batch_size)
         rows = jnp.asarray(digits().training)[jax.random.randint(key, shape, 0, len(digits().training), jnp.int32)]
-        return Batches(jnp.asarray(digits().images)[rows], jnp.asarray(digits().targets)[rows])
+        return Batches(jnp.asarray(digits().features)[rows], jnp.asarray(digits().targets)[rows])
 
     def predict(self, weights: Any, images: jax.Array) -> jax.Array:
         """Return logits ``[B, 10]`` for images ``[B, 64]``."""

@@ -16,7 +16,8 @@ from typing import Any, NamedTuple, TypeVar
 import jax
 import jax.numpy as jnp
 
-from evometa.evaluation import Evaluator, Judging, TaskJudge, TaskSet, Work, map_chunks
+from evometa.carried_learners import CarriesLearners, refuse_learners
+from evometa.evaluation import Evaluator, Judging, TaskSet, Work, map_chunks
 from evometa.objectives import Final
 from evometa.problem import BaseProblem, Evaluation, InnerTraining, _part, begin, train, validate
 from evometa.strategy import Strategy
@@ -78,7 +79,7 @@ class Shared(NamedTuple):
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class PopulationTrainer:
+class PopulationTrainer(CarriesLearners):
     """Judges populations by the next window of their training.
 
     Args:
@@ -86,28 +87,12 @@ class PopulationTrainer:
         strategy: the strategy.
     """
 
-    evaluator: Evaluator
     strategy: TrainsPopulation[Any]
-
-    @property
-    def problem(self) -> InnerTraining:
-        """The problem."""
-        return self._judge.problem
 
     @property
     def inner_steps_per_evaluation(self) -> int:
         """T · S / W: learner updates that judging one candidate by one window costs."""
         return self.problem.inner_steps_per_evaluation // self.strategy.windows
-
-    @property
-    def _judge(self) -> TaskJudge:
-        judge = self.evaluator.judge
-        assert isinstance(judge, TaskJudge)
-        return judge
-
-    def _omega(self, genotype: Genotype) -> Omega:
-        space = self.evaluator.space
-        return space.decode(space.repair(genotype))
 
     def work(self) -> Work:
         """Return what judging one candidate by one window takes."""
@@ -115,11 +100,7 @@ class PopulationTrainer:
         shared = Shared(jax.eval_shape(self._judge.draw, key), jax.eval_shape(lambda: jnp.int32(0)))
         genotype = jax.eval_shape(self.evaluator.space.sample, key)
 
-        def learners(trials: TaskSet, genotype: Genotype) -> Learner:
-            omega = self._omega(genotype)
-            return jax.vmap(lambda key, task: begin(self.problem, key, omega, task))(trials.keys, trials.tasks)
-
-        return Work(self._one, shared, (genotype, jax.eval_shape(learners, shared.trials, genotype)))
+        return Work(self._one, shared, (genotype, jax.eval_shape(self._learners, shared.trials, genotype)))
 
     def initial(self) -> TrainingRun:
         """Return the state before the first window."""
@@ -217,10 +198,4 @@ def refuse_population_training(strategy: TrainsPopulation[Any], problem: BasePro
             f"each window, got {problem.objective}."
         )
     _, learners = PopulationTrainer(Evaluator(problem, problem.space, 0, 1, ()), strategy).work().item
-    for path, leaf in jax.tree_util.tree_flatten_with_path(learners)[0]:
-        if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
-            return (
-                f"{name} expects learners of plain arrays, which a checkpoint can hold, and learner"
-                f"{jax.tree_util.keystr(path)} is a random key; use the key that step is given."
-            )
-    return None
+    return refuse_learners(name, learners)

@@ -24,10 +24,11 @@ import jax.numpy as jnp
 import numpy as np
 from numpy.typing import NDArray
 
-from evometa.evaluation import Evaluator, Judging, TaskJudge, TaskSet, Work, map_chunks
+from evometa.carried_learners import CarriesLearners, refuse_learners
+from evometa.evaluation import Evaluator, Judging, TaskSet, Work, map_chunks
 from evometa.problem import BaseProblem, Evaluation, InnerTraining, begin, train, validate
 from evometa.strategy import Strategy
-from evometa.types import Genotype, Key, Learner, Omega, Scalar, Task
+from evometa.types import Genotype, Key, Learner, Scalar, Task
 
 State = TypeVar("State")
 
@@ -89,7 +90,7 @@ class Place(NamedTuple):
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Unroller:
+class Unroller(CarriesLearners):
     """Judges populations by windows of inner training.
 
     Args:
@@ -97,28 +98,12 @@ class Unroller:
         strategy: the strategy.
     """
 
-    evaluator: Evaluator
     strategy: Unrolled[Any]
-
-    @property
-    def problem(self) -> InnerTraining:
-        """The problem."""
-        return self._judge.problem
 
     @property
     def inner_steps_per_evaluation(self) -> int:
         """T · K: learner updates that judging one candidate by one window costs."""
         return self.problem.num_tasks * self.strategy.unroll_length
-
-    @property
-    def _judge(self) -> TaskJudge:
-        judge = self.evaluator.judge
-        assert isinstance(judge, TaskJudge)
-        return judge
-
-    def _omega(self, genotype: Genotype) -> Omega:
-        space = self.evaluator.space
-        return space.decode(space.repair(genotype))
 
     def initial(self) -> Episodes:
         """Return the state before the first window."""
@@ -134,8 +119,7 @@ class Unroller:
         pairs = self.strategy.population_size // 2
 
         def learners(key: Key, genotype: Genotype) -> Learner:
-            trials, omega = self._judge.draw(key), self._omega(genotype)
-            return jax.vmap(lambda key, task: begin(self.problem, key, omega, task))(trials.keys, trials.tasks)
+            return self._learners(self._judge.draw(key), genotype)
 
         def shared(key: Key) -> tuple[jax.Array, TaskSet]:
             return jnp.zeros((pairs,), jnp.int32), jax.vmap(self._judge.draw)(jax.random.split(key, pairs))
@@ -267,10 +251,4 @@ def refuse_unroll(strategy: Unrolled[Any], problem: BaseProblem) -> str | None:
             f"horizons are drawn), since a window without any teaches nothing, got {problem.objective}; use Mean()."
         )
     _, _, learners = Unroller(Evaluator(problem, problem.space, 2, 1, ()), strategy).work().item
-    for path, leaf in jax.tree_util.tree_flatten_with_path(learners)[0]:
-        if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
-            return (
-                f"{name} expects learners of plain arrays, which a checkpoint can hold, and learner"
-                f"{jax.tree_util.keystr(path)} is a random key; use the key that step is given."
-            )
-    return None
+    return refuse_learners(name, learners)

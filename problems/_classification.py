@@ -1,6 +1,7 @@
 """Small classification data sets that come with scikit-learn, each in three fixed parts."""
 
 import functools
+import math
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -36,7 +37,7 @@ def table(name: Name) -> Table:
 
     features, labels = getattr(datasets, f"load_{name}")(return_X_y=True)
     rows = np.random.default_rng(0).permutation(len(labels)).astype(np.int32)
-    held_out = round(_HELD_OUT * len(rows))
+    held_out = math.ceil(_HELD_OUT * len(rows))
     training, validation, test = np.split(rows, [len(rows) - 2 * held_out, len(rows) - held_out])
     if name == "digits":
         features = features / 16

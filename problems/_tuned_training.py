@@ -81,7 +81,7 @@ class TunedTraining(InnerTraining):
     def gradient(self, omega: Omega, task: Training, learner: Learner) -> jax.Array:
         """Return the gradients ``[R, N]`` of the cross-entropy on the next minibatch."""
         rows = task.batches[learner.steps]
-        images, targets = jnp.asarray(digits().images)[rows], jnp.asarray(digits().targets)[rows]
+        images, targets = jnp.asarray(digits().features)[rows], jnp.asarray(digits().targets)[rows]
         unravel = ravel_pytree(task.weights)[1]
 
         def error(weights: jax.Array) -> Scalar:
@@ -105,7 +105,7 @@ class TunedTraining(InnerTraining):
         """Return which network has the lowest loss on the validation part, and its logits ``[360, 10]`` to judge."""
         validation, unravel = digits().validation, ravel_pytree(task.weights)[1]
         # Both parts in one pass: the program has one network less to compile.
-        images = jnp.asarray(digits().images)[jnp.concatenate([jnp.asarray(validation), task.judged_on])]
+        images = jnp.asarray(digits().features)[jnp.concatenate([jnp.asarray(validation), task.judged_on])]
         logits = jax.vmap(lambda weights: self.predict(omega, unravel(weights), images))(learner.weights)
         seen, judged = jnp.split(logits, [len(validation)], axis=1)
         losses = jax.vmap(cross_entropy, in_axes=(0, None))(seen, jnp.asarray(digits().targets)[validation])

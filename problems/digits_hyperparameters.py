@@ -118,7 +118,7 @@ class DigitsHyperparameters(InnerTraining):
     def step(self, key: Key, omega: Omega, task: Training, learner: Learner) -> Learner:
         """Take one step of gradient descent with momentum on the next minibatch."""
         rows = task.batches[learner.steps]
-        images, targets = jnp.asarray(digits().images)[rows], jnp.asarray(digits().targets)[rows]
+        images, targets = jnp.asarray(digits().features)[rows], jnp.asarray(digits().targets)[rows]
         smoothing = omega["label_smoothing"]
         targets = (1 - smoothing) * targets + smoothing / CLASSES
 
@@ -145,7 +145,7 @@ class DigitsHyperparameters(InnerTraining):
         return {"accuracy": jnp.mean(correct, dtype=jnp.float32)}
 
     def _judged(self, task: Training, learner: Learner) -> jax.Array:
-        return self.predict(learner.weights, jnp.asarray(digits().images)[task.judged_on])
+        return self.predict(learner.weights, jnp.asarray(digits().features)[task.judged_on])
 
     def predict(self, weights: Any, images: jax.Array) -> jax.Array:
         """Return the network's logits ``[N, 10]`` for images ``[N, 64]``."""

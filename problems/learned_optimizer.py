@@ -251,4 +251,4 @@ def _column(decays: tuple[float, ...]) -> NDArray[np.float32]:
 
 
 def _examples(rows: jax.Array) -> Examples:
-    return Examples(jnp.asarray(digits().images)[rows], jnp.asarray(digits().targets)[rows])
+    return Examples(jnp.asarray(digits().features)[rows], jnp.asarray(digits().targets)[rows])

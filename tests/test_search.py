@@ -22,7 +22,7 @@ TOYS = Path(__file__).with_name("toys.py")
 Bowl, Hill, Cliff, Abyss, Chase, Careless, Waves, Walk = (
     load(f"{TOYS}:{name}") for name in ("Bowl", "Hill", "Cliff", "Abyss", "Chase", "Careless", "Waves", "Walk")
 )
-STRATEGIES = [CMAES(population_size=8), OpenAIES(population_size=8)]
+STRATEGIES = [CMAES(population_size=8), OpenAIES(population_size=8), RandomSearch(population_size=8)]
 by_name = pytest.mark.parametrize("strategy", STRATEGIES, ids=lambda strategy: type(strategy).__name__)
 
 

@@ -69,7 +69,7 @@ def tree(primitives: PrimitiveSet, tree: Tree) -> Figure:
 
     Args:
         primitives: what the tree is made of.
-        tree: one tree, such as ``result.best_genotype`` of a search over expressions.
+        tree: one tree, such as ``result.selected_omega.tree`` of a search over expressions.
 
     Returns:
         A figure; ``figure.savefig("tree.png")`` writes it.

@@ -28,7 +28,7 @@ def test_the_parts_hold_every_image_once() -> None:
     parts = (data.training, data.validation, data.test)
     assert [len(part) for part in parts] == [1077, 360, 360]
     np.testing.assert_array_equal(np.sort(np.concatenate(parts)), np.arange(1797))
-    np.testing.assert_array_equal(data.images * 16, images)
+    np.testing.assert_array_equal(data.features * 16, images)
     np.testing.assert_array_equal(data.targets.argmax(1), labels)
     assert all((np.bincount(labels[part], minlength=10) > 0.07 * len(part)).all() for part in parts)
 
@@ -56,7 +56,7 @@ def test_training_is_stochastic_gradient_descent_as_optax_does_it() -> None:
     state = optimizer.init(weights)
 
     def logits(weights: Any, rows: Any) -> Any:
-        hidden = jax.nn.relu(data.images[rows] @ weights["Dense_0"]["kernel"] + weights["Dense_0"]["bias"])
+        hidden = jax.nn.relu(data.features[rows] @ weights["Dense_0"]["kernel"] + weights["Dense_0"]["bias"])
         return hidden @ weights["Dense_1"]["kernel"] + weights["Dense_1"]["bias"]
 
     def error(weights: Any, rows: Any) -> Any:

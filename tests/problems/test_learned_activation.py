@@ -52,7 +52,7 @@ def test_a_formula_is_the_network_that_it_spells() -> None:
 
         def error(weights: Any, rows: Any, activation: Any = activation) -> Any:
             first, second, last = (weights[f"Dense_{number}"] for number in range(3))
-            values = activation(jnp.asarray(data.images)[rows] @ first["kernel"] + first["bias"])
+            values = activation(jnp.asarray(data.features)[rows] @ first["kernel"] + first["bias"])
             logits = activation(values @ second["kernel"] + second["bias"]) @ last["kernel"] + last["bias"]
             return optax.softmax_cross_entropy_with_integer_labels(logits, jnp.asarray(data.labels)[rows]).mean()
 

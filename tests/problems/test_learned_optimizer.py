@@ -91,7 +91,7 @@ def test_adam_is_one_of_them() -> None:
     data = digits()
 
     def error(weights: Any, rows: Any) -> Any:
-        logits = problem.predict(weights, jnp.asarray(data.images)[rows])
+        logits = problem.predict(weights, jnp.asarray(data.features)[rows])
         return optax.softmax_cross_entropy_with_integer_labels(logits, jnp.asarray(data.labels)[rows]).mean()
 
     @jax.jit
@@ -114,7 +114,7 @@ def test_what_is_trained_on_and_what_is_judged_on() -> None:
 
     def rows(task: Any) -> Any:
         """The row of each image of the task; all images differ."""
-        equal = (np.asarray(task.images)[:, None] == data.images).all(axis=2)
+        equal = (np.asarray(task.images)[:, None] == data.features).all(axis=2)
         assert (equal.sum(axis=1) == 1).all()
         return equal.argmax(axis=1)
 

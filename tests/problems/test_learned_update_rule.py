@@ -47,7 +47,9 @@ def trained(*texts: str) -> Any:
 
 def error(weights: Any, rows: Any) -> Any:
     """The network's cross-entropy, written out."""
-    hidden = jax.nn.relu(jnp.asarray(digits().images)[rows] @ weights["Dense_0"]["kernel"] + weights["Dense_0"]["bias"])
+    hidden = jax.nn.relu(
+        jnp.asarray(digits().features)[rows] @ weights["Dense_0"]["kernel"] + weights["Dense_0"]["bias"]
+    )
     logits = hidden @ weights["Dense_1"]["kernel"] + weights["Dense_1"]["bias"]
     return optax.softmax_cross_entropy_with_integer_labels(logits, jnp.asarray(digits().labels)[rows]).mean()
 
@@ -99,7 +101,9 @@ def test_validation_chooses_the_learning_rate_and_the_test_part_judges() -> None
     loss, metrics = jax.jit(lambda *given: (many.loss(*given), many.metrics(*given)))(KEY, omega, task, learner)
     np.testing.assert_allclose(loss, on_test[best], rtol=1e-5)
     np.testing.assert_allclose(metrics["learning_rate"], many.learning_rates[best], rtol=1e-6)
-    hidden = jax.nn.relu(data.images[data.test] @ weights[best]["Dense_0"]["kernel"] + weights[best]["Dense_0"]["bias"])
+    hidden = jax.nn.relu(
+        data.features[data.test] @ weights[best]["Dense_0"]["kernel"] + weights[best]["Dense_0"]["bias"]
+    )
     guesses = np.argmax(hidden @ weights[best]["Dense_1"]["kernel"] + weights[best]["Dense_1"]["bias"], axis=1)
     np.testing.assert_allclose(metrics["accuracy"], np.mean(guesses == data.labels[data.test]), atol=1 / 720)
 
