@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 from evometa.convolution import conv2d
 from evometa.devices import request_cpu_devices
 from evometa.errors import ConfigurationError, EvometaError, RunDirectoryError
+from evometa.generalization import Standing, generalization
 from evometa.objectives import At, Final, Mean
 from evometa.population_training import TrainsPopulation, replay
 from evometa.problem import Evaluation, HostProblem, InnerTraining, Problem, learning_curve
@@ -54,12 +55,14 @@ __all__ = [
     "RunDirectoryError",
     "Search",
     "Space",
+    "Standing",
     "Strategy",
     "TrainsPopulation",
     "Unrolled",
     "VectorSpace",
     "__version__",
     "conv2d",
+    "generalization",
     "learning_curve",
     "plots",
     "problems",

@@ -1,4 +1,4 @@
-"""The command line: ``evometa run | resume | plot | compare | list | show``.
+"""The command line: ``evometa run | resume | plot | compare | generalize | list | show``.
 
 Commands are dataclasses whose fields are their options; tyro reads options and help texts from them.
 """
@@ -13,7 +13,7 @@ from typing import Annotated, Any
 
 import tyro
 
-from evometa.cli_look import Compare, List, Plot, Show
+from evometa.cli_look import Compare, Generalize, List, Plot, Show
 from evometa.cli_options import registry
 from evometa.cli_run import Resume, Run, run_with_options
 from evometa.errors import EvometaError
@@ -42,7 +42,8 @@ def _parse(args: list[str]) -> Any:
     if args[:1] == ["run"]:
         run, rest = run_with_options(args[1:])
         args = ["run", *rest]
-    commands = {"run": run, "resume": Resume, "plot": Plot, "compare": Compare, "list": List, "show": Show}
+    look = {"plot": Plot, "compare": Compare, "generalize": Generalize, "list": List, "show": Show}
+    commands = {"run": run, "resume": Resume, **look}
     choices = tuple(Annotated[cls, tyro.conf.subcommand(name, prefix_name=False)] for name, cls in commands.items())
     parse = functools.partial(
         tyro.cli,

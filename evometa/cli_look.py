@@ -1,4 +1,4 @@
-"""``evometa plot``, ``compare``, ``list`` and ``show``: look at runs, and at what there is to run."""
+"""``evometa plot``, ``compare``, ``generalize``, ``list`` and ``show``: look at runs, and at what there is to run."""
 
 import dataclasses
 import inspect
@@ -122,6 +122,44 @@ class Show:
         shown = Table.grid(padding=(0, 2))
         for name, value in [*described(self.run_directory), *reached(self.run_directory)]:
             shown.add_row(Text(name, style="bold"), Text(value))
+        Console().print(shown)
+        return 0
+
+
+@dataclasses.dataclass(kw_only=True)
+class Generalize:
+    """Judge what a run has found on fresh tasks of training, held-out ones, and other distributions of tasks.
+
+    Args:
+        run_directory: the folder of the run.
+        tasks: tasks of each distribution.
+        seed: which tasks.
+    """
+
+    run_directory: Annotated[Positional[Path], arg(metavar="DIR")]
+    tasks: int = 1000
+    seed: int = 0
+
+    def execute(self) -> int:
+        """Print a table; return the exit status."""
+        from rich.console import Console
+        from rich.table import Table
+
+        from evometa import checkpoint
+        from evometa.generalization import generalization
+        from evometa.search import Search
+
+        search = Search.resume(self.run_directory, progress=False)
+        done = checkpoint.progress(self.run_directory)
+        if not done:
+            raise RunDirectoryError(
+                f"'evometa generalize' expects a run with a checkpoint, and {self.run_directory} "
+                "has none; continue it with 'evometa resume'."
+            )
+        found = search.run(generations=int(done["generation"]))
+        shown = Table("tasks", "fitness", "standard error", title=f"{self.tasks:,} of each")
+        for standing in generalization(search.problem, found.selected_omega, tasks=self.tasks, seed=self.seed):
+            shown.add_row(standing.where, f"{standing.fitness:.6g}", f"{standing.standard_error:.2g}")
         Console().print(shown)
         return 0
 

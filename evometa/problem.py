@@ -74,6 +74,13 @@ class BaseProblem(abc.ABC):
         """Whether the problem can judge ω on something held out from the search."""
         return hasattr(self, "evaluate_test")
 
+    def shifted(self) -> Mapping[str, "BaseProblem"]:
+        """Return problems for the same ω with tasks of another distribution, by what is other; by default none.
+
+        They say how far what was learned carries (:func:`evometa.generalization`); a search never uses them.
+        """
+        return {}
+
 
 class Problem(BaseProblem):
     """Judge one ω by a JAX function.

@@ -7,6 +7,8 @@ problem                                        branch of meta-learning
 :class:`DigitsHyperparameters`                 hyperparameter optimisation, by gradient descent
 :class:`BoostingHyperparameters`               hyperparameter optimisation, without any gradient
 :class:`LearnedOptimizer`                      learned optimizers
+:class:`Bandit`                                black-box learners, recurrent
+:class:`SinusoidHypernetwork`                  black-box learners, hypernetworks
 :class:`LearnedLoss`                           learned losses, as formulas
 :class:`LearnedUpdateRule`                     learned optimizers, as formulas
 :class:`LearnedActivation`                     architectures: activations, as formulas
@@ -23,6 +25,7 @@ problem                                        branch of meta-learning
 The engine imports none of them; they import only the engine.
 """
 
+from evometa.problems.bandit import Bandit
 from evometa.problems.boosting_hyperparameters import BoostingHyperparameters
 from evometa.problems.digits_hyperparameters import DigitsHyperparameters
 from evometa.problems.dtlz import DTLZ2
@@ -33,6 +36,7 @@ from evometa.problems.learned_optimizer import LearnedOptimizer
 from evometa.problems.learned_update_rule import LearnedUpdateRule
 from evometa.problems.linear_projection import LinearProjection
 from evometa.problems.sinusoid import AdaptationCurves, Sinusoid, adaptation_curves
+from evometa.problems.sinusoid_hypernetwork import SinusoidHypernetwork
 from evometa.problems.symbolic_regression import SymbolicRegression
 from evometa.problems.test_functions import Ellipsoid, Rastrigin, Rosenbrock, Sphere
 from evometa.problems.zdt import ZDT1, ZDT2, ZDT3, ZDT4, ZDT6
@@ -45,6 +49,7 @@ __all__ = [
     "ZDT4",
     "ZDT6",
     "AdaptationCurves",
+    "Bandit",
     "BoostingHyperparameters",
     "DigitsHyperparameters",
     "Ellipsoid",
@@ -57,6 +62,7 @@ __all__ = [
     "Rastrigin",
     "Rosenbrock",
     "Sinusoid",
+    "SinusoidHypernetwork",
     "Sphere",
     "SymbolicRegression",
     "adaptation_curves",

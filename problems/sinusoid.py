@@ -8,7 +8,7 @@ import dataclasses
 import functools
 import itertools
 import math
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -43,6 +43,46 @@ class Wave(NamedTuple):
         return self.amplitude * jnp.sin(x - self.phase)
 
 
+def draw_wave(key: Key, shots: int, queries: int, x_range: tuple[float, float]) -> Wave:
+    """Draw a wave and its points, all uniformly."""
+    amplitude, phase, support, query = (
+        jax.random.uniform(k, shape, jnp.float32, *limits)
+        for k, shape, limits in zip(
+            jax.random.split(key, 4),
+            ((), (), (shots, 1), (queries, 1)),
+            (AMPLITUDES, PHASES, x_range, x_range),
+            strict=True,
+        )
+    )
+    return Wave(amplitude, phase, support, query)
+
+
+def require_range(problem: Any) -> None:
+    """Raise a ConfigurationError unless a problem's ``x_range`` is one."""
+    low, high = problem.x_range
+    if not (math.isfinite(low) and math.isfinite(high) and low < high):
+        raise ConfigurationError(
+            f"{type(problem).__name__} expects x_range as two finite numbers, the smaller first, got {problem.x_range}."
+        )
+
+
+Waves = TypeVar("Waves", bound=Any)
+
+
+def shifted_waves(problem: Waves) -> dict[str, Waves]:
+    """Return problems with fewer and more examples, and with points to the right of those of training.
+
+    Args:
+        problem: a problem with the fields ``shots`` and ``x_range``.
+    """
+    low, high = problem.x_range
+    return {
+        "half the shots": dataclasses.replace(problem, shots=max(problem.shots // 2, 1)),
+        "twice the shots": dataclasses.replace(problem, shots=2 * problem.shots),
+        "x moved by a quarter": dataclasses.replace(problem, x_range=(low + (high - low) / 4, high + (high - low) / 4)),
+    }
+
+
 @dataclasses.dataclass(frozen=True)
 class Sinusoid(InnerTraining):
     """Few-shot regression of sine waves by plain gradient descent.
@@ -58,6 +98,7 @@ class Sinusoid(InnerTraining):
         shots: K, points of each wave that the learner trains on.
         queries: points of each wave that it is judged on.
         test_queries: the same for held-out tasks.
+        x_range: from where to where points lie.
         hidden: widths of the hidden layers.
         learning_rate: step size of the inner gradient descent.
         learn_rates: whether ω holds a step size for each weight tensor.
@@ -66,12 +107,14 @@ class Sinusoid(InnerTraining):
     shots: int = 10
     queries: int = 20
     test_queries: int = 100
+    x_range: tuple[float, float] = X_RANGE
     hidden: tuple[int, ...] = (40, 40)
     learning_rate: float = 0.01
     learn_rates: bool = False
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        require_range(self)
         if min(self.shots, self.queries, self.test_queries, *self.hidden) < 1 or not self.learning_rate > 0:
             raise ConfigurationError(
                 "Sinusoid expects shots, queries, test_queries and the widths in hidden of at least 1, and "
@@ -93,25 +136,17 @@ class Sinusoid(InnerTraining):
         log_rates = Like(jax.tree.map(lambda _: np.zeros((), np.float32), shapes))
         return Dict({"weights": weights, "log_rates": log_rates})
 
+    def shifted(self) -> dict[str, "Sinusoid"]:
+        """Half and twice the examples; waves seen beyond the range of training."""
+        return shifted_waves(self)
+
     def sample_task(self, key: Key) -> Wave:
         """Draw a wave and its points."""
-        return self._draw(key, self.queries)
+        return draw_wave(key, self.shots, self.queries, self.x_range)
 
     def sample_test_task(self, key: Key) -> Wave:
         """Draw a wave of the same distribution, with ``test_queries`` query points."""
-        return self._draw(key, self.test_queries)
-
-    def _draw(self, key: Key, queries: int) -> Wave:
-        amplitude, phase, support, query = (
-            jax.random.uniform(k, shape, jnp.float32, *limits)
-            for k, shape, limits in zip(
-                jax.random.split(key, 4),
-                ((), (), (self.shots, 1), (queries, 1)),
-                (AMPLITUDES, PHASES, X_RANGE, X_RANGE),
-                strict=True,
-            )
-        )
-        return Wave(amplitude, phase, support, query)
+        return draw_wave(key, self.shots, self.test_queries, self.x_range)
 
     def init(self, key: Key, omega: Omega, task: Wave) -> Any:
         """Start at ω's weights."""
