@@ -1,9 +1,11 @@
 """Generations per CPU-second of the strategies alone, on the sphere in float64, against pycma and evosax.
 
 Every side runs in this process, pinned to one core; processor time is counted, after a warm-up, and the median of
-``--repeats`` is taken. Prints one markdown table.
+``--repeats`` is taken. Prints one markdown table of speeds, and one of what restarts cost: a search on a flat function,
+where every run stops as soon as it can, and its whole time over the number of its restarts, which is more than they
+cost.
 
-    python benchmarks/strategy_speed.py --dimensions 10 40 100 400
+    python benchmarks/strategy_speed.py --dimensions 10 40 100 400 1000
 """
 
 import argparse
@@ -25,7 +27,7 @@ import numpy as np  # noqa: E402
 import optax  # noqa: E402
 
 from evometa.spaces import Box  # noqa: E402
-from evometa.strategies import CMAES, OpenAIES  # noqa: E402
+from evometa.strategies import BIPOPCMAES, CMAES, IPOPCMAES, OpenAIES, Restarts  # noqa: E402
 
 warnings.filterwarnings("ignore")
 import cma  # noqa: E402
@@ -85,6 +87,20 @@ def of_pycma(population_size: int, dimension: int) -> Side:
     return side
 
 
+def restart(strategy: IPOPCMAES | BIPOPCMAES | Restarts, dimension: int, generations: int = 2000) -> tuple[int, float]:
+    """Return how many restarts there were on a flat function, and the CPU milliseconds for each, at most."""
+    state = strategy.init(jax.random.key(0), Box((dimension,), -5.0, 5.0))
+
+    def generation(carry, number):
+        genotypes, carry = strategy.ask(jax.random.fold_in(jax.random.key(1), number), carry)
+        key = jax.random.fold_in(jax.random.key(2), number)
+        return strategy.tell(key, carry, genotypes, jnp.zeros(len(genotypes))), None
+
+    program = jax.jit(lambda state: jax.lax.scan(generation, state, jnp.arange(generations))[0])
+    restarts = int(strategy.diagnostics(program(state))["restarts"])
+    return restarts, 1e3 * _processor_time(lambda: jax.block_until_ready(program(state))) / restarts
+
+
 def speed(side: Side, repeats: int) -> float:
     """Return the median generations per CPU-second."""
     generations = 20
@@ -107,7 +123,7 @@ def _processor_time(run: Callable[[], None]) -> float:
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--dimensions", type=int, nargs="+", default=[10, 40, 100, 400])
+    parser.add_argument("--dimensions", type=int, nargs="+", default=[10, 40, 100, 400, 1000])
     parser.add_argument("--repeats", type=int, default=5)
     arguments = parser.parse_args()
 
@@ -131,6 +147,11 @@ def main() -> None:
         )
         other = speed(of_evosax(algorithm, d), arguments.repeats)
         print(f"| OpenAI-ES | {d} | {p} | {mine:.0f} | | | {other:.0f} | {mine / other:.1f} |", flush=True)
+    print("\n| on a flat function | D | restarts | CPU ms for each, at most |\n|---|---|---|---|")
+    for d in (10, 40):
+        for strategy in (IPOPCMAES(), BIPOPCMAES(), Restarts(CMAES(CMAES.default_population_size(d)))):
+            count, cost = restart(strategy, d)
+            print(f"| {type(strategy).__name__} | {d} | {count} | {cost:.2f} |", flush=True)
 
 
 if __name__ == "__main__":

@@ -242,8 +242,9 @@ class _StrategyCheck:
         )
         for after, hardened in hard.items():
             worst, *rest = np.asarray(self.many(hardened, 0, generations, generations)[1])
+            # A state may already be better than a first generation by luck; then it need not get better at once.
             _require(
-                min(rest) < worst or worst <= first * 1e-3,
+                min(rest) < max(worst, first),
                 f"{self.name} expects progress on a sphere {after}, and the best fitness remained {worst:.4g}",
             )
 

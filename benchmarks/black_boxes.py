@@ -1,0 +1,136 @@
+"""Learners that are black boxes: a recurrent network that plays bandits, a hypernetwork that fits sinusoids.
+
+Each seed is one search of limited time by OpenAI-ES; its centre is judged on held-out tasks, and on the distributions
+that the problem calls shifted. Bandits stand beside UCB1 (Auer et al. 2002) and Thompson sampling on the same episodes,
+with the same luck. Published figures are those of Duan et al. (2016), table 1, and Finn et al. (2017).
+
+    python benchmarks/black_boxes.py                    # everything, 3 seeds
+    python benchmarks/black_boxes.py bandit --pulls 10  # one of them
+"""
+
+import argparse
+import dataclasses
+import functools
+import statistics
+from typing import Any
+
+import jax
+import numpy as np
+from _measure import alone, print_table
+from numpy.typing import NDArray
+
+import evometa as em
+from evometa.evaluation import TaskJudge
+from evometa.problems import Bandit, SinusoidHypernetwork
+from evometa.strategies import OpenAIES
+
+EPISODES = 20_000
+PUBLISHED = {10: "Gittins 6.6, RL² 6.7, best possible 6.660", 100: "Gittins 78.3, RL² 78.7"}
+
+
+def played(problem: Bandit, chances: NDArray[Any], pays: NDArray[Any], rule: str) -> tuple[float, float]:
+    """Return the mean total reward in expectation of a classical rule, and its standard error.
+
+    Args:
+        problem: the bandit.
+        chances: ``[N, A]``.
+        pays: ``[N, S, A]``.
+        rule: UCB1 or Thompson sampling with uniform priors.
+    """
+    rng, episodes = np.random.default_rng(0), np.arange(len(chances))
+    wins, pulls = np.zeros_like(chances), np.zeros_like(chances)
+    total = np.zeros(len(chances))
+    for number in range(problem.inner_steps):
+        if rule == "Thompson":
+            index = rng.beta(1 + wins, 1 + pulls - wins)
+        else:
+            with np.errstate(divide="ignore", invalid="ignore"):
+                index = wins / pulls + np.sqrt(2 * np.log(max(number, 1)) / pulls)
+            index[pulls == 0] = np.inf
+        arm = np.argmax(index + 1e-9 * rng.random(index.shape), axis=1)
+        wins[episodes, arm] += pays[episodes, number, arm]
+        pulls[episodes, arm] += 1
+        total += chances[episodes, arm]
+    return float(total.mean()), float(total.std() / np.sqrt(len(total)))
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def rewards(problem: Bandit, omega: Any, trials: Any) -> jax.Array:
+    """Return the total reward of each episode in expectation, ``[N]``."""
+    return jax.lax.map(
+        lambda one: problem.evaluate_task(one[0], omega, one[1]).fitness, (trials.keys, trials.tasks), batch_size=500
+    )
+
+
+def bandit(pulls: int, seconds: float, seeds: int) -> None:
+    """Print the total reward for one number of pulls."""
+    problem = Bandit(inner_steps=pulls, num_tasks=64)
+    strategy = OpenAIES(population_size=256, sigma=0.5, learning_rate=0.1)
+    places = {"held-out": problem, **problem.shifted()}
+    drawn = {
+        name: TaskJudge(place, place.space).trials(jax.random.key(2016), EPISODES, test=True)
+        for name, place in places.items()
+    }
+    rows = []
+    for rule in ("UCB1", "Thompson"):
+        found = {
+            name: played(place, np.asarray(drawn[name].tasks.chances), np.asarray(drawn[name].tasks.pays), rule)
+            for name, place in places.items()
+        }
+        rows.append([rule, "", *(f"{mean:.3f} ± {error:.3f}" for mean, error in found.values())])
+    means: dict[str, list[float]] = {name: [] for name in places}
+    for seed in range(seeds):
+        with alone():
+            result = em.Search(problem, strategy, seed=seed).run(seconds=seconds)
+        cells = []
+        for name, place in places.items():
+            totals = np.asarray(rewards(place, result.center_omega, drawn[name]))
+            means[name].append(float(totals.mean()))
+            cells.append(f"{totals.mean():.3f} ± {totals.std() / np.sqrt(EPISODES):.3f}")
+        rows.append([f"evolved, seed {seed}", f"{result.generations:,}", *cells])
+    rows.append([f"evolved, mean of {seeds}", "", *(f"{statistics.mean(found):.3f}" for found in means.values())])
+    print(
+        f"\nBandits, 5 arms, {pulls} pulls, {seconds:g} s a search; {EPISODES:,} episodes; {PUBLISHED.get(pulls, '')}\n"
+    )
+    print_table(["player", "generations", *places], rows)
+
+
+def hypernetwork(seconds: float, seeds: int) -> None:
+    """Print the mean squared error of learners that a hypernetwork made."""
+    strategy = OpenAIES(population_size=512, sigma=0.03, shaping="pair_difference", tasks_per_pair=True)
+    problem = dataclasses.replace(SinusoidHypernetwork(), num_tasks=8)
+    rows = []
+    for seed in range(seeds):
+        with alone():
+            result = em.Search(problem, strategy, seed=seed).run(seconds=seconds)
+        standings = em.generalization(problem, result.center_omega, tasks=1000, seed=2017)
+        rows.append(
+            [
+                f"seed {seed}",
+                f"{result.generations:,}",
+                *(f"{s.fitness:.3f} ± {s.standard_error:.3f}" for s in standings),
+            ]
+        )
+    print(f"\nSinusoids, 10 shots, {seconds:g} s a search; mean squared error; published 0.67 (MAML, one step)\n")
+    print_table(["", "generations", *(standing.where for standing in standings)], rows)
+
+
+def main() -> None:
+    """Measure and print the tables."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("which", nargs="?", choices=("bandit", "hypernetwork"), help="one of them; both by default")
+    parser.add_argument("--pulls", type=int, nargs="+", default=[10, 100])
+    parser.add_argument(
+        "--seconds", type=float, help="of one search; 120 for 10 pulls, 600 for more, 200 for sinusoids"
+    )
+    parser.add_argument("--seeds", type=int, default=3)
+    arguments = parser.parse_args()
+    if arguments.which in (None, "bandit"):
+        for pulls in arguments.pulls:
+            bandit(pulls, arguments.seconds or (120 if pulls <= 10 else 600), arguments.seeds)
+    if arguments.which in (None, "hypernetwork"):
+        hypernetwork(arguments.seconds or 200, arguments.seeds)
+
+
+if __name__ == "__main__":
+    main()
