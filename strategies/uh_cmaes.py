@@ -24,8 +24,8 @@ class UHCMAESState(NamedTuple):
     inner: CMAESState
     genotypes: jax.Array
     """The population ``[P, D]``."""
-    total: jax.Array
-    """Sum of its fitness over the rounds so far ``[P + R]``, the last R of candidates judged twice a round."""
+    fitness: jax.Array
+    """Its fitness in each round ``[most_rounds, P + R]``, the last R of candidates judged twice a round."""
     judged: Scalar
     """Rounds so far, int32."""
     rounds: Scalar
@@ -39,9 +39,9 @@ class UHCMAES(Wrapper[UHCMAESState]):
     """CMA-ES that measures the noise by judging some candidates twice, and treats it where it disturbs the ranks.
 
     In each generation the first R candidates are judged once more, on other tasks. When their ranks change by more
-    than is harmless, the population is judged over more and more generations and the fitness averaged; beyond
-    ``most_rounds``, and with each further disturbed generation, σ is raised, so that the candidates differ by more
-    than the noise. When the ranks are sound again, fewer rounds do.
+    than is harmless, the population is judged over more and more generations, and the median of the judgements counts,
+    which outliers do not move; beyond ``most_rounds``, and with each further disturbed generation, σ is raised, so that
+    the candidates differ by more than the noise. When the ranks are sound again, fewer rounds do.
 
     Raises:
         ConfigurationError: a strategy other than CMAES, reevaluations outside 1 to its population, most_rounds below 1.
@@ -83,9 +83,9 @@ class UHCMAES(Wrapper[UHCMAESState]):
     def init(self, key: Key, space: Space) -> UHCMAESState:
         """Begin with one round."""
         inner = self.strategy.init(key, space)
-        total = jnp.zeros((self.population_size,), inner.mean.dtype)
+        fitness = jnp.zeros((self.most_rounds, self.population_size), inner.mean.dtype)
         one = jnp.ones((), inner.mean.dtype)
-        return UHCMAESState(inner, jnp.zeros_like(inner.noise), total, jnp.int32(0), one, jnp.zeros_like(one))
+        return UHCMAESState(inner, jnp.zeros_like(inner.noise), fitness, jnp.int32(0), one, jnp.zeros_like(one))
 
     def ask(self, key: Key, state: UHCMAESState) -> tuple[jax.Array, UHCMAESState]:
         """Return the population and its first R candidates again: a new one, or the one that waits for more rounds."""
@@ -97,16 +97,16 @@ class UHCMAES(Wrapper[UHCMAESState]):
 
     def learn(self, key: Key, state: UHCMAESState, genotypes: jax.Array, judged: Evaluation) -> UHCMAESState:
         """Add a round; after the last one measure the uncertainty, tell CMA-ES and treat the noise."""
-        total = state.total + jnp.asarray(judged.fitness)
-        state = state._replace(total=total.astype(state.total.dtype), judged=state.judged + 1)
+        fitness = state.fitness.at[state.judged].set(jnp.asarray(judged.fitness).astype(state.fitness.dtype))
+        state = state._replace(fitness=fitness, judged=state.judged + 1)
         complete = state.judged >= state.rounds.astype(jnp.int32)
         after: UHCMAESState = jax.lax.cond(complete, lambda: self._complete(key, state), lambda: state)
         return after
 
     def _complete(self, key: Key, state: UHCMAESState) -> UHCMAESState:
         size, again = self.strategy.population_size, self._again
-        mean = state.total / state.judged
-        first, second = mean[:size], mean[size:]
+        judged = _median(state.fitness, state.judged)
+        first, second = judged[:size], judged[size:]
         measured = _rank_changes(first, second)
         uncertainty = state.uncertainty + CUMULATION * (measured - state.uncertainty)
         uncertain = uncertainty > 0
@@ -120,7 +120,7 @@ class UHCMAES(Wrapper[UHCMAESState]):
         return UHCMAESState(
             inner,
             state.genotypes,
-            jnp.zeros_like(state.total),
+            jnp.zeros_like(state.fitness),
             jnp.zeros_like(state.judged),
             jnp.clip(rounds, 1, self.most_rounds).astype(state.rounds.dtype),
             uncertainty,
@@ -130,6 +130,13 @@ class UHCMAES(Wrapper[UHCMAESState]):
         """Return CMA-ES's own, the rounds a population gets, and the uncertainty."""
         own = self.strategy.diagnostics(state.inner)
         return {**own, "rounds": jnp.floor(state.rounds), "uncertainty": state.uncertainty}
+
+
+def _median(fitness: jax.Array, rows: Scalar) -> jax.Array:
+    """Return the median of the first rows of ``[N, P]``, ``[P]``; +inf where half of them or more failed."""
+    unused = jnp.arange(len(fitness))[:, None] >= rows
+    ordered = jnp.sort(jnp.where(unused | ~jnp.isfinite(fitness), jnp.inf, fitness), axis=0)
+    return (ordered[(rows - 1) // 2] + ordered[rows // 2]) / 2
 
 
 def _rank_changes(first: jax.Array, second: jax.Array) -> Scalar:

@@ -15,7 +15,7 @@ STRATEGIES = [
     CMAES(8),
     CMAES(2),
     OpenAIES(8, shaping="pair_difference", optimizer="momentum", tasks_per_pair=True),
-    OpenAIES(2, learning_rate=0.1, weight_decay=0.1, sigma_final=0.5, decay_generations=10),
+    OpenAIES(2, learning_rate=0.1, weight_decay=0.1, sigma_final=0.5, decay_generations=1000),
     SNES(9),
     PGPE(8),
     RandomSearch(5),
