@@ -54,6 +54,7 @@ MODES = {
         "bbob-noisy", [f + i for f in NOISELESS for i in range(3)], 10_000, {"noise_handler": Averaging, "restarts": 9}
     ),
 }
+MODES["uncertainty"] = MODES["noise"]
 
 
 class Task(NamedTuple):

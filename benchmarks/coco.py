@@ -3,8 +3,9 @@
 Suites bbob (f1-f24) and bbob-noisy, instances 1 to 5 in turn, first step size 2, starts uniform in [-4, 4]^d, one run
 for each start. The expected running time is the number of evaluations of all runs over the number of runs that hit the
 target. Modes: ``plain`` (no restarts, default population, at most 1e5 D evaluations), ``diagonal`` (the same with
-diagonal decoding, against pycma without), ``bipop`` (multimodal functions, BIPOP restarts, 1e4 D evaluations) and
-``noise`` (noise handling, 1e4 D evaluations).
+diagonal decoding, against pycma without), ``bipop`` (multimodal functions, BIPOP restarts, 1e4 D evaluations), and
+against pycma's IPOP with its noise handler at 1e4 D evaluations ``noise`` (IPOP) and ``uncertainty`` (UH-CMA-ES with
+restarts).
 
     python benchmarks/coco.py plain --runs 15
 
@@ -32,7 +33,7 @@ from _coco import MODES, SIGMA, Objective, Results, Run, Task, perform, pycma, t
 from _measure import print_table  # noqa: E402
 
 from evometa.spaces import Like  # noqa: E402
-from evometa.strategies import BIPOPCMAES, CMAES, UHCMAES, Restarts  # noqa: E402
+from evometa.strategies import BIPOPCMAES, CMAES, IPOPCMAES, UHCMAES, Restarts  # noqa: E402
 from evometa.strategy import Strategy  # noqa: E402
 
 KEPT = Path(__file__).parent / "data" / "coco_pycma.json"
@@ -41,10 +42,11 @@ OURS: dict[str, Callable[[int], Strategy[Any]]] = {
     "plain": lambda d: CMAES(CMAES.default_population_size(d), sigma=SIGMA),
     "diagonal": lambda d: CMAES(CMAES.default_population_size(d), sigma=SIGMA, diagonal_decoding=True),
     "bipop": lambda d: BIPOPCMAES(CMAES.default_population_size(d), sigma=SIGMA),
-    "noise": lambda d: Restarts(UHCMAES(CMAES(CMAES.default_population_size(d), sigma=SIGMA, stagnation=True))),
+    "noise": lambda d: IPOPCMAES(CMAES.default_population_size(d), sigma=SIGMA),
+    "uncertainty": lambda d: Restarts(UHCMAES(CMAES(CMAES.default_population_size(d), sigma=SIGMA, stagnation=True))),
 }
 """What meets pycma in each mode, by dimension."""
-AGAINST = {"diagonal": "plain"}
+AGAINST = {"diagonal": "plain", "uncertainty": "noise"}
 """Modes that are compared with another mode of pycma's."""
 
 

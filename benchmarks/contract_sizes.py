@@ -73,7 +73,8 @@ def verdict(name: str, population: int, dimension: int) -> str:
     space = Categorical(3, (dimension,)) if name in DISCRETE else Box((dimension,), start=np.zeros(dimension))
     began = time.perf_counter()
     try:
-        check_strategy(STRATEGIES[name](population), space)
+        # A thousand coordinates, each a unit away from its goal, take longer than four.
+        check_strategy(STRATEGIES[name](population), space, generations=60 if dimension < 100 else 3000)
     except EvometaError as error:
         words = str(error).partition(";")[0]
         return f"{type(error).__name__}: {words[:90]}"

@@ -24,22 +24,24 @@ from evometa.types import Scalar
 
 
 class Tables(NamedTuple):
-    """The integers of a program of N instructions.
+    """The integers of a program: what each node of the tree is to the machine, and which are instructions.
 
     An operand is a row where it is not negative: an argument, or behind these a register; otherwise ``~place`` of a
     constant. Among results, each in a row of its own, all operands are rows: arguments, instructions, constants.
     """
 
+    order: jax.Array
+    """The place of the node that each instruction computes, ``[L]``; 0 behind the last."""
     code: jax.Array
-    """``[N]``."""
+    """The code of each node, ``[L]``; -1 behind the end of the tree."""
     register: jax.Array
-    """Where each result is put, ``[N]``."""
+    """Where the result of each node that is computed is put, ``[L]``."""
     operands: jax.Array
-    """``[N, 3]``."""
+    """What each node reads, ``[L, 3]``."""
     among_results: jax.Array
-    """The same among results, ``[N, 3]``."""
+    """The same among results, ``[L, 3]``."""
     steps: Scalar
-    """How many instructions there are, N at most."""
+    """How many instructions there are, L at most."""
     root: Scalar
     """The operand that is the value of the whole."""
     root_among_results: Scalar
@@ -98,12 +100,16 @@ _run_reducing.defvjp(_kept, _cotangents)
 
 
 def _results(primitives: PrimitiveSet, tables: Tables, constants: jax.Array, arguments: Any) -> jax.Array:
-    given = tables.code, tables.among_results, tables.steps, jnp.stack(arguments), constants
+    given = *_instructions(tables), tables.steps, jnp.stack(arguments), constants
     return sweep.results(primitives, *given)
 
 
+def _instructions(tables: Tables) -> tuple[jax.Array, jax.Array]:
+    return tables.code[tables.order], tables.among_results[tables.order]
+
+
 def _back(primitives: PrimitiveSet, tables: Tables, rows: jax.Array, cotangent: jax.Array) -> jax.Array:
-    given = tables.code, tables.among_results, tables.steps, tables.root_among_results, rows, cotangent
+    given = *_instructions(tables), tables.steps, tables.root_among_results, rows, cotangent
     return sweep.back(primitives, *given)
 
 
@@ -142,7 +148,8 @@ def _forward(
 
     def step(carry: tuple[jax.Array, tuple[jax.Array, ...]]) -> tuple[jax.Array, tuple[jax.Array, ...]]:
         number, registers = carry
-        row = jax.lax.dynamic_index_in_dim(table, number, keepdims=False)
+        place = jax.lax.dynamic_index_in_dim(tables.order, number, keepdims=False)
+        row = jax.lax.dynamic_index_in_dim(table, place, keepdims=False)
         found = jax.lax.switch(row[0], branches, registers, row[2:])
         return number + 1, tuple(
             jax.lax.dynamic_update_index_in_dim(old, new, inputs + row[1], 0)
@@ -156,14 +163,12 @@ def _forward(
 
 @functools.cache
 def most_registers(primitives: PrimitiveSet, length: int) -> int:
-    """Return how many registers a tree of up to ``length`` nodes needs at most, in the order of :mod:`program`."""
+    """Return how many results wait at most in a tree of up to ``length`` nodes, in the order of :mod:`program`."""
     arities = sorted({p.arity for p in primitives.primitives})
-    most_inputs = max(arities, default=0)
-    instructions = length if 1 in arities or 0 in arities else (length - 1) // max(min(arities, default=1), 1)
-    # need[n]: the largest number for n instructions; the k-th largest input has no more than (n - 1) / k of them, and
-    # k - 1 results wait for it.
-    need = [0]
-    for n in range(1, max(instructions, 1) + 1):
-        parts = [(n - 1) // k for k in range(1, most_inputs + 1)]
-        need.append(max(1, *(k + need[part] for k, part in enumerate(parts) if part), 1))
-    return need[-1]
+    least = 1 + arities[0]  # nodes of the smallest subtree that is computed
+    # While the first input of a node is computed, the results of all others may wait; each costs the smallest subtree.
+    need = [0, 1]
+    for nodes in range(2, length + 1):
+        deeper = [k - 1 + need[nodes - 1 - (k - 1) * least] for k in arities if k and nodes - 1 >= (k - 1) * least]
+        need.append(max(need[-1], *deeper, 1))
+    return need[length]

@@ -1,11 +1,8 @@
 """Programs: a tree turned into instructions, once, before anything is evaluated with it.
 
-Only primitives become instructions; arguments and constants are read where they are used. The input with more
-instructions is computed first, so that few results wait at a time: of n instructions of two inputs, no more than
-log2(n + 1) do (Sethi & Ullman 1970), and the registers of an expression stay in a core's nearest cache.
-
-The order, the registers and the operands are sums over a node's ancestors and siblings, written as such: no loop, no
-branch, the same for every tree, and a population is turned at once.
+Only primitives become instructions; arguments and constants are read where they are used. Places are worked through
+from the last to the first, so that in prefix order all inputs of a node are there when its turn comes, and results wait
+on a stack whose height is a running sum: no loop, no branch, the same for every tree.
 """
 
 import dataclasses
@@ -19,12 +16,10 @@ from evometa.errors import ConfigurationError
 from evometa.expressions import machine
 from evometa.expressions.notation import text
 from evometa.expressions.primitives import MOST_INPUTS, PrimitiveSet
-from evometa.expressions.tree import Tree, structure
+from evometa.expressions.tree import Tree, spans
 
 
-@functools.partial(
-    jax.tree_util.register_dataclass, data_fields=["tables", "op", "constants"], meta_fields=["primitives"]
-)
+@functools.partial(jax.tree_util.register_dataclass, data_fields=["tables", "constants"], meta_fields=["primitives"])
 @dataclasses.dataclass(frozen=True)
 class Program:
     """An expression that can be called: ``program(prediction, label)``, entry by entry on arrays of one shape.
@@ -38,19 +33,18 @@ class Program:
     """What the codes mean; static."""
     tables: machine.Tables
     """The instructions."""
-    op: jax.Array
-    """The codes of the tree, ``[L]``, to be written by."""
     constants: jax.Array
     """The value of each constant at its place in the tree, ``[L]``."""
 
     @property
     def tree(self) -> Tree:
         """What the program was made from."""
-        return Tree(self.op, self.constants)
+        return Tree(self.tables.code, self.constants)
 
     def __str__(self) -> str:
         """Return the text of the expression, where its numbers are known and it is one."""
-        known = not isinstance(self.op, jax.core.Tracer) and np.ndim(self.op) == 1
+        code = self.tables.code
+        known = not isinstance(code, jax.core.Tracer) and np.ndim(code) == 1
         return text(self.primitives, self.tree) if known else "an expression"
 
     def __call__(self, *arguments: jax.Array) -> jax.Array:
@@ -76,47 +70,38 @@ class Program:
 
 def compile_tree(primitives: PrimitiveSet, tree: Tree) -> Program:
     """Turn a valid tree into a program."""
-    length = tree.op.shape[0]
+    op, length, inputs = tree.op, tree.op.shape[0], len(primitives.arguments)
     place = jnp.arange(length, dtype=jnp.int32)
-    kinship = structure(primitives, tree.op)
-    computed = kinship.used & (tree.op < len(primitives.primitives))
-    within = kinship.within
-    work = jnp.sum(within & computed[None, :], axis=1, dtype=jnp.int32)
-    # Of siblings, the one with more work goes first; of equal ones the left.
-    siblings = kinship.used[:, None] & kinship.used[None, :] & (kinship.parent[:, None] == kinship.parent[None, :])
-    earlier = (work[:, None] > work[None, :]) | ((work[:, None] == work[None, :]) & (place[:, None] < place[None, :]))
-    before = siblings & earlier & computed[:, None]
-    held = jnp.sum(before, axis=0, dtype=jnp.int32)
-    delay = jnp.sum(jnp.where(before, work[:, None], 0), axis=0, dtype=jnp.int32)
-
-    def along_ancestors(own: jax.Array) -> jax.Array:
-        return jnp.sum(jnp.where(within, own[:, None], 0), axis=0, dtype=jnp.int32)
-
-    register = along_ancestors(held)
-    number = along_ancestors(delay) + work - 1
-    inputs, argument = len(primitives.arguments), tree.op - len(primitives.primitives)
-    constant = tree.op == primitives.constant
-    slots = jnp.arange(MOST_INPUTS)
-    child = (kinship.parent[None, :] == place[:, None])[:, None, :] & (kinship.slot == slots[:, None])[None]
-    child = child & kinship.used
-    where = jnp.where(computed, number, length)  # what is no instruction falls off the end
+    computed = (op >= 0) & (op < len(primitives.primitives))
+    span = spans(primitives, op)
+    arity = jnp.where(computed, jnp.asarray(primitives.arities)[op], 0)
+    # The first input of a node is behind it, each further one behind the subtree of the one before.
+    children, at = [], place + 1
+    for k in range(max(p.arity for p in primitives.primitives)):
+        inside = jnp.minimum(at, length - 1)
+        children.append(jnp.where(k < arity, inside, place))
+        at = inside + span[inside]
+    taken = sum(((k < arity) & computed[child]).astype(jnp.int32) for k, child in enumerate(children))
+    # Results that wait when a node's own has been put on the stack, and instructions before it.
+    waiting = jax.lax.cumsum(computed.astype(jnp.int32) - taken, reverse=True)
+    number = jax.lax.cumsum(computed.astype(jnp.int32), reverse=True) - 1
+    constant, argument = op == primitives.constant, op - len(primitives.primitives)
+    operand = jnp.where(computed, inputs + waiting - 1, jnp.where(constant, ~place, argument))
+    result = jnp.where(computed, inputs + number, jnp.where(constant, inputs + length + place, argument))
 
     def read_as(own: jax.Array) -> jax.Array:
-        """Return what each instruction reads ``[N, 3]``, from what each node is to its parent."""
-        return in_order(jnp.sum(jnp.where(child, own, 0), axis=2, dtype=jnp.int32))
+        """Return what each node reads ``[L, 3]``, from what each node is to its parent."""
+        columns = [jnp.where(k < arity, own[child], 0) for k, child in enumerate(children)]
+        return jnp.stack([*columns, *[jnp.zeros_like(own)] * (MOST_INPUTS - len(columns))], axis=1)
 
-    def in_order(rows: jax.Array) -> jax.Array:
-        return jnp.zeros_like(rows).at[where].set(rows, mode="drop")
-
-    operand = jnp.where(computed, inputs + register, jnp.where(constant, ~place, argument))
-    result = jnp.where(computed, inputs + number, jnp.where(constant, inputs + length + place, argument))
     tables = machine.Tables(
-        code=in_order(tree.op),
-        register=in_order(register),
+        order=jnp.zeros_like(place).at[jnp.where(computed, number, length)].set(place, mode="drop"),
+        code=op,
+        register=waiting - 1,
         operands=read_as(operand),
         among_results=read_as(result),
         steps=jnp.sum(computed, dtype=jnp.int32),
         root=operand[0],
         root_among_results=result[0],
     )
-    return Program(primitives, tables, tree.op, tree.constant)
+    return Program(primitives, tables, tree.constant)

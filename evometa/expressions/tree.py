@@ -47,19 +47,26 @@ def structure(primitives: PrimitiveSet, op: jax.Array) -> Structure:
     """Return the structure of a tree given by its codes ``[L]``."""
     place = jnp.arange(op.shape[0], dtype=jnp.int32)
     used = op != NOTHING
-    # A subtree ends where the inputs still asked for, one at its start, are all there: where the sum of (arity - 1)
-    # over its nodes is -1 for the first time.
-    change = jnp.where(used, jnp.asarray(primitives.arities)[op] - 1, 0)
-    total = jnp.cumsum(change)
-    ends = (total[None, :] == (total - change)[:, None] - 1) & (place[None, :] >= place[:, None])
-    last = jnp.argmax(ends, axis=1).astype(jnp.int32)
+    span = spans(primitives, op)
+    last = place + span - 1
     within = (place[None, :] >= place[:, None]) & (place[None, :] <= last[:, None]) & used[:, None] & used[None, :]
     above = within & (place[None, :] > place[:, None])
     parent = jnp.max(jnp.where(above, place[:, None], -1), axis=0)
     siblings = (parent[:, None] == parent[None, :]) & used[:, None]
     slot = jnp.sum(siblings & (place[:, None] < place[None, :]), axis=0, dtype=jnp.int32)
     depth = jnp.sum(above, axis=0, dtype=jnp.int32)
-    return Structure(jnp.sum(used, dtype=jnp.int32), used, last - place + 1, within, depth, parent, slot)
+    return Structure(jnp.sum(used, dtype=jnp.int32), used, span, within, depth, parent, slot)
+
+
+def spans(primitives: PrimitiveSet, op: jax.Array) -> jax.Array:
+    """Return how many nodes the subtree at each place has, int32 ``[L]``; anything behind the end of the tree."""
+    place = jnp.arange(op.shape[0], dtype=jnp.int32)
+    # A subtree ends where the inputs still asked for, one at its start, are all there: where the sum of (arity - 1)
+    # over its nodes is -1 for the first time.
+    change = jnp.where(op == NOTHING, 0, jnp.asarray(primitives.arities)[op] - 1)
+    total = jnp.cumsum(change, dtype=jnp.int32)
+    ends = (total[None, :] < (total - change)[:, None]) & (place[None, :] >= place[:, None])
+    return jnp.min(jnp.where(ends, place[None, :], op.shape[0]), axis=1) - place + 1
 
 
 def sizes(trees: Tree) -> jax.Array:
