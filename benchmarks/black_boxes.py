@@ -37,7 +37,7 @@ WIDTHS = (0.0, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 1.0, 1.4)
 
 def episodes(problem: Bandit, seed: int) -> Any:
     """Draw held-out episodes, leading axis N."""
-    return TaskJudge(problem, problem.space).trials(jax.random.key(seed), EPISODES, test=True)
+    return TaskJudge(problem).trials(jax.random.key(seed), EPISODES, test=True)
 
 
 def played(trials: Any, width: float | None) -> NDArray[Any]:

@@ -297,7 +297,7 @@ def quadratic(seeds: int) -> None:
 
 def held_out(problem: em.InnerTraining, schedule: Any, tasks: int = 256) -> float:
     """Return the loss at the end of training by a schedule, on held-out tasks."""
-    trials = TaskJudge(problem, problem.space).trials(jax.random.key(2017), tasks, test=True)
+    trials = TaskJudge(problem).trials(jax.random.key(2017), tasks, test=True)
 
     @jax.jit
     def judge(schedule: Any) -> jax.Array:

@@ -35,8 +35,8 @@ STRATEGY = GeneticProgramming(128)
 @functools.cache
 def judged(problem: LearnedLoss, test: bool) -> Any:
     """Return the compiled accuracy of a tree on a task, which is NaN where training failed."""
-    judge = TaskJudge(problem, problem.space)
-    return jax.jit(lambda tree, task: judge.on_trial(tree, task, test=test).metrics["accuracy"])
+    judge = TaskJudge(problem)
+    return jax.jit(lambda tree, task: judge.on_trial(problem.space.decode(tree), task, test=test).metrics["accuracy"])
 
 
 def accuracy(problem: LearnedLoss, tree: Any, rate: float, seed: int, tasks: int, *, test: bool) -> np.ndarray:
@@ -44,7 +44,7 @@ def accuracy(problem: LearnedLoss, tree: Any, rate: float, seed: int, tasks: int
 
     A learning rate times as large is a loss times as large, so that one program serves all rates.
     """
-    trials = TaskJudge(problem, problem.space).trials(jax.random.key(seed), tasks, test=test)
+    trials = TaskJudge(problem).trials(jax.random.key(seed), tasks, test=test)
     found = [
         judged(problem, test)(scaled(problem, tree, rate), jax.tree.map(lambda leaf, i=i: leaf[i], trials))
         for i in range(tasks)

@@ -27,7 +27,7 @@ STEPS = (1, 10)
 
 def held_out_errors(problem: Sinusoid, omega: Any) -> tuple[float, ...]:
     """Return the mean squared error over held-out tasks after each number of ``STEPS``."""
-    trials = TaskJudge(problem, problem.space).trials(jax.random.key(2017), TASKS, test=True)
+    trials = TaskJudge(problem).trials(jax.random.key(2017), TASKS, test=True)
 
     @jax.jit
     def curves(omega: Any) -> jax.Array:

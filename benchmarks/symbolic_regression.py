@@ -196,8 +196,9 @@ def evaluation(args: argparse.Namespace) -> None:
     space, population = Expression(OURS, MOST_NODES), stack([from_deap(OURS, tree, MOST_NODES) for tree in trees])
     walk = functools.partial(map_chunks, chunk=1, devices=(jax.local_devices()[0],))
     given = tuple(jnp.asarray(column) for column in x), jnp.asarray(y)
-    error = jax.jit(lambda g, t: walk(lambda g, one: jnp.mean((space.decode(one)(*g[0]) - g[1]) ** 2), g, t))
-    decode = jax.jit(lambda t: walk(lambda _, one: space.decode(one), None, t))
+    decoded = jax.vmap(space.decode)
+    error = jax.jit(lambda g, t: walk(lambda g, program: jnp.mean((program(*g[0]) - g[1]) ** 2), g, decoded(t)))
+    decode = jax.jit(lambda t: decoded(t).tables)
     table = np.asfortranarray(np.vstack([x, y]).T)
     dataset = pyoperon.Dataset(table)  # which keeps no copy
     rows, result = pyoperon.Range(0, POINTS), np.zeros(POPULATION * POINTS, np.float32)

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 
 from evometa.evaluation import Evaluator, TaskJudge, TaskSet
 from evometa.problem import InnerTraining, begin
-from evometa.types import Genotype, Learner, Omega
+from evometa.types import Genotype, Learner
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -31,13 +31,9 @@ class CarriesLearners:
         assert isinstance(judge, TaskJudge)
         return judge
 
-    def _omega(self, genotype: Genotype) -> Omega:
-        space = self.evaluator.space
-        return space.decode(space.repair(genotype))
-
     def _learners(self, trials: TaskSet, genotype: Genotype) -> Learner:
         """Initialise the learners of one candidate, ``[T, ...]``."""
-        omega = self._omega(genotype)
+        omega = self.evaluator.omega(genotype)
         return jax.vmap(lambda key, task: begin(self.problem, key, omega, task))(trials.keys, trials.tasks)
 
 

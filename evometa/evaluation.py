@@ -21,7 +21,7 @@ from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
 from evometa.problem import Evaluation, InnerTraining, Problem
 from evometa.space import Space
-from evometa.types import Genotype, Key, Task
+from evometa.types import Genotype, Key, Omega, Task
 
 MEMBERS = "members"
 
@@ -119,19 +119,19 @@ class Work(NamedTuple):
 
 
 class Judge(Protocol):
-    """Judges one genotype; what differs between a problem with tasks and one without."""
+    """Judges one ω; what differs between a problem with tasks and one without."""
 
     def draw(self, key: Key) -> Any:
         """Draw what the candidates of one generation share."""
 
-    def one(self, shared: Any, genotype: Genotype) -> Evaluation:
-        """Judge one genotype on what the generation shares; scalars."""
+    def one(self, shared: Any, omega: Omega) -> Evaluation:
+        """Judge one ω on what the generation shares; scalars."""
 
     def trials(self, key: Key, count: int, *, test: bool) -> Any:
         """Draw up to ``count`` trials for a validation; leading axis."""
 
-    def on_trial(self, genotype: Genotype, trial: Any, *, test: bool) -> Evaluation:
-        """Judge one genotype on one trial; scalars."""
+    def on_trial(self, omega: Omega, trial: Any, *, test: bool) -> Evaluation:
+        """Judge one ω on one trial; scalars."""
 
     @property
     def trials_per_candidate(self) -> int:
@@ -143,7 +143,6 @@ class TaskJudge:
     """Judges by inner training: the candidates of a generation share T tasks."""
 
     problem: InnerTraining
-    space: Space
 
     @property
     def trials_per_candidate(self) -> int:
@@ -154,9 +153,9 @@ class TaskJudge:
         """Draw T training tasks."""
         return self.trials(key, self.problem.num_tasks, test=False)
 
-    def one(self, shared: TaskSet, genotype: Genotype) -> Evaluation:
+    def one(self, shared: TaskSet, omega: Omega) -> Evaluation:
         """Train a learner on each task; fitness and metrics are means over tasks."""
-        results = jax.vmap(functools.partial(self.on_trial, genotype))(shared)
+        results = jax.vmap(functools.partial(self.on_trial, omega))(shared)
         return Evaluation(*jax.tree.map(functools.partial(jnp.mean, axis=0), results))
 
     def trials(self, key: Key, count: int, *, test: bool) -> TaskSet:
@@ -165,9 +164,8 @@ class TaskJudge:
         sample = self.problem.sample_test_task if test else self.problem.sample_task
         return TaskSet(jax.random.split(key_learners, count), jax.vmap(sample)(jax.random.split(key_tasks, count)))
 
-    def on_trial(self, genotype: Genotype, trial: TaskSet, *, test: bool = False) -> Evaluation:
+    def on_trial(self, omega: Omega, trial: TaskSet, *, test: bool = False) -> Evaluation:
         """Train a learner on one task."""
-        omega = self.space.decode(self.space.repair(genotype))
         return self.problem.evaluate_task(trial.keys, omega, trial.tasks)
 
 
@@ -176,25 +174,24 @@ class PlainJudge:
     """Judges by the problem's own function: the candidates of a generation share its key."""
 
     problem: Problem
-    space: Space
     trials_per_candidate: int = 1
 
     def draw(self, key: Key) -> Key:
         """Return the key itself."""
         return key
 
-    def one(self, shared: Key, genotype: Genotype) -> Evaluation:
-        """Evaluate one genotype."""
-        return self.on_trial(genotype, shared)
+    def one(self, shared: Key, omega: Omega) -> Evaluation:
+        """Evaluate one ω."""
+        return self.on_trial(omega, shared)
 
     def trials(self, key: Key, count: int, *, test: bool) -> Key:
         """Return the key of a single evaluation, which is all that a problem without tasks asks for."""
         return key[None]
 
-    def on_trial(self, genotype: Genotype, trial: Key, *, test: bool = False) -> Evaluation:
-        """Evaluate one genotype, on what is held out if asked to."""
+    def on_trial(self, omega: Omega, trial: Key, *, test: bool = False) -> Evaluation:
+        """Evaluate one ω, on what is held out if asked to."""
         evaluate: Callable[..., Any] = getattr(self.problem, "evaluate_test") if test else self.problem.evaluate  # noqa: B009
-        result = evaluate(trial, self.space.decode(self.space.repair(genotype)))
+        result = evaluate(trial, omega)
         return result if isinstance(result, Evaluation) else Evaluation(result, {})
 
 
@@ -218,29 +215,41 @@ class Evaluator:
 
     @property
     def judge(self) -> Judge:
-        """What judges one genotype."""
-        if isinstance(self.problem, InnerTraining):
-            return TaskJudge(self.problem, self.space)
-        return PlainJudge(self.problem, self.space)
+        """What judges one ω."""
+        return TaskJudge(self.problem) if isinstance(self.problem, InnerTraining) else PlainJudge(self.problem)
+
+    def omega(self, genotype: Genotype) -> Omega:
+        """Return what a genotype stands for."""
+        return self.space.decode(self.space.repair(genotype))
 
     def work(self) -> Work:
         """Return what judging one candidate takes."""
         key = jax.eval_shape(jax.random.key, 0)
-        return Work(self.judge.one, jax.eval_shape(self.judge.draw, key), jax.eval_shape(self.space.sample, key))
+        judge = self.judge
+
+        def one(shared: Any, genotype: Genotype) -> Evaluation:
+            return judge.one(shared, self.omega(genotype))
+
+        return Work(one, jax.eval_shape(judge.draw, key), jax.eval_shape(self.space.sample, key))
 
     def population(self, key: Key, genotypes: Genotype) -> Evaluation:
         """Judge a population of genotypes ``[P, ...]``; fitness and metrics have shape ``[P]``."""
         judge, count = self.judge, jax.tree.leaves(genotypes)[0].shape[0]
+        items: Any = genotypes
+        omega: Callable[[Any], Omega] = self.omega
+        if self.space.branches:  # not in turning genotypes into ω, which is cheaper for all at once
+            items, omega = jax.vmap(self.omega)(genotypes), lambda one: one
         if not self.members_per_task_set:
-            return Evaluation(*self._map(judge.one, judge.draw(key), genotypes, self.chunk))
+            alone = self._map(lambda shared, item: judge.one(shared, omega(item)), judge.draw(key), items, self.chunk)
+            return Evaluation(*alone)
         sets = -(-count // self.members_per_task_set)
         shared = jax.vmap(judge.draw)(jax.random.split(key, sets))
 
         def one(shared: Any, item: Any) -> Evaluation:
-            number, genotype = item
-            return judge.one(jax.tree.map(lambda leaf: leaf[number], shared), genotype)
+            number, own = item
+            return judge.one(jax.tree.map(lambda leaf: leaf[number], shared), omega(own))
 
-        numbered = (jnp.arange(count) // self.members_per_task_set, genotypes)
+        numbered = (jnp.arange(count) // self.members_per_task_set, items)
         return Evaluation(*self._map(one, shared, numbered, self.chunk))
 
     def validate(self, key: Key, genotype: Genotype, count: int, *, test: bool) -> Evaluation:
@@ -251,7 +260,7 @@ class Evaluator:
         judge = self.judge
         results = self._map(
             functools.partial(judge.on_trial, test=test),
-            genotype,
+            self.omega(genotype),
             judge.trials(key, count, test=test),
             min(count, self.chunk * judge.trials_per_candidate),
         )

@@ -67,13 +67,13 @@ class Differentiated:
         # a third of the memory of a network's training, and no slower: it stays in the cache.
         lean = copy.copy(problem)
         object.__setattr__(lean, "step", jax.checkpoint(problem.step, prevent_cse=False))
-        return TaskJudge(lean, self.evaluator.space)
+        return TaskJudge(lean)
 
     def _one(self, shared: Any, genotype: Genotype) -> Evaluation:
         judge = self._judge
 
         def fitness(genotype: Genotype) -> tuple[Any, Evaluation]:
-            judged = judge.one(shared, genotype)
+            judged = judge.one(shared, self.evaluator.omega(genotype))
             return judged.fitness, judged
 
         differentiate = jax.grad if self.mode == "reverse" else jax.jacfwd

@@ -132,7 +132,7 @@ class PopulationTrainer(CarriesLearners):
     def _one(self, shared: Shared, item: tuple[Genotype, Learner]) -> tuple[Evaluation, Learner]:
         """Train the learners ``[T, ...]`` of one member for a window; return its judgement, and the learners."""
         genotype, learners = item
-        omega, problem, windows = self._omega(genotype), self.problem, self.strategy.windows
+        omega, problem, windows = self.evaluator.omega(genotype), self.problem, self.strategy.windows
 
         def on_task(key: Key, task: Task, learner: Learner) -> tuple[Evaluation, Learner]:
             # The window is the same for all, so this is a branch, and learners are made only where training begins.

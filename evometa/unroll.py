@@ -160,7 +160,7 @@ class Unroller(CarriesLearners):
         """
         pair, genotype, learners = item
         window, trials = jax.tree.map(lambda leaf: leaf[pair], shared)
-        omega = self._omega(genotype)
+        omega = self.evaluator.omega(genotype)
         problem, length = self.problem, self.strategy.unroll_length
         table = step_weights(self.strategy, problem)
         start = window * length

@@ -205,8 +205,7 @@ class GeneticProgramming(Strategy[GeneticProgrammingState]):
         size = self.population_size
         if self.proposals == 1:
             return proposed, state
-        # One at a time, so that an instruction costs what its primitive does.
-        fingerprint, alive = lax.map(state.space.behaviour, proposed)
+        fingerprint, alive = state.space.behaviours(proposed)
         number = lax.iota(jnp.int32, len(fingerprint))
         hashes, numbers = lax.sort((fingerprint, number), num_keys=2)
         again = jnp.zeros_like(alive).at[numbers[1:]].set(hashes[1:] == hashes[:-1])

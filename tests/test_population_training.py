@@ -62,9 +62,9 @@ def run(trainer: PopulationTrainer, genotypes: Any, windows: int) -> tuple[list[
 def test_windows_are_pieces_of_whole_training(problem: Any, windows: int) -> None:
     genotypes = jnp.stack([problem.space.sample(jax.random.key(i)) for i in range(4)])
     found, carried = run(trainer(problem, PBT(4, windows=windows)), genotypes, windows)
-    judge = TaskJudge(problem, problem.space)
+    judge = TaskJudge(problem)
     trials = judge.draw(jax.random.fold_in(KEY, 0))
-    whole = jax.jit(jax.vmap(lambda genotype: judge.one(trials, genotype)))(genotypes)
+    whole = jax.jit(jax.vmap(lambda genotype: judge.one(trials, problem.space.decode(genotype))))(genotypes)
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=2e-5), found[-1], whole)
     assert (int(carried.number), int(carried.window)) == (0, windows)
 
@@ -99,7 +99,7 @@ def test_the_schedule_leads_to_the_losses_it_is_kept_with() -> None:
     schedule = result.kept.omegas
     assert len(np.unique(schedule["rate"])) > 1  # the winner has been replaced on its way
     _, root, _ = root_keys(1)
-    trials = TaskJudge(problem, problem.space).draw(jax.random.fold_in(generation_keys(root, 0)[1], 0))
+    trials = TaskJudge(problem).draw(jax.random.fold_in(generation_keys(root, 0)[1], 0))
     again = jax.jit(jax.vmap(lambda key, task: replay(problem, key, schedule, task)))
     losses, learners = again(trials.keys, trials.tasks)
     np.testing.assert_allclose(jnp.mean(losses, axis=0), result.kept.fitness, rtol=2e-5)

@@ -24,24 +24,18 @@ from evometa.types import Scalar
 
 
 class Tables(NamedTuple):
-    """The integers of a program: what each node of the tree is to the machine, and which are instructions.
+    """The integers of a program of N instructions.
 
     An operand is a row where it is not negative: an argument, or behind these a register; otherwise ``~place`` of a
     constant. Among results, each in a row of its own, all operands are rows: arguments, instructions, constants.
     """
 
-    order: jax.Array
-    """The place of the node that each instruction computes, ``[L]``; 0 behind the last."""
-    code: jax.Array
-    """The code of each node, ``[L]``; -1 behind the end of the tree."""
-    register: jax.Array
-    """Where the result of each node that is computed is put, ``[L]``."""
-    operands: jax.Array
-    """What each node reads, ``[L, 3]``."""
+    instructions: jax.Array
+    """``[N, 5]``: the code, the register that the result is put in, and three operands."""
     among_results: jax.Array
-    """The same among results, ``[L, 3]``."""
+    """``[N, 4]``: the code, and the three operands among results."""
     steps: Scalar
-    """How many instructions there are, L at most."""
+    """How many instructions there are, N at most."""
     root: Scalar
     """The operand that is the value of the whole."""
     root_among_results: Scalar
@@ -93,23 +87,19 @@ def _cotangents(primitives: PrimitiveSet, kept: Any, cotangent: jax.Array) -> An
     tables, rows = kept
     swept = _back(primitives, tables, rows, cotangent)
     inputs = len(primitives.arguments)
-    return None, jnp.sum(swept[inputs + tables.code.shape[0] :], axis=1), tuple(swept[:inputs])
+    return None, jnp.sum(swept[inputs + tables.among_results.shape[0] :], axis=1), tuple(swept[:inputs])
 
 
 _run_reducing.defvjp(_kept, _cotangents)
 
 
 def _results(primitives: PrimitiveSet, tables: Tables, constants: jax.Array, arguments: Any) -> jax.Array:
-    given = *_instructions(tables), tables.steps, jnp.stack(arguments), constants
+    given = tables.among_results, tables.steps, jnp.stack(arguments), constants
     return sweep.results(primitives, *given)
 
 
-def _instructions(tables: Tables) -> tuple[jax.Array, jax.Array]:
-    return tables.code[tables.order], tables.among_results[tables.order]
-
-
 def _back(primitives: PrimitiveSet, tables: Tables, rows: jax.Array, cotangent: jax.Array) -> jax.Array:
-    given = *_instructions(tables), tables.steps, tables.root_among_results, rows, cotangent
+    given = tables.among_results, tables.steps, tables.root_among_results, rows, cotangent
     return sweep.back(primitives, *given)
 
 
@@ -118,7 +108,7 @@ def _forward(
 ) -> tuple[jax.Array, ...]:
     """Return the value and its derivatives towards the K arguments that are moved, each ``[W]``."""
     inputs, row = len(arguments), arguments[0]
-    blank = jnp.zeros((inputs + most_registers(primitives, tables.code.shape[0]), row.shape[0]), row.dtype)
+    blank = jnp.zeros((inputs + most_registers(primitives, tables.instructions.shape[0]), row.shape[0]), row.dtype)
     values, seeds = blank, [jax.lax.dynamic_update_index_in_dim(blank, jnp.ones_like(row), i, 0) for i in moved]
     for i, argument in enumerate(arguments):
         values = jax.lax.dynamic_update_index_in_dim(values, argument, i, 0)
@@ -144,12 +134,10 @@ def _forward(
         return compute
 
     branches = [branch(primitive) for primitive in primitives.primitives]
-    table = jnp.concatenate([tables.code[:, None], tables.register[:, None], tables.operands], axis=1)
 
     def step(carry: tuple[jax.Array, tuple[jax.Array, ...]]) -> tuple[jax.Array, tuple[jax.Array, ...]]:
         number, registers = carry
-        place = jax.lax.dynamic_index_in_dim(tables.order, number, keepdims=False)
-        row = jax.lax.dynamic_index_in_dim(table, place, keepdims=False)
+        row = jax.lax.dynamic_index_in_dim(tables.instructions, number, keepdims=False)
         found = jax.lax.switch(row[0], branches, registers, row[2:])
         return number + 1, tuple(
             jax.lax.dynamic_update_index_in_dim(old, new, inputs + row[1], 0)
@@ -163,12 +151,14 @@ def _forward(
 
 @functools.cache
 def most_registers(primitives: PrimitiveSet, length: int) -> int:
-    """Return how many results wait at most in a tree of up to ``length`` nodes, in the order of :mod:`program`."""
+    """Return how many registers a tree of up to ``length`` nodes needs at most, in the order of :mod:`program`."""
     arities = sorted({p.arity for p in primitives.primitives})
-    least = 1 + arities[0]  # nodes of the smallest subtree that is computed
-    # While the first input of a node is computed, the results of all others may wait; each costs the smallest subtree.
-    need = [0, 1]
-    for nodes in range(2, length + 1):
-        deeper = [k - 1 + need[nodes - 1 - (k - 1) * least] for k in arities if k and nodes - 1 >= (k - 1) * least]
-        need.append(max(need[-1], *deeper, 1))
-    return need[length]
+    most_inputs = max(arities, default=0)
+    instructions = length if 1 in arities or 0 in arities else (length - 1) // max(min(arities, default=1), 1)
+    # need[n]: the largest number for n instructions; the k-th largest input has no more than (n - 1) / k of them, and
+    # k - 1 results wait for it.
+    need = [0]
+    for n in range(1, max(instructions, 1) + 1):
+        parts = [(n - 1) // k for k in range(1, most_inputs + 1)]
+        need.append(max(1, *(k + need[part] for k, part in enumerate(parts) if part), 1))
+    return need[-1]

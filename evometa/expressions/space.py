@@ -86,8 +86,15 @@ class Expression(Space):
 
     def behaviour(self, genotype: Tree) -> Behaviour:
         """Return what an expression does at the points, and whether it is any use."""
-        points = tuple(jnp.asarray(one) for one in self.points)
-        return behaviour(self.decode(genotype), points, self.differentiated)
+        return self._behaviour(self.decode(genotype))
+
+    def behaviours(self, genotypes: Tree) -> Behaviour:
+        """Return the same for a population ``[P, ...]``, one expression at a time, as they branch."""
+        found: Behaviour = jax.lax.map(self._behaviour, jax.vmap(self.decode)(genotypes))
+        return found
+
+    def _behaviour(self, program: Program) -> Behaviour:
+        return behaviour(program, tuple(jnp.asarray(one) for one in self.points), self.differentiated)
 
     def start(self, key: Key) -> Tree:
         """Return the given start, or a draw."""

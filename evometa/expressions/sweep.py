@@ -15,8 +15,7 @@ from evometa.types import Scalar
 
 def results(
     primitives: PrimitiveSet,
-    codes: jax.Array,
-    operands: jax.Array,
+    instructions: jax.Array,
     count: Scalar,
     arguments: jax.Array,
     constants: jax.Array,
@@ -25,14 +24,13 @@ def results(
 
     Args:
         primitives: what the codes mean.
-        codes: of the instructions, ``[N]``.
-        operands: the rows that each instruction reads, ``[N, 3]``.
+        instructions: the code of each, and the rows that it reads, ``[N, 4]``.
         count: how many instructions there are.
         arguments: ``[A, W]``.
         constants: ``[L]``.
     """
     inputs, width = arguments.shape
-    blank = jnp.zeros((codes.shape[0], width), arguments.dtype)
+    blank = jnp.zeros((instructions.shape[0], width), arguments.dtype)
     spread = jnp.broadcast_to(constants[:, None], (constants.shape[0], width))
 
     def branch(primitive: Primitive) -> Callable[..., jax.Array]:
@@ -46,7 +44,7 @@ def results(
 
     def step(carry: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
         number, rows = carry
-        result = jax.lax.switch(codes[number], branches, rows, operands[number])
+        result = jax.lax.switch(instructions[number, 0], branches, rows, instructions[number, 1:])
         return number + 1, jax.lax.dynamic_update_index_in_dim(rows, result, inputs + number, 0)
 
     start = jnp.int32(0), jnp.concatenate([arguments, blank, spread])
@@ -55,15 +53,14 @@ def results(
 
 def back(
     primitives: PrimitiveSet,
-    codes: jax.Array,
-    operands: jax.Array,
+    instructions: jax.Array,
     count: Scalar,
     root: Scalar,
     values: jax.Array,
     cotangent: jax.Array,
 ) -> jax.Array:
     """Return the cotangent of every row, ``[A + N + L, W]``, from that of the root ``[W]`` and the rows' values."""
-    inputs = values.shape[0] - 2 * codes.shape[0]
+    inputs = values.shape[0] - 2 * instructions.shape[0]
 
     def branch(primitive: Primitive) -> Callable[..., jax.Array]:
         def compute(operands: jax.Array, cotangent: jax.Array) -> jax.Array:
@@ -77,9 +74,9 @@ def back(
 
     def step(carry: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
         number, rows = carry
-        parts = jax.lax.switch(codes[number], branches, operands[number], rows[inputs + number])
+        parts = jax.lax.switch(instructions[number, 0], branches, instructions[number, 1:], rows[inputs + number])
         # An input that the primitive does not have adds zero to the first row.
-        return number - 1, rows.at[operands[number]].add(parts)
+        return number - 1, rows.at[instructions[number, 1:]].add(parts)
 
     start = count - 1, jnp.zeros_like(values).at[root].add(cotangent)
     return jax.lax.while_loop(lambda carry: carry[0] >= 0, step, start)[1]

@@ -74,7 +74,7 @@ def test_does_not_stop_on_a_noisy_fitness() -> None:
         SepCMAES(12),
         Box((4,), start=np.ones(4)),
         lambda x: sphere(x) + jnp.mod(x[:, 0] * 98765.4, 1.0),
-        generations=300,
+        generations=150,
     )
     assert found.reason == ""
 
