@@ -65,13 +65,16 @@ def new_branch(key: Key, primitives: PrimitiveSet, tree: Tree, max_size: int, ma
 
 def hoist(key: Key, primitives: PrimitiveSet, tree: Tree) -> Tree:
     """Return the tree with one node replaced by a subtree below it of the same type, smaller than before."""
+    key_at, key_below = jax.random.split(key)
     own = structure(primitives, tree.op)
     types = jnp.asarray(primitives.results)[tree.op]
     place = jnp.arange(tree.op.shape[0])
     pairs = own.within & (place[:, None] != place[None, :]) & (types[:, None] == types[None, :])
-    pair = draw(key, pairs.reshape(-1))
-    at, below = pair // place.size, pair % place.size
-    return choose(pairs.any(), splice(tree, at, own.span[at], tree, below, own.span[below]), tree)
+    roots = pairs.any(axis=1)
+    # First the node, as the other changes choose theirs: nodes near the root are in most of the pairs.
+    at = draw(key_at, roots)
+    below = draw(key_below, pairs[at])
+    return choose(roots.any(), splice(tree, at, own.span[at], tree, below, own.span[below]), tree)
 
 
 def other_codes(key: Key, primitives: PrimitiveSet, tree: Tree, rate: float) -> Tree:
