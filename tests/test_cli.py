@@ -102,6 +102,21 @@ def test_every_listed_name_is_found_in_any_spelling(role: str) -> None:
             assert find(spelling, role) is cls  # type: ignore[arg-type]
 
 
+def test_what_was_found_is_judged_elsewhere(capsys: pytest.CaptureFixture[str]) -> None:
+    run = ["run", "sinusoid-hypernetwork", "--strategy", "random-search", "--population-size", "2", "--num-tasks", "1"]
+    small = ["--hidden", "2", "--encoder", "2", "--finalists", "0", "--validation-tasks", "2", "--generations", "1"]
+    directory = "runs/sinusoid-hypernetwork-random-search-1"
+    assert main([*run, *small, *QUICK]) == 0
+    held_out = float(re.search(r"held-out (\S+)", capsys.readouterr().out)[1])  # type: ignore[index]
+    assert held_out > 0
+    assert main(["generalize", directory, "--tasks", "5"]) == 0
+    printed = capsys.readouterr().out
+    rows = dict(re.findall(r"│ ([a-z -]+?) +│ +(\S+) +│", printed))
+    assert list(rows) == ["training", "held-out", "half the shots", "twice the shots", "x moved by a quarter"]
+    assert all(float(fitness) > 0 for fitness in rows.values())
+    assert "expects at least 1 task" in refused(capsys, "generalize", directory, "--tasks", "0")
+
+
 def test_a_run_from_start_to_picture(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([*SPHERE, "--generations", "3", "--seed", "7", "--sigma", "0.5"]) == 0
     printed = capsys.readouterr().out

@@ -108,28 +108,36 @@ def _forward(
 ) -> tuple[jax.Array, ...]:
     """Return the value and its derivatives towards the K arguments that are moved, each ``[W]``."""
     inputs, row = len(arguments), arguments[0]
-    blank = jnp.zeros((inputs + most_registers(primitives, tables.instructions.shape[0]), row.shape[0]), row.dtype)
-    values, seeds = blank, [jax.lax.dynamic_update_index_in_dim(blank, jnp.ones_like(row), i, 0) for i in moved]
-    for i, argument in enumerate(arguments):
-        values = jax.lax.dynamic_update_index_in_dim(values, argument, i, 0)
+    blank = jnp.zeros((most_registers(primitives, tables.instructions.shape[0]), row.shape[0]), row.dtype)
+    given = jnp.stack(arguments)  # apart from the registers, so that all expressions share them
 
     # Values and tangents are arrays of their own: loops over both, joined in one, would not be vectorised.
-    def read(registers: jax.Array, operand: Scalar, constants: jax.Array | None = None) -> jax.Array:
-        found = jax.lax.dynamic_index_in_dim(registers, jnp.maximum(operand, 0), keepdims=False)
-        return jnp.where(operand < 0, 0.0 if constants is None else constants[jnp.maximum(~operand, 0)], found)
+    def read(registers: jax.Array, operand: Scalar, argument: jax.Array, constant: jax.Array | float) -> jax.Array:
+        register = jax.lax.dynamic_index_in_dim(registers, jnp.maximum(operand - inputs, 0), keepdims=False)
+        return jnp.where(operand < 0, constant, jnp.where(operand < inputs, argument, register))
+
+    def value(registers: jax.Array, operand: Scalar) -> jax.Array:
+        argument = jax.lax.dynamic_index_in_dim(given, jnp.clip(operand, 0, inputs - 1), keepdims=False)
+        return read(registers, operand, argument, constants[jnp.maximum(~operand, 0)])
+
+    def tangent(registers: jax.Array, operand: Scalar, i: int) -> jax.Array:
+        return read(registers, operand, (operand == i).astype(row.dtype), 0.0)
 
     def branch(primitive: Primitive) -> Callable[..., tuple[jax.Array, ...]]:
         def compute(registers: tuple[jax.Array, ...], operands: jax.Array) -> tuple[jax.Array, ...]:
-            given = [read(registers[0], operands[k], constants) for k in range(primitive.arity)]
-            if not given:
+            inward = [value(registers[0], operands[k]) for k in range(primitive.arity)]
+            if not inward:
                 return jnp.broadcast_to(primitive.function(), row.shape).astype(row.dtype), *[
                     jnp.zeros_like(row)
                 ] * len(moved)
             if not moved:
-                return (primitive.function(*given),)
-            tangents = [[read(pushed, operands[k]) for k in range(primitive.arity)] for pushed in registers[1:]]
-            pushed = [jax.jvp(primitive.function, given, tangent) for tangent in tangents]
-            return pushed[0][0], *(tangent for _, tangent in pushed)
+                return (primitive.function(*inward),)
+            tangents = [
+                [tangent(pushed, operands[k], i) for k in range(primitive.arity)]
+                for i, pushed in zip(moved, registers[1:], strict=True)
+            ]
+            pushed = [jax.jvp(primitive.function, inward, each) for each in tangents]
+            return pushed[0][0], *(outward for _, outward in pushed)
 
         return compute
 
@@ -140,13 +148,12 @@ def _forward(
         row = jax.lax.dynamic_index_in_dim(tables.instructions, number, keepdims=False)
         found = jax.lax.switch(row[0], branches, registers, row[2:])
         return number + 1, tuple(
-            jax.lax.dynamic_update_index_in_dim(old, new, inputs + row[1], 0)
-            for old, new in zip(registers, found, strict=True)
+            jax.lax.dynamic_update_index_in_dim(old, new, row[1], 0) for old, new in zip(registers, found, strict=True)
         )
 
-    start = jnp.int32(0), (values, *seeds)
+    start = jnp.int32(0), (blank,) * (1 + len(moved))
     values, *pushed = jax.lax.while_loop(lambda carry: carry[0] < tables.steps, step, start)[1]
-    return read(values, tables.root, constants), *(read(each, tables.root) for each in pushed)
+    return value(values, tables.root), *(tangent(each, tables.root, i) for i, each in zip(moved, pushed, strict=True))
 
 
 @functools.cache

@@ -26,7 +26,7 @@ from evometa.strategies import (
     Reevaluated,
     Restarts,
 )
-from evometa.strategies.uh_cmaes import _rank_changes
+from evometa.strategies.uh_cmaes import _median, _rank_changes
 from evometa.strategy import Strategy, require_space
 from evometa.testing import check_strategy
 
@@ -97,6 +97,13 @@ def test_uncertainty_is_found_in_noise_alone_and_treated() -> None:
     assert loud.history.columns["strategy/rounds"][-1] > 4
     assert set(calm.history.columns["strategy/rounds"]) == {1}
     assert (calm.history.columns["strategy/uncertainty"] < 0).all()
+
+
+def test_the_median_of_the_rounds_counts() -> None:
+    fitness = np.array([[1.0, 5.0, 2.0], [np.inf, 7.0, np.nan], [3.0, 1e30, np.inf], [-9.0, -9.0, -9.0]])
+    for rows, expected in ((1, [1, 5, 2]), (2, [np.inf, 6, np.inf]), (3, [3, 7, np.inf]), (4, [2, 6, np.inf])):
+        found = _median(jnp.asarray(fitness), jnp.int32(rows))
+        np.testing.assert_array_equal(np.asarray(found), expected)
 
 
 def test_rank_changes_are_pycmas() -> None:
