@@ -10,6 +10,8 @@ problem                                        branch of meta-learning
 :class:`Bandit`                                black-box learners, recurrent
 :class:`SinusoidHypernetwork`                  black-box learners, hypernetworks
 :class:`LearnedLoss`                           learned losses, as formulas
+:class:`LearnedLossTaylor`                     learned losses, as polynomials
+:class:`LearnedLossNetwork`                    learned losses, as networks
 :class:`LearnedUpdateRule`                     learned optimizers, as formulas
 :class:`LearnedActivation`                     architectures: activations, as formulas
 :class:`SymbolicRegression`                    none: the formula is the learner
@@ -32,6 +34,8 @@ from evometa.problems.dtlz import DTLZ2
 from evometa.problems.influence_balancing import InfluenceBalancing
 from evometa.problems.learned_activation import LearnedActivation
 from evometa.problems.learned_loss import LearnedLoss
+from evometa.problems.learned_loss_network import LearnedLossNetwork
+from evometa.problems.learned_loss_taylor import LearnedLossTaylor
 from evometa.problems.learned_optimizer import LearnedOptimizer
 from evometa.problems.learned_update_rule import LearnedUpdateRule
 from evometa.problems.linear_projection import LinearProjection
@@ -56,6 +60,8 @@ __all__ = [
     "InfluenceBalancing",
     "LearnedActivation",
     "LearnedLoss",
+    "LearnedLossNetwork",
+    "LearnedLossTaylor",
     "LearnedOptimizer",
     "LearnedUpdateRule",
     "LinearProjection",

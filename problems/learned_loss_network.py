@@ -1,0 +1,73 @@
+"""A loss function as a small network.
+
+Branch of meta-learning: losses. ω is the weights of a network that maps what a learner predicts, and what it should, to
+the loss it is trained by.
+"""
+
+import dataclasses
+import functools
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from evometa.errors import ConfigurationError
+from evometa.problems._loss_training import LossTraining
+from evometa.problems._networks import MLP
+from evometa.spaces import Like
+from evometa.types import Omega
+
+
+@dataclasses.dataclass(frozen=True)
+class LearnedLossNetwork(LossTraining):
+    """Find the weights of a network by whose gradient an MLP is best trained.
+
+    The network sees the logarithm of the probability that the learner gives a class, clipped at that of 1e-6, and the
+    label, 1 for the class an example is labelled with and 0 for others; its output is added to the cross-entropy of the
+    entry, so that a search begins near that. Training, tasks and fitness are those of
+    :class:`~evometa.problems.LearnedLoss`; held-out tasks are judged on the test part, shifted ones have a wider
+    network or other data.
+
+    Paper: Bechtle et al., "Meta-learning via learned loss" (ML³), ICPR 2020, where the loss network is trained by
+    gradients through the learner's training. Their tasks are others; none of their numbers is compared here.
+
+    Args:
+        label_noise: share of the training labels that are replaced by one of the other classes, in [0, 1).
+        learning_rate: of the learner, positive.
+        batch_size: B, examples in one inner step, drawn with replacement.
+        hidden: widths of the hidden layers.
+        data_set: which of the data sets that come with scikit-learn: digits (1797 examples, 10 classes), wine (178, 3)
+            or breast_cancer (569, 2).
+        loss_hidden: hidden units of the loss network.
+
+    Raises:
+        ConfigurationError: fewer than one hidden unit.
+    """
+
+    loss_hidden: int = 8
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.loss_hidden < 1:
+            raise ConfigurationError(
+                f"LearnedLossNetwork expects loss_hidden, hidden units, of at least 1, got {self.loss_hidden}."
+            )
+
+    @property
+    def loss_network(self) -> MLP:
+        """The network that is the loss."""
+        return MLP((self.loss_hidden, 1))
+
+    @property
+    def space(self) -> Like:
+        """The weights of the loss network; a search begins where its output is zero."""
+        return Like(jax.tree.map(jnp.zeros_like, jax.eval_shape(self._draw, jax.random.key(0))))
+
+    def _draw(self, key: Any) -> Any:
+        return functools.partial(self.loss_network.draw, inputs=2)(key)
+
+    def example_loss(self, omega: Omega, prediction: jax.Array, label: jax.Array) -> jax.Array:
+        """Return the cross-entropy of each entry and the network's output."""
+        known = jnp.log(jnp.maximum(prediction, 1e-6))
+        seen = jnp.stack([known, label], axis=-1)
+        return self.loss_network.run(omega, seen)[..., 0] - label * known
