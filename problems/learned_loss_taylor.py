@@ -5,10 +5,12 @@ loss among them that cannot be differentiated.
 """
 
 import dataclasses
+from typing import ClassVar
 
 import jax
 import numpy as np
 
+from evometa.about import About, Recipe
 from evometa.problems._loss_training import LossTraining
 from evometa.spaces import Box
 
@@ -41,6 +43,14 @@ class LearnedLossTaylor(LossTraining):
         data_set: which of the data sets that come with scikit-learn: digits (1797 examples, 10 classes), wine (178, 3)
             or breast_cancer (569, 2).
     """
+
+    about: ClassVar[About] = About(
+        branch="losses",
+        omega="8 coefficients of a Taylor polynomial",
+        learner="an MLP, by gradient descent",
+        paper="Gonzalez & Miikkulainen 2021",
+        recipe=Recipe("CMAES", {"population_size": 32}, {"seconds": 90}),
+    )
 
     @property
     def space(self) -> Box:
