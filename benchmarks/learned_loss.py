@@ -35,7 +35,7 @@ from evometa.problems.learned_loss import CROSS_ENTROPY
 
 KINDS: dict[str, Any] = {"formula": LearnedLoss, "taylor": LearnedLossTaylor, "network": LearnedLossNetwork}
 # The learning rate of each problem times one of these.
-RATES = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.6, 0.8, 1.0, 1.4, 2.0, 2.8, 4.0, 6.0, 10.0, 20.0)
+RATES = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 1.0, 1.4, 2.0, 2.8, 4.0, 8.0)
 
 
 @functools.cache
@@ -66,8 +66,8 @@ def accuracy(problem: Any, omega: Any, rate: float, seed: int, tasks: int, *, te
 
 
 def tuned(problem: Any, omega: Any, tasks: int) -> tuple[float, np.ndarray]:
-    """Return the learning rate that is best on 8 training tasks, and the accuracy on held-out tasks."""
-    rate = max(RATES, key=lambda rate: accuracy(problem, omega, rate, 1, 8, test=False).mean())
+    """Return the learning rate that is best on 16 training tasks, and the accuracy on held-out tasks."""
+    rate = max(RATES, key=lambda rate: accuracy(problem, omega, rate, 1, 16, test=False).mean())
     return rate, accuracy(problem, omega, rate, 2, tasks, test=True)
 
 
@@ -145,7 +145,7 @@ def main() -> None:
     parser.add_argument("--noise", type=float, nargs="+", default=[0.4, 0.0])
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--generations", type=int, default=60)
-    parser.add_argument("--tasks", type=int, default=32, help="held-out tasks")
+    parser.add_argument("--tasks", type=int, default=64, help="held-out tasks")
     parser.add_argument("--keep", type=pathlib.Path, help="where what was found is kept, and read from")
     arguments = parser.parse_args()
     for noise in arguments.noise:
