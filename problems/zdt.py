@@ -8,7 +8,7 @@ function of the paper, on bits, is not here.
 
 import abc
 import dataclasses
-from typing import Any
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -30,6 +30,8 @@ class _ZDT(Problem):
     Args:
         dimension: coordinates of a point, at least 2.
     """
+
+    objective_names: ClassVar[tuple[str, ...]] = ("f₁", "f₂")
 
     dimension: int = 30
 
