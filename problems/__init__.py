@@ -6,6 +6,8 @@ problem                                        branch of meta-learning
 :class:`Sinusoid`                              learned initialisations and step sizes, few-shot
 :class:`DigitsHyperparameters`                 hyperparameter optimisation, by gradient descent
 :class:`BoostingHyperparameters`               hyperparameter optimisation, without any gradient
+:class:`HyperparameterSchedule`                hyperparameters over time
+:class:`NoisyQuadratic`                        the same, with a known answer
 :class:`LearnedOptimizer`                      learned optimizers
 :class:`Bandit`                                black-box learners, recurrent
 :class:`SinusoidHypernetwork`                  black-box learners, hypernetworks
@@ -31,6 +33,7 @@ from evometa.problems.bandit import Bandit
 from evometa.problems.boosting_hyperparameters import BoostingHyperparameters
 from evometa.problems.digits_hyperparameters import DigitsHyperparameters
 from evometa.problems.dtlz import DTLZ2
+from evometa.problems.hyperparameter_schedule import HyperparameterSchedule
 from evometa.problems.influence_balancing import InfluenceBalancing
 from evometa.problems.learned_activation import LearnedActivation
 from evometa.problems.learned_loss import LearnedLoss
@@ -39,6 +42,7 @@ from evometa.problems.learned_loss_taylor import LearnedLossTaylor
 from evometa.problems.learned_optimizer import LearnedOptimizer
 from evometa.problems.learned_update_rule import LearnedUpdateRule
 from evometa.problems.linear_projection import LinearProjection
+from evometa.problems.noisy_quadratic import NoisyQuadratic
 from evometa.problems.sinusoid import AdaptationCurves, Sinusoid, adaptation_curves
 from evometa.problems.sinusoid_hypernetwork import SinusoidHypernetwork
 from evometa.problems.symbolic_regression import SymbolicRegression
@@ -57,6 +61,7 @@ __all__ = [
     "BoostingHyperparameters",
     "DigitsHyperparameters",
     "Ellipsoid",
+    "HyperparameterSchedule",
     "InfluenceBalancing",
     "LearnedActivation",
     "LearnedLoss",
@@ -65,6 +70,7 @@ __all__ = [
     "LearnedOptimizer",
     "LearnedUpdateRule",
     "LinearProjection",
+    "NoisyQuadratic",
     "Rastrigin",
     "Rosenbrock",
     "Sinusoid",
