@@ -9,6 +9,7 @@ problem                                        branch of meta-learning
 :class:`HyperparameterSchedule`                hyperparameters over time
 :class:`NoisyQuadratic`                        the same, with a known answer
 :class:`LearnedOptimizer`                      learned optimizers
+:class:`LearnedEvolutionStrategy`              learned optimizers of black boxes
 :class:`Bandit`                                black-box learners, recurrent
 :class:`SinusoidHypernetwork`                  black-box learners, hypernetworks
 :class:`LearnedLoss`                           learned losses, as formulas
@@ -36,6 +37,7 @@ from evometa.problems.dtlz import DTLZ2
 from evometa.problems.hyperparameter_schedule import HyperparameterSchedule
 from evometa.problems.influence_balancing import InfluenceBalancing
 from evometa.problems.learned_activation import LearnedActivation
+from evometa.problems.learned_evolution_strategy import LearnedEvolutionStrategy
 from evometa.problems.learned_loss import LearnedLoss
 from evometa.problems.learned_loss_network import LearnedLossNetwork
 from evometa.problems.learned_loss_taylor import LearnedLossTaylor
@@ -64,6 +66,7 @@ __all__ = [
     "HyperparameterSchedule",
     "InfluenceBalancing",
     "LearnedActivation",
+    "LearnedEvolutionStrategy",
     "LearnedLoss",
     "LearnedLossNetwork",
     "LearnedLossTaylor",

@@ -24,3 +24,11 @@ def test_draws_each_curve_and_the_band_of_repetitions() -> None:
 def test_refuses_what_is_no_curve(curves: dict[str, np.ndarray]) -> None:
     with pytest.raises(ConfigurationError, match=r"over_steps expects values \[S\] or \[R, S\]"):
         over_steps(curves, y="loss")
+
+
+def test_values_may_be_of_other_steps() -> None:
+    axes = over_steps({"one": [3, 2]}, steps=[10, 20], y="loss").axes[0]
+    np.testing.assert_array_equal(axes.get_lines()[0].get_xydata(), [[10, 3], [20, 2]])
+    assert axes.get_yscale() == "linear"
+    with pytest.raises(ConfigurationError, match="as many values in each curve as there are steps, got 2"):
+        over_steps({"one": [3, 2, 1]}, steps=[10, 20], y="loss")
