@@ -5,6 +5,7 @@ functions of which it sees values alone; how it recombines its candidates and ho
 """
 
 import dataclasses
+import math
 from typing import Any, ClassVar, NamedTuple
 
 import jax
@@ -178,14 +179,14 @@ class LearnedEvolutionStrategy(InnerTraining):
 
     def task(self, key: Key, function: jax.typing.ArrayLike) -> BlackBox:
         """Draw a task with a given function, by its place in ``functions + test_functions``."""
-        keys, d = jax.random.split(key, 4), self.dimension
-        optimum = jax.random.uniform(keys[0], (d,), jnp.float32, -4, 4)
-        start = jax.random.uniform(keys[1], (d,), jnp.float32, -5, 5)
-        q, r = jnp.linalg.qr(jax.random.normal(keys[2], (d, d), jnp.float32))
-        noise = jax.random.normal(keys[3], (self.inner_steps, self.population_size, d), jnp.float32)
-        drawn = BlackBox(
-            jnp.asarray(function, jnp.int32), optimum, q * jnp.sign(jnp.diag(r)), start, jnp.float32(1), noise
-        )
+        key_places, key_noise = jax.random.split(key)
+        d, shape = self.dimension, (self.inner_steps, self.population_size, self.dimension)
+        optimum, start = jax.random.uniform(key_places, (2, d), jnp.float32, -1, 1) * np.array([[4], [5]], np.float32)
+        # One draw for two purposes: each is a second of compiling.
+        normal = jax.random.normal(key_noise, (math.prod(shape) + d * d,), jnp.float32)
+        q, r = jnp.linalg.qr(normal[: d * d].reshape(d, d))
+        rotation, noise = q * jnp.sign(jnp.diag(r)), normal[d * d :].reshape(shape)
+        drawn = BlackBox(jnp.asarray(function, jnp.int32), optimum, rotation, start, jnp.float32(1), noise)
         return drawn._replace(scale=self.values(drawn, start[None])[0])
 
     def values(self, task: BlackBox, points: jax.Array) -> jax.Array:
