@@ -169,7 +169,7 @@ class Unroller(CarriesLearners):
             def counted(number: Scalar, learner: Learner) -> Scalar:
                 loss = functools.partial(validate, problem, key, omega, task, learner, number)
                 weight = jnp.asarray(table, jax.eval_shape(loss).dtype)[number]
-                return jax.lax.cond(weight > 0, lambda: weight * loss(), lambda: jnp.zeros_like(weight))
+                return jnp.asarray(jax.lax.cond(weight > 0, lambda: weight * loss(), lambda: jnp.zeros_like(weight)))
 
             def step(carry: tuple[Learner, Scalar], number: Scalar) -> tuple[tuple[Learner, Scalar], None]:
                 learner = train(problem, key, omega, task, carry[0], number - 1, 1)

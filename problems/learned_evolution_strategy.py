@@ -214,7 +214,7 @@ class LearnedEvolutionStrategy(InnerTraining):
         moved = weights @ noise
         spread = weights @ noise**2
         newest = jnp.stack([moved] * len(PATHS) + [spread - 1] * len(PATHS))
-        share = np.tile(PATHS, 2)[:, None]
+        share = jnp.asarray(np.tile(PATHS, 2)[:, None])
         paths = (1 - share) * learner.paths + share * newest
 
         time = jnp.tanh(learner.generation.astype(jnp.float32) / TIME_SCALES - 1)

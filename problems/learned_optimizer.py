@@ -147,10 +147,11 @@ class LearnedOptimizer(InnerTraining):
 
     def shifted(self) -> dict[str, "LearnedOptimizer"]:
         """Twice the steps; a network four times as wide, or quadratics of twice the dimension."""
-        wider = {"wider network": {"hidden": tuple(4 * width for width in self.hidden)}}
+        changes: dict[str, dict[str, Any]] = {"twice the steps": {"inner_steps": 2 * self.inner_steps}}
         if self.base == "quadratics":
-            wider = {"more dimensions": {"dimension": 2 * self.dimension}}
-        changes: dict[str, dict[str, Any]] = {"twice the steps": {"inner_steps": 2 * self.inner_steps}, **wider}
+            changes["more dimensions"] = {"dimension": 2 * self.dimension}
+        else:
+            changes["wider network"] = {"hidden": tuple(4 * width for width in self.hidden)}
         return {name: dataclasses.replace(self, **change) for name, change in changes.items()}
 
     def sample_task(self, key: Key) -> Any:
