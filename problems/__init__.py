@@ -6,7 +6,10 @@ problem                                        branch of meta-learning
 :class:`Sinusoid`                              learned initialisations and step sizes, few-shot
 :class:`DigitsHyperparameters`                 hyperparameter optimisation, by gradient descent
 :class:`BoostingHyperparameters`               hyperparameter optimisation, without any gradient
+:class:`HyperparameterSchedule`                hyperparameters over time
+:class:`NoisyQuadratic`                        the same, with a known answer
 :class:`LearnedOptimizer`                      learned optimizers
+:class:`LearnedEvolutionStrategy`              learned optimizers of black boxes
 :class:`Bandit`                                black-box learners, recurrent
 :class:`SinusoidHypernetwork`                  black-box learners, hypernetworks
 :class:`LearnedLoss`                           learned losses, as formulas
@@ -31,14 +34,17 @@ from evometa.problems.bandit import Bandit
 from evometa.problems.boosting_hyperparameters import BoostingHyperparameters
 from evometa.problems.digits_hyperparameters import DigitsHyperparameters
 from evometa.problems.dtlz import DTLZ2
+from evometa.problems.hyperparameter_schedule import HyperparameterSchedule
 from evometa.problems.influence_balancing import InfluenceBalancing
 from evometa.problems.learned_activation import LearnedActivation
+from evometa.problems.learned_evolution_strategy import LearnedEvolutionStrategy
 from evometa.problems.learned_loss import LearnedLoss
 from evometa.problems.learned_loss_network import LearnedLossNetwork
 from evometa.problems.learned_loss_taylor import LearnedLossTaylor
 from evometa.problems.learned_optimizer import LearnedOptimizer
 from evometa.problems.learned_update_rule import LearnedUpdateRule
 from evometa.problems.linear_projection import LinearProjection
+from evometa.problems.noisy_quadratic import NoisyQuadratic
 from evometa.problems.sinusoid import AdaptationCurves, Sinusoid, adaptation_curves
 from evometa.problems.sinusoid_hypernetwork import SinusoidHypernetwork
 from evometa.problems.symbolic_regression import SymbolicRegression
@@ -57,14 +63,17 @@ __all__ = [
     "BoostingHyperparameters",
     "DigitsHyperparameters",
     "Ellipsoid",
+    "HyperparameterSchedule",
     "InfluenceBalancing",
     "LearnedActivation",
+    "LearnedEvolutionStrategy",
     "LearnedLoss",
     "LearnedLossNetwork",
     "LearnedLossTaylor",
     "LearnedOptimizer",
     "LearnedUpdateRule",
     "LinearProjection",
+    "NoisyQuadratic",
     "Rastrigin",
     "Rosenbrock",
     "Sinusoid",
