@@ -6,8 +6,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike
 
 from evometa.errors import ConfigurationError
 from evometa.problem import InnerTraining
@@ -143,9 +142,10 @@ def number(low: float, high: float, start: float, *, log: bool = False) -> Box:
 LEARNING_RATE = number(1e-3, 1.0, 0.03, log=True)
 
 
-def examples(key: Key, rows: NDArray[np.int32], shape: tuple[int, ...]) -> jax.Array:
+def examples(key: Key, rows: ArrayLike, shape: tuple[int, ...]) -> jax.Array:
     """Draw rows with replacement, int32 of the given shape."""
-    return jnp.asarray(rows)[jax.random.randint(key, shape, 0, len(rows), jnp.int32)]
+    rows = jnp.asarray(rows)
+    return rows[jax.random.randint(key, shape, 0, len(rows), jnp.int32)]
 
 
 def each_cross_entropy(logits: jax.Array, labels: jax.Array) -> jax.Array:

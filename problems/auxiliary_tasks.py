@@ -57,14 +57,14 @@ class AuxiliaryTasks(DataTraining):
 
     where t is the share of training that is over and each loss is a mean over a minibatch.
 
-    ω has ``weight`` ``[10]``, in the order of ``NAMES``, ``fade``, ``power`` and ``learning_rate``. A search begins with
-    all weights at 0.1. Tasks differ by initial weights, labelled examples, minibatches, shuffles and coins. Fitness, to
-    be minimised, is the cross-entropy of the main task on the validation part; held-out tasks are judged on the test
-    part. Shifted distributions have a wider network, or half and four times the labelled examples.
+    ω has ``weight`` ``[10]``, in the order of ``NAMES``, ``fade``, ``power`` and ``learning_rate``. A search begins
+    with all weights at 0.1. Tasks differ by initial weights, labelled examples, minibatches, shuffles and coins.
+    Fitness, to be minimised, is the cross-entropy of the main task on the validation part; held-out tasks are judged on
+    the test part. Shifted distributions have a wider network, or half and four times the labelled examples.
 
-    Papers: Liu, Davison and Johns, "Self-supervised generalisation with meta auxiliary learning", NeurIPS 2019; Navon et
-    al., "Auxiliary learning by implicit differentiation" (AuxiLearn), ICLR 2021, which learns how losses combine. Their
-    data are others; none of their numbers is compared here.
+    Papers: Liu, Davison and Johns, "Self-supervised generalisation with meta auxiliary learning", NeurIPS 2019; Navon
+    et al., "Auxiliary learning by implicit differentiation" (AuxiLearn), ICLR 2021, which learns how losses combine.
+    Their data are others; none of their numbers is compared here.
 
     Args:
         hidden: widths of the hidden layers, which all tasks share.
@@ -136,8 +136,9 @@ class AuxiliaryTasks(DataTraining):
         said = outputs[self.batch_size :, CLASSES:]
         others = jnp.mean(jax.nn.softplus(said) - said * drawn.answers[asked], axis=0)
         fade = (1 - number / self.inner_steps) ** omega["fade"]
-        return main + fade * jnp.sum(omega["weight"] * others ** omega["power"])
+        total: Scalar = main + fade * jnp.sum(omega["weight"] * others ** omega["power"])
+        return total
 
     def logits(self, weights: Any, features: jax.Array) -> jax.Array:
         """Return the outputs ``[B, 10]`` of the main task for images ``[B, 64]``."""
-        return self.network.run(weights, features)[:, :CLASSES]
+        return super().logits(weights, features)[:, :CLASSES]

@@ -28,7 +28,7 @@ class Draws(NamedTuple):
     labels: jax.Array
     """``[N]``, the labels in that order, int32; some of them wrong."""
     quantiles: jax.Array
-    """``[S, B]``, uniform in [0, 1): where in the order each example of a minibatch is taken from, before ω has a say."""
+    """``[S, B]``, uniform in [0, 1): where in the order the examples of a minibatch come from, before ω has a say."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,8 +49,9 @@ class Curriculum(NoisyTraining):
     cross-entropy on the validation part, with right labels; held-out tasks are judged on the test part.
 
     Papers: Bengio, Louradour, Collobert and Weston, "Curriculum learning", ICML 2009; Hacohen and Weinshall, "On the
-    power of curriculum learning in training deep networks", ICML 2019, whose teacher is a network trained elsewhere, and
-    whose pacing functions open a growing share of the examples. Their data are others; no number of theirs is compared.
+    power of curriculum learning in training deep networks", ICML 2019, whose teacher is a network trained elsewhere,
+    and whose pacing functions open a growing share of the examples. Their data are others; none of their numbers is
+    compared here.
 
     Args:
         hidden: widths of the hidden layers.

@@ -144,7 +144,7 @@ def change(images: jax.Array, amounts: jax.Array, noise: jax.Array) -> jax.Array
     # Where in the old image each pixel of the new one comes from, [B, 64], in pixels from its corner.
     from_x = wide * (cos * across + sin * down) + shear * down - x + (SIDE - 1) / 2
     from_y = high * (cos * down - sin * across) - y + (SIDE - 1) / 2
-    # Between pixels linearly: each pixel of the old image counts by its nearness in x and in y. A matrix and no look-up.
+    # Between pixels linearly: each old pixel counts by its nearness in x and in y. A product, not a look-up, for speed.
     grid = np.arange(SIDE, dtype=np.float32)
     near_x, near_y = (jnp.maximum(1 - jnp.abs(at[..., None] - grid), 0) for at in (from_x, from_y))
     rows = jnp.einsum("byx,bpx->bpy", images.reshape(-1, SIDE, SIDE), near_x)

@@ -13,7 +13,7 @@ import numpy as np
 
 from evometa.about import About, Recipe
 from evometa.problems._data_training import LEARNING_RATE, DataTraining, examples
-from evometa.problems._digits import CLASSES, PIXELS, digits
+from evometa.problems._digits import CLASSES, digits
 from evometa.problems._networks import cross_entropy
 from evometa.spaces import Dict, Like
 from evometa.types import Key, Omega, Scalar
@@ -25,8 +25,8 @@ LABELS = np.eye(CLASSES, dtype=np.float32)
 class DatasetDistillation(DataTraining):
     """Find one image of each digit (or a few) from which freshly drawn networks learn to read.
 
-    ω has ``images`` ``[k·10, 64]``, the classes in turn, whose pixels may have any value, and ``learning_rate``. A search
-    begins at images drawn from the training part. A learner takes ``inner_steps`` steps on all of the images at once.
+    ω has ``images`` ``[k·10, 64]``, the classes in turn, whose pixels may have any value, and ``learning_rate``. A
+    search begins at images drawn from the training part. A learner takes ``inner_steps`` steps on all of them at once.
 
     Fitness, to be minimised, is the cross-entropy of the trained network on ``judged_examples`` examples of the
     training part, drawn with each task, which the images shall stand for; held-out tasks are judged on the test part.

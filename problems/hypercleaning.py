@@ -68,8 +68,8 @@ class Hypercleaning(DataTraining):
         most = len(digits().training), len(digits().validation)
         if self.training_examples > most[0] or self.clean_examples > most[1]:
             raise ConfigurationError(
-                f"Hypercleaning expects at most {most[0]} training_examples and {most[1]} clean_examples, which is what "
-                f"the parts of digits have, got {self.training_examples} and {self.clean_examples}."
+                f"Hypercleaning expects at most {most[0]} training_examples and {most[1]} clean_examples, all that the "
+                f"parts of digits have, got {self.training_examples} and {self.clean_examples}."
             )
         if not 0 <= self.label_noise < 1:
             raise ConfigurationError(
@@ -101,7 +101,7 @@ class Hypercleaning(DataTraining):
     @property
     def wrong(self) -> NDArray[np.bool_]:
         """Whose labels are wrong, ``[N]``; neither training nor fitness sees it."""
-        return self.labels != digits().labels[self.rows]
+        return np.not_equal(self.labels, digits().labels[self.rows])
 
     def shifted(self) -> dict[str, "Hypercleaning"]:
         """Learners that the weights were not found with."""
