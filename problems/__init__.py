@@ -17,6 +17,12 @@ problem                                        branch of meta-learning
 :class:`LearnedLossNetwork`                    learned losses, as networks
 :class:`LearnedUpdateRule`                     learned optimizers, as formulas
 :class:`LearnedActivation`                     architectures: activations, as formulas
+:class:`AuxiliaryTasks`                        auxiliary tasks
+:class:`Hypercleaning`                         hyperparameters: data cleansing
+:class:`DataAugmentation`                      training data: augmentation
+:class:`DatasetDistillation`                   training data: dataset distillation
+:class:`SampleSelection`                       training data: sample selection
+:class:`Curriculum`                            training data: curricula
 :class:`SymbolicRegression`                    none: the formula is the learner
 :class:`InfluenceBalancing`                    truncation of long inner training
 :class:`Sphere`, :class:`Rosenbrock`,          none: plain optimisation with a known answer
@@ -30,11 +36,16 @@ problem                                        branch of meta-learning
 The engine imports none of them; they import only the engine.
 """
 
+from evometa.problems.auxiliary_tasks import AuxiliaryTasks
 from evometa.problems.bandit import Bandit
 from evometa.problems.boosting_hyperparameters import BoostingHyperparameters
+from evometa.problems.curriculum import Curriculum
+from evometa.problems.data_augmentation import DataAugmentation
+from evometa.problems.dataset_distillation import DatasetDistillation
 from evometa.problems.digits_hyperparameters import DigitsHyperparameters
 from evometa.problems.dtlz import DTLZ2
 from evometa.problems.hyperparameter_schedule import HyperparameterSchedule
+from evometa.problems.hypercleaning import Hypercleaning
 from evometa.problems.influence_balancing import InfluenceBalancing
 from evometa.problems.learned_activation import LearnedActivation
 from evometa.problems.learned_evolution_strategy import LearnedEvolutionStrategy
@@ -45,6 +56,7 @@ from evometa.problems.learned_optimizer import LearnedOptimizer
 from evometa.problems.learned_update_rule import LearnedUpdateRule
 from evometa.problems.linear_projection import LinearProjection
 from evometa.problems.noisy_quadratic import NoisyQuadratic
+from evometa.problems.sample_selection import SampleSelection
 from evometa.problems.sinusoid import AdaptationCurves, Sinusoid, adaptation_curves
 from evometa.problems.sinusoid_hypernetwork import SinusoidHypernetwork
 from evometa.problems.symbolic_regression import SymbolicRegression
@@ -59,11 +71,16 @@ __all__ = [
     "ZDT4",
     "ZDT6",
     "AdaptationCurves",
+    "AuxiliaryTasks",
     "Bandit",
     "BoostingHyperparameters",
+    "Curriculum",
+    "DataAugmentation",
+    "DatasetDistillation",
     "DigitsHyperparameters",
     "Ellipsoid",
     "HyperparameterSchedule",
+    "Hypercleaning",
     "InfluenceBalancing",
     "LearnedActivation",
     "LearnedEvolutionStrategy",
@@ -76,6 +93,7 @@ __all__ = [
     "NoisyQuadratic",
     "Rastrigin",
     "Rosenbrock",
+    "SampleSelection",
     "Sinusoid",
     "SinusoidHypernetwork",
     "Sphere",
