@@ -1,14 +1,16 @@
 """Problems: what judges ω; one a file, each naming the branch of meta-learning it stands for.
 
-=============================================  =====================================================
+=============================================  =======================================================
 problem                                        branch of meta-learning
-=============================================  =====================================================
+=============================================  =======================================================
 :class:`Sinusoid`                              learned initialisations and step sizes, few-shot
 :class:`DigitsHyperparameters`                 hyperparameter optimisation, by gradient descent
 :class:`BoostingHyperparameters`               hyperparameter optimisation, without any gradient
 :class:`LearnedOptimizer`                      learned optimizers
 :class:`Bandit`                                black-box learners, recurrent
 :class:`SinusoidHypernetwork`                  black-box learners, hypernetworks
+:class:`OmniglotInitialisation`                learned initialisations and step sizes, few-shot vision
+:class:`OmniglotPrototypes`                    learned embeddings, few-shot vision
 :class:`LearnedLoss`                           learned losses, as formulas
 :class:`LearnedLossTaylor`                     learned losses, as polynomials
 :class:`LearnedLossNetwork`                    learned losses, as networks
@@ -22,7 +24,7 @@ problem                                        branch of meta-learning
 :class:`ZDT4`, :class:`ZDT6`
 :class:`DTLZ2`                                 the same, with any number of objectives
 :class:`LinearProjection`                      the same, with measures for an archive
-=============================================  =====================================================
+=============================================  =======================================================
 
 The engine imports none of them; they import only the engine.
 """
@@ -39,6 +41,8 @@ from evometa.problems.learned_loss_taylor import LearnedLossTaylor
 from evometa.problems.learned_optimizer import LearnedOptimizer
 from evometa.problems.learned_update_rule import LearnedUpdateRule
 from evometa.problems.linear_projection import LinearProjection
+from evometa.problems.omniglot_initialisation import OmniglotInitialisation
+from evometa.problems.omniglot_prototypes import OmniglotPrototypes
 from evometa.problems.sinusoid import AdaptationCurves, Sinusoid, adaptation_curves
 from evometa.problems.sinusoid_hypernetwork import SinusoidHypernetwork
 from evometa.problems.symbolic_regression import SymbolicRegression
@@ -65,6 +69,8 @@ __all__ = [
     "LearnedOptimizer",
     "LearnedUpdateRule",
     "LinearProjection",
+    "OmniglotInitialisation",
+    "OmniglotPrototypes",
     "Rastrigin",
     "Rosenbrock",
     "Sinusoid",
