@@ -23,7 +23,8 @@ class ConvNet(NamedTuple):
     @property
     def features(self) -> int:
         """F, numbers that an image is turned into."""
-        return math.ceil(SIZE / 2 ** len(self.channels)) ** 2 * self.channels[-1]
+        side: int = math.ceil(SIZE / 2 ** len(self.channels))
+        return side**2 * self.channels[-1]
 
     def draw(self, key: Key) -> list[dict[str, jax.Array]]:
         """Draw kernels of variance 2 over the number of inputs (He et al. 2015), and biases of zero."""

@@ -97,7 +97,7 @@ def _decode(file: bytes) -> NDArray[np.uint8]:
         raise ValueError(f"an image of {paper.shape} pixels instead of {(PIXELS, PIXELS)}")
     block = PIXELS // SIZE
     ink = 1 - paper.reshape(SIZE, block, SIZE, block).mean(axis=(1, 3))
-    return np.round(255 * ink).astype(np.uint8)
+    return np.asarray(np.round(255 * ink), np.uint8)
 
 
 def _characters(images: NDArray[np.uint8], alphabets: list[str]) -> Characters:

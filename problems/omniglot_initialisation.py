@@ -97,4 +97,5 @@ class OmniglotInitialisation(FewShot):
     def classify(self, omega: Omega, learner: Any, images: jax.Array) -> jax.Array:
         """Return the network's outputs ``[N, ways]``."""
         x = self.network.run(learner["convolutions"], images)
-        return x @ learner["output"]["kernel"] / math.sqrt(x.shape[1]) + learner["output"]["bias"]
+        output: dict[str, jax.Array] = learner["output"]
+        return x @ output["kernel"] / math.sqrt(x.shape[1]) + output["bias"]
