@@ -1,10 +1,10 @@
 """Few-shot classification of Omniglot's characters: learned embeddings, and learned initialisations.
 
-Searches are by evolution (OpenAI-ES) and by the gradient through inner training, of limited time; their centre is
-judged on held-out alphabets, and on the distributions that the problem calls shifted. Beside embeddings stand pixels
-and random weights. Beside initialisations stand random weights, and weights trained on all characters of training at
-once to tell them apart; both are trained in each episode by the same gradient descent, whose step sizes and number of
-steps are chosen for them on training episodes.
+Searches are by evolution (OpenAI-ES) and by the gradient through inner training; their centre is judged on held-out
+alphabets, and on the distributions that the problem calls shifted. Beside embeddings stand pixels and random weights.
+Beside initialisations stand random weights, and weights trained on all characters of training at once to tell them
+apart; both are trained in each episode by the same gradient descent, whose step sizes and number of steps are chosen
+for them on training episodes.
 
     python benchmarks/omniglot.py prototypes --data-directory FOLDER     # or EVOMETA_DATA=FOLDER
     python benchmarks/omniglot.py initialisation --shots 1 5
@@ -16,7 +16,8 @@ import dataclasses
 import functools
 import statistics
 import sys
-from collections.abc import Iterable
+import time
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import jax
@@ -47,12 +48,15 @@ GRADIENT = Gradient(learning_rate=0.003, decay_generations=3000, learning_rate_f
 STRATEGIES: dict[str, Any] = {"evolution": EVOLUTION, "gradient": GRADIENT}
 
 
-def searched(problem: FewShot, strategy: str, seed: int, seconds: float) -> em.Result:
-    """Search for limited time; evolution gives each pair an episode of its own, the gradient takes several at once."""
-    problem = dataclasses.replace(problem, num_tasks=1) if strategy == "evolution" else problem
-    result = em.Search(problem, STRATEGIES[strategy], seed=seed).run(seconds=seconds)
-    print(f"{strategy}, seed {seed}: {result.generations:,} generations", file=sys.stderr, flush=True)
-    return result
+def searched(problem: FewShot, strategy: str, seed: int, generations: int) -> tuple[Any, float]:
+    """Return the centre of a search and the seconds it took of all cores together.
+
+    Evolution gives each pair one episode of its own; the gradient takes several at once.
+    """
+    problem = dataclasses.replace(problem, num_tasks=1, queries=1) if strategy == "evolution" else problem
+    began = time.process_time()
+    omega = em.Search(problem, STRATEGIES[strategy], seed=seed).run(generations=generations).center_omega
+    return omega, time.process_time() - began
 
 
 @functools.partial(jax.jit, static_argnums=(0, 2))
@@ -94,7 +98,35 @@ def spread(values: Iterable[float]) -> str:
     return f"{statistics.mean(found):.1f}" + (f" ({min(found):.1f} to {max(found):.1f})" if len(found) > 1 else "")
 
 
+def show(what: str, where: Iterable[str], found: Mapping[str, list[dict[str, float]]]) -> None:
+    """Print a table of all that was found."""
+    rows = []
+    for name, each in found.items():
+        seconds = statistics.mean(one.get("seconds", 0) for one in each)
+        cells = (spread(one[place] for one in each) if place in each[0] else "" for place in where)
+        rows.append([name, f"{seconds:.0f}" if seconds else "", *cells])
+    print_table([what, "CPU seconds", *where], rows)
+
+
 # Embeddings
+
+
+class Flat:
+    """What turns images into their pixels."""
+
+    def run(self, weights: Any, images: jax.Array) -> jax.Array:
+        """Return the pixels."""
+        return images.reshape(len(images), -1)
+
+
+@dataclasses.dataclass(frozen=True)
+class Pixels(OmniglotPrototypes):
+    """Prototypes that are mean images."""
+
+    @property
+    def network(self) -> Any:
+        """No network."""
+        return Flat()
 
 
 def prototypes(arguments: argparse.Namespace) -> None:
@@ -103,18 +135,19 @@ def prototypes(arguments: argparse.Namespace) -> None:
     where = places(problem)
     found: dict[str, list[dict[str, float]]] = {}
 
-    def add(name: str, omega: Any) -> None:
-        errors = {place: 1 - float(jnp.mean(on_episodes(p, omega, part))) for place, (p, part) in where.items()}
-        found.setdefault(name, []).append(errors)
+    def add(name: str, omega: Any, places: Mapping[str, tuple[FewShot, str]] = where, seconds: float = 0) -> None:
+        errors = {place: 1 - float(jnp.mean(on_episodes(p, omega, part))) for place, (p, part) in places.items()}
+        found.setdefault(name, []).append(errors | {"seconds": seconds})
+        print(f"{name}: {found[name][-1]}", file=sys.stderr, flush=True)
 
+    add("pixels", (), places(Pixels(data_directory=arguments.data_directory)))
     for seed in range(arguments.seeds):
         add("random weights", problem.network.draw(jax.random.key(seed)))
-        for strategy, seconds in arguments.seconds.items():
-            add(f"{strategy}, {seconds:g} s", searched(problem, strategy, seed, seconds).center_omega)
-            print(found, file=sys.stderr, flush=True)
-    rows = [[name, *(spread(one[place] for one in errors) for place in where)] for name, errors in found.items()]
+        for strategy, generations in arguments.generations.items():
+            omega, seconds = searched(problem, strategy, seed, generations)
+            add(f"{strategy}, {generations:,} generations", omega, seconds=seconds)
     print("\nError in percent, 20-way 1-shot within alphabets, and elsewhere\n")
-    print_table(["embedding", *where], rows)
+    show("embedding", where, found)
 
 
 # Initialisations
@@ -216,17 +249,15 @@ def initialisation(arguments: argparse.Namespace) -> None:
                 accuracy, how = tuned(problem, convolutions)
                 print(f"{name}, seed {seed}: {accuracy:.3f} with {how}", file=sys.stderr, flush=True)
                 found.setdefault(name, []).append({"held-out": accuracy})
-            for strategy, seconds in arguments.seconds.items():
-                omega = searched(problem, strategy, seed, seconds).center_omega
+            for strategy, generations in arguments.generations.items():
+                omega, seconds = searched(problem, strategy, seed, generations)
                 accuracies = {place: float(jnp.mean(on_episodes(p, omega, part))) for place, (p, part) in where.items()}
-                found.setdefault(f"{strategy}, {seconds:g} s", []).append(accuracies)
                 print(f"{strategy}, seed {seed}: {accuracies}", file=sys.stderr, flush=True)
-        rows = [
-            [name, *(spread(one[place] for one in each) if place in each[0] else "" for place in where)]
-            for name, each in found.items()
-        ]
+                found.setdefault(f"{strategy}, {generations:,} generations", []).append(
+                    accuracies | {"seconds": seconds}
+                )
         print(f"\nAccuracy in percent, 5-way {shots}-shot within alphabets, and elsewhere\n")
-        print_table(["start", *where], rows)
+        show("start", where, found)
 
 
 # Pictures
@@ -235,7 +266,7 @@ def initialisation(arguments: argparse.Namespace) -> None:
 def pictures(arguments: argparse.Namespace) -> None:
     """Draw a held-out episode as a found embedding classifies it."""
     problem = OmniglotPrototypes(data_directory=arguments.data_directory)
-    omega = searched(problem, "gradient", 0, arguments.seconds["gradient"]).center_omega
+    omega, _ = searched(problem, "gradient", 0, arguments.gradient)
     task = jax.jit(problem.sample_test_task)(jax.random.key(4))
     learner = problem.init(jax.random.key(0), omega, task)
     found = jnp.argmax(problem.classify(omega, learner, flat(task.query)), axis=1)
@@ -250,12 +281,12 @@ def main() -> None:
     parser.add_argument("--data-directory", help="the folder with Omniglot's files; else EVOMETA_DATA names it")
     parser.add_argument("--shots", type=int, nargs="+", default=[1, 5], help="for initialisations")
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--evolution", type=float, default=240, help="seconds of a search by evolution; 0: none")
-    parser.add_argument("--gradient", type=float, default=60, help="seconds of a search by the gradient; 0: none")
+    parser.add_argument("--evolution", type=int, default=2000, help="generations of a search by evolution; 0: none")
+    parser.add_argument("--gradient", type=int, default=2000, help="generations of a search by the gradient; 0: none")
     parser.add_argument("--picture", default="episode.png", help="where to draw")
     arguments = parser.parse_args()
-    seconds = {"gradient": arguments.gradient, "evolution": arguments.evolution}
-    arguments.seconds = {strategy: limit for strategy, limit in seconds.items() if limit > 0}
+    generations = {"gradient": arguments.gradient, "evolution": arguments.evolution}
+    arguments.generations = {strategy: number for strategy, number in generations.items() if number > 0}
     {"prototypes": prototypes, "initialisation": initialisation, "pictures": pictures}[arguments.which](arguments)
 
 
