@@ -1,8 +1,8 @@
 """Problems: what judges ω; one a file, each naming the branch of meta-learning it stands for.
 
-=============================================  =====================================================
+=============================================  =======================================================
 problem                                        branch of meta-learning
-=============================================  =====================================================
+=============================================  =======================================================
 :class:`Sinusoid`                              learned initialisations and step sizes, few-shot
 :class:`DigitsHyperparameters`                 hyperparameter optimisation, by gradient descent
 :class:`BoostingHyperparameters`               hyperparameter optimisation, without any gradient
@@ -12,6 +12,8 @@ problem                                        branch of meta-learning
 :class:`LearnedEvolutionStrategy`              learned optimizers of black boxes
 :class:`Bandit`                                black-box learners, recurrent
 :class:`SinusoidHypernetwork`                  black-box learners, hypernetworks
+:class:`OmniglotInitialisation`                learned initialisations and step sizes, few-shot vision
+:class:`OmniglotPrototypes`                    learned embeddings, few-shot vision
 :class:`LearnedLoss`                           learned losses, as formulas
 :class:`LearnedLossTaylor`                     learned losses, as polynomials
 :class:`LearnedLossNetwork`                    learned losses, as networks
@@ -31,7 +33,7 @@ problem                                        branch of meta-learning
 :class:`ZDT4`, :class:`ZDT6`
 :class:`DTLZ2`                                 the same, with any number of objectives
 :class:`LinearProjection`                      the same, with measures for an archive
-=============================================  =====================================================
+=============================================  =======================================================
 
 The engine imports none of them; they import only the engine.
 """
@@ -57,6 +59,8 @@ from evometa.problems.learned_update_rule import LearnedUpdateRule
 from evometa.problems.linear_projection import LinearProjection
 from evometa.problems.noisy_quadratic import NoisyQuadratic
 from evometa.problems.sample_selection import SampleSelection
+from evometa.problems.omniglot_initialisation import OmniglotInitialisation
+from evometa.problems.omniglot_prototypes import OmniglotPrototypes
 from evometa.problems.sinusoid import AdaptationCurves, Sinusoid, adaptation_curves
 from evometa.problems.sinusoid_hypernetwork import SinusoidHypernetwork
 from evometa.problems.symbolic_regression import SymbolicRegression
@@ -91,6 +95,8 @@ __all__ = [
     "LearnedUpdateRule",
     "LinearProjection",
     "NoisyQuadratic",
+    "OmniglotInitialisation",
+    "OmniglotPrototypes",
     "Rastrigin",
     "Rosenbrock",
     "SampleSelection",

@@ -10,6 +10,7 @@ picture                its numbers                      shows
 :func:`archive`        :func:`archive_map`              measures: the fitness over an archive
 :func:`adaptation`     ``problems.adaptation_curves``   a learner before and after a few steps
 :func:`over_steps`     values by name                   schedules or losses over inner steps
+:func:`episode`        images and predictions           few-shot classification of images
 :func:`losses`         :func:`loss_curves`              a learned loss beside cross-entropy
 :func:`tree`           :func:`tree_nodes`               an expression as a tree
 =====================  ===============================  =====================================
@@ -22,6 +23,7 @@ from evometa.plots.archive import ArchiveMap, archive, archive_map, draw_archive
 from evometa.plots.comparing import Comparison, Group, compare, comparison, draw_comparison
 from evometa.plots.curves import FitnessCurves, draw_fitness, fitness, fitness_curves
 from evometa.plots.diagnostics import Diagnostics, diagnostics, draw_diagnostics, strategy_diagnostics
+from evometa.plots.episodes import episode
 from evometa.plots.losses import LossCurves, draw_losses, loss_curves, losses
 from evometa.plots.over_steps import over_steps
 from evometa.plots.pareto import ParetoFront, ParetoFronts, draw_pareto, pareto, pareto_fronts
@@ -51,6 +53,7 @@ __all__ = [
     "draw_losses",
     "draw_pareto",
     "draw_tree",
+    "episode",
     "fitness",
     "fitness_curves",
     "loss_curves",
