@@ -10,13 +10,15 @@ away where it ends; one running sum does it for all nodes. No loop, no branch, t
 
 import dataclasses
 import functools
+from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from evometa.errors import ConfigurationError
-from evometa.expressions import machine
+from evometa.expressions import machine, stack
 from evometa.expressions.notation import text
 from evometa.expressions.primitives import MOST_INPUTS, PrimitiveSet
 from evometa.expressions.tree import Tree, spans
@@ -62,6 +64,26 @@ class Program:
         Raises:
             ConfigurationError: another number of arguments, or unequal shapes.
         """
+        rows, shape = self._rows(arguments)
+        tables = jax.tree.map(jnp.asarray, self.tables)  # numpy's arrays cannot be indexed by what is traced
+        constants = jnp.asarray(self.constants, rows[0].dtype)
+        return machine.run(self.primitives, tables, constants, rows).reshape(shape)
+
+    def each(self, judge: Callable[[jax.Array], Any], *arguments: jax.Array) -> Any:
+        """Return ``judge(values)`` for each expression of a population, with a leading axis P.
+
+        For programs with leading axes ``[P, ...]`` and the same arguments for all; values only, no derivatives. What
+        the judge does is arithmetic entry by entry, and sums.
+
+        Raises:
+            ConfigurationError: another number of arguments, or unequal shapes.
+        """
+        rows, shape = self._rows(arguments)
+        if jax.default_backend() != "cpu":
+            return jax.vmap(lambda program: judge(program(*arguments)))(self)
+        return stack.each(self.primitives, self.tree, rows, lambda values: judge(values.reshape(shape)))
+
+    def _rows(self, arguments: tuple[jax.Array, ...]) -> tuple[tuple[jax.Array, ...], tuple[int, ...]]:
         shapes = [jnp.shape(argument) for argument in arguments]
         if len(shapes) != len(self.primitives.arguments) or len(set(shapes)) != 1:
             raise ConfigurationError(
@@ -69,9 +91,7 @@ class Program:
                 f"got the shapes {shapes}; broadcast them first."
             )
         dtype = jnp.result_type(*arguments, 0.0)
-        rows = tuple(jnp.asarray(argument, dtype).reshape(-1) for argument in arguments)
-        tables = jax.tree.map(jnp.asarray, self.tables)  # numpy's arrays cannot be indexed by what is traced
-        return machine.run(self.primitives, tables, jnp.asarray(self.constants, dtype), rows).reshape(shapes[0])
+        return tuple(jnp.asarray(argument, dtype).reshape(-1) for argument in arguments), shapes[0]
 
 
 def compile_tree(primitives: PrimitiveSet, tree: Tree) -> Program:
