@@ -6,7 +6,6 @@ from typing import TypeVar
 import jax
 from jax.experimental.xla_metadata import set_xla_metadata
 
-
 T = TypeVar("T")
 
 
