@@ -18,15 +18,17 @@ def one_kernel(function: Callable[[], T]) -> T:
     them. Elsewhere than on a CPU the function is simply called.
 
     Args:
-        function: closes over the arrays that it reads, and returns a pytree of arrays. What it does not read must not
-            go in: an operand without a use breaks the compiler (seen with XLA of jaxlib 0.10.2).
+        function: closes over the arrays that it reads, and returns a pytree of arrays. It must read all it is handed:
+            an operand without a use makes the compiler fail (XLA of jaxlib 0.10).
     """
     if jax.default_backend() != "cpu":
         return function()
 
-    def inside() -> T:
-        with set_xla_metadata(xla_cpu_small_call=None, inlineable=None):
-            return function()
+    def call() -> T:
+        # The mark is put on the operation that made the value: the call, which is then neither taken apart nor split.
+        leaves, structure = jax.tree.flatten(jax.jit(function)())
+        marked: jax.Array = set_xla_metadata(leaves[0], xla_cpu_small_call="true", inlineable="false")
+        result: T = jax.tree.unflatten(structure, [marked, *leaves[1:]])
+        return result
 
-    with set_xla_metadata(xla_cpu_small_call="true", inlineable="false"):
-        return jax.jit(inside)()
+    return jax.jit(call)()
