@@ -46,8 +46,8 @@ from evometa.problems.data_augmentation import DataAugmentation
 from evometa.problems.dataset_distillation import DatasetDistillation
 from evometa.problems.digits_hyperparameters import DigitsHyperparameters
 from evometa.problems.dtlz import DTLZ2
-from evometa.problems.hyperparameter_schedule import HyperparameterSchedule
 from evometa.problems.hypercleaning import Hypercleaning
+from evometa.problems.hyperparameter_schedule import HyperparameterSchedule
 from evometa.problems.influence_balancing import InfluenceBalancing
 from evometa.problems.learned_activation import LearnedActivation
 from evometa.problems.learned_evolution_strategy import LearnedEvolutionStrategy
@@ -58,9 +58,9 @@ from evometa.problems.learned_optimizer import LearnedOptimizer
 from evometa.problems.learned_update_rule import LearnedUpdateRule
 from evometa.problems.linear_projection import LinearProjection
 from evometa.problems.noisy_quadratic import NoisyQuadratic
-from evometa.problems.sample_selection import SampleSelection
 from evometa.problems.omniglot_initialisation import OmniglotInitialisation
 from evometa.problems.omniglot_prototypes import OmniglotPrototypes
+from evometa.problems.sample_selection import SampleSelection
 from evometa.problems.sinusoid import AdaptationCurves, Sinusoid, adaptation_curves
 from evometa.problems.sinusoid_hypernetwork import SinusoidHypernetwork
 from evometa.problems.symbolic_regression import SymbolicRegression
@@ -83,8 +83,8 @@ __all__ = [
     "DatasetDistillation",
     "DigitsHyperparameters",
     "Ellipsoid",
-    "HyperparameterSchedule",
     "Hypercleaning",
+    "HyperparameterSchedule",
     "InfluenceBalancing",
     "LearnedActivation",
     "LearnedEvolutionStrategy",
