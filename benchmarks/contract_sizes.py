@@ -85,16 +85,19 @@ def main() -> None:
     """Print one table for each precision."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--strategies", nargs="+", choices=STRATEGIES, default=list(STRATEGIES))
-    names = parser.parse_args().strategies
-    for precision in ("float32", "float64"):
+    parser.add_argument("--sizes", nargs="+", type=int, choices=range(len(SIZES)), default=list(range(len(SIZES))))
+    parser.add_argument("--precisions", nargs="+", default=["float32", "float64"])
+    arguments = parser.parse_args()
+    names, sizes = arguments.strategies, [SIZES[i] for i in arguments.sizes]
+    for precision in arguments.precisions:
         jax.config.update("jax_enable_x64", precision == "float64")
         print(f"\n{precision}\n")
         rows = []
         for name in names:
-            rows.append([name, *(verdict(name, *size) for size in SIZES)])
+            rows.append([name, *(verdict(name, *size) for size in sizes)])
             print(*rows[-1], sep=" | ", flush=True)
             jax.clear_caches()
-        print_table(["strategy", *(f"P = {p:,}, D = {d}" for p, d in SIZES)], rows)
+        print_table(["strategy", *(f"P = {p:,}, D = {d}" for p, d in sizes)], rows)
 
 
 if __name__ == "__main__":

@@ -233,8 +233,11 @@ class _StrategyCheck:
         if center is not None:
             before, now = (float(self.fitness(one[None])[0]) for one in (self.start, center))
             _require(now < before, f"{self.name}.center expects progress on a sphere, and went from {before} to {now}")
-        typical = float(jnp.mean(self.fitness(self.ask(self.key, self.state)[0])))
-        *_, found = self.many(self.state, 0, generations, generations, noise=0.1 * typical)
+        drawn = np.asarray(self.fitness(self.ask(self.key, self.state)[0]))
+        typical = float(np.mean(drawn))
+        # In many dimensions a tenth of the fitness is far more than candidates differ by, and hides every difference.
+        noise = min(0.1 * typical, float(np.std(drawn)))
+        *_, found = self.many(self.state, 0, generations, generations, noise=noise)
         _require(
             float(found) < typical,
             f"{self.name} expects progress on a sphere with noise, and what seemed best has fitness {float(found):.4g} "
