@@ -103,7 +103,7 @@ class TuningByGradient:
             judged = judge.one(shared, self.evaluator.omega(Tree(tree.op, constants)))
             return sign * jnp.asarray(judged.fitness)
 
-        search = optax.scale_by_zoom_linesearch(max_linesearch_steps=LINE_SEARCH)
+        search = optax.scale_by_zoom_linesearch(LINE_SEARCH, initial_guess_strategy="one")
         solver = optax.lbfgs(memory_size=8, linesearch=search)
         value_and_gradient = optax.value_and_grad_from_state(fitness)
 

@@ -97,7 +97,7 @@ class GeneticProgramming(Strategy[GeneticProgrammingState]):
     """Which constants they try: those that a CMA-ES draws for the best tree, starting anew when another tree is the
     best; or for as many of the last generation's best trees those that steps down the gradient of the fitness lead to,
     where JAX can differentiate the problem's fitness."""
-    tuning_steps: int = 4
+    tuning_steps: int = 8
     """Steps down the gradient (L-BFGS), each at the price of several judgements, which are not counted as such."""
 
     def __post_init__(self) -> None:
