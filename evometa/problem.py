@@ -93,7 +93,8 @@ class Problem(BaseProblem):
     """Judge one ω by a JAX function.
 
     Subclasses define :attr:`space` and :meth:`evaluate`; ``evaluate_test(key, omega)`` beside it, if defined, judges
-    on what is held out from the search.
+    on what is held out from the search. ``evaluate_population(key, omegas)``, if defined, judges a population:
+    the same judgements with a leading axis, for what is faster when all are known.
     """
 
     @abc.abstractmethod

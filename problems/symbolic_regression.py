@@ -153,8 +153,15 @@ class SymbolicRegression(Problem):
 
     def evaluate(self, key: Key, omega: Program) -> Evaluation:
         """Judge a formula on the points to fit."""
+        return self._fitted(omega(*_arrays(self.parts[0].columns)))
+
+    def evaluate_population(self, key: Key, omegas: Program) -> Evaluation:
+        """Judge formulas ``[P, ...]`` on the points to fit."""
+        judged: Evaluation = omegas.each(self._fitted, *_arrays(self.parts[0].columns))
+        return judged
+
+    def _fitted(self, values: jax.Array) -> Evaluation:
         fitted = self.parts[0]
-        values = omega(*_arrays(fitted.columns))
         errors = _errors(values, self._line(values), fitted)
         return self._judged(errors, fitted, self._blocks(errors) if self.cases else None)
 

@@ -15,6 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from numpy.typing import NDArray
 
+from evometa.about import About, Recipe
 from evometa.errors import ConfigurationError
 from evometa.problem import Evaluation, Problem
 from evometa.spaces import Box
@@ -32,6 +33,13 @@ class _ZDT(Problem):
     """
 
     objective_names: ClassVar[tuple[str, ...]] = ("f₁", "f₂")
+    about: ClassVar[About] = About(
+        branch="none: two objectives",
+        omega="a point",
+        learner="none",
+        paper="Zitzler et al. 2000",
+        recipe=Recipe("NSGA2", {}, {"generations": 250}),
+    )
 
     dimension: int = 30
 

@@ -26,7 +26,7 @@ import dataclasses
 import jax
 import jax.numpy as jnp
 import evometa as em
-from evometa.about import About, Recipe
+from evometa import About, Recipe
 
 @dataclasses.dataclass(frozen=True)
 class Slope(em.InnerTraining):
