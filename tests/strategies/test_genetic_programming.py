@@ -14,7 +14,7 @@ import pytest
 import evometa as em
 from evometa import Box, ConfigurationError, Evaluation, HostProblem
 from evometa.evaluation import Evaluator
-from evometa.expressions import Expression, PrimitiveSet, check_tree, parse
+from evometa.expressions import LOSS_PRIMITIVES, Expression, PrimitiveSet, check_tree, parse
 from evometa.expressions.behaviour import behaviour
 from evometa.expressions.tree import sizes
 from evometa.problem import Problem
@@ -145,10 +145,15 @@ def test_constants_of_the_best_tree_are_tuned() -> None:
 
 @dataclasses.dataclass(frozen=True)
 class Likeness(Curve):
-    """The same to be maximised, without the single points."""
+    """The same to be maximised, of few primitives and without the single points."""
 
     vector_lengths = {}  # noqa: RUF012
     direction = "maximize"
+
+    @property
+    def space(self) -> Expression:
+        primitives = [p for p in LOSS_PRIMITIVES if p.name in ("add", "mul", "square")]
+        return Expression(PrimitiveSet(("x",), tuple(primitives)), max_size=15, start=self.start)
 
     def evaluate(self, key: Any, omega: Any) -> Any:
         return -super().evaluate(key, omega).fitness
