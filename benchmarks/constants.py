@@ -36,7 +36,7 @@ FORMULAS: dict[str, Callable[[Any], Any]] = {
 }
 FUNCTIONS = ("add", "sub", "mul", "div", "exp", "sin", "square")
 RECOVERED = 1e-6
-POPULATION, TUNED, STEPS = 256, 16, 4
+POPULATION, TUNED, STEPS = 256, 8, 8
 SIDES: dict[str, dict[str, Any]] = {
     "mutation alone": {},
     "CMA-ES": {"tuned": TUNED},

@@ -126,6 +126,11 @@ def compare(problem: Any, arguments: argparse.Namespace) -> None:
             if arguments.keep:
                 arguments.keep.write_text(json.dumps(kept, indent=1))
         found, seconds = kept[label]
+        if arguments.pictures:
+            arguments.pictures.mkdir(parents=True, exist_ok=True)
+            loss = functools.partial(problem.example_loss, read(problem, found))
+            path = arguments.pictures / f"{label.replace(' ', '-')}.png"
+            em.plots.losses(loss, found if isinstance(found, str) else label).savefig(path)
         mine = {name: tuned(there, read(there, found), tasks) for name, there in places(problem).items()}
         for name, (_, a) in mine.items():
             gains[name].append(100 * (a.mean() - base[name][1].mean()))
@@ -147,6 +152,7 @@ def main() -> None:
     parser.add_argument("--generations", type=int, default=60)
     parser.add_argument("--tasks", type=int, default=64, help="held-out tasks")
     parser.add_argument("--keep", type=pathlib.Path, help="where what was found is kept, and read from")
+    parser.add_argument("--pictures", type=pathlib.Path, help="a folder for a picture of each loss that was found")
     arguments = parser.parse_args()
     for noise in arguments.noise:
         compare(KINDS[arguments.kind](label_noise=noise), arguments)

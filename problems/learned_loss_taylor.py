@@ -52,7 +52,7 @@ class LearnedLossTaylor(LossTraining):
         omega="8 coefficients of a Taylor polynomial",
         learner="an MLP, by gradient descent",
         paper="Gonzalez & Miikkulainen 2021",
-        recipe=Recipe("CMAES", {"population_size": 32}, {"seconds": 90}),
+        recipe=Recipe("CMAES", {"population_size": 32, "sigma": 0.5}, {"seconds": 90}),
     )
 
     @property

@@ -1,6 +1,7 @@
 """Gradient steps inside genetic programming, for the constants of the best trees."""
 
 import dataclasses
+import functools
 from typing import Any
 
 import jax
@@ -95,27 +96,28 @@ class TuningByGradient:
         last = copy | ~jnp.any(genotypes.op == self.code, axis=1) | ~jnp.isfinite(loss)
         return lax.sort((last, loss, lax.iota(jnp.int32, len(loss))), num_keys=2)[2][: self.count]
 
+    def loss(self, shared: Any, op: jax.Array, constants: jax.Array) -> Scalar:
+        """Return the fitness of a tree, to be minimised, as a function of its constants."""
+        judged = self.evaluator.judge.one(shared, self.evaluator.omega(Tree(op, constants)))
+        return sign_of(self.evaluator.problem) * jnp.asarray(judged.fitness)
+
     def tune(self, shared: Any, tree: Tree) -> Tree:
         """Return a tree with its constants moved."""
-        judge, sign = self.evaluator.judge, sign_of(self.evaluator.problem)
-
-        def fitness(constants: jax.Array) -> Scalar:
-            judged = judge.one(shared, self.evaluator.omega(Tree(tree.op, constants)))
-            return sign * jnp.asarray(judged.fitness)
-
-        search = optax.scale_by_zoom_linesearch(max_linesearch_steps=LINE_SEARCH)
+        loss = functools.partial(self.loss, shared, tree.op)
+        search = optax.scale_by_zoom_linesearch(LINE_SEARCH, initial_guess_strategy="one")
         solver = optax.lbfgs(memory_size=8, linesearch=search)
-        value_and_gradient = optax.value_and_grad_from_state(fitness)
+        value_and_gradient = optax.value_and_grad_from_state(loss)
 
         def step(_: Any, carry: Any) -> Any:
             constants, state = carry
             value, gradient = value_and_gradient(constants, state=state)
-            updates, state = solver.update(gradient, state, constants, value=value, grad=gradient, value_fn=fitness)
+            updates, state = solver.update(gradient, state, constants, value=value, grad=gradient, value_fn=loss)
             return optax.apply_updates(constants, updates), state
 
         start = tree.constant, solver.init(tree.constant)
         moved = lax.fori_loop(0, self.steps, step, start)[0]
-        better = jnp.all(jnp.isfinite(moved)) & (fitness(moved) < fitness(tree.constant))
+        before, after = lax.map(loss, jnp.stack([tree.constant, moved]))
+        better = jnp.all(jnp.isfinite(moved)) & (after < before)
         return Tree(tree.op, jnp.where(better, moved, tree.constant))
 
 
@@ -125,7 +127,7 @@ def refuse_unless_tunable(problem: BaseProblem) -> str | None:
         tuning = TuningByGradient(Evaluator(problem, problem.space, 0, 1, ()), 1, 1, 0)
         work = tuning.work()
         try:
-            jax.eval_shape(tuning.tune, work.shared, work.item)
+            jax.eval_shape(jax.grad(tuning.loss, argnums=2), work.shared, *work.item)
         except (TypeError, ValueError, NotImplementedError) as error:
             why = str(error).splitlines()[0].rstrip(". ")
         else:

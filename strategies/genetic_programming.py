@@ -66,8 +66,9 @@ class GeneticProgramming(Strategy[GeneticProgrammingState]):
 
     Raises:
         ConfigurationError: population_size below 2, more elites and tuned members than leave room for children, a
-            tournament_size or proposals below 1, negative elites, memory, parsimony, cases or tuned, a chance outside
-            [0, 1]; with the space: one that holds no expressions.
+            tournament_size or proposals below 1, negative elites, memory, parsimony, cases or tuned, an
+            unknown tuning, a chance outside [0, 1]; with the problem: one whose fitness has no gradient, where it is
+            asked for; with the space: one that holds no expressions.
     """
 
     population_size: int = 128
@@ -97,7 +98,7 @@ class GeneticProgramming(Strategy[GeneticProgrammingState]):
     """Which constants they try: those that a CMA-ES draws for the best tree, starting anew when another tree is the
     best; or for as many of the last generation's best trees those that steps down the gradient of the fitness lead to,
     where JAX can differentiate the problem's fitness."""
-    tuning_steps: int = 4
+    tuning_steps: int = 8
     """Steps down the gradient (L-BFGS), each at the price of several judgements, which are not counted as such."""
 
     def __post_init__(self) -> None:
@@ -123,6 +124,8 @@ class GeneticProgramming(Strategy[GeneticProgrammingState]):
                 "GeneticProgramming expects fewer elites and tuned members than population_size, so that there are "
                 f"children, got {self.elites} + {self.tuned} of {self.population_size}; raise population_size."
             )
+        if self.tuning not in ("cmaes", "gradient"):
+            raise ConfigurationError(f"GeneticProgramming expects tuning='cmaes' or 'gradient', got {self.tuning!r}.")
         if self.tuned == 1 and self.tuning == "cmaes":
             raise ConfigurationError("GeneticProgramming expects tuned >= 2, the population of a CMA-ES, or 0; got 1.")
 

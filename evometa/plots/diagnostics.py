@@ -77,4 +77,5 @@ def draw_diagnostics(numbers: Diagnostics, *, points: int = 600) -> Figure:
         style.dress(axes, x=numbers.x, y=style.words(name))
         if axes is not panels[-1]:
             axes.set_xlabel("")
+    picture.align_ylabels()
     return picture

@@ -1,6 +1,7 @@
 """Learned losses beside cross-entropy: what a prediction costs, and which way its gradient points."""
 
 import dataclasses
+from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 from evometa.expressions.program import Program
 from evometa.plots import style
 
+Loss = Callable[[jax.Array, jax.Array], jax.Array]
 POINTS, SHOWN = 200, 80
 
 
@@ -19,7 +21,7 @@ class LossCurves:
     """A loss over the probability that is predicted, for a right class and for a wrong one."""
 
     text: str
-    """The expression."""
+    """What the loss is called."""
     prediction: NDArray[np.float64]
     """``[N]``, between 0 and 1."""
     loss: NDArray[np.float64]
@@ -29,28 +31,32 @@ class LossCurves:
     """The same of -log p for the label 1, and of 0, which is all that cross-entropy asks of a wrong class, for 0."""
 
 
-def loss_curves(loss: Program) -> LossCurves:
+def loss_curves(loss: Loss, title: str | None = None) -> LossCurves:
     """Compute what :func:`losses` draws.
 
     Args:
-        loss: an expression over a prediction and a label, in this order.
+        loss: from a prediction and a label, in this order, to a loss: an expression, or any JAX function of two arrays.
+        title: what it is called; None: the text of an expression, nothing for others.
     """
     p = jnp.linspace(0.005, 0.995, POINTS)
-    slope = float(jax.grad(lambda q: loss(q, jnp.ones(())))(jnp.asarray(0.5)))
+    slope = float(jax.grad(lambda q: jnp.sum(loss(q, jnp.ones_like(q))))(jnp.full(1, 0.5))[0])
     scale = 2.0 / abs(slope) if slope else 1.0
     found = np.stack([np.asarray(loss(p, jnp.full_like(p, label))) for label in (1.0, 0.0)]).astype(float)
     found = scale * (found - found[:, [POINTS // 2]])
     usual = np.stack([-np.log(np.asarray(p)) + np.log(0.5), np.zeros(POINTS)]).astype(float)
-    return LossCurves(str(loss), np.asarray(p, float), found, usual)
+    name = title if title is not None else str(loss) if isinstance(loss, Program) else ""
+    return LossCurves(name, np.asarray(p, float), found, usual)
 
 
-def losses(loss: Program) -> Figure:
-    """Draw an expression over prediction and label beside cross-entropy.
+def losses(loss: Loss, title: str | None = None) -> Figure:
+    """Draw a loss of prediction and label beside cross-entropy.
 
     Args:
-        loss: the expression.
+        loss: an expression, or any JAX function of two arrays: for a problem with a learned loss,
+            ``functools.partial(problem.example_loss, omega)``.
+        title: what it is called; None: the text of an expression, nothing for others.
     """
-    return draw_losses(loss_curves(loss))
+    return draw_losses(loss_curves(loss, title))
 
 
 def draw_losses(curves: LossCurves) -> Figure:

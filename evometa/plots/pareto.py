@@ -85,7 +85,8 @@ def pareto_fronts(runs: KeptRun | Mapping[str, KeptRun], *, truth: ArrayLike | N
 def pareto(runs: KeptRun | Mapping[str, KeptRun], *, truth: ArrayLike | None = None) -> Figure:
     """Draw the Pareto fronts that runs have found.
 
-    Two objectives make one panel, three a panel for each pair; from four on a candidate is a line across parallel
+    Two objectives make one panel, three a panel for each pair, with logarithmic axes where an objective is positive and
+    spans more than a decade and a half; from four on a candidate is a line across parallel
     axes, each from the smallest to the largest value found.
 
     Args:
@@ -118,6 +119,10 @@ def draw_pareto(numbers: ParetoFronts) -> Figure:
             size = 4.0 if len(x) <= 200 else 2.5
             axes.plot(x, y, marker, color=colour, markersize=size, markeredgewidth=0, alpha=0.8, label=front.label)
         style.dress(axes, x=numbers.names[i], y=numbers.names[j])
+        everything = [front.points for front in numbers.fronts] + ([] if numbers.truth is None else [numbers.truth])
+        for number, scale in ((i, axes.set_xscale), (j, axes.set_yscale)):
+            if style.log_helps([points[:, number] for points in everything]):
+                scale("log")
     return _finished(picture, numbers)
 
 

@@ -41,6 +41,13 @@ def test_axes_bear_the_names_of_objectives_where_all_runs_agree() -> None:
     assert axes.get_xlabel() == "objective 1"
 
 
+def test_an_objective_over_decades_has_a_logarithmic_axis() -> None:
+    (axes,) = plots.pareto(kept([[1e-6, 30.0], [1e-2, 3.0]])).axes
+    assert (axes.get_xscale(), axes.get_yscale()) == ("log", "linear")
+    (axes,) = plots.pareto(kept([[1e-6, 30.0], [1e-2, 3.0]]), truth=[[0.0, 1.0]]).axes
+    assert axes.get_xscale() == "linear"
+
+
 def test_three_objectives_are_a_panel_for_each_pair() -> None:
     picture = plots.pareto(kept([[1.0, 2.0, 3.0]]))
     assert [(axes.get_xlabel()[-1], axes.get_ylabel()[-1]) for axes in picture.axes] == [

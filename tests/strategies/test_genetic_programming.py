@@ -14,7 +14,7 @@ import pytest
 import evometa as em
 from evometa import Box, ConfigurationError, Evaluation, HostProblem
 from evometa.evaluation import Evaluator
-from evometa.expressions import Expression, PrimitiveSet, check_tree, parse
+from evometa.expressions import LOSS_PRIMITIVES, Expression, PrimitiveSet, check_tree, parse
 from evometa.expressions.behaviour import behaviour
 from evometa.expressions.tree import sizes
 from evometa.problem import Problem
@@ -145,10 +145,15 @@ def test_constants_of_the_best_tree_are_tuned() -> None:
 
 @dataclasses.dataclass(frozen=True)
 class Likeness(Curve):
-    """The same to be maximised, without the single points."""
+    """The same to be maximised, of few primitives and without the single points."""
 
     vector_lengths = {}  # noqa: RUF012
     direction = "maximize"
+
+    @property
+    def space(self) -> Expression:
+        primitives = [p for p in LOSS_PRIMITIVES if p.name in ("add", "mul", "square")]
+        return Expression(PrimitiveSet(("x",), tuple(primitives)), max_size=15, start=self.start)
 
     def evaluate(self, key: Any, omega: Any) -> Any:
         return -super().evaluate(key, omega).fitness
@@ -157,11 +162,11 @@ class Likeness(Curve):
 def test_a_gradient_finds_the_constants_of_a_tree() -> None:
     problem = Likeness(slope=2.7182817)
     space = problem.space
-    tuning = TuningByGradient(Evaluator(problem, space, 0, 1, ()), 1, 6, space.primitives.constant)
+    tuning = TuningByGradient(Evaluator(problem, space, 0, 1, ()), 1, 16, space.primitives.constant)
     tree = parse(space.primitives, "mul(1.0, add(square(x), mul(0.5, x)))", 15)
     tuned = jax.jit(tuning.tune)(KEY, tree)
     np.testing.assert_array_equal(tuned.op, tree.op)
-    np.testing.assert_allclose(tuned.constant[jnp.array([1, 5])], [2.7182817, 1.0], rtol=1e-3)
+    np.testing.assert_allclose(tuned.constant[jnp.array([1, 6])], [2.7182817, 1.0], rtol=1e-3)
     lost = parse(space.primitives, "mul(1e30, mul(1e30, x))", 15)  # no gradient that is a number
     np.testing.assert_array_equal(jax.jit(tuning.tune)(KEY, lost).constant, lost.constant)
 
@@ -212,6 +217,7 @@ def test_lexicase_takes_specialists_and_cases_are_those_of_the_problem() -> None
         (lambda: GeneticProgramming(1), "population_size of at least 2"),
         (lambda: GeneticProgramming(4, elites=3, tuned=2), "fewer elites and tuned members than population_size"),
         (lambda: GeneticProgramming(8, tuned=1), "tuned >= 2"),
+        (lambda: GeneticProgramming(8, tuned=1, tuning="newton"), "tuning='cmaes' or 'gradient', got 'newton'"),  # type: ignore[arg-type]
         (lambda: GeneticProgramming(8, crossover_rate=1.5), "0 <= crossover_rate <= 1"),
         (lambda: GeneticProgramming(8, proposals=0), "proposals > 0"),
         (lambda: GeneticProgramming(8, parsimony=-1.0), "parsimony >= 0"),
