@@ -46,6 +46,7 @@ SETTINGS = {
     "digits": Setting(
         LearnedOptimizer(
             inner_steps=200,
+            time_stops=200,
             objective=em.At((50, 100, 150, 200)),
             batch_size=64,
             hidden=(16,),
@@ -58,15 +59,16 @@ SETTINGS = {
     ),
     "quadratics": Setting(
         LearnedOptimizer(
-            num_tasks=8,
-            inner_steps=100,
-            objective=em.At((25, 50, 75, 100)),
+            num_tasks=4,
+            inner_steps=250,
+            objective=em.At((50, 100, 150, 200, 250)),
             base="quadratics",
             optimizer_hidden=(16, 16),
             step_scale=0.1,
+            time_stops=250,
         ),
         FullES(32, sigma=0.03, learning_rate=0.03, learning_rate_final=0.1),
-        1000,
+        1200,
         256,
         512,
     ),
@@ -77,7 +79,7 @@ OPTIMIZERS: dict[str, Callable[[Any], optax.GradientTransformation]] = {
     "momentum": lambda rate: optax.sgd(rate, 0.9),
     "Adam": optax.adam,
 }
-POINTS = 20
+POINTS = 10
 
 
 def note(words: str) -> None:
