@@ -17,7 +17,7 @@ Quality is the mean over held-out tasks, for each seed.
 To add a problem, add a line to ``PROBLEMS``.
 
     python benchmarks/meta_optimizers.py
-    python benchmarks/meta_optimizers.py sinusoid --seconds 20
+    python benchmarks/meta_optimizers.py sinusoid --seconds 20 --keep measured.json
 """
 
 import argparse
@@ -27,6 +27,7 @@ import statistics
 import subprocess
 import sys
 import time
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from _measure import print_table
@@ -169,6 +170,7 @@ def main() -> None:
     parser.add_argument("problems", nargs="*", choices=[*PROBLEMS], help="which problems; all where none is named")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=10.0, help="of each search")
+    parser.add_argument("--keep", type=Path, help="a file for what was measured; goes on where it was interrupted")
     parser.add_argument("--side", choices=SIDES, help="run this side of one problem here, and print what came of it")
     arguments = parser.parse_args()
     if arguments.side:
@@ -176,6 +178,7 @@ def main() -> None:
         print(json.dumps(one_side(name, arguments.side, arguments.seeds, arguments.seconds)))
         return
     rows = []
+    kept = json.loads(arguments.keep.read_text()) if arguments.keep and arguments.keep.exists() else {}
     for name in arguments.problems or PROBLEMS:
         entry = PROBLEMS[name]
         size = f"{name}, D={entry.problem.space.size}, S={entry.problem.inner_steps}"
@@ -183,9 +186,14 @@ def main() -> None:
         for side in SIDES:
             limits = ["--seeds", str(arguments.seeds), "--seconds", str(arguments.seconds)]
             command = [sys.executable, __file__, name, "--side", side, *limits]
-            done = subprocess.run(command, check=True, capture_output=True, text=True)
-            found = json.loads(done.stdout.splitlines()[-1])
-            print(f"{time.process_time():.0f} s: {name}, {side}: {found}", file=sys.stderr, flush=True)
+            what = " ".join(command[2:])
+            if what not in kept:
+                done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+                kept[what] = json.loads(done.stdout.splitlines()[-1])
+                print(f"{what}: {kept[what]}", file=sys.stderr, flush=True)
+                if arguments.keep:
+                    arguments.keep.write_text(json.dumps(kept))
+            found = kept[what]
             held_out = found["held_out"]
             rows.append(
                 [
