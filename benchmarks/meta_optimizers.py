@@ -22,6 +22,7 @@ To add a problem, add a line to ``PROBLEMS``.
 
 import argparse
 import json
+import math
 import resource
 import statistics
 import subprocess
@@ -126,7 +127,7 @@ def search(problem: Any, chosen: Any, seed: int, seconds: float) -> Run:
 
 
 def quality(entry: Entry, *, test: bool) -> Callable[[Any], float]:
-    """Return a compiled function: from ω to its mean fitness on fresh tasks; smaller is better here throughout."""
+    """Return a compiled function: from ω to its mean fitness on fresh tasks."""
     judge = TaskJudge(entry.problem)
     trials = judge.trials(jax.random.key(2020), entry.tasks, test=test)
 
@@ -149,8 +150,8 @@ def one_side(name: str, side: str, seeds: int, seconds: float) -> dict[str, Any]
     ends, on_training = {}, quality(entry, test=False)
     for factor in FACTORS:
         tried = search(entry.problem, strategy(entry, side, factor), TUNING_SEED, seconds)
-        end = on_training(tried.omega)
-        ends[factor] = end if end == end else float("inf")
+        end = on_training(tried.omega) * (1 if entry.problem.direction == "minimize" else -1)
+        ends[factor] = math.inf if math.isnan(end) else end
     best = min(ends, key=lambda factor: ends[factor])
     runs = [search(entry.problem, strategy(entry, side, best), seed, seconds) for seed in range(seeds)]
     memory, on_held_out = resident() - before, quality(entry, test=True)
