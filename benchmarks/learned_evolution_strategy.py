@@ -34,7 +34,7 @@ from evometa.problems import LearnedEvolutionStrategy
 from evometa.problems.learned_evolution_strategy import LEAST
 from evometa.strategies import CMAES, SNES, OpenAIES
 
-PROBLEM = LearnedEvolutionStrategy(num_tasks=8)
+PROBLEM = LearnedEvolutionStrategy(num_tasks=4)
 POPULATION = 64
 LEARNED, TUNED = "learned", "OpenAI-ES, tuned"
 INSTANCES = 50
@@ -175,7 +175,7 @@ def main() -> None:
     """Learn, tune, judge and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--generations", type=int, default=100, help="of each search for a learned strategy")
+    parser.add_argument("--generations", type=int, default=200, help="of each search for a learned strategy")
     parser.add_argument("--picture", type=Path, help="where to draw the medians over generations, as trained")
     arguments = parser.parse_args()
     found, values = [], 0
