@@ -37,7 +37,7 @@ TASKS = 256
 CONSTANTS = np.geomspace(1e-3, 1, 61)
 EVERY = 10
 PROBLEMS: dict[str, Any] = {"digits": HyperparameterSchedule(), "quadratic": NoisyQuadratic(num_tasks=16)}
-GENERATIONS = 80
+GENERATIONS = 50
 
 
 def search(problem: Any, strategy: Any, seed: int, **limits: Any) -> em.Result:

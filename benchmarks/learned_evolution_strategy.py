@@ -34,13 +34,13 @@ from evometa.problems import LearnedEvolutionStrategy
 from evometa.problems.learned_evolution_strategy import LEAST
 from evometa.strategies import CMAES, SNES, OpenAIES
 
-PROBLEM = LearnedEvolutionStrategy()
+PROBLEM = LearnedEvolutionStrategy(num_tasks=4)
 POPULATION = 64
 LEARNED, TUNED = "learned", "OpenAI-ES, tuned"
 INSTANCES = 50
 SIGMAS = np.geomspace(0.03, 3.0, 10)
 RATES = np.geomspace(0.01, 3.0, 10)  # per σ for plain gradient steps, whose length follows σ; in units of x for Adam
-OPTIMIZERS, FINALS = ("adam", "momentum", "sgd"), (1.0, 0.1, 0.01)
+OPTIMIZERS, FINALS = ("adam", "momentum", "sgd"), (1.0, 0.1, 0.01, 0.001)
 
 
 def note(words: str) -> None:
@@ -175,7 +175,7 @@ def main() -> None:
     """Learn, tune, judge and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--generations", type=int, default=300, help="of each search for a learned strategy")
+    parser.add_argument("--generations", type=int, default=200, help="of each search for a learned strategy")
     parser.add_argument("--picture", type=Path, help="where to draw the medians over generations, as trained")
     arguments = parser.parse_args()
     found, values = [], 0

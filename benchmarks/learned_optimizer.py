@@ -40,12 +40,15 @@ class Setting(NamedTuple):
     generations: int
     tuning_tasks: int
     test_tasks: int
+    batch: int
+    """Trainings at a time: networks are fastest alone, quadratics many at once."""
 
 
 SETTINGS = {
     "digits": Setting(
         LearnedOptimizer(
             inner_steps=200,
+            time_stops=200,
             objective=em.At((50, 100, 150, 200)),
             batch_size=64,
             hidden=(16,),
@@ -53,22 +56,25 @@ SETTINGS = {
         ),
         FullES(16, sigma=0.03, learning_rate=0.03, learning_rate_final=0.1),
         800,
-        32,
+        16,
         64,
+        1,
     ),
     "quadratics": Setting(
         LearnedOptimizer(
-            num_tasks=8,
-            inner_steps=100,
-            objective=em.At((25, 50, 75, 100)),
+            num_tasks=4,
+            inner_steps=250,
+            objective=em.At((50, 100, 150, 200, 250)),
             base="quadratics",
             optimizer_hidden=(16, 16),
             step_scale=0.1,
+            time_stops=250,
         ),
         FullES(32, sigma=0.03, learning_rate=0.03, learning_rate_final=0.1),
-        1000,
+        1200,
         256,
         512,
+        64,
     ),
 }
 RATES = np.geomspace(1e-3, 1, 15)
@@ -77,7 +83,7 @@ OPTIMIZERS: dict[str, Callable[[Any], optax.GradientTransformation]] = {
     "momentum": lambda rate: optax.sgd(rate, 0.9),
     "Adam": optax.adam,
 }
-POINTS = 20
+POINTS = 10
 
 
 def note(words: str) -> None:
@@ -121,13 +127,19 @@ def usual(problem: LearnedOptimizer, optimizer: optax.GradientTransformation, ke
     return losses
 
 
-def judge(problem: LearnedOptimizer, by: Callable[..., jax.Array], tasks: int, *, test: bool) -> Callable[..., Any]:
+def judge(
+    setting: Setting, problem: LearnedOptimizer, by: Callable[..., jax.Array], *, test: bool
+) -> Callable[..., np.ndarray]:
     """Return a compiled function: from what ``by`` takes besides key and task to losses ``[tasks, POINTS]``."""
+    tasks = setting.test_tasks if test else setting.tuning_tasks
     trials = TaskJudge(problem).trials(jax.random.key(2016), tasks, test=test)
 
     @jax.jit
     def run(what: Any) -> jax.Array:
-        return jax.lax.map(lambda trial: by(what, trial.keys, trial.tasks), trials, batch_size=min(8, tasks))
+        def one(trial: Any) -> jax.Array:
+            return by(what, trial.keys, trial.tasks)
+
+        return jax.lax.map(one, trials, batch_size=setting.batch if setting.batch > 1 else None)
 
     return lambda what: np.asarray(run(what))
 
@@ -138,10 +150,10 @@ def tuned(problem: LearnedOptimizer, setting: Setting, name: str) -> tuple[float
     def by(rate: Any, key: Any, task: Any) -> jax.Array:
         return usual(problem, OPTIMIZERS[name](rate), key, task)
 
-    training = judge(problem, by, setting.tuning_tasks, test=False)
+    training = judge(setting, problem, by, test=False)
     ends = [training(jnp.float32(rate))[:, -1].mean() for rate in RATES]
     best = float(RATES[int(np.argmin(ends))])
-    return best, judge(problem, by, setting.test_tasks, test=True)(jnp.float32(best))
+    return best, judge(setting, problem, by, test=True)(jnp.float32(best))
 
 
 def shown(losses: np.ndarray) -> str:
@@ -169,7 +181,7 @@ def compare(name: str, seeds: int, generations: int | None, picture: Path | None
         def by(omega: Any, key: Any, task: Any, problem: LearnedOptimizer = problem) -> jax.Array:
             return learning_curve(problem, key, omega, task, moments(problem))[0]
 
-        one = judge(problem, by, setting.test_tasks, test=True)
+        one = judge(setting, problem, by, test=True)
         each = [one(omega) for omega in found]
         mean = np.mean(each, axis=0)
         ends = ", ".join(f"{losses[:, -1].mean():.4f}" for losses in each)

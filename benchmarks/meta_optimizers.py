@@ -17,22 +17,28 @@ Quality is the mean over held-out tasks, for each seed.
 To add a problem, add a line to ``PROBLEMS``.
 
     python benchmarks/meta_optimizers.py
-    python benchmarks/meta_optimizers.py sinusoid --seconds 20
+    python benchmarks/meta_optimizers.py sinusoid --seconds 20 --keep measured.json
 """
 
 import argparse
 import json
+import math
 import resource
 import statistics
 import subprocess
 import sys
 import time
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any, NamedTuple
 
+import jax
+import jax.numpy as jnp
 from _measure import print_table
 
 import evometa as em
 from evometa import problems
+from evometa.evaluation import TaskJudge
 from evometa.strategies import PGPE, Gradient, OpenAIES
 
 SIDES = ("evolution", "gradient", "policy gradient")
@@ -51,7 +57,7 @@ class Entry(NamedTuple):
     """Of OpenAI-ES."""
     gradient_rate: float = 0.003
     """Of Adam on the gradient."""
-    tasks: int = 1000
+    tasks: int = 512
     """Held-out tasks that quality is measured on."""
 
 
@@ -120,11 +126,16 @@ def search(problem: Any, chosen: Any, seed: int, seconds: float) -> Run:
     return Run(result.center_omega, result.generations, result.inner_steps, used, program)
 
 
-def quality(problem: Any, omega: Any, tasks: int, where: str) -> float:
-    """Return the mean fitness of ω on some tasks, of training or held out; smaller is better here throughout."""
-    found = next(one for one in em.generalization(problem, omega, tasks=tasks, seed=2020) if one.where == where)
-    sign = 1 if problem.direction == "minimize" else -1
-    return sign * found.fitness
+def quality(entry: Entry, *, test: bool) -> Callable[[Any], float]:
+    """Return a compiled function: from ω to its mean fitness on fresh tasks."""
+    judge = TaskJudge(entry.problem)
+    trials = judge.trials(jax.random.key(2020), entry.tasks, test=test)
+
+    @jax.jit
+    def mean(omega: Any) -> jax.Array:
+        return jnp.mean(jax.lax.map(lambda trial: judge.on_trial(omega, trial).fitness, trials, batch_size=4))
+
+    return lambda omega: float(mean(omega))
 
 
 def resident() -> int:
@@ -136,17 +147,17 @@ def one_side(name: str, side: str, seeds: int, seconds: float) -> dict[str, Any]
     """Tune one side of one problem and search with each seed."""
     entry = PROBLEMS[name]
     before = resident()
-    ends = {}
+    ends, on_training = {}, quality(entry, test=False)
     for factor in FACTORS:
         tried = search(entry.problem, strategy(entry, side, factor), TUNING_SEED, seconds)
-        end = quality(entry.problem, tried.omega, entry.tasks, "training")
-        ends[factor] = end if end == end else float("inf")
+        end = on_training(tried.omega) * (1 if entry.problem.direction == "minimize" else -1)
+        ends[factor] = math.inf if math.isnan(end) else end
     best = min(ends, key=lambda factor: ends[factor])
     runs = [search(entry.problem, strategy(entry, side, best), seed, seconds) for seed in range(seeds)]
-    memory = resident() - before
+    memory, on_held_out = resident() - before, quality(entry, test=True)
     return {
         "factor": best,
-        "held_out": [quality(entry.problem, run.omega, entry.tasks, "held-out") for run in runs],
+        "held_out": [on_held_out(run.omega) for run in runs],
         "seconds": statistics.mean(run.seconds for run in runs),
         "generations": round(statistics.mean(run.generations for run in runs)),
         "inner_steps": statistics.mean(run.inner_steps for run in runs),
@@ -157,10 +168,8 @@ def one_side(name: str, side: str, seeds: int, seconds: float) -> dict[str, Any]
 
 def untrained(entry: Entry) -> float:
     """Return the quality of where a search begins."""
-    import jax
-
     space = entry.problem.space
-    return quality(entry.problem, space.decode(space.start(jax.random.key(0))), entry.tasks, "held-out")
+    return quality(entry, test=True)(space.decode(space.start(jax.random.key(0))))
 
 
 def main() -> None:
@@ -169,6 +178,7 @@ def main() -> None:
     parser.add_argument("problems", nargs="*", choices=[*PROBLEMS], help="which problems; all where none is named")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=10.0, help="of each search")
+    parser.add_argument("--keep", type=Path, help="a file for what was measured; goes on where it was interrupted")
     parser.add_argument("--side", choices=SIDES, help="run this side of one problem here, and print what came of it")
     arguments = parser.parse_args()
     if arguments.side:
@@ -176,6 +186,7 @@ def main() -> None:
         print(json.dumps(one_side(name, arguments.side, arguments.seeds, arguments.seconds)))
         return
     rows = []
+    kept = json.loads(arguments.keep.read_text()) if arguments.keep and arguments.keep.exists() else {}
     for name in arguments.problems or PROBLEMS:
         entry = PROBLEMS[name]
         size = f"{name}, D={entry.problem.space.size}, S={entry.problem.inner_steps}"
@@ -183,9 +194,14 @@ def main() -> None:
         for side in SIDES:
             limits = ["--seeds", str(arguments.seeds), "--seconds", str(arguments.seconds)]
             command = [sys.executable, __file__, name, "--side", side, *limits]
-            done = subprocess.run(command, check=True, capture_output=True, text=True)
-            found = json.loads(done.stdout.splitlines()[-1])
-            print(f"{time.process_time():.0f} s: {name}, {side}: {found}", file=sys.stderr, flush=True)
+            what = " ".join(command[2:])
+            if what not in kept:
+                done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+                kept[what] = json.loads(done.stdout.splitlines()[-1])
+                print(f"{what}: {kept[what]}", file=sys.stderr, flush=True)
+                if arguments.keep:
+                    arguments.keep.write_text(json.dumps(kept))
+            found = kept[what]
             held_out = found["held_out"]
             rows.append(
                 [

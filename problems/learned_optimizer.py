@@ -64,7 +64,10 @@ class LearnedOptimizer(InnerTraining):
 
     Papers: Metz et al., "Understanding and correcting pathologies in the training of learned optimizers", ICML 2019,
     arXiv:1810.10180; its optimizer is the one without second moments. Andrychowicz et al., "Learning to learn by
-    gradient descent by gradient descent", NeurIPS 2016, arXiv:1606.04474, for the quadratics.
+    gradient descent by gradient descent", NeurIPS 2016, arXiv:1606.04474, for the quadratics. None of their numbers is
+    compared here. Our result on held-out quadratics after 250 steps: a loss of 0.0086, where the best of SGD, momentum
+    and Adam at 15 learning rates has 0.0125; after 500, never trained on, 0.0065 and 0.0091
+    (``benchmarks/learned_optimizer.py``).
 
     Args:
         base: what is trained.
@@ -75,10 +78,12 @@ class LearnedOptimizer(InnerTraining):
         momenta: decay of each momentum, in [0, 1).
         second_moments: decay of each second moment, in [0, 1); there may be none.
         step_scale: size of the first steps of an optimizer that nobody trained, in units of a weight.
+        time_stops: inner step after which time stands still for the functions of it, so that longer training is to the
+            optimizer like the end of what it was trained on; None: it never does.
 
     Raises:
-        ConfigurationError: an unknown base, a size below 1, no hidden layer in the optimizer, a decay outside [0, 1),
-            or a step_scale that is not positive.
+        ConfigurationError: an unknown base, a size below 1, no hidden layer in the optimizer, a decay outside [0, 1), a
+            step_scale that is not positive, or time that stops before it begins.
     """
 
     about: ClassVar[About] = About(
@@ -100,6 +105,7 @@ class LearnedOptimizer(InnerTraining):
     momenta: tuple[float, ...] = (0.5, 0.9, 0.99, 0.999)
     second_moments: tuple[float, ...] = (0.999,)
     step_scale: float = 0.001
+    time_stops: int | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -113,6 +119,11 @@ class LearnedOptimizer(InnerTraining):
                 "LearnedOptimizer expects batch_size, dimension and the widths in hidden and optimizer_hidden of at "
                 f"least 1, and a hidden layer in the optimizer, got batch_size={self.batch_size}, "
                 f"dimension={self.dimension}, hidden={self.hidden} and optimizer_hidden={self.optimizer_hidden}."
+            )
+        if self.time_stops is not None and self.time_stops < 0:
+            raise ConfigurationError(
+                "LearnedOptimizer expects time_stops >= 0, the inner step after which time stands still, or None, got "
+                f"{self.time_stops}."
             )
         if not all(0 <= decay < 1 for decay in decays) or not self.step_scale > 0:
             raise ConfigurationError(
@@ -200,7 +211,8 @@ class LearnedOptimizer(InnerTraining):
         # What is the same for all weights is added to the first layer's bias.
         first, *others = omega
         kernel, of_time = jnp.split(first["kernel"], [self.num_features], axis=1)
-        bias = first["bias"] + of_time @ jnp.tanh(time / TIME_SCALES - 1)
+        seen = time if self.time_stops is None else jnp.minimum(time, np.float32(self.time_stops))
+        bias = first["bias"] + of_time @ jnp.tanh(seen / TIME_SCALES - 1)
         outputs = kernel @ features + bias[:, None]
         for layer in others:
             outputs = layer["kernel"] @ jax.nn.relu(outputs) + layer["bias"][:, None]

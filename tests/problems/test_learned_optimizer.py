@@ -170,6 +170,27 @@ def test_quadratics_are_trained_alike() -> None:
     assert isinstance(task, Quadratic)
 
 
+def test_time_stands_still() -> None:
+    problem = dataclasses.replace(SMALL, time_stops=7)
+    omega = drawn(problem)
+    learner = begin(problem, KEY, omega, problem.sample_task(KEY))
+    gradient = jax.random.normal(KEY, learner.weights.shape, jnp.float32)
+
+    def moved(problem: LearnedOptimizer, steps: int) -> Any:
+        # Momenta as they would be after the same gradient many times, so that time is all that differs.
+        last = learner._replace(
+            momenta=jnp.broadcast_to(gradient, learner.momenta.shape),
+            second_moments=jnp.broadcast_to(gradient**2, learner.second_moments.shape),
+            steps=jnp.int32(steps),
+        )
+        return np.asarray(problem.update(omega, last, gradient).weights - learner.weights)
+
+    late = 10**6  # by then nothing is left of the moments' bias
+    np.testing.assert_allclose(moved(problem, late), moved(problem, 2 * late), rtol=1e-5, atol=1e-8)
+    seen = dataclasses.replace(SMALL, time_stops=late)
+    assert np.abs(moved(problem, late) - moved(seen, late)).max() > 1e-5
+
+
 def test_shifted_tasks_are_longer_and_larger() -> None:
     shifted = SMALL.shifted()
     assert (shifted["twice the steps"].inner_steps, shifted["wider network"].hidden) == (6, (20,))
@@ -194,6 +215,7 @@ def test_inner_training_stays_float32_under_x64() -> None:
         ({"momenta": (0.9, 1.0)}, "from 0 to below 1"),
         ({"second_moments": (-0.1,)}, "from 0 to below 1"),
         ({"step_scale": 0.0}, "step_scale > 0"),
+        ({"time_stops": -1}, "time_stops >= 0"),
     ],
 )
 def test_bad_settings(settings: dict[str, Any], words: str) -> None:
