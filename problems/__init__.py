@@ -14,6 +14,8 @@ problem                                        branch of meta-learning
 :class:`LearnedLossNetwork`                    learned losses, as networks
 :class:`LearnedUpdateRule`                     learned optimizers, as formulas
 :class:`LearnedActivation`                     architectures: activations, as formulas
+:class:`ArchitectureSearch`,                   architectures: cells of operations
+:class:`ArchitectureTable`
 :class:`SymbolicRegression`                    none: the formula is the learner
 :class:`InfluenceBalancing`                    truncation of long inner training
 :class:`Sphere`, :class:`Rosenbrock`,          none: plain optimisation with a known answer
@@ -27,6 +29,13 @@ problem                                        branch of meta-learning
 The engine imports none of them; they import only the engine.
 """
 
+from evometa.problems.architecture_search import ArchitectureSearch
+from evometa.problems.architecture_table import (
+    ArchitectureTable,
+    read_architecture_table,
+    train_all,
+    write_architecture_table,
+)
 from evometa.problems.bandit import Bandit
 from evometa.problems.boosting_hyperparameters import BoostingHyperparameters
 from evometa.problems.digits_hyperparameters import DigitsHyperparameters
@@ -53,6 +62,8 @@ __all__ = [
     "ZDT4",
     "ZDT6",
     "AdaptationCurves",
+    "ArchitectureSearch",
+    "ArchitectureTable",
     "Bandit",
     "BoostingHyperparameters",
     "DigitsHyperparameters",
@@ -72,4 +83,7 @@ __all__ = [
     "Sphere",
     "SymbolicRegression",
     "adaptation_curves",
+    "read_architecture_table",
+    "train_all",
+    "write_architecture_table",
 ]
