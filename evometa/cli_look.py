@@ -92,13 +92,15 @@ class List:
 
         from evometa.cli_names import table
 
-        for role in ("problem", "strategy"):
-            columns = ["name", "what it is", *(["branch of meta-learning"] if role == "problem" else [])]
-            shown = Table(*columns, title={"problem": "problems", "strategy": "strategies"}[role])
+        problems = Table("name", "branch of meta-learning", "ω: what is learned", "learner", "paper", title="problems")
+        for name, cls in table("problem").items():
+            about = cls.about
+            problems.add_row(*map(Text, (name, about.branch, about.omega, about.learner, about.paper)))
+        strategies = Table("name", "what it is", title="strategies")
+        for name, cls in table("strategy").items():
+            strategies.add_row(*map(Text, (name, first_line(cls))))
+        for shown in (problems, strategies):
             shown.columns[0].no_wrap = True
-            for name, cls in table(role).items():
-                cells = [name, first_line(cls), branch(cls)]
-                shown.add_row(*map(Text, cells[: len(columns)]))
             Console().print(shown)
         return 0
 
@@ -180,13 +182,6 @@ def first_line(cls: type[Any]) -> str:
     """Return the first sentence of a class's docstring without markup."""
     line = (inspect.getdoc(cls) or "").partition("\n\n")[0].replace("\n", " ")
     return re.sub(r":\w+:`~?([^`]*)`|``([^`]*)``", r"\1\2", line)
-
-
-def branch(problem: type[Any]) -> str:
-    """Return the branch of meta-learning that the docstring of a problem's module names."""
-    text = " ".join((inspect.getdoc(inspect.getmodule(problem)) or "").split())
-    found = re.search(r"Branch of meta-learning: ([^.;:,(]*)", text)
-    return found.group(1).strip() if found else ""
 
 
 def described(directory: Path) -> list[tuple[str, str]]:

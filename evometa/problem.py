@@ -20,6 +20,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from evometa.about import About
 from evometa.errors import ConfigurationError
 from evometa.objectives import Final, Objective
 from evometa.space import Space
@@ -52,6 +53,8 @@ class BaseProblem(abc.ABC):
 
     direction: ClassVar[Literal["minimize", "maximize"]] = "minimize"
     """Whether a smaller or a larger fitness is better."""
+    about: ClassVar[About | None] = None
+    """What the problem is in a line of ``evometa list``, and how ``evometa run`` searches it when told nothing else."""
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
