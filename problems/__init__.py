@@ -6,6 +6,7 @@ problem                                        branch of meta-learning
 :class:`Sinusoid`                              learned initialisations and step sizes, few-shot
 :class:`DigitsHyperparameters`                 hyperparameter optimisation, by gradient descent
 :class:`BoostingHyperparameters`               hyperparameter optimisation, without any gradient
+:class:`DecisionTree`, :class:`BinaryNetwork`   hyperparameters of learners without gradients
 :class:`LearnedOptimizer`                      learned optimizers
 :class:`Bandit`                                black-box learners, recurrent
 :class:`SinusoidHypernetwork`                  black-box learners, hypernetworks
@@ -16,6 +17,7 @@ problem                                        branch of meta-learning
 :class:`LearnedActivation`                     architectures: activations, as formulas
 :class:`ArchitectureSearch`,                   architectures: cells of operations
 :class:`ArchitectureTable`
+:class:`XOR`, :class:`DoublePole`              architectures: topology
 :class:`SymbolicRegression`                    none: the formula is the learner
 :class:`InfluenceBalancing`                    truncation of long inner training
 :class:`Sphere`, :class:`Rosenbrock`,          none: plain optimisation with a known answer
@@ -37,8 +39,11 @@ from evometa.problems.architecture_table import (
     write_architecture_table,
 )
 from evometa.problems.bandit import Bandit
+from evometa.problems.binary_network import BinaryNetwork
 from evometa.problems.boosting_hyperparameters import BoostingHyperparameters
+from evometa.problems.decision_tree import DecisionTree
 from evometa.problems.digits_hyperparameters import DigitsHyperparameters
+from evometa.problems.double_pole import DoublePole
 from evometa.problems.dtlz import DTLZ2
 from evometa.problems.influence_balancing import InfluenceBalancing
 from evometa.problems.learned_activation import LearnedActivation
@@ -52,10 +57,12 @@ from evometa.problems.sinusoid import AdaptationCurves, Sinusoid, adaptation_cur
 from evometa.problems.sinusoid_hypernetwork import SinusoidHypernetwork
 from evometa.problems.symbolic_regression import SymbolicRegression
 from evometa.problems.test_functions import Ellipsoid, Rastrigin, Rosenbrock, Sphere
+from evometa.problems.xor import XOR
 from evometa.problems.zdt import ZDT1, ZDT2, ZDT3, ZDT4, ZDT6
 
 __all__ = [
     "DTLZ2",
+    "XOR",
     "ZDT1",
     "ZDT2",
     "ZDT3",
@@ -65,8 +72,11 @@ __all__ = [
     "ArchitectureSearch",
     "ArchitectureTable",
     "Bandit",
+    "BinaryNetwork",
     "BoostingHyperparameters",
+    "DecisionTree",
     "DigitsHyperparameters",
+    "DoublePole",
     "Ellipsoid",
     "InfluenceBalancing",
     "LearnedActivation",

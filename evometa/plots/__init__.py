@@ -10,6 +10,8 @@ picture                its numbers                      shows
 :func:`adaptation`     ``problems.adaptation_curves``   a learner before and after a few steps
 :func:`losses`         :func:`loss_curves`              a learned loss beside cross-entropy
 :func:`tree`           :func:`tree_nodes`               an expression as a tree
+:func:`topology`       :func:`topology_graph`           a network that grew
+:func:`cell`           :func:`cell_graph`               a cell of operations
 =====================  ===============================  =====================================
 
 Every drawing function returns a matplotlib ``Figure`` of its own: nothing is global, nothing needs a display.
@@ -19,6 +21,7 @@ from evometa.plots.adapting import Adaptation, adaptation
 from evometa.plots.archive import ArchiveMap, archive, archive_map, draw_archive
 from evometa.plots.comparing import Comparison, Group, compare, comparison, draw_comparison
 from evometa.plots.curves import FitnessCurves, draw_fitness, fitness, fitness_curves
+from evometa.plots.graph import Graph, GraphLink, GraphNode, cell, cell_graph, draw_graph, topology, topology_graph
 from evometa.plots.losses import LossCurves, draw_losses, loss_curves, losses
 from evometa.plots.pareto import ParetoFront, ParetoFronts, draw_pareto, pareto, pareto_fronts
 from evometa.plots.tree import TreeNode, draw_tree, tree, tree_nodes
@@ -28,6 +31,9 @@ __all__ = [
     "ArchiveMap",
     "Comparison",
     "FitnessCurves",
+    "Graph",
+    "GraphLink",
+    "GraphNode",
     "Group",
     "LossCurves",
     "ParetoFront",
@@ -36,11 +42,14 @@ __all__ = [
     "adaptation",
     "archive",
     "archive_map",
+    "cell",
+    "cell_graph",
     "compare",
     "comparison",
     "draw_archive",
     "draw_comparison",
     "draw_fitness",
+    "draw_graph",
     "draw_losses",
     "draw_pareto",
     "draw_tree",
@@ -50,6 +59,8 @@ __all__ = [
     "losses",
     "pareto",
     "pareto_fronts",
+    "topology",
+    "topology_graph",
     "tree",
     "tree_nodes",
 ]

@@ -1,0 +1,174 @@
+"""Networks as graphs, grown ones and cells of operations: the numbers, then the picture."""
+
+import dataclasses
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.patches import FancyArrowPatch
+from numpy.typing import ArrayLike
+
+from evometa.errors import ConfigurationError
+from evometa.genes import Genome
+from evometa.plots import style
+from evometa.topology import Topology
+
+
+@dataclasses.dataclass(frozen=True)
+class GraphNode:
+    """A node of a drawn graph."""
+
+    label: str
+    kind: str
+    """``"input"``, ``"hidden"`` or ``"output"``."""
+    x: float
+    y: float
+
+
+@dataclasses.dataclass(frozen=True)
+class GraphLink:
+    """An arrow from one node to another, by their numbers."""
+
+    source: int
+    target: int
+    label: str = ""
+    weight: float = 0.0
+    """What it is as wide as, and its sign; 0 for a thin grey one."""
+    bend: float = 0.0
+
+
+@dataclasses.dataclass(frozen=True)
+class Graph:
+    """What :func:`draw_graph` draws."""
+
+    nodes: tuple[GraphNode, ...]
+    links: tuple[GraphLink, ...]
+
+
+def topology_graph(space: Topology, genome: Genome, inputs: Sequence[str] = (), outputs: Sequence[str] = ()) -> Graph:
+    """Compute what :func:`topology` draws: inputs below, outputs on top, hidden nodes where they stand between.
+
+    Args:
+        space: what the network was searched in.
+        genome: one network's genes, such as ``result.best_genotype``; disabled connections are left out.
+        inputs: names of the inputs; by default their numbers.
+        outputs: names of the outputs, likewise.
+
+    Raises:
+        ConfigurationError: another number of names than there are inputs or outputs.
+    """
+    below = [*_names(inputs, space.inputs, "inputs"), "bias"]
+    above = _names(outputs, space.outputs, "outputs")
+    nodes = [GraphNode(name, "input", float(x), 0.0) for x, name in enumerate(below)]
+    middle = space.inputs / 2
+    nodes += [GraphNode(name, "output", middle + x - (len(above) - 1) / 2, 1.0) for x, name in enumerate(above)]
+    there = np.asarray(genome.node) > 0
+    order = np.argsort(np.argsort(np.where(there, np.asarray(genome.position), 2.0)))
+    count = int(there.sum())
+    for number, position in enumerate(np.asarray(genome.position)):
+        # Side by side in the order of their height, the even ones left, so that few arrows lie on one another.
+        place = (order[number] + 0.5) / max(count, 1)
+        side = (1 - 2 * (order[number] % 2)) * place
+        nodes.append(GraphNode("", "hidden", middle + 0.42 * space.inputs * side, float(position)))
+    enabled = np.flatnonzero(np.asarray(genome.enabled))
+    links = tuple(
+        GraphLink(int(genome.source[gene]), int(genome.target[gene]), weight=float(genome.weight[gene]))
+        for gene in enabled
+    )
+    renumbered = {old: new for new, old in enumerate(i for i in range(len(nodes)) if _is_there(i, space, there))}
+    return Graph(
+        tuple(nodes[old] for old in renumbered),
+        tuple(dataclasses.replace(k, source=renumbered[k.source], target=renumbered[k.target]) for k in links),
+    )
+
+
+def _is_there(number: int, space: Topology, there: np.ndarray) -> bool:
+    hidden = number - (space.inputs + 1 + space.outputs)
+    return hidden < 0 or bool(there[hidden])
+
+
+def _names(given: Sequence[str], count: int, what: str) -> list[str]:
+    if given and len(given) != count:
+        raise ConfigurationError(f"topology expects a name for each of {count} {what}, got {len(given)}.")
+    return list(given) or [str(number) for number in range(count)]
+
+
+def topology(space: Topology, genome: Genome, inputs: Sequence[str] = (), outputs: Sequence[str] = ()) -> Figure:
+    """Draw a network that grew: blue arrows for positive weights, orange ones for negative, as wide as they are large.
+
+    Arguments and errors as in :func:`topology_graph`.
+
+    Returns:
+        A figure; ``figure.savefig("network.png")`` writes it.
+    """
+    return draw_graph(topology_graph(space, genome, inputs, outputs))
+
+
+def cell_graph(operations: Sequence[str], omega: ArrayLike) -> Graph:
+    """Compute what :func:`cell` draws.
+
+    Args:
+        operations: what an edge may do, by name.
+        omega: ``[E]``, the index of each edge's operation, in the order 0→1, 0→2, 1→2, 0→3 and so on.
+
+    Raises:
+        ConfigurationError: a number of edges that no cell has.
+    """
+    chosen = [operations[int(index)] for index in np.asarray(omega)]
+    count = round((1 + (1 + 8 * len(chosen)) ** 0.5) / 2)
+    if count * (count - 1) // 2 != len(chosen) or not chosen:
+        raise ConfigurationError(f"cell expects 1, 3, 6, 10 ... edges, one for each pair of nodes, got {len(chosen)}.")
+    kinds = ["input", *["hidden"] * (count - 2), "output"]
+    nodes = tuple(GraphNode(str(number), kind, 2.0 * number, 0.5) for number, kind in enumerate(kinds))
+    pairs = [(source, end) for end in range(1, count) for source in range(end)]
+    links = tuple(
+        GraphLink(source, end, name, bend=0.0 if end == source + 1 else 0.35 * (-1) ** (end + source))
+        for (source, end), name in zip(pairs, chosen, strict=True)
+        if name != "none"
+    )
+    return Graph(nodes, links)
+
+
+def cell(operations: Sequence[str], omega: ArrayLike) -> Figure:
+    """Draw a cell of operations; edges that do nothing are left out. Arguments and errors as in :func:`cell_graph`.
+
+    Returns:
+        A figure; ``figure.savefig("cell.png")`` writes it.
+    """
+    return draw_graph(cell_graph(operations, omega))
+
+
+def draw_graph(graph: Graph) -> Figure:
+    """Draw a computed graph."""
+    places = np.array([(node.x, node.y) for node in graph.nodes])
+    width = float(np.ptp(places[:, 0])) + 1
+    picture = style.figure(width=max(4.0, 0.95 * width), height=3.6)
+    axes = picture.subplots()
+    axes.set_axis_off()
+    for link in graph.links:
+        colour = style.GREY if not link.weight else style.BLUE if link.weight > 0 else style.ORANGE
+        arrow = FancyArrowPatch(
+            places[link.source],
+            places[link.target],
+            connectionstyle=f"arc3,rad={link.bend}",
+            arrowstyle="-|>",
+            mutation_scale=11,
+            shrinkA=13,
+            shrinkB=13,
+            linewidth=1.2 if not link.weight else 0.5 + min(abs(link.weight), 4.0),
+            color=colour,
+        )
+        axes.add_patch(arrow)
+        if link.label:
+            start, end = places[link.source], places[link.target]
+            x, y = (start + end) / 2 + np.array([end[1] - start[1], start[0] - end[0]]) * link.bend / 2
+            box = {"boxstyle": "round,pad=0.1", "facecolor": "white", "edgecolor": "none"}
+            axes.text(x, y, link.label, ha="center", va="center", fontsize="small", bbox=box)
+    colours = dict(zip(("input", "hidden", "output"), (style.GREY, style.GREEN, style.PURPLE), strict=True))
+    for node, (x, y) in zip(graph.nodes, places, strict=True):
+        box = {"boxstyle": "circle" if len(node.label) < 3 else "round", "facecolor": "white"}
+        box["edgecolor"] = colours[node.kind]
+        axes.text(x, y, node.label or "   ", ha="center", va="center", fontsize="small", bbox=box)
+    axes.set_xlim(places[:, 0].min() - 0.6, places[:, 0].max() + 0.6)
+    axes.set_ylim(min(-0.12, places[:, 1].min() - 0.7), max(1.12, places[:, 1].max() + 0.7))
+    return picture
