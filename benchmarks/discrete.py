@@ -1,11 +1,12 @@
 """Strategies for discrete spaces beside DEAP's ``eaSimple``: evaluations to the optimum.
 
 OneMax of 100 bits; LeadingOnes of 50; twelve deceptive traps of five bits side by side, and with their bits shuffled;
-the best 0.1 % of 15,625 trained cells (``evometa.problems.ArchitectureTable``). Every side runs with its own defaults and counts every
-evaluation; DEAP's are those of its OneMax example (300 individuals, two-point crossover of half of them, a fifth
-mutated with chance 0.05 a bit, tournaments of 3), and beside it the same with this package's population of 64 and one
-change a mutation in the mean. Prints one markdown table: the median number of evaluations over ``--seeds`` runs, or
-where fewer than half of them arrive, how far from the optimum they are in the median and how many arrive.
+the best 0.1 % of 15,625 trained cells (``evometa.problems.ArchitectureTable``). Every side runs with its own defaults
+and counts every evaluation; DEAP's are those of its OneMax example (300 individuals, two-point crossover of half of
+them, a fifth mutated with chance 0.05 a bit, tournaments of 3), and beside it the same with this package's population
+of 64 and one change a mutation in the mean. Prints one markdown table: the median number of evaluations over
+``--seeds`` runs, or where fewer than half of them arrive, how far from the optimum they are in the median and how many
+arrive.
 
     python benchmarks/discrete.py
 """

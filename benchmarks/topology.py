@@ -58,7 +58,12 @@ def search(problem: Problem, strategy: Strategy[Any], most: int) -> Callable[[in
         def going(carry: Any) -> Any:
             return ~carry[2] & ((carry[1] + 1) * strategy.population_size <= most)
 
-        start = strategy.init(jax.random.fold_in(key, 2**31), space), jnp.int32(0), jnp.asarray(False), jnp.zeros(2, jnp.int32)
+        start = (
+            strategy.init(jax.random.fold_in(key, 2**31), space),
+            jnp.int32(0),
+            jnp.asarray(False),
+            jnp.zeros(2, jnp.int32),
+        )
         return jax.lax.while_loop(going, generation, start)[1:]
 
     compiled = jax.jit(run)
@@ -87,10 +92,18 @@ def main() -> None:
                 found.append(run(seed))
                 print(f"{name} on {task}, seed {seed}: {found[-1]}", file=sys.stderr, flush=True)
             n, solved, hidden, connections = (np.array(column) for column in zip(*found, strict=True))
-            row = [f"{task}, {name}", f"{n.mean():,.0f}", f"{n.std(ddof=1):,.0f}", f"{np.median(n):,.0f}", f"{n.max():,}"]
+            row = [
+                f"{task}, {name}",
+                f"{n.mean():,.0f}",
+                f"{n.std(ddof=1):,.0f}",
+                f"{np.median(n):,.0f}",
+                f"{n.max():,}",
+            ]
             sizes = [f"{hidden[solved].mean():.2f}", f"{connections[solved].mean():.2f}"] if solved.any() else ["", ""]
             seconds = f"{(time.process_time() - start) / len(n):.1f}"
-            rows.append([*row, f"{solved.sum()} of {len(n)}", *sizes, f"{GOALS[task]:,}", f"{PUBLISHED[task]:,}", seconds])
+            rows.append(
+                [*row, f"{solved.sum()} of {len(n)}", *sizes, f"{GOALS[task]:,}", f"{PUBLISHED[task]:,}", seconds]
+            )
     header = ["evaluations", "mean", "standard deviation", "median", "most", "solved", "hidden nodes", "connections"]
     print_table([*header, "goal", "published", "CPU s a search"], rows)
 

@@ -18,20 +18,21 @@ class Network(NamedTuple):
     """``[H, I + 1 + H]``, weights into the hidden nodes, which are in the order in which they are computed."""
     output: jax.Array
     """``[O, I + 1 + H]``, weights into the outputs."""
-    count: Scalar
+    nodes: Scalar
     """How many hidden nodes there are, int32."""
 
     def run(self, inputs: jax.Array) -> jax.Array:
         """Return the outputs ``[O]``, from 0 to 1, for inputs ``[I]``."""
         most, columns = self.hidden.shape
+        hidden = jnp.asarray(self.hidden)
         first = columns - most
         start = jnp.concatenate([inputs, jnp.ones(1, inputs.dtype), jnp.zeros(most, inputs.dtype)])
 
         def node(number: jax.Array, values: jax.Array) -> jax.Array:
-            return values.at[first + number].set(_activation(self.hidden[number] @ values))
+            return values.at[first + number].set(_activation(hidden[number] @ values))
 
         # As many rounds as there are nodes: most networks are far smaller than the largest.
-        values = jax.lax.fori_loop(0, self.count, node, start) if most else start
+        values = jax.lax.fori_loop(0, self.nodes, node, start) if most else start
         return _activation(self.output @ values)
 
 

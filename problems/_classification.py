@@ -70,7 +70,7 @@ def components(name: Name, count: int) -> NDArray[np.float32]:
     middle = features[training].mean(axis=0)
     _, deviations, axes = np.linalg.svd(features[training] - middle, full_matrices=False)
     scaled = (features - middle) @ axes[:count].T / deviations[0] * len(training) ** 0.5
-    return scaled.astype(np.float32)
+    return np.asarray(scaled, np.float32)
 
 
 def require_name(owner: str, name: str) -> None:

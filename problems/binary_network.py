@@ -55,8 +55,8 @@ class BinaryNetwork(InnerTraining):
     ω says how: ``margin`` (what hardly means, in standard deviations of a unit's sum; 0 for the perceptron), ``reach``
     (units further than this on the wrong side are left alone, in the same unit), ``push`` (what a unit of a wrong class
     moves, in parts of what one of the right class does), ``decay`` (of states, each step), ``noise`` (added to each
-    state at each step), ``init_scale`` (of the states) and ``threshold`` (from which a pixel is 1). States move by 1 for
-    each example at most; all else is in that unit. A search starts at the perceptron's rule.
+    state at each step), ``init_scale`` (of the states) and ``threshold`` (from which a pixel is 1). States move by 1
+    for each example at most; all else is in that unit. A search starts at the perceptron's rule.
 
     Fitness, to be minimised, is the error rate on the validation part (360 images) after the last step. Held-out tasks
     are judged on the test part (360 others), which a search never sees. Tasks differ by states and minibatches.
@@ -136,7 +136,7 @@ class BinaryNetwork(InnerTraining):
         return Learner(omega["init_scale"] * task.states, jnp.int32(0))
 
     def sums(self, omega: Omega, states: jax.Array, rows: jax.Array) -> tuple[jax.Array, jax.Array]:
-        """Return the inputs ``[B, PIXELS + 1]`` of images, and the units' sums in standard deviations of random ones."""
+        """Return the inputs ``[B, PIXELS + 1]`` of images, and the units' sums, of standard deviation 1 at random."""
         images = jnp.asarray(digits().features)[rows]
         inputs = jnp.where(images > omega["threshold"], jnp.float32(1), jnp.float32(-1))
         inputs = jnp.concatenate([inputs, jnp.ones((len(rows), 1), jnp.float32)], axis=1)

@@ -48,9 +48,9 @@ class DecisionTree(InnerTraining):
     feature. A leaf is split only where the gain is positive and both sides keep enough examples. A leaf predicts the
     shares of the classes in it, smoothed.
 
-    ω is a dict of ``price`` (one for each feature, 0 to 10 examples' impurity), ``min_gain`` (1e-3 to 10, logarithm: what
-    any split costs), ``min_leaf`` (1 to 30 examples, logarithm) and ``smoothing`` (0.01 to 10 examples of each class,
-    logarithm). A search starts at the customary tree: nothing has a price, a leaf is one example, smoothing is 1
+    ω is a dict of ``price`` (one for each feature, 0 to 10 examples' impurity), ``min_gain`` (1e-3 to 10, logarithm:
+    what any split costs), ``min_leaf`` (1 to 30 examples, logarithm) and ``smoothing`` (0.01 to 10 examples of each
+    class, logarithm). A search starts at the customary tree: nothing has a price, a leaf is one example, smoothing is 1
     (Laplace's).
 
     Fitness, to be minimised, is the cross-entropy in nats of the predictions for the part that a task judges on; the
@@ -173,7 +173,8 @@ class DecisionTree(InnerTraining):
         stands = (learner.leaf[:, None] == jnp.arange(2**self.inner_steps)).astype(jnp.float32)
         counts = _counts(stands * task.grown_on[:, None], jnp.asarray(table(self.data_set).targets))
         counts = counts + omega["smoothing"]
-        return stands @ (counts / jnp.sum(counts, axis=-1, keepdims=True))
+        predicted: jax.Array = stands @ (counts / jnp.sum(counts, axis=-1, keepdims=True))
+        return predicted
 
     def loss(self, key: Key, omega: Omega, task: Examples, learner: Tree) -> Scalar:
         """Return the cross-entropy on the part the task is judged on."""
@@ -205,7 +206,8 @@ def above(data_set: Name, cuts: int) -> tuple[NDArray[np.float32], NDArray[np.in
 
 
 def _counts(inside: jax.Array, targets: jax.Array) -> jax.Array:
-    return inside.T @ targets
+    counts: jax.Array = inside.T @ targets
+    return counts
 
 
 def _impurity(counts: jax.Array) -> Any:

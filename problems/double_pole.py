@@ -5,7 +5,7 @@ and nothing is differentiated.
 """
 
 import dataclasses
-from typing import ClassVar, Literal, NamedTuple, cast
+from typing import ClassVar, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -61,8 +61,8 @@ class DoublePole(Problem):
     middle), scaling of inputs and lack of friction between cart and track it shares. Held out are 16 other starts: the
     cart up to half the track from the middle, the long pole up to 0.1 radians from upright; the mean of their actions.
 
-    Paper: Stanley & Miikkulainen, "Evolving neural networks through augmenting topologies", 2002, table 1: NEAT with 150
-    networks needs 3,600 evaluations in the mean of 120 runs to balance for 100,000 actions.
+    Paper: Stanley & Miikkulainen, "Evolving neural networks through augmenting topologies", 2002, table 1: NEAT with
+    150 networks needs 3,600 evaluations in the mean of 120 runs to balance for 100,000 actions.
 
     Args:
         limit: actions at most.
@@ -96,8 +96,10 @@ class DoublePole(Problem):
     def evaluate(self, key: Key, omega: Network) -> Evaluation:
         """Count the actions from the one start."""
         zero = jnp.zeros((), jnp.float32)
-        actions = self.balanced(omega, Cart(zero, zero, jnp.array([ANGLE, 0.0], jnp.float32), jnp.zeros(2, jnp.float32)))
-        hidden = cast(jax.Array, omega.count).astype(jnp.float32)
+        actions = self.balanced(
+            omega, Cart(zero, zero, jnp.array([ANGLE, 0.0], jnp.float32), jnp.zeros(2, jnp.float32))
+        )
+        hidden = omega.nodes.astype(jnp.float32)
         return Evaluation(actions, {"solved": (actions >= self.limit).astype(jnp.float32), "hidden": hidden})
 
     def evaluate_test(self, key: Key, omega: Network) -> Evaluation:
@@ -114,7 +116,6 @@ class DoublePole(Problem):
 
     def balanced(self, omega: Network, start: Cart) -> Scalar:
         """Return after how many actions the poles or the cart are out of bounds, float32."""
-        omega = Network(*map(jnp.asarray, omega))
 
         def up(carry: tuple[jax.Array, Cart]) -> jax.Array:
             actions, cart = carry
@@ -124,13 +125,13 @@ class DoublePole(Problem):
             actions, cart = carry
             return actions + 1, move(cart, omega.run(sees(cart))[0])
 
-        actions, _ = jax.lax.while_loop(up, act, (jnp.int32(0), start))
+        actions: Scalar = jax.lax.while_loop(up, act, (jnp.int32(0), start))[0]
         return actions.astype(jnp.float32)
 
 
 def sees(cart: Cart) -> jax.Array:
     """Return what the network sees, ``[6]``."""
-    return jnp.concatenate([jnp.stack([cart.position, cart.speed]), cart.angles, cart.spins]) / SCALES
+    return jnp.concatenate([jnp.stack([cart.position, cart.speed]), cart.angles, cart.spins]) / jnp.asarray(SCALES)
 
 
 def inside(cart: Cart) -> jax.Array:
@@ -147,8 +148,7 @@ def move(cart: Cart, action: Scalar) -> Cart:
 
 
 def changes(cart: Cart, force: Scalar) -> Cart:
-    """Return the derivative of everything by time (Wieland, "Evolving neural network controllers for unstable systems",
-    1991)."""
+    """Return the derivative of everything by time, from the force on the cart in newtons (Wieland 1991)."""
     sine, cosine = jnp.sin(cart.angles), jnp.cos(cart.angles)
     weight = GRAVITY * sine
     friction = FRICTION * cart.spins / (HALF_LENGTHS * MASSES)

@@ -4,7 +4,7 @@ Branch of meta-learning: architectures, their topology. ω is a network, its wei
 """
 
 import dataclasses
-from typing import ClassVar, Literal, cast
+from typing import ClassVar, Literal
 
 import jax
 import jax.numpy as jnp
@@ -56,17 +56,16 @@ class XOR(Problem):
 
     def evaluate(self, key: Key, omega: Network) -> Evaluation:
         """Judge a network by the four patterns."""
-        omega = Network(*map(jnp.asarray, omega))
         outputs = jax.vmap(omega.run)(jnp.asarray(PATTERNS))[:, 0]
         solved = jnp.all((outputs > 0.5) == (TARGETS > 0.5))
         return Evaluation(
             _fitness(outputs),
-            {"solved": solved.astype(jnp.float32), "hidden": cast(jax.Array, omega.count).astype(jnp.float32)},
+            {"solved": solved.astype(jnp.float32), "hidden": omega.nodes.astype(jnp.float32)},
         )
 
     def evaluate_test(self, key: Key, omega: Network) -> Evaluation:
         """Judge a network by inputs near the four patterns."""
-        inputs = PATTERNS + OFF * jax.random.normal(key, (DRAWS, *PATTERNS.shape), jnp.float32)
+        inputs = jnp.asarray(PATTERNS) + OFF * jax.random.normal(key, (DRAWS, *PATTERNS.shape), jnp.float32)
         outputs = jax.vmap(jax.vmap(omega.run))(inputs)[:, :, 0]
         right = jnp.mean((outputs > 0.5) == (TARGETS > 0.5), dtype=jnp.float32)
         return Evaluation(jnp.mean(jax.vmap(_fitness)(outputs)), {"right": right})

@@ -8,7 +8,6 @@ import jax.numpy as jnp
 
 from evometa.types import Genotype, Scalar
 
-
 Distance = Callable[[Genotype, Genotype], Scalar]
 
 
@@ -35,9 +34,7 @@ def nobody(one: Genotype, count: int) -> Species:
     return Species(blank, zeros, infinity, zeros, jnp.zeros_like(infinity))
 
 
-def assign(
-    distance: Distance, species: Species, members: Genotype, threshold: float
-) -> tuple[jax.Array, Species]:
+def assign(distance: Distance, species: Species, members: Genotype, threshold: float) -> tuple[jax.Array, Species]:
     """Return which species each member belongs to, int32 ``[P]``, and the species with those that are new.
 
     A member joins the first species whose representative is nearer than the threshold, or founds one in a free place;

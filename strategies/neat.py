@@ -43,11 +43,11 @@ class NEATState(NamedTuple):
 class NEAT(Strategy[NEATState]):
     """Breed networks that grow: crossing by historical markings, species that share their fitness, minimal beginnings.
 
-    Searches :class:`~evometa.topology.Topology`, whose markings say which genes of two networks match. Networks that resemble
-    each other, measured by the genes that do not match and by the weights of those that do, form a species. A species
-    has children in proportion to the mean fitness of its members, and they compete with each other only, so that a
-    new structure has time to become good. Defaults are the paper's for a population of 150, but for the size of a
-    weight's change, which it does not give.
+    Searches :class:`~evometa.topology.Topology`, whose markings say which genes of two networks match. Networks that
+    resemble each other, measured by the genes that do not match and by the weights of those that do, form a species. A
+    species has children in proportion to the mean fitness of its members, and they compete with each other only, so
+    that a new structure has time to become good. Defaults are the paper's for a population of 150, but for the size of
+    a weight's change, which it does not give.
 
     Since fitness here may be of any sign and scale, a species' part comes from where its members stand between the
     worst and the best of the generation. Disjoint and excess genes count alike, as in all the paper's experiments.

@@ -96,7 +96,10 @@ def test_a_child_has_the_genes_of_the_first_and_weights_of_both(grown: Genome) -
     cross = jax.jit(jax.vmap(SPACE.crossover, in_axes=(0, None, None)))
     children = jax.device_get(cross(jax.random.split(jax.random.key(1), 400), grown, other))
     for name in ("node", "position", "innovation", "source", "target"):
-        np.testing.assert_array_equal(getattr(children, name), np.broadcast_to(getattr(grown, name), children[2].shape[:1] + getattr(grown, name).shape))
+        np.testing.assert_array_equal(
+            getattr(children, name),
+            np.broadcast_to(getattr(grown, name), children[2].shape[:1] + getattr(grown, name).shape),
+        )
     theirs = {int(i): float(w) for i, w in zip(other.innovation, other.weight, strict=True) if i}
     on = {int(i): bool(e) for i, e in zip(other.innovation, other.enabled, strict=True) if i}
     for gene, marking in enumerate(np.asarray(grown.innovation).tolist()):

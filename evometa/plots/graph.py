@@ -9,9 +9,8 @@ from matplotlib.patches import FancyArrowPatch
 from numpy.typing import ArrayLike
 
 from evometa.errors import ConfigurationError
-from evometa.genes import Genome
+from evometa.growing_network import Network
 from evometa.plots import style
-from evometa.topology import Topology
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,46 +44,42 @@ class Graph:
     links: tuple[GraphLink, ...]
 
 
-def topology_graph(space: Topology, genome: Genome, inputs: Sequence[str] = (), outputs: Sequence[str] = ()) -> Graph:
-    """Compute what :func:`topology` draws: inputs below, outputs on top, hidden nodes where they stand between.
+def topology_graph(network: Network, inputs: Sequence[str] = (), outputs: Sequence[str] = ()) -> Graph:
+    """Compute what :func:`topology` draws: inputs below, outputs on top, each hidden node above all that lead to it.
 
     Args:
-        space: what the network was searched in.
-        genome: one network's genes, such as ``result.best_genotype``; disabled connections are left out.
+        network: ω of a search over :class:`~evometa.topology.Topology`, such as ``result.best_omega``.
         inputs: names of the inputs; by default their numbers.
         outputs: names of the outputs, likewise.
 
     Raises:
         ConfigurationError: another number of names than there are inputs or outputs.
     """
-    below = [*_names(inputs, space.inputs, "inputs"), "bias"]
-    above = _names(outputs, space.outputs, "outputs")
+    count, most = int(network.nodes), len(network.hidden)
+    first = network.hidden.shape[1] - most
+    weights = np.concatenate([np.asarray(network.hidden)[:count], np.asarray(network.output)])[:, : first + count]
+    depth = np.zeros(first + count)
+    for number in range(count):
+        depth[first + number] = 1 + np.max(depth * (weights[number] != 0))
+    below = [*_names(inputs, first - 1, "inputs"), "bias"]
+    above = _names(outputs, len(network.output), "outputs")
+    middle, top = (first - 1) / 2, depth.max() + 1
     nodes = [GraphNode(name, "input", float(x), 0.0) for x, name in enumerate(below)]
-    middle = space.inputs / 2
+    for number in range(count):
+        level = np.flatnonzero(depth[first:] == depth[first + number])
+        # Off the middle by less the higher they are, so that few arrows lie on one another.
+        place = (
+            (np.flatnonzero(level == number)[0] + 1) / (len(level) + 1)
+            - 0.5
+            + 0.06 * (-1) ** int(depth[first + number])
+        )
+        nodes.append(GraphNode("", "hidden", middle + first * place, float(depth[first + number] / top)))
     nodes += [GraphNode(name, "output", middle + x - (len(above) - 1) / 2, 1.0) for x, name in enumerate(above)]
-    there = np.asarray(genome.node) > 0
-    order = np.argsort(np.argsort(np.where(there, np.asarray(genome.position), 2.0)))
-    count = int(there.sum())
-    for number, position in enumerate(np.asarray(genome.position)):
-        # Side by side in the order of their height, the even ones left, so that few arrows lie on one another.
-        place = (order[number] + 0.5) / max(count, 1)
-        side = (1 - 2 * (order[number] % 2)) * place
-        nodes.append(GraphNode("", "hidden", middle + 0.42 * space.inputs * side, float(position)))
-    enabled = np.flatnonzero(np.asarray(genome.enabled))
-    links = tuple(
-        GraphLink(int(genome.source[gene]), int(genome.target[gene]), weight=float(genome.weight[gene]))
-        for gene in enabled
-    )
-    renumbered = {old: new for new, old in enumerate(i for i in range(len(nodes)) if _is_there(i, space, there))}
-    return Graph(
-        tuple(nodes[old] for old in renumbered),
-        tuple(dataclasses.replace(k, source=renumbered[k.source], target=renumbered[k.target]) for k in links),
-    )
-
-
-def _is_there(number: int, space: Topology, there: np.ndarray) -> bool:
-    hidden = number - (space.inputs + 1 + space.outputs)
-    return hidden < 0 or bool(there[hidden])
+    links = [
+        GraphLink(int(source), first + int(target), weight=float(weights[target, source]))
+        for target, source in zip(*np.nonzero(weights), strict=True)
+    ]
+    return Graph(tuple(nodes), tuple(links))
 
 
 def _names(given: Sequence[str], count: int, what: str) -> list[str]:
@@ -93,7 +88,7 @@ def _names(given: Sequence[str], count: int, what: str) -> list[str]:
     return list(given) or [str(number) for number in range(count)]
 
 
-def topology(space: Topology, genome: Genome, inputs: Sequence[str] = (), outputs: Sequence[str] = ()) -> Figure:
+def topology(network: Network, inputs: Sequence[str] = (), outputs: Sequence[str] = ()) -> Figure:
     """Draw a network that grew: blue arrows for positive weights, orange ones for negative, as wide as they are large.
 
     Arguments and errors as in :func:`topology_graph`.
@@ -101,7 +96,7 @@ def topology(space: Topology, genome: Genome, inputs: Sequence[str] = (), output
     Returns:
         A figure; ``figure.savefig("network.png")`` writes it.
     """
-    return draw_graph(topology_graph(space, genome, inputs, outputs))
+    return draw_graph(topology_graph(network, inputs, outputs))
 
 
 def cell_graph(operations: Sequence[str], omega: ArrayLike) -> Graph:

@@ -87,7 +87,9 @@ def test_one_step_of_the_rule_is_the_perceptrons() -> None:
     omega = dict(zip(("margin", "reach", "push", "decay", "noise"), (0.0, 99.0, 1.0, 0.0, 0.0), strict=True))
     omega |= {"init_scale": 1.0, "threshold": 0.5}
     task = Training(states, jnp.array([[row]]), jnp.asarray(data.validation))
-    after = jax.jit(problem.step)(jax.random.key(1), jax.tree.map(jnp.float32, omega), task, Learner(states, jnp.int32(0)))
+    after = jax.jit(problem.step)(
+        jax.random.key(1), jax.tree.map(jnp.float32, omega), task, Learner(states, jnp.int32(0))
+    )
     x = np.append(np.where(data.features[row] > 0.5, 1.0, -1.0), 1.0)
     expected = np.array(states)
     for unit in range(10):
