@@ -32,7 +32,7 @@ PUBLISHED = {"xor": 4_755, "double-pole": 3_600}
 STRATEGIES: dict[str, Strategy[Any]] = {
     "NEAT": NEAT(),
     "NEAT, one species": dataclasses.replace(NEAT(), max_species=1),
-    "GeneticAlgorithm": GeneticAlgorithm(150, elites=1, tournament_size=5, mutation_rate=0.9, mutation_scale=0.5),
+    "GeneticAlgorithm": GeneticAlgorithm(150, elites=1, tournament_size=5, mutation_rate=0.9, mutation_scale=2.0),
 }
 
 

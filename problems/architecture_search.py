@@ -126,10 +126,11 @@ class ArchitectureSearch(InnerTraining):
     def shifted(self) -> dict[str, "ArchitectureSearch"]:
         """Four times the training; the same cells with fewer values at a node; other data."""
         other: Name = "breast_cancer" if self.data_set == "digits" else "digits"
+        most = table(other).features.shape[1]
         return {
             "longer training": dataclasses.replace(self, inner_steps=4 * self.inner_steps),
             "half the width": dataclasses.replace(self, width=max(1, self.width // 2)),
-            other: dataclasses.replace(self, data_set=other),
+            other: dataclasses.replace(self, data_set=other, width=min(self.width, most)),
         }
 
     def sample_task(self, key: Key) -> Training:

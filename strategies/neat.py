@@ -77,7 +77,7 @@ class NEAT(Strategy[NEATState]):
     """Chance of a child of two parents to be mutated."""
     weight_rate: float = 0.9
     """Chance of each weight to change, where a mutation is one of weights."""
-    mutation_scale: float = 0.5
+    mutation_scale: float = 2.0
     """Standard deviation of a weight's change, in the unit of the space."""
     max_species: int = 32
     """K, species at most."""

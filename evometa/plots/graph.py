@@ -67,12 +67,9 @@ def topology_graph(network: Network, inputs: Sequence[str] = (), outputs: Sequen
     nodes = [GraphNode(name, "input", float(x), 0.0) for x, name in enumerate(below)]
     for number in range(count):
         level = np.flatnonzero(depth[first:] == depth[first + number])
-        # Off the middle by less the higher they are, so that few arrows lie on one another.
-        place = (
-            (np.flatnonzero(level == number)[0] + 1) / (len(level) + 1)
-            - 0.5
-            + 0.06 * (-1) ** int(depth[first + number])
-        )
+        # Evenly across, but no two levels alike, so that few arrows lie on one another.
+        shift = (0.0, 0.31, -0.19)[int(depth[first + number]) % 3]
+        place = (np.flatnonzero(level == number)[0] + 1 + shift) / (len(level) + 1) - 0.5
         nodes.append(GraphNode("", "hidden", middle + first * place, float(depth[first + number] / top)))
     nodes += [GraphNode(name, "output", middle + x - (len(above) - 1) / 2, 1.0) for x, name in enumerate(above)]
     links = [
@@ -135,11 +132,13 @@ def cell(operations: Sequence[str], omega: ArrayLike) -> Figure:
 
 def draw_graph(graph: Graph) -> Figure:
     """Draw a computed graph."""
-    places = np.array([(node.x, node.y) for node in graph.nodes])
-    width = float(np.ptp(places[:, 0])) + 1
-    picture = style.figure(width=max(4.0, 0.95 * width), height=3.6)
+    # Units of both axes are alike, so that what stands on an arrow can be placed; three across for one up.
+    places = np.array([(node.x, 3.0 * node.y) for node in graph.nodes])
+    width = float(np.ptp(places[:, 0])) + 1.4
+    picture = style.figure(width=max(4.0, 0.95 * width), height=3.9)
     axes = picture.subplots()
     axes.set_axis_off()
+    middle = places[:, 1].mean() if np.ptp(places[:, 1]) == 0 else 1.5
     for link in graph.links:
         colour = style.GREY if not link.weight else style.BLUE if link.weight > 0 else style.ORANGE
         arrow = FancyArrowPatch(
@@ -156,6 +155,7 @@ def draw_graph(graph: Graph) -> Figure:
         axes.add_patch(arrow)
         if link.label:
             start, end = places[link.source], places[link.target]
+            # The middle of the curve: its control point is off the line by the bend times its length.
             x, y = (start + end) / 2 + np.array([end[1] - start[1], start[0] - end[0]]) * link.bend / 2
             box = {"boxstyle": "round,pad=0.1", "facecolor": "white", "edgecolor": "none"}
             axes.text(x, y, link.label, ha="center", va="center", fontsize="small", bbox=box)
@@ -164,6 +164,7 @@ def draw_graph(graph: Graph) -> Figure:
         box = {"boxstyle": "circle" if len(node.label) < 3 else "round", "facecolor": "white"}
         box["edgecolor"] = colours[node.kind]
         axes.text(x, y, node.label or "   ", ha="center", va="center", fontsize="small", bbox=box)
-    axes.set_xlim(places[:, 0].min() - 0.6, places[:, 0].max() + 0.6)
-    axes.set_ylim(min(-0.12, places[:, 1].min() - 0.7), max(1.12, places[:, 1].max() + 0.7))
+    axes.set_aspect("equal")
+    axes.set_xlim(places[:, 0].min() - 0.7, places[:, 0].max() + 0.7)
+    axes.set_ylim(min(places[:, 1].min(), middle - 1.3) - 0.3, max(places[:, 1].max(), middle + 1.3) + 0.3)
     return picture
