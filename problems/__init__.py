@@ -6,7 +6,8 @@ problem                                        branch of meta-learning
 :class:`Sinusoid`                              learned initialisations and step sizes, few-shot
 :class:`DigitsHyperparameters`                 hyperparameter optimisation, by gradient descent
 :class:`BoostingHyperparameters`               hyperparameter optimisation, without any gradient
-:class:`DecisionTree`, :class:`BinaryNetwork`   hyperparameters of learners without gradients
+:class:`DecisionTree`,                         hyperparameters of learners without gradients
+:class:`BinaryNetwork`
 :class:`HyperparameterSchedule`                hyperparameters over time
 :class:`NoisyQuadratic`                        the same, with a known answer
 :class:`LearnedOptimizer`                      learned optimizers
@@ -53,10 +54,10 @@ from evometa.problems.auxiliary_tasks import AuxiliaryTasks
 from evometa.problems.bandit import Bandit
 from evometa.problems.binary_network import BinaryNetwork
 from evometa.problems.boosting_hyperparameters import BoostingHyperparameters
-from evometa.problems.decision_tree import DecisionTree
 from evometa.problems.curriculum import Curriculum
 from evometa.problems.data_augmentation import DataAugmentation
 from evometa.problems.dataset_distillation import DatasetDistillation
+from evometa.problems.decision_tree import DecisionTree
 from evometa.problems.digits_hyperparameters import DigitsHyperparameters
 from evometa.problems.double_pole import DoublePole
 from evometa.problems.dtlz import DTLZ2
@@ -97,10 +98,10 @@ __all__ = [
     "Bandit",
     "BinaryNetwork",
     "BoostingHyperparameters",
-    "DecisionTree",
     "Curriculum",
     "DataAugmentation",
     "DatasetDistillation",
+    "DecisionTree",
     "DigitsHyperparameters",
     "DoublePole",
     "Ellipsoid",

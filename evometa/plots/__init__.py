@@ -24,9 +24,9 @@ from evometa.plots.adapting import Adaptation, adaptation
 from evometa.plots.archive import ArchiveMap, archive, archive_map, draw_archive
 from evometa.plots.comparing import Comparison, Group, compare, comparison, draw_comparison
 from evometa.plots.curves import FitnessCurves, draw_fitness, fitness, fitness_curves
-from evometa.plots.graph import Graph, GraphLink, GraphNode, cell, cell_graph, draw_graph, topology, topology_graph
 from evometa.plots.diagnostics import Diagnostics, diagnostics, draw_diagnostics, strategy_diagnostics
 from evometa.plots.episodes import episode
+from evometa.plots.graph import Graph, GraphLink, GraphNode, cell, cell_graph, draw_graph, topology, topology_graph
 from evometa.plots.losses import LossCurves, draw_losses, loss_curves, losses
 from evometa.plots.over_steps import over_steps
 from evometa.plots.pareto import ParetoFront, ParetoFronts, draw_pareto, pareto, pareto_fronts
@@ -70,9 +70,9 @@ __all__ = [
     "over_steps",
     "pareto",
     "pareto_fronts",
+    "strategy_diagnostics",
     "topology",
     "topology_graph",
-    "strategy_diagnostics",
     "tree",
     "tree_nodes",
 ]
