@@ -24,8 +24,8 @@ from evometa.strategies import CMAES, SNES, RandomSearch
 from evometa.strategy import Strategy
 
 PROBLEMS: dict[str, tuple[em.InnerTraining, Strategy[Any], int]] = {
-    "binary network, digits": (BinaryNetwork(), CMAES(32), 60),
-    "decision tree, breast_cancer": (DecisionTree(), SNES(32), 60),
+    "binary network, digits": (BinaryNetwork(), CMAES(32), 40),
+    "decision tree, breast_cancer": (DecisionTree(), SNES(32), 40),
 }
 
 

@@ -78,7 +78,7 @@ class DecisionTree(InnerTraining):
         Recipe("SNES", {"population_size": 64}, {"seconds": 90}),
     )
 
-    num_tasks: int = 8
+    num_tasks: int = 32
     inner_steps: int = 4
     cuts: int = 7
     data_set: Name = "breast_cancer"
