@@ -59,7 +59,9 @@ class BinaryNetwork(InnerTraining):
     for each example at most; all else is in that unit. A search starts at the perceptron's rule.
 
     Fitness, to be minimised, is the error rate on the validation part (360 images) after the last step. Held-out tasks
-    are judged on the test part (360 others), which a search never sees. Tasks differ by states and minibatches.
+    are judged on the test part (360 others), which a search never sees. Tasks differ by states and minibatches. On 256
+    held-out tasks the perceptron's rule errs on 27.6 %, what CMA-ES finds in 1,280 evaluations on 15.7 % (mean of 3
+    searches, ``benchmarks/gradient_free_learners.py``).
 
     Args:
         batch_size: B, examples in one inner step, drawn with replacement.
