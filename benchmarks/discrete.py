@@ -1,31 +1,30 @@
 """Strategies for discrete spaces beside DEAP's ``eaSimple``: evaluations to the optimum.
 
 OneMax of 100 bits; LeadingOnes of 50; twelve deceptive traps of five bits side by side, and with their bits shuffled;
-the best 0.1 % of 15,625 trained cells (see ``_cells.py``). Every side runs with its own defaults and counts every
-evaluation; DEAP's are those of its OneMax example (300 individuals, two-point crossover of half of them, a fifth
-mutated with chance 0.05 a bit, tournaments of 3), and beside it the same with this package's population of 64 and one
-change a mutation in the mean. Prints one markdown table: the median number of evaluations over ``--seeds`` runs, or
-where fewer than half of them arrive, how far from the optimum they are in the median and how many arrive.
+the best 0.1 % of 15,625 trained cells (``evometa.problems.ArchitectureTable``). Every side runs with its own defaults
+and counts every evaluation; DEAP's are those of its OneMax example (300 individuals, two-point crossover of half of
+them, a fifth mutated with chance 0.05 a bit, tournaments of 3), and beside it the same with this package's population
+of 64 and one change a mutation in the mean. Prints one markdown table: the median number of evaluations over
+``--seeds`` runs, or where fewer than half of them arrive, how far from the optimum they are in the median and how many
+arrive.
 
     python benchmarks/discrete.py
 """
 
 import argparse
 import dataclasses
-import pathlib
 import random
 import sys
-import tempfile
 from collections.abc import Callable
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from _cells import EDGES, OPERATIONS, tables
 from _measure import print_table
 from deap import algorithms, base, creator, tools
 
+from evometa.problems import ArchitectureTable
 from evometa.spaces import Categorical
 from evometa.strategies import PBIL, AgedEvolution, GeneticAlgorithm, RandomSearch, Reinforce
 from evometa.strategy import Strategy
@@ -54,7 +53,8 @@ def all_tasks(losses: np.ndarray) -> list[Task]:
     """Return the problems; ``losses`` is the table of cells."""
     order = np.random.default_rng(0).permutation(12 * TRAP)
     missing = np.maximum(losses.ravel() - np.quantile(losses, 0.001), 0.0)
-    powers = len(OPERATIONS) ** np.arange(len(EDGES))[::-1]
+    choices, edges = losses.shape[0], losses.ndim
+    powers = choices ** np.arange(edges)[::-1]
 
     def cells(x: Any) -> Any:
         return (missing if isinstance(x, np.ndarray) else jnp.asarray(missing))[x @ powers]
@@ -64,7 +64,7 @@ def all_tasks(losses: np.ndarray) -> list[Task]:
         Task("LeadingOnes 50", 50, 2, lambda x: x.shape[1] - x.cumprod(1).sum(1)),
         Task("traps 12 × 5", 12 * TRAP, 2, traps),
         Task("shuffled traps", 12 * TRAP, 2, lambda x: traps(x[:, order])),
-        Task("cells, 0.1 %", len(EDGES), len(OPERATIONS), cells),
+        Task("cells, 0.1 %", edges, choices, cells),
     ]
 
 
@@ -129,7 +129,6 @@ def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seeds", type=int, default=21)
-    parser.add_argument("--table", type=pathlib.Path, default=pathlib.Path(tempfile.gettempdir()) / "evometa_cells.npz")
     arguments = parser.parse_args()
     creator.create("Fitness", base.Fitness, weights=(-1.0,))
     creator.create("Individual", list, fitness=creator.Fitness)
@@ -148,7 +147,7 @@ def main() -> None:
     }
     sides["DEAP eaSimple, its example's"] = lambda task, seeds: of_deap(300, 0.05, task, seeds)
     sides["DEAP eaSimple, 64, 1/D"] = lambda task, seeds: of_deap(64, None, task, seeds)
-    problems = all_tasks(tables(arguments.table).reported)
+    problems = all_tasks(ArchitectureTable().trained.validation)
     rows = []
     for name, side in sides.items():
         rows.append([name])

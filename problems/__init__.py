@@ -6,6 +6,8 @@ problem                                        branch of meta-learning
 :class:`Sinusoid`                              learned initialisations and step sizes, few-shot
 :class:`DigitsHyperparameters`                 hyperparameter optimisation, by gradient descent
 :class:`BoostingHyperparameters`               hyperparameter optimisation, without any gradient
+:class:`DecisionTree`,                         hyperparameters of learners without gradients
+:class:`BinaryNetwork`
 :class:`HyperparameterSchedule`                hyperparameters over time
 :class:`NoisyQuadratic`                        the same, with a known answer
 :class:`LearnedOptimizer`                      learned optimizers
@@ -19,6 +21,9 @@ problem                                        branch of meta-learning
 :class:`LearnedLossNetwork`                    learned losses, as networks
 :class:`LearnedUpdateRule`                     learned optimizers, as formulas
 :class:`LearnedActivation`                     architectures: activations, as formulas
+:class:`ArchitectureSearch`,                   architectures: cells of operations
+:class:`ArchitectureTable`
+:class:`XOR`, :class:`DoublePole`              architectures: topology
 :class:`AuxiliaryTasks`                        auxiliary tasks
 :class:`Hypercleaning`                         hyperparameters: data cleansing
 :class:`DataAugmentation`                      training data: augmentation
@@ -38,13 +43,23 @@ problem                                        branch of meta-learning
 The engine imports none of them; they import only the engine.
 """
 
+from evometa.problems.architecture_search import ArchitectureSearch
+from evometa.problems.architecture_table import (
+    ArchitectureTable,
+    read_architecture_table,
+    train_all,
+    write_architecture_table,
+)
 from evometa.problems.auxiliary_tasks import AuxiliaryTasks
 from evometa.problems.bandit import Bandit
+from evometa.problems.binary_network import BinaryNetwork
 from evometa.problems.boosting_hyperparameters import BoostingHyperparameters
 from evometa.problems.curriculum import Curriculum
 from evometa.problems.data_augmentation import DataAugmentation
 from evometa.problems.dataset_distillation import DatasetDistillation
+from evometa.problems.decision_tree import DecisionTree
 from evometa.problems.digits_hyperparameters import DigitsHyperparameters
+from evometa.problems.double_pole import DoublePole
 from evometa.problems.dtlz import DTLZ2
 from evometa.problems.hypercleaning import Hypercleaning
 from evometa.problems.hyperparameter_schedule import HyperparameterSchedule
@@ -65,23 +80,30 @@ from evometa.problems.sinusoid import AdaptationCurves, Sinusoid, adaptation_cur
 from evometa.problems.sinusoid_hypernetwork import SinusoidHypernetwork
 from evometa.problems.symbolic_regression import SymbolicRegression
 from evometa.problems.test_functions import Ellipsoid, Rastrigin, Rosenbrock, Sphere
+from evometa.problems.xor import XOR
 from evometa.problems.zdt import ZDT1, ZDT2, ZDT3, ZDT4, ZDT6
 
 __all__ = [
     "DTLZ2",
+    "XOR",
     "ZDT1",
     "ZDT2",
     "ZDT3",
     "ZDT4",
     "ZDT6",
     "AdaptationCurves",
+    "ArchitectureSearch",
+    "ArchitectureTable",
     "AuxiliaryTasks",
     "Bandit",
+    "BinaryNetwork",
     "BoostingHyperparameters",
     "Curriculum",
     "DataAugmentation",
     "DatasetDistillation",
+    "DecisionTree",
     "DigitsHyperparameters",
+    "DoublePole",
     "Ellipsoid",
     "Hypercleaning",
     "HyperparameterSchedule",
@@ -105,4 +127,7 @@ __all__ = [
     "Sphere",
     "SymbolicRegression",
     "adaptation_curves",
+    "read_architecture_table",
+    "train_all",
+    "write_architecture_table",
 ]

@@ -2,14 +2,18 @@
 
 import functools
 import math
-from typing import Literal, NamedTuple
+import typing
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from evometa.errors import ConfigurationError
+
 # scikit-learn is imported where it is used: listing the problems must not cost the second that its import takes.
 
-Name = Literal["digits", "wine", "breast_cancer"]
+Name = Literal["digits", "wine", "breast_cancer", "synthetic"]
+"""``synthetic`` is drawn: of the size of digits, 10 classes of two normal clusters each, 32 of 64 features useful."""
 _HELD_OUT = 0.2
 
 
@@ -33,9 +37,7 @@ class Table(NamedTuple):
 @functools.cache
 def table(name: Name) -> Table:
     """Load a data set; the parts are the same in every process."""
-    from sklearn import datasets
-
-    features, labels = getattr(datasets, f"load_{name}")(return_X_y=True)
+    features, labels = _load(name)
     rows = np.random.default_rng(0).permutation(len(labels)).astype(np.int32)
     held_out = math.ceil(_HELD_OUT * len(rows))
     training, validation, test = np.split(rows, [len(rows) - 2 * held_out, len(rows) - held_out])
@@ -45,3 +47,35 @@ def table(name: Name) -> Table:
         features = (features - features[training].mean(axis=0)) / features[training].std(axis=0)
     targets = np.eye(labels.max() + 1, dtype=np.float32)[labels]
     return Table(features.astype(np.float32), labels.astype(np.int32), targets, training, validation, test)
+
+
+def _load(name: Name) -> tuple[NDArray[np.float64], NDArray[Any]]:
+    from sklearn import datasets
+
+    if name == "synthetic":
+        shape: dict[str, Any] = {"n_samples": 1797, "n_features": 64, "n_classes": 10}
+        made = datasets.make_classification(**shape, n_informative=16, n_redundant=16, random_state=0)
+        return np.asarray(made[0]), np.asarray(made[1])
+    loaded: tuple[NDArray[np.float64], NDArray[Any]] = getattr(datasets, f"load_{name}")(return_X_y=True)
+    return loaded
+
+
+@functools.cache
+def components(name: Name, count: int) -> NDArray[np.float32]:
+    """Return the first principal components ``[N, count]`` of all examples, the first of variance 1.
+
+    Axes, middle and unit are those of the training part.
+    """
+    features, training = table(name).features, table(name).training
+    middle = features[training].mean(axis=0)
+    _, deviations, axes = np.linalg.svd(features[training] - middle, full_matrices=False)
+    scaled = (features - middle) @ axes[:count].T / deviations[0] * len(training) ** 0.5
+    return np.asarray(scaled, np.float32)
+
+
+def require_name(owner: str, name: str) -> None:
+    """Raise ConfigurationError unless there is a data set of that name."""
+    if name not in typing.get_args(Name):
+        raise ConfigurationError(
+            f"{owner} expects data_set to be one of {', '.join(typing.get_args(Name))}, got {name!r}."
+        )

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from evometa.errors import ConfigurationError
 from evometa.problem import InnerTraining
-from evometa.problems._classification import Name, Table, table
+from evometa.problems._classification import Name, Table, require_name, table
 from evometa.problems._networks import MLP
 from evometa.types import Key, Omega, Scalar
 
@@ -74,10 +74,7 @@ class LossTraining(InnerTraining):
             raise ConfigurationError(
                 f"{name} expects 0 <= label_noise < 1, a share of the labels, got {self.label_noise}."
             )
-        if self.data_set not in typing.get_args(Name):
-            raise ConfigurationError(
-                f"{name} expects data_set to be one of {', '.join(typing.get_args(Name))}, got {self.data_set!r}."
-            )
+        require_name(name, self.data_set)
 
     @property
     def network(self) -> MLP:

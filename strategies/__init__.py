@@ -16,6 +16,7 @@
 :class:`GeneticAlgorithm` tournaments, crossover and mutation over any space
 :class:`Reinforce`        a policy over integers and categories, trained by policy gradient
 :class:`GeneticProgramming` expressions, bred and judged by what they do: losses, update rules, activations, formulas
+:class:`NEAT`             networks that grow, in species: topologies with their weights
 :class:`PBIL`             a table of probabilities over integers and categories
 :class:`NRES`             unrolled in windows, noise kept for an episode: long inner training
 :class:`PES`              unrolled in windows, noise summed up over them: long inner training
@@ -51,6 +52,7 @@ from evometa.strategies.genetic_programming import GeneticProgramming
 from evometa.strategies.gradient import Gradient
 from evometa.strategies.lmmaes import LMMAES
 from evometa.strategies.map_elites import MAPElites
+from evometa.strategies.neat import NEAT
 from evometa.strategies.nsga2 import NSGA2
 from evometa.strategies.openai_es import OpenAIES
 from evometa.strategies.pbil import PBIL
@@ -74,6 +76,7 @@ __all__ = [
     "CRFMNES",
     "IPOPCMAES",
     "LMMAES",
+    "NEAT",
     "NRES",
     "NSGA2",
     "PBIL",

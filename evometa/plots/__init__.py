@@ -13,6 +13,8 @@ picture                its numbers                      shows
 :func:`episode`        images and predictions           few-shot classification of images
 :func:`losses`         :func:`loss_curves`              a learned loss beside cross-entropy
 :func:`tree`           :func:`tree_nodes`               an expression as a tree
+:func:`topology`       :func:`topology_graph`           a network that grew
+:func:`cell`           :func:`cell_graph`               a cell of operations
 =====================  ===============================  =====================================
 
 Every drawing function returns a matplotlib ``Figure`` of its own: nothing is global, nothing needs a display.
@@ -24,6 +26,7 @@ from evometa.plots.comparing import Comparison, Group, compare, comparison, draw
 from evometa.plots.curves import FitnessCurves, draw_fitness, fitness, fitness_curves
 from evometa.plots.diagnostics import Diagnostics, diagnostics, draw_diagnostics, strategy_diagnostics
 from evometa.plots.episodes import episode
+from evometa.plots.graph import Graph, GraphLink, GraphNode, cell, cell_graph, draw_graph, topology, topology_graph
 from evometa.plots.losses import LossCurves, draw_losses, loss_curves, losses
 from evometa.plots.over_steps import over_steps
 from evometa.plots.pareto import ParetoFront, ParetoFronts, draw_pareto, pareto, pareto_fronts
@@ -35,6 +38,9 @@ __all__ = [
     "Comparison",
     "Diagnostics",
     "FitnessCurves",
+    "Graph",
+    "GraphLink",
+    "GraphNode",
     "Group",
     "LossCurves",
     "ParetoFront",
@@ -43,6 +49,8 @@ __all__ = [
     "adaptation",
     "archive",
     "archive_map",
+    "cell",
+    "cell_graph",
     "compare",
     "comparison",
     "diagnostics",
@@ -50,6 +58,7 @@ __all__ = [
     "draw_comparison",
     "draw_diagnostics",
     "draw_fitness",
+    "draw_graph",
     "draw_losses",
     "draw_pareto",
     "draw_tree",
@@ -62,6 +71,8 @@ __all__ = [
     "pareto",
     "pareto_fronts",
     "strategy_diagnostics",
+    "topology",
+    "topology_graph",
     "tree",
     "tree_nodes",
 ]

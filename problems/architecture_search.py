@@ -1,0 +1,224 @@
+"""A cell of operations, found by training cells.
+
+Branch of meta-learning: architectures. ω says what each edge of a small graph does; judging it is training the network
+that it makes. All architectures are one compiled program: every edge computes all operations, and ω masks all but one.
+"""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any, ClassVar, NamedTuple, cast
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from numpy.typing import NDArray
+
+from evometa.about import About, Recipe
+from evometa.errors import ConfigurationError, nearest
+from evometa.problem import InnerTraining
+from evometa.problems._classification import Name, components, require_name, table
+from evometa.problems._networks import cross_entropy
+from evometa.spaces import Categorical
+from evometa.types import Key, Omega, Scalar
+
+OPERATIONS: dict[str, Callable[[jax.Array, jax.Array], jax.Array]] = {
+    "none": lambda values, linear: jnp.zeros_like(values),
+    "skip": lambda values, linear: values,
+    "linear": lambda values, linear: linear,
+    "relu": lambda values, linear: jax.nn.relu(linear),
+    "tanh": lambda values, linear: jnp.tanh(linear),
+}
+"""What an edge may do, of the values at its source and of the layer that it has."""
+
+
+class Training(NamedTuple):
+    """A task: one training run's draws, and what it is judged on."""
+
+    weights: Any
+    """Initial weights: of the edges ``[E, width, width]`` and ``[E, width]``, of the output ``[width, C]``."""
+    batches: jax.Array
+    """``[S, B]``, rows of the training part, the minibatch of each step."""
+    judged_on: jax.Array
+    """Rows of the validation part, or of the test part for a held-out task."""
+
+
+class Learner(NamedTuple):
+    """A network in training."""
+
+    weights: Any
+    moments: Any
+    """What Adam remembers."""
+    steps: jax.Array
+    """``[]``, updates so far."""
+
+
+@dataclasses.dataclass(frozen=True)
+class ArchitectureSearch(InnerTraining):
+    """Find the cell that trains best: which operation stands on each edge between its nodes.
+
+    A cell has ``nodes`` nodes; each gets the sum of what the edges from all earlier ones bring. The first holds the
+    first ``width`` principal components of an example, the last is read by a linear layer. ω is ``[E]`` int32, the
+    index in ``operations`` for each of the E = nodes · (nodes - 1) / 2 edges, in the order 0→1, 0→2, 1→2, 0→3 and so
+    on; 15,625 cells by default. Training is Adam on small batches, short enough that all of them can be trained
+    (:class:`ArchitectureTable` holds the result), so that how far a search is from the best is known exactly.
+
+    Fitness, to be minimised, is the cross-entropy in nats on the validation part (a fifth of the examples) after the
+    last step; the metric ``accuracy`` is measured there too. Held-out tasks are judged on the test part, another
+    fifth, which a search never sees. Tasks differ by initial weights and minibatches, which all cells have in common.
+
+    Paper: Dong & Yang, "NAS-Bench-201", 2020, arXiv:2001.00326, has a space of this shape with convolutions, trained
+    for 200 epochs; Real et al., "Regularized evolution for image classifier architecture search", 2018,
+    arXiv:1802.01548, searches such cells by aged evolution. Our networks are far smaller, and no number of theirs is
+    compared here.
+
+    Args:
+        operations: names of what an edge may do: none, skip (the identity), and linear, relu and tanh (a layer).
+        nodes: of a cell, at least 2.
+        width: of a node, at most the number of features.
+        batch_size: B, examples in one inner step, drawn with replacement.
+        learning_rate: of Adam.
+        data_set: what is classified.
+
+    Raises:
+        ConfigurationError: a space without any cell, operations that are unknown or named twice, a width larger than
+            the data, sizes or a learning rate that are not positive.
+    """
+
+    about: ClassVar[About] = About(
+        "architectures",
+        "a cell: an operation for each edge",
+        "a masked supernet, trained by Adam",
+        "Dong & Yang 2020",
+        Recipe("AgedEvolution", {"population_size": 1, "living": 8, "tournament_size": 25}, {"evaluations": 400}),
+    )
+
+    num_tasks: int = 2
+    inner_steps: int = 80
+    operations: tuple[str, ...] = tuple(OPERATIONS)
+    nodes: int = 4
+    width: int = 16
+    batch_size: int = 32
+    learning_rate: float = 0.01
+    data_set: Name = "digits"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require_cells("ArchitectureSearch", self.operations, self.nodes)
+        require_name("ArchitectureSearch", self.data_set)
+        features = table(self.data_set).features.shape[1]
+        if not 1 <= self.width <= features:
+            raise ConfigurationError(
+                f"ArchitectureSearch expects a width from 1 to the number of features of {self.data_set}, {features}, "
+                f"got {self.width}."
+            )
+        if self.batch_size < 1 or not 0 < self.learning_rate < float("inf"):
+            raise ConfigurationError(
+                "ArchitectureSearch expects a batch_size of at least 1 and a learning_rate > 0, "
+                f"got batch_size={self.batch_size} and learning_rate={self.learning_rate}."
+            )
+
+    @property
+    def space(self) -> Categorical:
+        """An operation for each edge."""
+        return cells(self.operations, self.nodes)
+
+    def shifted(self) -> dict[str, "ArchitectureSearch"]:
+        """Four times the training; the same cells with fewer values at a node; other data."""
+        other: Name = "breast_cancer" if self.data_set == "digits" else "digits"
+        most = table(other).features.shape[1]
+        return {
+            "longer training": dataclasses.replace(self, inner_steps=4 * self.inner_steps),
+            "half the width": dataclasses.replace(self, width=max(1, self.width // 2)),
+            other: dataclasses.replace(self, data_set=other, width=min(self.width, most)),
+        }
+
+    def sample_task(self, key: Key) -> Training:
+        """Draw initial weights and minibatches; judged on the validation part."""
+        return self._draw(key, table(self.data_set).validation)
+
+    def sample_test_task(self, key: Key) -> Training:
+        """Draw initial weights and minibatches; judged on the test part."""
+        return self._draw(key, table(self.data_set).test)
+
+    def _draw(self, key: Key, judged_on: NDArray[np.int32]) -> Training:
+        key_edges, key_output, key_batches = jax.random.split(key, 3)
+        count, width, data = len(edges(self.nodes)), self.width, table(self.data_set)
+        scale = np.float32(width**-0.5)
+        weights = {
+            "edges": scale * jax.random.normal(key_edges, (count, width, width), jnp.float32),
+            "biases": jnp.zeros((count, width), jnp.float32),
+            "output": scale * jax.random.normal(key_output, (width, data.targets.shape[1]), jnp.float32),
+        }
+        drawn = jax.random.randint(key_batches, (self.inner_steps, self.batch_size), 0, len(data.training), jnp.int32)
+        return Training(weights, jnp.asarray(data.training)[drawn], jnp.asarray(judged_on))
+
+    def init(self, key: Key, omega: Omega, task: Training) -> Learner:
+        """Begin at the task's weights."""
+        return Learner(task.weights, self._optimizer.init(task.weights), jnp.int32(0))
+
+    @property
+    def _optimizer(self) -> optax.GradientTransformation:
+        return optax.adam(self.learning_rate)
+
+    def step(self, key: Key, omega: Omega, task: Training, learner: Learner) -> Learner:
+        """Take one step of Adam on the next minibatch."""
+        rows = task.batches[learner.steps]
+        gradient = jax.grad(lambda weights: self._error(omega, weights, rows))(learner.weights)
+        updates, moments = self._optimizer.update(gradient, learner.moments)
+        return Learner(optax.apply_updates(learner.weights, updates), moments, learner.steps + 1)
+
+    def _error(self, omega: Omega, weights: Any, rows: jax.Array) -> Scalar:
+        logits = self.predict(omega, weights, self._inputs[rows])
+        return cross_entropy(logits, jnp.asarray(table(self.data_set).targets)[rows])
+
+    @property
+    def _inputs(self) -> jax.Array:
+        return jnp.asarray(components(self.data_set, self.width))
+
+    def predict(self, omega: Omega, weights: Any, inputs: jax.Array) -> jax.Array:
+        """Return the logits ``[B, C]`` of a cell for principal components ``[B, width]``."""
+        values = [inputs] + [jnp.zeros_like(inputs)] * (self.nodes - 1)
+        for edge, (source, end) in enumerate(edges(self.nodes)):
+            linear = values[source] @ weights["edges"][edge] + weights["biases"][edge]
+            results = [OPERATIONS[name](values[source], linear) for name in self.operations]
+            # A single choice has no index to select by.
+            chosen = jax.lax.select_n(omega[edge], *results) if len(results) > 1 else results[0]
+            values[end] = values[end] + chosen
+        return cast(jax.Array, values[-1] @ weights["output"])
+
+    def loss(self, key: Key, omega: Omega, task: Training, learner: Learner) -> Scalar:
+        """Return the cross-entropy on the part the task is judged on."""
+        return self._error(omega, learner.weights, task.judged_on)
+
+    def metrics(self, key: Key, omega: Omega, task: Training, learner: Learner) -> dict[str, Scalar]:
+        """Return the accuracy on the part the task is judged on."""
+        logits = self.predict(omega, learner.weights, self._inputs[task.judged_on])
+        right = jnp.argmax(logits, axis=-1) == jnp.asarray(table(self.data_set).labels)[task.judged_on]
+        return {"accuracy": jnp.mean(right, dtype=jnp.float32)}
+
+
+def edges(nodes: int) -> tuple[tuple[int, int], ...]:
+    """Return the source and the end of each edge of a cell."""
+    return tuple((source, end) for end in range(1, nodes) for source in range(end))
+
+
+def cells(operations: tuple[str, ...], nodes: int) -> Categorical:
+    """Return the space of cells."""
+    return Categorical(operations, (len(edges(nodes)),))
+
+
+def require_cells(owner: str, operations: tuple[str, ...], nodes: int) -> None:
+    """Raise ConfigurationError where there is no cell to search, or operations that are unknown or named twice."""
+    if not operations or nodes < 2:
+        raise ConfigurationError(
+            f"{owner} expects at least one operation and 2 nodes, for without them the space of architectures is "
+            f"empty, got operations={operations} and nodes={nodes}."
+        )
+    strangers = [name for name in operations if name not in OPERATIONS]
+    if strangers:
+        raise ConfigurationError(
+            f"{owner} expects operations that it knows, got {strangers[0]!r}. {nearest(strangers[0], OPERATIONS)}"
+        )
+    if len(set(operations)) < len(operations):
+        raise ConfigurationError(f"{owner} expects operations that are all different, got {operations}.")

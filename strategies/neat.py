@@ -1,0 +1,195 @@
+"""NEAT (Stanley & Miikkulainen, "Evolving neural networks through augmenting topologies", 2002)."""
+
+import dataclasses
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from evometa.space import Space
+from evometa.strategies import _populations, _species
+from evometa.strategies._checks import require_nonnegative
+from evometa.strategies._species import Species
+from evometa.strategy import Strategy, require_population, require_positive, require_space
+from evometa.topology import Topology
+from evometa.types import Genotype, Key, Scalar
+
+REFOCUS = 20
+"""After so many generations in which nothing better was found, only the two best species go on."""
+LARGE = 5
+"""The best of a species with more members than this goes on unchanged."""
+
+
+class NEATState(NamedTuple):
+    """The parents of the next generation and their species."""
+
+    parents: Genotype
+    """``[P, ...]``, by species, and in a species the best first."""
+    fitness: jax.Array
+    """``[P]``, theirs."""
+    species: Species
+    """K species at most."""
+    best: Scalar
+    """The best fitness so far."""
+    age: Scalar
+    """Generations since that was found, int32."""
+    started: Scalar
+    """Whether there are parents yet, bool."""
+    space: Topology
+    """The space, a static part of the state."""
+
+
+@dataclasses.dataclass(frozen=True)
+class NEAT(Strategy[NEATState]):
+    """Breed networks that grow: crossing by historical markings, species that share their fitness, minimal beginnings.
+
+    Searches :class:`~evometa.topology.Topology`, whose markings say which genes of two networks match. Networks that
+    resemble each other, measured by the genes that do not match and by the weights of those that do, form a species. A
+    species has children in proportion to the mean fitness of its members, and they compete with each other only, so
+    that a new structure has time to become good. Defaults are the paper's for a population of 150, but for the size of
+    a weight's change, which it does not give.
+
+    Since fitness here may be of any sign and scale, a species' part comes from where its members stand between the
+    worst and the best of the generation. Disjoint and excess genes count alike, as in all the paper's experiments.
+
+    Raises:
+        ConfigurationError: population_size below 2, a chance outside [0, 1], sizes or coefficients that are not
+            positive; with the space: one that is no Topology.
+    """
+
+    population_size: int = 150
+    """Candidates in a generation, P >= 2."""
+    threshold: float = 3.0
+    """Networks further apart than this are of different species, δt."""
+    gene_weight: float = 1.0
+    """What a gene that does not match counts in the distance, c1 and c2."""
+    weight_weight: float = 0.4
+    """What the mean difference of the matching weights counts, c3."""
+    survivors: float = 0.2
+    """Share of a species, its best, that may be parents; one in any case."""
+    patience: int = 15
+    """Generations that a species may go on without finding anything better."""
+    crossover_rate: float = 0.75
+    """Chance of a child to have two parents; of such children ``mutation_rate`` are mutated too, of others all."""
+    interspecies_rate: float = 0.001
+    """Chance of a child's other parent to come from any species."""
+    mutation_rate: float = 0.8
+    """Chance of a child of two parents to be mutated."""
+    weight_rate: float = 0.9
+    """Chance of each weight to change, where a mutation is one of weights."""
+    mutation_scale: float = 2.0
+    """Standard deviation of a weight's change, in the unit of the space."""
+    max_species: int = 32
+    """K, species at most."""
+
+    def __post_init__(self) -> None:
+        require_population(self, least=2)
+        require_positive(
+            self, threshold=self.threshold, mutation_scale=self.mutation_scale, max_species=self.max_species
+        )
+        require_nonnegative(
+            self, gene_weight=self.gene_weight, weight_weight=self.weight_weight, patience=self.patience
+        )
+        _populations.require_chance(
+            self,
+            survivors=self.survivors,
+            crossover_rate=self.crossover_rate,
+            interspecies_rate=self.interspecies_rate,
+            mutation_rate=self.mutation_rate,
+            weight_rate=self.weight_rate,
+        )
+
+    def refuses(self, space: Space) -> str | None:
+        """Refuse all but growing networks."""
+        if isinstance(space, Topology):
+            return None
+        return (
+            f"NEAT searches networks that grow (Topology), got {type(space).__name__}; "
+            "use GeneticAlgorithm, which searches any space."
+        )
+
+    def init(self, key: Key, space: Space) -> NEATState:
+        """Begin without parents."""
+        require_space(self, space)
+        assert isinstance(space, Topology)
+        one = space.start(key)
+        blank = jax.tree.map(lambda leaf: jnp.zeros((self.population_size, *leaf.shape), leaf.dtype), one)
+        infinity = jnp.full(self.population_size, jnp.inf, jnp.result_type(float))
+        species = _species.nobody(one, self.max_species)
+        return NEATState(blank, infinity, species, infinity[0], jnp.int32(0), jnp.asarray(False), space)
+
+    def ask(self, key: Key, state: NEATState) -> tuple[Genotype, NEATState]:
+        """Return children, and the best of each large species; at first the smallest networks."""
+
+        def drawn(key: Key) -> Genotype:
+            return _populations.draw(key, state.space, self.population_size)
+
+        return jax.lax.cond(state.started, lambda key: self._children(key, state), drawn, key), state
+
+    def _children(self, key: Key, state: NEATState) -> Genotype:
+        size, species, space = self.population_size, state.species, state.space
+        key_first, key_second, key_strange, key_two, key_changed, key_cross, key_mutate = jax.random.split(key, 7)
+        # Places at even distances along the shares: each species gets its part to within one child.
+        place = (jnp.arange(size) + 0.5) / size
+        own = jnp.sum(place[:, None] > jnp.cumsum(species.share)[:-1], axis=1)
+        begin = jnp.cumsum(species.size) - species.size
+        may = jnp.maximum(jnp.ceil(self.survivors * species.size), 1).astype(jnp.int32)
+
+        def parent(key: Key, own: jax.Array) -> jax.Array:
+            return begin[own] + jax.random.randint(key, (size,), 0, may[own])
+
+        key_which, key_one = jax.random.split(key_strange)
+        strange = jax.random.bernoulli(key_which, self.interspecies_rate, (size,))
+        first, second = parent(key_first, own), parent(key_second, own)
+        second = jnp.where(strange, jax.random.randint(key_one, (size,), 0, size), second)
+        swap = state.fitness[second] < state.fitness[first]
+        first, second = jnp.where(swap, second, first), jnp.where(swap, first, second)
+        two = jax.random.bernoulli(key_two, self.crossover_rate, (size,))
+        changed = ~two | jax.random.bernoulli(key_changed, self.mutation_rate, (size,))
+
+        def breed(two: Scalar, changed: Scalar, keys: tuple[Key, Key], first: Genotype, second: Genotype) -> Genotype:
+            child = _either(two, space.crossover(keys[0], first, second), first)
+            return _either(changed, space.mutate(keys[1], child, self.weight_rate, self.mutation_scale), child)
+
+        keys = jax.random.split(key_cross, size), jax.random.split(key_mutate, size)
+        parents = (_populations.take(state.parents, which) for which in (first, second))
+        children = jax.vmap(breed)(two, changed, keys, *parents)
+        champion = (species.size[own] > LARGE) & (own != jnp.concatenate([jnp.full(1, -1), own[:-1]]))
+        return jax.vmap(_either)(champion, _populations.take(state.parents, begin[own]), children)
+
+    def tell(self, key: Key, state: NEATState, genotypes: Genotype, fitness: jax.Array) -> NEATState:
+        """Divide the generation into species, and these into who goes on."""
+        fitness = fitness.astype(state.fitness.dtype)
+        own, species = _species.assign(self._distance(state.space), state.species, genotypes, self.threshold)
+        better = jnp.min(fitness) < state.best
+        age = jnp.where(better, 0, state.age + 1)
+        species = _species.judge(species, own, fitness, self.patience, age > REFOCUS)
+        order = jnp.lexsort((fitness, own))
+        parents = _populations.take(genotypes, order)
+        # The next generation is compared with random members of this one.
+        someone = jnp.floor(jax.random.uniform(key, species.size.shape) * species.size).astype(jnp.int32)
+        someone = jnp.cumsum(species.size) - species.size + someone
+        represent = _populations.take(parents, jnp.minimum(someone, self.population_size - 1))
+        species = species._replace(representatives=represent)
+        best = jnp.minimum(state.best, jnp.min(fitness))
+        return NEATState(parents, fitness[order], species, best, age, jnp.asarray(True), state.space)
+
+    def _distance(self, space: Topology) -> _species.Distance:
+        def distance(first: Genotype, second: Genotype) -> Scalar:
+            genes, weights = space.distance(first, second)
+            return self.gene_weight * genes + self.weight_weight * weights
+
+        return distance
+
+    def diagnostics(self, state: NEATState) -> dict[str, Scalar]:
+        """Return how many species there are, and the mean number of hidden nodes and of enabled connections."""
+        dtype = state.fitness.dtype
+        return {
+            "species": jnp.sum(state.species.size > 0, dtype=jnp.int32),
+            "mean_hidden": jnp.mean(jnp.sum(state.parents.node > 0, axis=1), dtype=dtype),
+            "mean_connections": jnp.mean(jnp.sum(state.parents.enabled, axis=1), dtype=dtype),
+        }
+
+
+def _either(condition: Scalar, yes: Genotype, no: Genotype) -> Genotype:
+    return jax.tree.map(lambda a, b: jnp.where(condition, a, b), yes, no)

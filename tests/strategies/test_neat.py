@@ -1,0 +1,122 @@
+"""NEAT: who is of which species, who has children, who goes on unchanged."""
+
+import re
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from evometa.errors import ConfigurationError
+from evometa.spaces import Box
+from evometa.strategies import NEAT
+from evometa.strategies._species import Species, assign, judge, nobody
+from evometa.strategy import require_space
+from evometa.testing import check_strategy
+from evometa.topology import Topology
+
+SPACE = Topology(2, 1, max_hidden=2, max_connections=8)
+
+
+@pytest.mark.usefixtures("x64")
+def test_keeps_the_contract() -> None:
+    check_strategy(NEAT(8, max_species=3), SPACE, generations=40)
+
+
+def lonely(first: jax.Array, second: jax.Array) -> jax.Array:
+    """How far apart numbers are; stands in for networks."""
+    return jnp.abs(first - second)
+
+
+def test_members_join_the_first_species_that_is_near_and_found_others() -> None:
+    members = jnp.array([0.0, 0.5, 5.0, 5.4, -0.9, 9.0, 20.0, 5.9])
+    own, species = jax.jit(lambda: assign(lonely, nobody(members[0], 3), members, 1.0))()
+    # The third place is 9's; for 20 there is none left, and 9 is the nearest.
+    assert own.tolist() == [0, 0, 1, 1, 0, 2, 2, 1]
+    assert species.representatives.tolist() == [0.0, 5.0, 9.0]
+    own, _ = assign(lonely, species._replace(size=jnp.array([3, 0, 2])), jnp.array([8.5, 3.0, 0.2]), 1.0)
+    assert own.tolist() == [2, 1, 0]  # the second species had no members left, and its place is free
+
+
+def species(best: list[float], age: list[int]) -> Species:
+    one = nobody(jnp.zeros(()), len(best))
+    return one._replace(size=jnp.ones(len(best), jnp.int32), best=jnp.asarray(best), age=jnp.asarray(age))
+
+
+def test_children_in_proportion_to_the_mean_of_a_species() -> None:
+    own, fitness = jnp.array([0, 0, 1, 2, 2]), jnp.array([1.0, 3.0, 2.0, 5.0, jnp.inf])
+    after = judge(species([9.0, 9.0, 9.0], [0, 0, 0]), own, fitness, 15, jnp.asarray(False))
+    # Worth 1 and 0.5 of 1; 0.75; 0 and 0: from 5, the worst that did not fail, to 1.
+    np.testing.assert_allclose(after.share, np.array([0.75, 0.75, 0.0]) / 1.5, rtol=1e-6)
+    assert after.best.tolist() == [1.0, 2.0, 5.0]
+    assert after.size.tolist() == [2, 1, 2]
+
+
+@pytest.mark.parametrize(
+    ("age", "refocus", "expected"),
+    [
+        ([15, 0, 0], False, [False, True, True]),  # the first finds nothing better for the 16th time
+        ([15, 15, 15], False, [True, False, False]),  # all of them: the best goes on
+        ([0, 0, 0], True, [True, True, False]),  # the two best
+    ],
+)
+def test_who_may_have_children(age: list[int], refocus: bool, expected: list[bool]) -> None:
+    own, fitness = jnp.array([0, 1, 2, 2]), jnp.array([1.0, 2.0, 3.0, 4.0])
+    after = judge(species([0.5, 0.7, 0.9], age), own, fitness, 15, jnp.asarray(refocus))
+    assert (np.asarray(after.share) > 0).tolist() == expected
+    assert float(after.share.sum()) == pytest.approx(1.0)
+
+
+def test_the_best_of_a_large_species_goes_on_unchanged_and_parents_are_survivors() -> None:
+    strategy = NEAT(20, crossover_rate=0.0, survivors=0.1, mutation_scale=1e-3, threshold=99.0)
+    space = Topology(2, 1, max_hidden=2, max_connections=8, add_node=0.0, add_connection=0.0, replaced=0.0)
+    ask = jax.jit(strategy.ask)
+    first, state = ask(jax.random.key(1), strategy.init(jax.random.key(0), space))
+    fitness = jnp.arange(20.0)[::-1]
+    state = jax.jit(strategy.tell)(jax.random.key(2), state, first, fitness)
+    children, _ = ask(jax.random.key(3), state)
+    weights, parents = np.asarray(children.weight), np.asarray(first.weight)
+    np.testing.assert_array_equal(weights[0], parents[19])
+    nearest = np.argmin(np.abs(weights[:, None] - parents).sum(axis=2), axis=1)
+    assert set(nearest[1:].tolist()) == {18, 19}  # a tenth of 20
+    assert np.all(np.any(weights[1:] != parents[nearest[1:]], axis=1))
+
+
+def test_the_fitter_parent_gives_the_structure() -> None:
+    strategy = NEAT(64, crossover_rate=1.0, mutation_rate=0.0, survivors=1.0, threshold=99.0)
+    split = Topology(2, 1, max_hidden=2, max_connections=8, add_node=1.0, add_connection=0.0).mutate
+    small = jax.vmap(SPACE.sample)(jax.random.split(jax.random.key(0), 32))
+    large = jax.jit(jax.vmap(split))(jax.random.split(jax.random.key(4), 32), small)
+    mixed = jax.tree.map(lambda a, b: jnp.concatenate([a, b]), small, large)
+
+    @jax.jit
+    def sizes(fitness: jax.Array) -> jax.Array:
+        state = strategy.tell(jax.random.key(2), strategy.init(jax.random.key(0), SPACE), mixed, fitness)
+        children, _ = strategy.ask(jax.random.key(3), state)
+        return jnp.sum(children.innovation > 0, axis=1)
+
+    for fitness, expected in ((jnp.arange(64.0), 0.25), (jnp.arange(64.0)[::-1], 0.75)):
+        found = np.asarray(sizes(fitness))[1:]  # without the champion
+        assert set(found.tolist()) == {3, 5}
+        # A child is large where both parents are, or where either is, in 4 standard errors.
+        assert np.mean(found == 5) == pytest.approx(expected, abs=4 * np.sqrt(0.25 * 0.75 / 63))
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"population_size": 1}, "population_size of at least 2"),
+        ({"threshold": 0.0}, "threshold > 0"),
+        ({"survivors": 1.5}, "0 <= survivors <= 1"),
+        ({"patience": -1}, "patience >= 0"),
+    ],
+)
+def test_says_what_is_wrong(settings: dict[str, Any], words: str) -> None:
+    with pytest.raises(ConfigurationError, match=re.escape(words)):
+        NEAT(**settings)
+
+
+def test_refuses_spaces_that_do_not_grow() -> None:
+    with pytest.raises(ConfigurationError, match=re.escape("NEAT searches networks that grow (Topology), got Box")):
+        require_space(NEAT(), Box((3,)))

@@ -1,0 +1,146 @@
+"""Networks that grow: markings are the same for the same change, networks compute what their genes say."""
+
+import re
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from evometa.errors import ConfigurationError
+from evometa.genes import Genome
+from evometa.strategies import GeneticAlgorithm
+from evometa.testing import check_strategy
+from evometa.topology import Topology
+
+SPACE = Topology(2, 1, max_hidden=3, max_connections=16)
+GROWING = Topology(2, 1, max_hidden=3, max_connections=16, add_node=0.5, add_connection=0.5)
+SPLITTING = Topology(2, 1, max_hidden=3, max_connections=16, add_node=1.0, add_connection=0.0)
+
+
+def grow(space: Topology, key: int, genome: Genome, times: int) -> Genome:
+    mutate = jax.jit(space.mutate)
+    for change in range(times):
+        genome = mutate(jax.random.fold_in(jax.random.key(key), change), genome)
+    return genome
+
+
+@pytest.fixture(scope="module")
+def first() -> Genome:
+    return SPACE.sample(jax.random.key(0))
+
+
+@pytest.fixture(scope="module")
+def grown(first: Genome) -> Genome:
+    return grow(GROWING, 1, first, 12)
+
+
+def recursive(genome: Genome, x: list[float]) -> float:
+    """Compute the output of a network of two inputs and an output from its genes alone."""
+
+    def value(node: int) -> float:
+        if node < 3:
+            return [*x, 1.0][node]
+        total = sum(
+            float(w) * value(int(s))
+            for s, t, w, on in zip(genome.source, genome.target, genome.weight, genome.enabled, strict=True)
+            if on and int(t) == node
+        )
+        return 1 / (1 + float(np.exp(-4.9 * total)))
+
+    return value(3)
+
+
+def test_networks_compute_what_their_genes_say(grown: Genome) -> None:
+    assert int(np.sum(np.asarray(grown.node) > 0)) == 3
+    network = SPACE.decode(grown)
+    for x in ([0.0, 1.0], [0.3, -0.7]):
+        found = jax.jit(network.run)(jnp.asarray(x, jnp.float32))
+        assert float(found[0]) == pytest.approx(recursive(jax.device_get(grown), x), rel=1e-4)
+
+
+def test_the_same_change_has_the_same_marking_wherever_it_happens(first: Genome) -> None:
+    # Many keys split the three connections of a minimal network; there are three markings, whatever the weights.
+    others = jax.vmap(SPACE.sample)(jax.random.split(jax.random.key(5), 40))
+    split = jax.jit(jax.vmap(SPLITTING.mutate))(jax.random.split(jax.random.key(6), 40), others)
+    markings: dict[int, set[tuple[int, ...]]] = {}
+    for number in range(40):
+        genes = jax.tree.map(lambda leaf, number=number: np.asarray(leaf[number]), split)
+        (gene,) = np.flatnonzero(~genes.enabled & (genes.innovation > 0))
+        new = tuple(sorted(genes.innovation[3:5].tolist()))
+        markings.setdefault(int(gene), set()).add((int(genes.node[0]), *new))
+    assert sorted(markings) == [0, 1, 2]
+    assert all(len(found) == 1 for found in markings.values())
+    assert len(set.union(*markings.values())) == 3
+
+
+def test_a_split_leaves_the_old_weight_behind_the_new_node(first: Genome) -> None:
+    split = jax.device_get(jax.jit(SPLITTING.mutate)(jax.random.key(3), first))
+    (gene,) = np.flatnonzero(~split.enabled & (split.innovation > 0))
+    assert split.source[3:5].tolist() == [int(first.source[gene]), 4]
+    assert split.target[3:5].tolist() == [4, int(first.target[gene])]
+    assert split.weight[3:5].tolist() == [1.0, float(first.weight[gene])]
+    assert 0 < split.position[0] < 1
+
+
+def test_what_is_full_has_its_weights_changed(grown: Genome) -> None:
+    full = grow(SPLITTING, 2, grown, 1)
+    np.testing.assert_array_equal(full.innovation, grown.innovation)
+    assert np.any(np.asarray(full.weight) != np.asarray(grown.weight))
+    assert np.all(np.abs(np.asarray(full.weight)) <= SPACE.max_weight)
+
+
+def test_a_child_has_the_genes_of_the_first_and_weights_of_both(grown: Genome) -> None:
+    other = grow(SPACE, 9, grow(SPLITTING, 8, grow(SPACE, 7, SPACE.sample(jax.random.key(3)), 3), 1), 3)
+    cross = jax.jit(jax.vmap(SPACE.crossover, in_axes=(0, None, None)))
+    children = jax.device_get(cross(jax.random.split(jax.random.key(1), 400), grown, other))
+    for name in ("node", "position", "innovation", "source", "target"):
+        np.testing.assert_array_equal(
+            getattr(children, name),
+            np.broadcast_to(getattr(grown, name), children[2].shape[:1] + getattr(grown, name).shape),
+        )
+    theirs = {int(i): float(w) for i, w in zip(other.innovation, other.weight, strict=True) if i}
+    on = {int(i): bool(e) for i, e in zip(other.innovation, other.enabled, strict=True) if i}
+    for gene, marking in enumerate(np.asarray(grown.innovation).tolist()):
+        values = set(children.weight[:, gene].tolist())
+        assert values == {float(grown.weight[gene])} | ({theirs[marking]} if marking in theirs else set())
+        share, either_off = children.enabled[:, gene].mean(), not (bool(grown.enabled[gene]) and on.get(marking, True))
+        expected = 0.0 if not marking else 0.25 if either_off else 1.0
+        assert share == pytest.approx(expected, abs=4 * np.sqrt(0.25 * 0.75 / 400) if 0 < expected < 1 else 0)
+
+
+def test_distance_counts_genes_and_compares_weights(first: Genome) -> None:
+    moved = first._replace(weight=first.weight + jnp.where(first.innovation > 0, jnp.arange(16.0), 0))
+    genes, weights = SPACE.distance(first, moved)
+    assert (float(genes), float(weights)) == (0.0, pytest.approx(1.0, rel=1e-5))  # 0, 1 and 2
+    split = grow(SPLITTING, 4, first, 1)
+    assert float(SPACE.distance(first, split)[0]) == 2.0
+    assert float(SPACE.distance(split, first)[0]) == 2.0
+
+
+def test_connections_lead_upwards(grown: Genome) -> None:
+    position = np.concatenate([np.zeros(3), np.ones(1), np.asarray(grown.position)])
+    there = np.asarray(grown.innovation) > 0
+    low, high = position[np.asarray(grown.source)[there]], position[np.asarray(grown.target)[there]]
+    assert np.all(low < high)
+    pairs = list(zip(np.asarray(grown.source)[there].tolist(), np.asarray(grown.target)[there].tolist(), strict=True))
+    assert len(pairs) == len(set(pairs))
+
+
+def test_a_strategy_for_all_spaces_searches_it() -> None:
+    check_strategy(GeneticAlgorithm(4), SPACE, generations=40)
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"inputs": 0}, "at least one input and output"),
+        ({"max_connections": 2}, "it needs max_connections >= 3"),
+        ({"add_node": 0.8, "add_connection": 0.4}, "1 together at most"),
+        ({"weight_scale": 0.0}, "0 < weight_scale <= max_weight"),
+    ],
+)
+def test_refuses(settings: dict[str, Any], words: str) -> None:
+    with pytest.raises(ConfigurationError, match=re.escape(words)):
+        Topology(**{"inputs": 2, "outputs": 1} | settings)
