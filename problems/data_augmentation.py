@@ -71,7 +71,6 @@ class DataAugmentation(DataTraining):
         batch_size: B, examples in one inner step, drawn with replacement.
     """
 
-    inner_steps: int = 200
     labelled: int = 100
     batch_size: int = 32
 
