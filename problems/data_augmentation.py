@@ -31,8 +31,6 @@ STRONGEST = {
 }
 """The changes, and the largest standard deviation of each: of shifts in pixels, of the rotation in radians, of zoom
 and stretch and contrast in natural logarithms, of shear in pixels a pixel, of noise in a pixel's range."""
-GEOMETRY = 6
-"""How many of them move pixels: the first ones."""
 
 
 class Draws(NamedTuple):
