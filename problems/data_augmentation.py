@@ -63,6 +63,9 @@ class DataAugmentation(DataTraining):
     magnitudes, searched by reinforcement learning); Ho et al., "Population based augmentation", ICML 2019. Their data
     are others; none of their numbers is compared here.
 
+    Our result: a gain over no augmentation has not been measured yet with several seeds, and none is claimed
+    (``benchmarks/training_data.py`` measures it).
+
     Args:
         hidden: widths of the hidden layers.
         labelled: examples that a learner has, at least 1.
