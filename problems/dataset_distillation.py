@@ -35,9 +35,9 @@ class DatasetDistillation(DataTraining):
     Paper: Wang, Zhu, Torralba and Efros, "Dataset distillation", 2018 (arXiv:1811.10959), by gradients through
     training, with one step size for each step; on MNIST, whose numbers are not compared here.
 
-    Our result, one search of 300 generations with the gradient strategy: accuracy 89.5 % on the test part, against 56 to
-    63 % with one real image of each class and 86 % with the mean image of each class, learning rate tuned (16 tasks of
-    the training part). OpenAI-ES got to 75.6 % in a minute: above real images, below the means.
+    Our result, one search of 300 generations with the gradient strategy: accuracy 89.5 % on the test part, against 56
+    to 63 % with one real image of each class and 86 % with the mean image of each class, learning rate tuned (16 tasks
+    of the training part). OpenAI-ES got to 75.6 % in a minute: above real images, below the means.
 
     Args:
         hidden: widths of the hidden layers.
