@@ -253,11 +253,11 @@ WORKS = {
         DatasetDistillation(),
         distillation_baselines,
         {
-            "OpenAIES": (strategies.OpenAIES(256, sigma=0.1, learning_rate=0.03), 500),
-            "Gradient": (strategies.Gradient(learning_rate=0.03), 500),
+            "OpenAIES": (strategies.OpenAIES(256, sigma=0.03, learning_rate=0.02), 400),
+            "Gradient": (strategies.Gradient(learning_rate=0.03), 300),
         },
     ),
-    "augmentation": Work(DataAugmentation(), augmentation_baselines, {"CMAES": (strategies.CMAES(16, sigma=0.2), 60)}),
+    "augmentation": Work(DataAugmentation(), augmentation_baselines, {"CMAES": (strategies.CMAES(16, sigma=0.2), 40)}),
     "auxiliary": Work(
         AuxiliaryTasks(),
         auxiliary_baselines,

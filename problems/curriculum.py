@@ -53,6 +53,9 @@ class Curriculum(NoisyTraining):
     and whose pacing functions open a growing share of the examples. Their data are others; none of their numbers is
     compared here.
 
+    Our result: a gain over uniform drawing has not been measured yet with several seeds, and none is claimed
+    (``benchmarks/training_data.py`` measures it).
+
     Args:
         hidden: widths of the hidden layers.
         label_noise: share of the training labels that are replaced by one of the other classes, in [0, 1).

@@ -31,8 +31,6 @@ STRONGEST = {
 }
 """The changes, and the largest standard deviation of each: of shifts in pixels, of the rotation in radians, of zoom
 and stretch and contrast in natural logarithms, of shear in pixels a pixel, of noise in a pixel's range."""
-GEOMETRY = 6
-"""How many of them move pixels: the first ones."""
 
 
 class Draws(NamedTuple):
@@ -65,13 +63,15 @@ class DataAugmentation(DataTraining):
     magnitudes, searched by reinforcement learning); Ho et al., "Population based augmentation", ICML 2019. Their data
     are others; none of their numbers is compared here.
 
+    Our result: a gain over no augmentation has not been measured yet with several seeds, and none is claimed
+    (``benchmarks/training_data.py`` measures it).
+
     Args:
         hidden: widths of the hidden layers.
         labelled: examples that a learner has, at least 1.
         batch_size: B, examples in one inner step, drawn with replacement.
     """
 
-    inner_steps: int = 200
     labelled: int = 100
     batch_size: int = 32
 

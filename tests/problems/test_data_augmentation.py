@@ -19,10 +19,10 @@ NAMES = list(STRONGEST)
 SMALL = DataAugmentation(inner_steps=3, labelled=30, batch_size=16)
 
 
-def changed(images: Any, noise: Any = None, **amounts: float) -> Any:
+def changed(images: Any, /, speckle: Any = None, **amounts: float) -> Any:
     row = np.array([amounts.get(name, 0.0) for name in NAMES], np.float32)
-    noise = np.zeros((1, 64), np.float32) if noise is None else noise
-    return np.asarray(change(jnp.asarray(images), jnp.tile(row, (len(images), 1)), jnp.asarray(noise)))
+    speckle = np.zeros((1, 64), np.float32) if speckle is None else speckle
+    return np.asarray(change(jnp.asarray(images), jnp.tile(row, (len(images), 1)), jnp.asarray(speckle)))
 
 
 def test_simple_changes_are_exact() -> None:
