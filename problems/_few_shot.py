@@ -40,7 +40,7 @@ class FewShot(InnerTraining):
     queries: int = 2
     within_alphabet: bool = True
     turned: bool = True
-    channels: tuple[int, ...] = (16, 16, 16)
+    channels: tuple[int, ...] = (24, 24, 24)
 
     def __post_init__(self) -> None:
         super().__post_init__()
