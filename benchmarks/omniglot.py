@@ -156,20 +156,19 @@ def prototypes(arguments: argparse.Namespace) -> None:
 
 # Initialisations
 
-RATES = tuple(float(rate) for rate in np.geomspace(0.1, 100, 7))
-RATIOS = (0.0, 0.1, 1.0)
-STEPS = (1, 3, 10, 30, 100)
+RATES = (1.0, 3.0, 10.0, 30.0, 100.0)
+RATIOS = (0.0, 0.001, 0.01, 0.1)
+STEPS = (1, 3, 10, 30)
 
 
 def with_rates(problem: OmniglotInitialisation, convolutions: Any, rate: Any, ratio: Any) -> Any:
     """Return the ω of given convolutions, with one step size for the output layer and a part of it for the others."""
     log_rates = problem.space.decode(jnp.zeros(problem.space.size))["log_rates"]
-    v = jnp.log(rate / problem.learning_rate)
-    below = v + jnp.log(ratio)  # minus infinity where they are not trained
-    rates = {
-        "convolutions": jax.tree.map(lambda _: below, log_rates["convolutions"]),
-        "output": jax.tree.map(lambda _: v, log_rates["output"]),
+    sizes = {
+        "convolutions": jnp.log(rate * ratio / problem.learning_rate),  # minus infinity where they are not trained
+        "output": jnp.log(rate / problem.output_learning_rate),
     }
+    rates = {part: jax.tree.map(lambda _, v=v: v, log_rates[part]) for part, v in sizes.items()}
     return {"convolutions": convolutions, "log_rates": rates}
 
 
