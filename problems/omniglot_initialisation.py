@@ -24,8 +24,8 @@ class OmniglotInitialisation(FewShot):
     """Few-shot classification by a few steps of gradient descent from learned weights.
 
     ω is a dict: ``convolutions``, the weights of a convolutional network from which every learner starts, and
-    ``log_rates``, one number v for each weight tensor of the learner, whose step size is exp(v) times the given one. The
-    learner has an output layer besides, which starts at zero in every episode: so ω knows nothing of the number of
+    ``log_rates``, one number v for each weight tensor of the learner, whose step size is exp(v) times the given one.
+    The learner has an output layer besides, which starts at zero in every episode: so ω knows nothing of the number of
     classes or of their order, and the first step turns the output weights to the mean features of each class. All of it
     is trained on the support set. The fitness, to be minimised, is the cross-entropy on the queries after the last
     step; the history has their accuracy. Normalisation is of each image by itself, and sees no other.
