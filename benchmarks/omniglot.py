@@ -144,7 +144,7 @@ def prototypes(arguments: argparse.Namespace) -> None:
         print(f"{name}: {found[name][-1]}", file=sys.stderr, flush=True)
 
     add("pixels", Pixels(data_directory=arguments.data_directory), ())
-    for seed in range(arguments.seeds):
+    for seed in arguments.seeds:
         add("random weights", problem, problem.network.draw(jax.random.key(seed)))
         for strategy, generations in arguments.generations.items():
             used = dataclasses.replace(problem, channels=NARROW) if strategy == "evolution" else problem
@@ -243,7 +243,7 @@ def initialisation(arguments: argparse.Namespace) -> None:
         problem = OmniglotInitialisation(data_directory=arguments.data_directory, shots=shots)
         where = places(problem)
         found: dict[str, list[dict[str, float]]] = {}
-        for seed in range(arguments.seeds):
+        for seed in arguments.seeds:
             starts = {
                 "random weights": problem.network.draw(jax.random.key(seed)),
                 "pretrained": pretrained(problem, seed),
@@ -283,7 +283,7 @@ def main() -> None:
     parser.add_argument("which", choices=("prototypes", "initialisation", "pictures"))
     parser.add_argument("--data-directory", help="the folder with Omniglot's files; else EVOMETA_DATA names it")
     parser.add_argument("--shots", type=int, nargs="+", default=[1, 5], help="for initialisations")
-    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--evolution", type=int, default=2000, help="generations of a search by evolution; 0: none")
     parser.add_argument("--gradient", type=int, default=2000, help="generations of a search by the gradient; 0: none")
     parser.add_argument("--picture", default="episode.png", help="where to draw")
