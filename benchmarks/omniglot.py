@@ -207,7 +207,7 @@ def tuned(problem: OmniglotInitialisation, convolutions: Any) -> tuple[float, st
     return float(held_out), f"rate {rate[pair]:.3g}, ratio {ratio[pair]:g}, {STEPS[steps]} steps"
 
 
-def pretrained(problem: OmniglotInitialisation, seed: int, steps: int = 3000, batch: int = 64) -> Any:
+def pretrained(problem: OmniglotInitialisation, key: jax.Array, steps: int = 3000, batch: int = 64) -> Any:
     """Return convolutions trained to tell all characters of training apart, each turned by quarters as four classes."""
     images = problem.parts[0].images
     images = np.concatenate([np.rot90(images, quarters, (2, 3)) for quarters in range(4)])
@@ -226,7 +226,7 @@ def pretrained(problem: OmniglotInitialisation, seed: int, steps: int = 3000, ba
         updates, state = optimizer.update(gradient, state)
         return (optax.apply_updates(weights, updates), state), loss
 
-    key_draw, key_steps = jax.random.split(jax.random.key(seed))
+    key_draw, key_steps = jax.random.split(key)
     features = problem.network.features
     output = {"kernel": jnp.zeros((features, classes), jnp.float32), "bias": jnp.zeros(classes, jnp.float32)}
     weights = {"convolutions": problem.network.draw(key_draw), "output": output}
@@ -244,12 +244,10 @@ def initialisation(arguments: argparse.Namespace) -> None:
         where = places(problem)
         found: dict[str, list[dict[str, float]]] = {}
         for seed in arguments.seeds:
-            starts = {
-                "random weights": problem.network.draw(jax.random.key(seed)),
-                "pretrained": pretrained(problem, seed),
-            }
-            for name, convolutions in starts.items():
-                accuracy, how = tuned(problem, convolutions)
+            starts: dict[str, Any] = {"random weights": problem.network.draw}
+            starts["pretrained"] = functools.partial(pretrained, problem)
+            for name, start in starts.items() if arguments.baselines else ():
+                accuracy, how = tuned(problem, start(jax.random.key(seed)))
                 print(f"{name}, seed {seed}: {accuracy:.3f} with {how}", file=sys.stderr, flush=True)
                 found.setdefault(name, []).append({"held-out": accuracy})
             for strategy, generations in arguments.generations.items():
@@ -286,6 +284,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--evolution", type=int, default=2000, help="generations of a search by evolution; 0: none")
     parser.add_argument("--gradient", type=int, default=2000, help="generations of a search by the gradient; 0: none")
+    parser.add_argument("--no-baselines", dest="baselines", action="store_false", help="searches alone")
     parser.add_argument("--picture", default="episode.png", help="where to draw")
     arguments = parser.parse_args()
     generations = {"gradient": arguments.gradient, "evolution": arguments.evolution}
