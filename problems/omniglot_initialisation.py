@@ -47,8 +47,8 @@ class OmniglotInitialisation(FewShot):
         output_learning_rate: the same of the output layer.
 
     Raises:
-        ConfigurationError: a file is missing or damaged; more ways, shots or queries than there is data for; a number
-            below its least.
+        ConfigurationError: a number below its least; and where tasks are drawn, a file that is missing or damaged, or
+            more ways, shots or queries than there is data for.
     """
 
     num_tasks: int = 4

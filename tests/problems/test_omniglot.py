@@ -13,9 +13,11 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
+from evometa import Search
 from evometa.errors import ConfigurationError
 from evometa.problems import OmniglotPrototypes
 from evometa.problems._omniglot import HELD_OUT, TRAINING, find, omniglot
+from evometa.strategies import Gradient
 
 DRAWERS = 4
 
@@ -85,9 +87,9 @@ def test_says_which_file_to_get_and_where_to_put_it(folder: Path) -> None:
     )
     (folder / HELD_OUT).unlink()
     with pytest.raises(ConfigurationError, match=said):
-        OmniglotPrototypes(data_directory=str(folder))
+        Search(OmniglotPrototypes(data_directory=str(folder)), Gradient())
     with pytest.raises(ConfigurationError, match=rf"expects the file {TRAINING} in a folder, and none was named"):
-        OmniglotPrototypes()
+        Search(OmniglotPrototypes(), Gradient())
     assert "omniglot" not in OmniglotPrototypes(characters="glyphs").shifted()
 
 
@@ -157,7 +159,7 @@ def test_classes_are_turned_by_quarters_in_training_only(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"ways": 6}, "ways of at most the 5 training characters of omniglot"),
+        ({"ways": 6}, "ways of at most the 5 characters of Ab, Greek,"),
         ({"shots": 3}, "shots . queries of at most the 4 drawings of each"),
         ({"ways": 1}, "ways of at least 2"),
         ({"queries": 0}, "shots and queries of at least 1"),
@@ -166,7 +168,7 @@ def test_classes_are_turned_by_quarters_in_training_only(folder: Path) -> None:
 )
 def test_refuses_more_than_there_is(folder: Path, changes: Any, said: str) -> None:
     with pytest.raises(ConfigurationError, match=said):
-        OmniglotPrototypes(**{"data_directory": str(folder), "ways": 3, **changes})
+        OmniglotPrototypes(**{"data_directory": str(folder), "ways": 3, **changes}).sample_task(jax.random.key(0))
 
 
 def test_the_real_files_hold_out_106_characters() -> None:
