@@ -12,7 +12,9 @@ Source = Literal["omniglot", "glyphs"]
 """Where characters come from: the files of Omniglot, or strokes drawn at random."""
 
 SIZE = 21
-"""Rows and columns of an image: a fifth of Omniglot's 105, so that each pixel is the mean of 5 × 5."""
+"""Rows and columns of an image."""
+RADIUS = 5.7
+"""Pixels from the centre of a character, which is the middle of its image, to its ink; root of the mean square."""
 
 
 class Characters(NamedTuple):

@@ -40,7 +40,7 @@ class FewShot(InnerTraining):
     queries: int = 2
     within_alphabet: bool = True
     turned: bool = True
-    channels: tuple[int, ...] = (16, 16, 16)
+    channels: tuple[int, ...] = (24, 24, 24)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -51,18 +51,10 @@ class FewShot(InnerTraining):
                 f"at least 1, got ways={self.ways}, shots={self.shots}, queries={self.queries} and "
                 f"channels={self.channels}."
             )
-        for part, where in zip(self.parts, ("training", "held-out"), strict=True):
-            classes, drawers = part.images.shape[:2]
-            if self.ways > classes or self.shots + self.queries > drawers:
-                raise ConfigurationError(
-                    f"{name} expects ways of at most the {classes} {where} characters of {self.characters}, and "
-                    f"shots + queries of at most the {drawers} drawings of each, got ways={self.ways}, "
-                    f"shots={self.shots} and queries={self.queries}."
-                )
 
     @property
     def parts(self) -> tuple[Characters, Characters]:
-        """The characters of training, and those of other alphabets that are held out."""
+        """The characters of training, and those of other alphabets that are held out; read when first asked for."""
         return characters(self.characters, self.data_directory)
 
     @property
@@ -97,9 +89,19 @@ class FewShot(InnerTraining):
         return self.episode(key, self.parts[1])
 
     def episode(self, key: Key, part: Characters) -> Episode:
-        """Draw an episode of the given characters."""
-        key_alphabet, key_classes, key_people = jax.random.split(key, 3)
+        """Draw an episode of the given characters.
+
+        Raises:
+            ConfigurationError: there are fewer of them, or of drawings of each, than an episode asks for.
+        """
         classes, drawers = part.images.shape[:2]
+        if self.ways > classes or self.shots + self.queries > drawers:
+            raise ConfigurationError(
+                f"{type(self).__name__} expects ways of at most the {classes} characters of {', '.join(part.names)}, "
+                f"and shots + queries of at most the {drawers} drawings of each, got ways={self.ways}, "
+                f"shots={self.shots} and queries={self.queries}."
+            )
+        key_alphabet, key_classes, key_people = jax.random.split(key, 3)
         order = jax.random.uniform(key_classes, (classes,), jnp.float32)
         if self.within_alphabet:  # its characters come before all others
             alphabet = jax.random.randint(key_alphabet, (), 0, len(part.names), jnp.int32)

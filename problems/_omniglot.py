@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evometa.errors import ConfigurationError
-from evometa.problems._characters import SIZE, Characters
+from evometa.problems._characters import RADIUS, SIZE, Characters
 
 VARIABLE = "EVOMETA_DATA"
 TRAINING, HELD_OUT = "images_background_small1.zip", "images_background_small2.zip"
@@ -92,12 +92,29 @@ def _decode(file: bytes) -> NDArray[np.uint8]:
     """Return the image ``[SIZE, SIZE]`` of a PNG of black ink on white."""
     from PIL import Image
 
-    paper = np.asarray(Image.open(io.BytesIO(file)).convert("1"), np.float32)
-    if paper.shape != (PIXELS, PIXELS):
-        raise ValueError(f"an image of {paper.shape} pixels instead of {(PIXELS, PIXELS)}")
-    block = PIXELS // SIZE
-    ink = 1 - paper.reshape(SIZE, block, SIZE, block).mean(axis=(1, 3))
-    return np.asarray(np.round(255 * ink), np.uint8)
+    paper = np.asarray(Image.open(io.BytesIO(file)).convert("1"))
+    if paper.shape != (PIXELS, PIXELS) or paper.all():
+        raise ValueError(f"an image of {paper.shape} pixels with ink on {np.sum(~paper)}, not of {(PIXELS, PIXELS)}")
+    return normalised(~paper)
+
+
+def normalised(ink: NDArray[np.bool_]) -> NDArray[np.uint8]:
+    """Return an image ``[H, W]`` moved to its centre of mass, scaled to a radius of RADIUS, ``[SIZE, SIZE]``.
+
+    Where on the paper and how large somebody draws tells nothing of the character, and makes drawings hard to compare.
+    """
+    places = np.stack(np.nonzero(ink)).astype(np.float32)
+    centre = places.mean(axis=1)
+    spread = float(np.sqrt(((places - centre[:, None]) ** 2).sum(axis=0).mean()))
+    pixel = max(spread / RADIUS, 1.0)  # how many of the old pixels a new one is wide
+    grid = (np.arange(SIZE) - (SIZE - 1) / 2) * pixel
+    # Each new pixel is a mean of old ones, weighted by a triangle across both rows and columns.
+    rows, columns = (
+        np.maximum(1 - np.abs(middle + grid[:, None] - np.arange(length)) / pixel, 0)
+        for middle, length in zip(centre, ink.shape, strict=True)
+    )
+    mean = rows @ ink.astype(np.float32) @ columns.T / pixel**2
+    return np.asarray(np.round(255 * np.clip(mean, 0, 1)), np.uint8)
 
 
 def _characters(images: NDArray[np.uint8], alphabets: list[str]) -> Characters:

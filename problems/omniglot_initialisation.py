@@ -24,7 +24,7 @@ class OmniglotInitialisation(FewShot):
     """Few-shot classification by a few steps of gradient descent from learned weights.
 
     ω is a dict: ``convolutions``, the weights of a convolutional network from which every learner starts, and
-    ``log_rates``, one number v for each weight tensor of the learner, whose step size is ``learning_rate · exp(v)``.
+    ``log_rates``, one number v for each weight tensor of the learner, whose step size is exp(v) times the given one.
     The learner has an output layer besides, which starts at zero in every episode: so ω knows nothing of the number of
     classes or of their order, and the first step turns the output weights to the mean features of each class. All of it
     is trained on the support set. The fitness, to be minimised, is the cross-entropy on the queries after the last
@@ -43,16 +43,18 @@ class OmniglotInitialisation(FewShot):
         within_alphabet: whether the classes of an episode are of one alphabet, which makes them harder to tell apart.
         turned: whether classes of training episodes are turned by 0, 90, 180 or 270 degrees, as further classes.
         channels: channels of the network's layers.
-        learning_rate: step size where v = 0, as at the start of a search.
+        learning_rate: step size of the convolutions where v = 0, as at the start of a search.
+        output_learning_rate: the same of the output layer.
 
     Raises:
-        ConfigurationError: a file is missing or damaged; more ways, shots or queries than there is data for; a number
-            below its least.
+        ConfigurationError: a number below its least; and where tasks are drawn, a file that is missing or damaged, or
+            more ways, shots or queries than there is data for.
     """
 
     num_tasks: int = 4
     inner_steps: int = 3
-    learning_rate: float = 0.5
+    learning_rate: float = 0.1
+    output_learning_rate: float = 30.0
 
     about: ClassVar[About] = About(
         branch="learned initialisations",
@@ -64,9 +66,10 @@ class OmniglotInitialisation(FewShot):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not 0 < self.learning_rate < math.inf:
+        if not (0 < self.learning_rate < math.inf and 0 < self.output_learning_rate < math.inf):
             raise ConfigurationError(
-                f"OmniglotInitialisation expects a finite learning_rate > 0, got {self.learning_rate}."
+                "OmniglotInitialisation expects learning_rate and output_learning_rate to be finite and > 0, got "
+                f"{self.learning_rate} and {self.output_learning_rate}."
             )
 
     @property
@@ -91,7 +94,11 @@ class OmniglotInitialisation(FewShot):
         def error(learner: Any) -> jax.Array:
             return cross_entropy(self.classify(omega, learner, flat(task.support)), self.targets(self.shots))
 
-        rates = jax.tree.map(lambda v: jnp.float32(self.learning_rate) * jnp.exp(v), omega["log_rates"])
+        sizes = {"convolutions": self.learning_rate, "output": self.output_learning_rate}
+        rates = {
+            part: jax.tree.map(lambda v, size=size: jnp.float32(size) * jnp.exp(v), omega["log_rates"][part])
+            for part, size in sizes.items()
+        }
         return jax.tree.map(lambda w, r, g: w - r * g, learner, rates, jax.grad(error)(learner))
 
     def classify(self, omega: Omega, learner: Any, images: jax.Array) -> jax.Array:

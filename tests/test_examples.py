@@ -69,6 +69,14 @@ def test_evolve_a_loss_leaves_a_module_and_two_pictures(example: ModuleType, tmp
         assert (tmp_path / name).read_bytes().startswith(b"\x89PNG")
 
 
+@only("one_shot_characters")
+def test_one_shot_characters_learns_an_embedding_and_draws_an_episode(example: ModuleType, tmp_path: Path) -> None:
+    result = example.main(generations=60, folder=str(tmp_path))
+    assert result.held_out < 2.6  # chance: log 20 = 3.0, and random weights are no better
+    for name in ("episode.png", "fitness.png"):
+        assert (tmp_path / name).read_bytes().startswith(b"\x89PNG")
+
+
 def test_every_example_is_tested_here() -> None:
     tested = Path(__file__).read_text()
     assert [path.stem for path in FOLDER.glob("*.py") if f'@only("{path.stem}")' not in tested] == []

@@ -12,7 +12,7 @@ from evometa.problems import OmniglotInitialisation
 from evometa.problems._few_shot import Episode, flat
 
 PROBLEM = OmniglotInitialisation(
-    characters="glyphs", ways=3, shots=2, inner_steps=1, channels=(2, 3), learning_rate=0.5
+    characters="glyphs", ways=3, shots=2, inner_steps=1, channels=(2, 3), learning_rate=0.5, output_learning_rate=0.5
 )
 
 
@@ -69,5 +69,5 @@ def test_omega_knows_nothing_of_the_number_of_classes(omega: Any, task: Episode)
 
 
 def test_refuses_a_step_size_of_zero() -> None:
-    with pytest.raises(ConfigurationError, match="expects a finite learning_rate > 0"):
-        OmniglotInitialisation(characters="glyphs", learning_rate=0.0)
+    with pytest.raises(ConfigurationError, match="expects learning_rate and output_learning_rate to be finite and > 0"):
+        OmniglotInitialisation(characters="glyphs", output_learning_rate=0.0)
