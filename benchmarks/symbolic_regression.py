@@ -384,7 +384,7 @@ def quality(args: argparse.Namespace) -> None:
         jax.block_until_ready(search(0, problem.parts, 0))  # compiles
         most = args.evaluations // args.population
         start, recovered, hits, numbers, errors = time.process_time(), 0, 0, [], []
-        for seed in range(args.seeds):
+        for seed in range(args.first_seed, args.first_seed + args.seeds):
             number, (_, test) = jax.device_get(search(seed, problem.parts, most))
             recovered += bool(test.metrics["recovered"])
             hits += bool(test.metrics["hits"] == 1)
@@ -407,6 +407,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=7, help="calls of each side of the evaluation")
     parser.add_argument("--generations", type=int, default=100)
     parser.add_argument("--seeds", type=int, default=20)
+    parser.add_argument("--first-seed", type=int, default=0, help="of the runs for quality")
     parser.add_argument("--evaluations", type=int, default=200_000, help="of a run for quality, at most")
     parser.add_argument("--population", type=int, default=2000, help="of a run for quality")
     parser.add_argument("--cases", type=int, default=0, help="blocks of points for lexicase selection; 0: tournaments")
