@@ -27,13 +27,14 @@ def ordering(primitives: PrimitiveSet) -> Callable[[jax.Array], Tables]:
 
     @jax.custom_batching.custom_vmap
     def of_one(op: jax.Array) -> Tables:
-        return one_kernel(lambda: _tables(primitives, op))
+        tables: Tables = one_kernel(functools.partial(_tables, primitives), op)
+        return tables
 
     @of_one.def_vmap
     def of_many(count: int, batched: list[bool], op: jax.Array) -> tuple[Tables, Tables]:
         one = functools.partial(_tables, primitives)
         on_cpu = jax.default_backend() == "cpu"
-        tables = one_kernel(lambda: lax.map(one, op)) if on_cpu else jax.vmap(one)(op)
+        tables = one_kernel(functools.partial(lax.map, one), op) if on_cpu else jax.vmap(one)(op)
         return tables, jax.tree.map(lambda _: True, tables)
 
     return of_one

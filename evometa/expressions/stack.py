@@ -32,7 +32,7 @@ def each(
     Returns:
         The pytree, with a leading axis P.
     """
-    return one_kernel(lambda: _each(primitives, trees, arguments, judge))
+    return one_kernel(lambda trees, arguments: _each(primitives, trees, arguments, judge), trees, arguments)
 
 
 def _each(
