@@ -13,7 +13,7 @@ def one_kernel(function: Callable[..., Any], *given: Any) -> Any:
     Otherwise each round of a loop is a sequence of calls, of 20 to 50 ns each, and each call is compiled alone: where
     a round computes less than a microsecond, this is several times as fast, and compiles in half the time. It is for
     arithmetic entry by entry and on scalars: matrix products are faster outside, where the compiler has kernels for
-    them. Elsewhere than on a CPU, and under ``vmap``, the function is compiled as usual.
+    them. Elsewhere than on a CPU, under ``vmap``, and for derivatives the function is compiled as usual.
 
     Args:
         function: from arrays to a pytree of arrays. A loop in it must not carry what it does not read: an operand
@@ -37,4 +37,12 @@ def one_kernel(function: Callable[..., Any], *given: Any) -> Any:
         values = jax.vmap(function, in_axes=tuple(places), axis_size=count)(*given)
         return values, jax.tree.map(lambda _: True, values)
 
-    return jax.jit(alone)(*given)
+    @jax.custom_jvp
+    def plain(*given: Any) -> Any:
+        return alone(*given)
+
+    @plain.defjvp
+    def pushed(primals: Any, tangents: Any) -> tuple[Any, Any]:
+        return jax.jvp(function, primals, tangents)
+
+    return jax.jit(plain)(*given)
