@@ -7,10 +7,10 @@
   for all trees, and its errors are not even taken.
 - **generations**: a whole generation at population 1000 on 1000 points, trees of at most 31 nodes everywhere (gplearn
   has no such limit: its parsimony coefficient is 0.001), the same functions, no constants tuned: from generation 5 on.
-- **quality**: the targets Nguyen-1 to 10 and Keijzer-6 of :class:`~evometa.problems.SymbolicRegression`, without linear
-  scaling, beginning anew after some generations without progress. A run has recovered its target when the error on the held-out points is below 1e-8 of their variance; beside
-  it, how many runs meet all those points to 0.01. One compiled program serves all seeds and all targets
-  of as many points. Settings were chosen on other targets.
+- **quality**: the targets Nguyen-1 to 10 and Keijzer-6 of :class:`~evometa.problems.SymbolicRegression`, without
+  linear scaling, begun anew after some generations without progress. A run has recovered its target when the error on
+  the held-out points is below 1e-8 of their variance; beside it, how many runs meet all those points to 0.01. One
+  compiled program serves all seeds and all targets of as many points. Settings were chosen on other seeds.
 
 Seconds are CPU seconds of this process, on one core::
 
