@@ -48,3 +48,9 @@ def test_a_batch_of_kernels_is_one_of_functions() -> None:
     batched = jax.jit(jax.vmap(jax.vmap(lambda start: one_kernel(collatz, start))))
     np.testing.assert_array_equal(batched(starts)["count"], [list(COUNTS.values())] * 2)
     assert "xla_cpu_small_call" not in batched.lower(starts).as_text()
+
+
+def test_what_does_not_fit_is_compiled_as_usual() -> None:
+    kernel = jax.jit(lambda values: one_kernel(lambda v: jnp.sort(collatz(jnp.int32(6))["count"] * v), values))
+    assert kernel(jnp.arange(3)[::-1]).tolist() == [0, 8, 16]
+    assert "xla_cpu_small_call" not in kernel.lower(jnp.arange(3)).as_text()
