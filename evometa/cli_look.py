@@ -24,12 +24,12 @@ X = Literal["generation", "evaluations", "inner_steps", "seconds"]
 
 @dataclasses.dataclass(kw_only=True)
 class Plot:
-    """Draw the fitness curves of a run, and the Pareto front or the archive that it keeps.
+    """Draw the fitness curves of a run, its strategy's own numbers, and the Pareto front or the archive that it keeps.
 
     Args:
         run_directory: the folder of the run.
-        output: the picture to write; DIR/fitness.png by default. Its ending decides the format (png, svg, pdf). A
-            front or an archive goes beside it, to DIR/front.png and DIR/archive.png by default.
+        output: the picture to write; DIR/fitness.png by default. Its ending decides the format (png, svg, pdf). The
+            others go beside it, to DIR/strategy.png, DIR/front.png and DIR/archive.png by default.
         x: what to count on the x-axis.
     """
 
@@ -39,9 +39,13 @@ class Plot:
 
     def execute(self) -> int:
         """Draw; return the exit status."""
-        from evometa import kept_file, plots
+        from evometa import history, kept_file, plots
+        from evometa.plots.diagnostics import PREFIX
 
-        save(plots.fitness(self.run_directory, x=self.x), self.output or self.run_directory / "fitness.png")
+        run = history.read(self.run_directory)
+        save(plots.fitness(run, x=self.x), self.output or self.run_directory / "fitness.png")
+        if any(column.startswith(PREFIX) for column in run.columns):
+            save(plots.diagnostics(run, x=self.x), self._beside("strategy"))
         if (self.run_directory / kept_file.ARCHIVE).exists():
             kept = kept_file.read(self.run_directory)
             if kept.objectives is not None:

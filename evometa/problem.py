@@ -56,6 +56,10 @@ class BaseProblem(abc.ABC):
     about: ClassVar[About | None] = None
     """What the problem is in a line of ``evometa list``, and how ``evometa run`` searches it when told nothing else."""
 
+    objective_names: ClassVar[tuple[str, ...]] = ()
+    """What the objectives of its judgements are called, in their order, such as ``("error", "milliseconds")``; empty:
+    they go by their numbers."""
+
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         if cls.direction not in ("minimize", "maximize"):

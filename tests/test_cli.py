@@ -26,7 +26,7 @@ import dataclasses
 import jax
 import jax.numpy as jnp
 import evometa as em
-from evometa.about import About, Recipe
+from evometa import About, Recipe
 
 @dataclasses.dataclass(frozen=True)
 class Slope(em.InnerTraining):
@@ -156,8 +156,9 @@ def test_a_run_from_start_to_picture(folder: Path, capsys: pytest.CaptureFixture
     assert f"best {run['best_so_far'][-1]:.6g} (generation 5)" in printed
 
     assert main(["plot", str(directory), "--x", "evaluations"]) == 0
-    assert capsys.readouterr().out.strip() == str(directory / "fitness.png")
-    assert (folder / directory / "fitness.png").read_bytes().startswith(b"\x89PNG")
+    drawn = [directory / "fitness.png", directory / "strategy.png"]
+    assert capsys.readouterr().out.split() == [str(path) for path in drawn]
+    assert all((folder / path).read_bytes().startswith(b"\x89PNG") for path in drawn)
 
     assert main([*SPHERE, "--generations", "1"]) == 0
     assert "runs/sphere-cmaes-2" in capsys.readouterr().out
