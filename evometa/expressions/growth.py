@@ -88,7 +88,8 @@ def constants(lots: jax.Array, primitives: PrimitiveSet) -> jax.Array:
     if isinstance(drawn, tuple):
         return jnp.asarray(drawn, lots.dtype)[(lots * len(drawn)).astype(jnp.int32)]
     inside = jnp.maximum(2 * lots - 1, jnp.nextafter(jnp.asarray(-1, lots.dtype), 0))
-    return (drawn or 0.0) * np.sqrt(2) * jax.lax.erf_inv(inside)
+    normal: jax.Array = 2**0.5 * jax.lax.erf_inv(inside)
+    return (drawn or 0.0) * normal
 
 
 def draw(lot: jax.Array, mask: jax.Array) -> jax.Array:

@@ -107,8 +107,10 @@ def _tables(primitives: PrimitiveSet, op: jax.Array) -> Tables:
 
 
 def _read(array: jax.Array, place: Scalar) -> Scalar:
-    return lax.dynamic_index_in_dim(array, place, keepdims=False)
+    found: Scalar = lax.dynamic_index_in_dim(array, place, keepdims=False)
+    return found
 
 
 def _write(array: jax.Array, value: jax.Array, place: Scalar) -> jax.Array:
-    return lax.dynamic_update_index_in_dim(array, value, place, 0)
+    written: jax.Array = lax.dynamic_update_index_in_dim(array, value, place, 0)
+    return written

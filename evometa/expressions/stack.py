@@ -85,7 +85,8 @@ def _each(
         *_, stack, rows = lax.while_loop(lambda state: state[0] >= 0, primitive, (*begun, rows))
 
         def put(all_: jax.Array, new: jax.Array) -> jax.Array:
-            return lax.dynamic_update_index_in_dim(all_, new.astype(all_.dtype), number, 0)
+            added: jax.Array = lax.dynamic_update_index_in_dim(all_, new.astype(all_.dtype), number, 0)
+            return added
 
         judged = judge(value(rows, stack[0], constants))
         return rows, jax.tree.map(put, results, judged)
