@@ -1,11 +1,14 @@
 """Spaces without their start: a search in one begins at a random point."""
 
+from evometa.expressions import Expression
 from evometa.space import Space, VectorSpace
 from evometa.types import Genotype, Key, Omega
 
 
 def anywhere(space: Space) -> Space:
     """Return the same space with a start that is drawn from the whole of it."""
+    if isinstance(space, Expression):
+        return space.without_start()
     return _AnywhereInVectors(space) if isinstance(space, VectorSpace) else _Anywhere(space)
 
 

@@ -256,7 +256,9 @@ class Evaluator:
         omega: Callable[[Any], Omega] = self.omega
         if hasattr(self.problem, "evaluate_population") and not self.members_per_task_set:
             together = self.problem.evaluate_population
-            return spread(lambda key, own: together(key, jax.vmap(self.omega)(own)), key, items, devices=self.devices)
+            return Evaluation(
+                *spread(lambda key, own: together(key, jax.vmap(self.omega)(own)), key, items, devices=self.devices)
+            )
         if self.space.branches:  # not in turning genotypes into ω, which is cheaper for all at once
             items, omega = jax.vmap(self.omega)(genotypes), lambda one: one
         if not self.members_per_task_set:

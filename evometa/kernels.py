@@ -1,34 +1,80 @@
 """Many small steps as one piece of machine code."""
 
-from collections.abc import Callable
-from typing import TypeVar
+import inspect
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import jax
 from jax.experimental.xla_metadata import set_xla_metadata
+from jax.extend.core import jaxpr_as_fun
 
-T = TypeVar("T")
+WITHIN = frozenset(
+    """
+    abs acos acosh add add_any and asin asinh atan atan2 atanh bitcast_convert_type broadcast_in_dim cbrt ceil
+    clamp concatenate convert_element_type copy cos cosh div dynamic_slice dynamic_update_slice eq erf erf_inv erfc
+    exp exp2 expm1 floor ge gt integer_pow iota is_finite le log log1p logistic lt max min mul ne neg nextafter not
+    or pow reduce_and reduce_max reduce_min reduce_or reduce_prod reduce_sum rem reshape round rsqrt select_n
+    shift_left shift_right_arithmetic shift_right_logical sign sin sinh slice sqrt square squeeze stack
+    stop_gradient sub tan tanh xor
+    """.split()  # noqa: SIM905 - readable as words
+)
+"""What a kernel may hold beside loops, branches and calls: entry by entry, sums, and moving numbers about."""
+
+_CAN_MARK = "x" in inspect.signature(set_xla_metadata).parameters
+"""Whether this JAX can mark a single operation; older ones can not."""
 
 
-def one_kernel(function: Callable[[], T]) -> T:
-    """Return the value of a function, computed on a CPU by a single piece of machine code, loops and branches included.
+def one_kernel(function: Callable[..., Any], *given: Any) -> Any:
+    """Return ``function(*given)``, computed on a CPU by a single piece of machine code, loops and branches included.
 
     Otherwise each round of a loop is a sequence of calls, of 20 to 50 ns each, and each call is compiled alone: where
-    a round computes less than a microsecond, this is several times as fast, and compiles in half the time. It is for
-    arithmetic entry by entry and on scalars: matrix products are faster outside, where the compiler has kernels for
-    them. Elsewhere than on a CPU the function is simply called.
+    a round computes less than a microsecond, this is several times as fast, and compiles in half the time. A function
+    that holds more than :data:`WITHIN`, such as a matrix product or a sort, is compiled as usual, and so it is under
+    ``vmap``, for derivatives, and elsewhere than on a CPU.
 
     Args:
-        function: closes over the arrays that it reads, and returns a pytree of arrays. It must read all it is handed:
-            an operand without a use makes the compiler fail (XLA of jaxlib 0.10).
+        function: from arrays to a pytree of arrays. A loop in it must not carry what it does not read: an operand
+            without a use makes the compiler fail (XLA of jaxlib 0.10).
+        given: pytrees of arrays.
     """
-    if jax.default_backend() != "cpu":
-        return function()
+    if jax.default_backend() != "cpu" or not _CAN_MARK:
+        return function(*given)
+    traced, shapes = jax.make_jaxpr(function, return_shape=True)(*given)
+    if not all(name in WITHIN for name in _names(traced.jaxpr)):
+        return function(*given)
+    structure = jax.tree.structure(shapes)
 
-    def call() -> T:
-        # The mark is put on the operation that made the value: the call, which is then neither taken apart nor split.
-        leaves, structure = jax.tree.flatten(jax.jit(function)())
-        marked: jax.Array = set_xla_metadata(leaves[0], xla_cpu_small_call="true", inlineable="false")
-        result: T = jax.tree.unflatten(structure, [marked, *leaves[1:]])
-        return result
+    @jax.custom_batching.custom_vmap
+    def alone(*given: Any) -> Any:
+        # What is read is closed over, so that nothing else becomes an operand. The mark is put on the operation that
+        # made the value: the call, which is then neither taken apart nor split.
+        leaves = jax.jit(lambda: jaxpr_as_fun(traced)(*jax.tree.leaves(given)))()
+        marked = set_xla_metadata(leaves[0], xla_cpu_small_call="true", inlineable="false")
+        return jax.tree.unflatten(structure, [marked, *leaves[1:]])
 
-    return jax.jit(call)()
+    @alone.def_vmap
+    def batched(count: int, axes: list[Any], *given: Any) -> tuple[Any, Any]:
+        places = jax.tree.map(lambda there: 0 if there else None, axes)
+        values = jax.vmap(function, in_axes=tuple(places), axis_size=count)(*given)
+        return values, jax.tree.map(lambda _: True, values)
+
+    @jax.custom_jvp
+    def plain(*given: Any) -> Any:
+        return alone(*given)
+
+    @plain.defjvp
+    def pushed(primals: Any, tangents: Any) -> tuple[Any, Any]:
+        return jax.jvp(function, primals, tangents)
+
+    return jax.jit(plain)(*given)
+
+
+def _names(jaxpr: Any) -> Iterator[str]:
+    """Return the names of all operations but those that hold others."""
+    for equation in jaxpr.eqns:
+        parts = [part for value in equation.params.values() for part in (value if type(value) is tuple else (value,))]
+        inner = [getattr(part, "jaxpr", part) for part in parts if hasattr(part, "eqns") or hasattr(part, "jaxpr")]
+        if not inner:
+            yield equation.primitive.name
+        for part in inner:
+            yield from _names(part)

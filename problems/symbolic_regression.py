@@ -61,6 +61,8 @@ class SymbolicRegression(Problem):
         max_size: nodes of a formula at most.
         linear_scaling: judge a + b · ω with the best a and b, in closed form (Keijzer 2003). On by default: the search
             then looks for a shape, whatever the label's units, and no candidate is lost for a factor it cannot write.
+            Where the very formula is sought, and its factors can be written, switch it off: scaled shapes that are
+            merely close come early and crowd it out.
         cases: C, the points in so many blocks along the first column; their mean squared errors, in units of the
             variance, are the ``objectives`` for lexicase selection; 0: none.
         held_out: share of a CSV file's rows that is held out.

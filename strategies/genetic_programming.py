@@ -180,7 +180,7 @@ class GeneticProgramming(Strategy[GeneticProgrammingState]):
             return Tree(*(jnp.zeros((count, *leaf.shape), leaf.dtype) for leaf in one))
 
         return GeneticProgrammingState(
-            parents=blank(size),
+            parents=jax.tree.map(lambda leaf, start: leaf.at[0].set(start), blank(size), one),  # where it begins
             fitness=jnp.full(size, jnp.inf, dtype),
             cases=jnp.full((size, self.cases), jnp.inf, dtype),
             best=blank(length),
@@ -200,7 +200,7 @@ class GeneticProgramming(Strategy[GeneticProgrammingState]):
         proposed = lax.cond(
             state.started,
             lambda: self._children(key_breed, state, count),
-            lambda: _populations.draw(key_breed, state.space, count),
+            lambda: self._drawn(key_breed, state, count),
         )
         chosen, state = self._choose(state, proposed)
         kept = [_populations.take(state.parents, jnp.arange(self.elites))]
@@ -209,6 +209,11 @@ class GeneticProgramming(Strategy[GeneticProgrammingState]):
             kept, state = [*kept, tuned], state._replace(constants=constants)
         later = jax.tree.map(lambda *parts: jnp.concatenate(parts)[:size], *kept, chosen)
         return jax.tree.map(lambda a, b: jnp.where(state.started, a, b), later, chosen), state
+
+    def _drawn(self, key: Key, state: GeneticProgrammingState, count: int) -> Tree:
+        trees = jax.vmap(state.space.sample)(jax.random.split(key, count))
+        begun: Tree = jax.tree.map(lambda leaf, parents: leaf.at[0].set(parents[0]), trees, state.parents)
+        return begun
 
     def _children(self, key: Key, state: GeneticProgrammingState, count: int) -> Tree:
         space, crossed = state.space, round(self.crossover_rate * count)

@@ -11,6 +11,7 @@ import pytest
 
 from evometa.evaluation import Evaluator
 from evometa.naming import load
+from evometa.problem import Evaluation
 
 TOYS = Path(__file__).with_name("toys.py")
 Bowl, Chase, Key, Waves = (load(f"{TOYS}:{name}") for name in ("Bowl", "Chase", "Key", "Waves"))
@@ -81,6 +82,21 @@ def test_order_is_kept_and_padding_never_seen() -> None:
                 found = jax.jit(evaluator(problem, chunk, devices).population)(KEY, genotypes)
                 np.testing.assert_array_equal(found.metrics["omega"], 4.0 * np.arange(count))
                 assert found.fitness.shape == (count,)
+
+
+@pytest.mark.parametrize("devices", [1, 2])
+def test_a_problem_may_judge_the_population_at_once(devices: int) -> None:
+    class Together(Bowl):  # type: ignore[misc, valid-type]
+        def evaluate_population(self, key: Any, omegas: Any) -> Evaluation:
+            order = jnp.argsort(jnp.argsort(omegas[:, 0]))  # of the device's share
+            return Evaluation(10.0 * order, {"first": omegas[:, 0]})
+
+    genotypes = jnp.array([[3.0, 0.0], [1.0, 0.0], [2.0, 0.0], [5.0, 0.0], [4.0, 0.0]])
+    problem = Together(dimension=2)
+    result = jax.jit(evaluator(problem, 1, devices).population)(KEY, genotypes)
+    # On two devices three are judged together, then two, and one that fills up and is dropped.
+    assert result.fitness.tolist() == ([20, 0, 10, 40, 30] if devices == 1 else [20, 0, 10, 20, 10])
+    assert result.metrics["first"].tolist() == [3, 1, 2, 5, 4]
 
 
 def test_candidates_share_their_draws_by_generation_or_by_set() -> None:

@@ -51,7 +51,8 @@ def behaviour(program: Program, points: tuple[jax.Array, ...], differentiated: t
 def behaviours(programs: Program, points: tuple[jax.Array, ...], differentiated: tuple[int, ...]) -> Behaviour:
     """Evaluate a population of expressions ``[P, ...]``, one at a time, as they branch; leading axis P."""
     if differentiated:
-        return jax.lax.map(lambda program: behaviour(program, points, differentiated), programs)
+        alone: Behaviour = jax.lax.map(lambda program: behaviour(program, points, differentiated), programs)
+        return alone
     seen: Behaviour = programs.each(_seen, *points)
     return seen
 

@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 
 from evometa.expressions.primitives import MOST_INPUTS, NOTHING, PrimitiveSet
 from evometa.expressions.tree import Tree
-from evometa.types import Key, Scalar
+from evometa.types import Scalar
 
 
 def grow(
-    key: Key,
+    lots: jax.Array,
     primitives: PrimitiveSet,
     length: int,
     *,
@@ -29,7 +29,7 @@ def grow(
     """Grow a tree.
 
     Args:
-        key: random key.
+        lots: uniform draws from [0, 1), ``[2 L]``.
         primitives: what it is made of.
         length: the length L of its arrays.
         type_: number of the type of its root.
@@ -42,8 +42,6 @@ def grow(
     sizes, depths = needs(primitives)
     results, arities, inputs = (jnp.asarray(t) for t in (primitives.results, primitives.arities, primitives.inputs))
     least = jnp.asarray(np.minimum(primitives.least_sizes, length + 1), jnp.int32)
-    key_code, key_constant = jax.random.split(key)
-    lots = jax.random.uniform(key_code, (length, primitives.constant + 1))
     slots = jnp.arange(MOST_INPUTS)
 
     def place_one(place: Scalar, carry: tuple[jax.Array, ...]) -> tuple[jax.Array, ...]:
@@ -55,7 +53,7 @@ def grow(
         inner = fits & (arities > 0)
         closing = fits & (depths == jnp.min(jnp.where(fits, depths, length)))
         opening = jnp.where(inner.any() & (jnp.asarray(full) | (level == 0)), inner, fits)
-        code = jnp.argmax(jnp.where(jnp.where(level < depth, opening, closing), lots[place], -1.0)).astype(jnp.int32)
+        code = draw(lots[place], jnp.where(level < depth, opening, closing))
         # The inputs go on the stack, the first one on top.
         arity = jnp.where(growing, arities[code], 0)
         where = jnp.where(slots < arity, top + arity - 1 - slots, types.shape[0])
@@ -73,7 +71,7 @@ def grow(
     stack = jnp.zeros(length + MOST_INPUTS, jnp.int32)
     start = (jnp.full(length, NOTHING, jnp.int32), stack.at[0].set(type_), stack, jnp.int32(1), least[type_])
     op = jax.lax.fori_loop(0, length, place_one, start)[0]
-    return Tree(op, jnp.where(op == primitives.constant, constants(key_constant, primitives, length), 0.0))
+    return Tree(op, jnp.where(op == primitives.constant, constants(lots[length:], primitives), 0.0))
 
 
 def needs(primitives: PrimitiveSet) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
@@ -84,9 +82,24 @@ def needs(primitives: PrimitiveSet) -> tuple[NDArray[np.int32], NDArray[np.int32
     return np.array(size, np.int32), np.array(depth, np.int32)
 
 
-def constants(key: Key, primitives: PrimitiveSet, length: int) -> jax.Array:
-    """Draw constants ``[L]`` as the primitive set says."""
+def constants(lots: jax.Array, primitives: PrimitiveSet) -> jax.Array:
+    """Draw constants as the primitive set says, one for each uniform draw."""
     drawn = primitives.ephemeral
     if isinstance(drawn, tuple):
-        return jax.random.choice(key, jnp.asarray(drawn, jnp.result_type(float)), (length,))
-    return (drawn or 0.0) * jax.random.normal(key, (length,))
+        return jnp.asarray(drawn, lots.dtype)[(lots * len(drawn)).astype(jnp.int32)]
+    inside = jnp.maximum(2 * lots - 1, jnp.nextafter(jnp.asarray(-1, lots.dtype), 0))
+    normal: jax.Array = 2**0.5 * jax.lax.erf_inv(inside)
+    return (drawn or 0.0) * normal
+
+
+def draw(lot: jax.Array, mask: jax.Array) -> jax.Array:
+    """Return one of the entries of the last axis that a mask allows, equally likely; the first where it allows none.
+
+    Args:
+        lot: uniform draws from [0, 1), ``[...]``.
+        mask: ``[..., N]``.
+    """
+    count = jnp.cumsum(mask, axis=-1, dtype=jnp.int32)
+    total = count[..., -1]
+    nth = jnp.minimum((lot * total).astype(jnp.int32), total - 1)
+    return jnp.argmax(count > nth[..., None], axis=-1).astype(jnp.int32)

@@ -109,11 +109,11 @@ def _forward(
     primitives: PrimitiveSet, tables: Tables, constants: jax.Array, arguments: Any, moved: tuple[int, ...]
 ) -> tuple[jax.Array, ...]:
     """Return the value and its derivatives towards the K arguments that are moved, each ``[W]``."""
-    return one_kernel(functools.partial(_loop, primitives, tables, constants, arguments, moved))
+    return tuple(one_kernel(functools.partial(_loop, primitives, moved), tables, constants, arguments))
 
 
 def _loop(
-    primitives: PrimitiveSet, tables: Tables, constants: jax.Array, arguments: Any, moved: tuple[int, ...]
+    primitives: PrimitiveSet, moved: tuple[int, ...], tables: Tables, constants: jax.Array, arguments: Any
 ) -> tuple[jax.Array, ...]:
     inputs, row = len(arguments), arguments[0]
     registers = jnp.zeros((most_registers(primitives, tables.instructions.shape[0]), row.shape[0]), row.dtype)

@@ -27,13 +27,14 @@ def ordering(primitives: PrimitiveSet) -> Callable[[jax.Array], Tables]:
 
     @jax.custom_batching.custom_vmap
     def of_one(op: jax.Array) -> Tables:
-        return one_kernel(lambda: _tables(primitives, op))
+        tables: Tables = one_kernel(functools.partial(_tables, primitives), op)
+        return tables
 
     @of_one.def_vmap
     def of_many(count: int, batched: list[bool], op: jax.Array) -> tuple[Tables, Tables]:
         one = functools.partial(_tables, primitives)
         on_cpu = jax.default_backend() == "cpu"
-        tables = one_kernel(lambda: lax.map(one, op)) if on_cpu else jax.vmap(one)(op)
+        tables = one_kernel(functools.partial(lax.map, one), op) if on_cpu else jax.vmap(one)(op)
         return tables, jax.tree.map(lambda _: True, tables)
 
     return of_one
@@ -106,8 +107,10 @@ def _tables(primitives: PrimitiveSet, op: jax.Array) -> Tables:
 
 
 def _read(array: jax.Array, place: Scalar) -> Scalar:
-    return lax.dynamic_index_in_dim(array, place, keepdims=False)
+    found: Scalar = lax.dynamic_index_in_dim(array, place, keepdims=False)
+    return found
 
 
 def _write(array: jax.Array, value: jax.Array, place: Scalar) -> jax.Array:
-    return lax.dynamic_update_index_in_dim(array, value, place, 0)
+    written: jax.Array = lax.dynamic_update_index_in_dim(array, value, place, 0)
+    return written

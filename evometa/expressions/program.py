@@ -65,8 +65,8 @@ class Program:
     def each(self, judge: Callable[[jax.Array], Any], *arguments: jax.Array) -> Any:
         """Return ``judge(values)`` for each expression of a population, with a leading axis P.
 
-        For programs with leading axes ``[P, ...]`` and the same arguments for all; values only, no derivatives. What
-        the judge does is arithmetic entry by entry, and sums.
+        For programs with leading axes ``[P, ...]`` and the same arguments for all; values only, no derivatives. It is
+        fast where the judge does arithmetic entry by entry, and sums.
 
         Raises:
             ConfigurationError: another number of arguments, or unequal shapes.

@@ -1,5 +1,6 @@
 """The space of expressions: what strategies search when ω is a formula."""
 
+import copy
 from collections.abc import Sequence
 
 import jax
@@ -95,24 +96,30 @@ class Expression(Space):
     def _points(self) -> tuple[jax.Array, ...]:
         return tuple(jnp.asarray(one) for one in self.points)
 
+    def without_start(self) -> "Expression":
+        """Return the same space, where a search begins at a draw."""
+        twin = copy.copy(self)
+        twin._start = None
+        return twin
+
     def start(self, key: Key) -> Tree:
         """Return the given start, or a draw."""
         return self.sample(key) if self._start is None else self._start
 
     def sample(self, key: Key) -> Tree:
         """Draw a tree: half of them full, half not, to a depth drawn between 1 and 4 (Koza's ramped half-and-half)."""
-        key_depth, key_full, key_grow = jax.random.split(key, 3)
+        lots = jax.random.uniform(key, (2 + 2 * self.max_size,))
         most = min(INITIAL_DEPTH, self.max_depth)
-        depth = jax.random.randint(key_depth, (), min(max(1, self._least_depth), most), most + 1)
+        least = min(max(1, self._least_depth), most)
         return grow(
-            key_grow,
+            lots[2:],
             self.primitives,
             self.max_size,
             type_=self._root,
             max_size=self.max_size,
             max_depth=self.max_depth,
-            depth=depth,
-            full=jax.random.bernoulli(key_full),
+            depth=least + (lots[0] * (most + 1 - least)).astype(jnp.int32),
+            full=lots[1] < 0.5,
         )
 
     def repair(self, genotype: Tree) -> Tree:
@@ -136,22 +143,23 @@ class Expression(Space):
                 case.
             scale: how far constants move, in standard deviations of what they are drawn from.
         """
-        key_kind, key = jax.random.split(key)
         primitives, size, depth = self.primitives, self.max_size, self.max_depth
+        lots = jax.random.uniform(key, (4 + 3 * size,))
+        kind, own = (4 * lots[0]).astype(jnp.int32), lots[1:]  # for whichever change it will be
         changed = [
-            variation.hoist(key, primitives, genotype),
-            variation.other_codes(key, primitives, genotype, rate),
-            variation.other_constants(key, primitives, genotype, rate, scale),
+            variation.hoist(own[:2], primitives, genotype),
+            variation.other_codes(own[: 1 + 3 * size], primitives, genotype, rate),
+            variation.other_constants(own[: 1 + 2 * size], primitives, genotype, rate, scale),
         ]
-        kind = jax.random.randint(key_kind, (), 0, len(changed) + 1)
-        child = variation.new_branch(key, primitives, genotype, size, depth)
+        child = variation.new_branch(own[: 3 + 2 * size], primitives, genotype, size, depth)
         for number, other in enumerate(changed):
             child = variation.choose((kind == number) & _differ(other, genotype), other, child)
         return child
 
     def crossover(self, key: Key, first: Tree, second: Tree) -> Tree:
         """Return the first tree with a subtree of the second in place of one of its own; or as it is if none fits."""
-        return variation.exchange(key, self.primitives, first, second, self.max_size, self.max_depth)
+        lots = jax.random.uniform(key, (2,))
+        return variation.exchange(lots, self.primitives, first, second, self.max_size, self.max_depth)
 
 
 def _differ(first: Tree, second: Tree) -> Scalar:

@@ -27,12 +27,12 @@ def each(
         primitives: what the codes mean.
         trees: ``[P, L]``.
         arguments: one array ``[W]`` for each argument.
-        judge: from the values ``[W]`` to a pytree of arrays; arithmetic entry by entry, and sums.
+        judge: from the values ``[W]`` to a pytree of arrays; arithmetic entry by entry, and sums, are fast.
 
     Returns:
         The pytree, with a leading axis P.
     """
-    return one_kernel(lambda: _each(primitives, trees, arguments, judge))
+    return one_kernel(lambda trees, arguments: _each(primitives, trees, arguments, judge), trees, arguments)
 
 
 def _each(
@@ -66,7 +66,7 @@ def _each(
             place, height, stack = state
             code = op[place]
             operand = jnp.where(code == primitives.constant, ~place, code - functions)
-            return place - 1, height + 1, stack.at[height].set(operand)
+            return place - 1, height + 1, lax.dynamic_update_index_in_dim(stack, operand, height, 0)
 
         def primitive(state: tuple[Scalar, Scalar, jax.Array, jax.Array]) -> tuple[Any, ...]:
             place, height, stack, rows = state
@@ -75,7 +75,7 @@ def _each(
             found = lax.switch(code, branches, rows, stack, top, constants)
             rows = lax.dynamic_update_index_in_dim(rows, found, inputs + top, 0)
             # Then the leaves before it, up to the next primitive.
-            begun = place - 1, top + 1, stack.at[top].set(inputs + top)
+            begun = place - 1, top + 1, lax.dynamic_update_index_in_dim(stack, inputs + top, top, 0)
             return *lax.while_loop(is_leaf, leaf, begun), rows
 
         def is_leaf(state: tuple[Scalar, Scalar, jax.Array]) -> jax.Array:
@@ -83,8 +83,13 @@ def _each(
 
         begun = lax.while_loop(is_leaf, leaf, (last[number], jnp.int32(0), jnp.zeros(length, jnp.int32)))
         *_, stack, rows = lax.while_loop(lambda state: state[0] >= 0, primitive, (*begun, rows))
+
+        def put(all_: jax.Array, new: jax.Array) -> jax.Array:
+            added: jax.Array = lax.dynamic_update_index_in_dim(all_, new.astype(all_.dtype), number, 0)
+            return added
+
         judged = judge(value(rows, stack[0], constants))
-        return rows, jax.tree.map(lambda all_, new: all_.at[number].set(new), results, judged)
+        return rows, jax.tree.map(put, results, judged)
 
     rows = jnp.concatenate([jnp.stack(arguments), jnp.zeros((length, width), dtype)])
     empty = jax.tree.map(lambda s: jnp.zeros((count, *s.shape), s.dtype), jax.eval_shape(judge, arguments[0]))

@@ -95,7 +95,8 @@ def test_a_batch_of_programs_computes_what_each_does_alone() -> None:
 
     alone = one_by_one(both, space, trees)
     batched = jax.jit(jax.vmap(lambda tree: both(space.decode(tree))))(trees)
-    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6), alone, batched)
+    # Where tanh is close to 1, its derivative is what rounding leaves.
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5), alone, batched)
 
 
 def test_the_branch_is_real_over_tasks_and_a_selection_over_programs() -> None:

@@ -18,7 +18,7 @@ from evometa.expressions import LOSS_PRIMITIVES, Expression, PrimitiveSet, check
 from evometa.expressions.behaviour import behaviour
 from evometa.expressions.tree import sizes
 from evometa.problem import Problem
-from evometa.strategies import GeneticProgramming, Reevaluated
+from evometa.strategies import GeneticProgramming, Reevaluated, Restarts
 from evometa.strategies._constant_gradient import TuningByGradient
 from evometa.strategies._lexicase import lexicase
 from evometa.strategy import require_problem, require_space
@@ -227,3 +227,21 @@ def test_lexicase_takes_specialists_and_cases_are_those_of_the_problem() -> None
 def test_bad_settings_are_refused_in_words(make: Callable[[], Any], words: str) -> None:
     with pytest.raises(ConfigurationError, match=re.escape(words)):
         make()
+
+
+def test_it_begins_anew_where_it_gets_no_further() -> None:
+    # Every fitness is the same, so that each third generation is the last of its run.
+    space = Expression(PrimitiveSet(("x",)), max_size=15, start="mul(x, x)")
+    strategy = Restarts(GeneticProgramming(8, proposals=1), patience=2)
+    state, found = strategy.init(KEY, space), []
+    step = jax.jit(strategy.ask)
+    for number in range(7):
+        key = jax.random.fold_in(KEY, number)
+        trees, state = step(key, state)
+        state = strategy.tell(key, state, trees, jnp.ones(8))
+        found.append(trees)
+    assert int(state.restarts) == 2
+    begun = parse(space.primitives, "mul(x, x)", 15)
+    at_start = [bool((trees.op[0] == begun.op).all()) for trees in found]
+    assert at_start[0]
+    assert not any(at_start[3::3])  # new runs begin at draws

@@ -1,0 +1,56 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from evometa.kernels import one_kernel
+
+
+def collatz(start: jax.Array) -> dict[str, jax.Array]:
+    """Count the steps to 1, with a loop and a branch."""
+
+    def step(state: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
+        value, count = state
+        return jax.lax.cond(value % 2 == 0, lambda v: v // 2, lambda v: 3 * v + 1, value), count + 1
+
+    value, count = jax.lax.while_loop(lambda state: state[0] != 1, step, (start, jnp.int32(0)))
+    return {"value": value, "count": count}
+
+
+COUNTS = {27: 111, 97: 118, 6: 8, 1: 0}  # sequence A006577 of the OEIS
+
+
+def test_a_kernel_is_a_call_of_its_own_and_computes_the_same() -> None:
+    kernel = jax.jit(lambda start: one_kernel(collatz, start))
+    for start, count in COUNTS.items():
+        assert jax.tree.map(int, kernel(jnp.int32(start))) == {"value": 1, "count": count}
+    (marked,) = [line for line in kernel.lower(jnp.int32(27)).as_text().splitlines() if "xla_cpu_small_call" in line]
+    assert "call @" in marked
+    # The compiler kept it: one call, and all loops inside.
+    entry = kernel.lower(jnp.int32(27)).compile().as_text().split("ENTRY")[1]
+    assert " call(" in entry
+    assert " while(" not in entry
+
+
+def test_a_kernel_inside_loops_reads_what_it_needs_and_no_more() -> None:
+    def total(starts: jax.Array, unread: jax.Array) -> jax.Array:
+        def add(sum_: jax.Array, item: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, None]:
+            start, other = item
+            return sum_ + one_kernel(lambda start, other: collatz(start)["count"], start, other * sum_), None
+
+        return jax.lax.scan(add, jnp.int32(0), (starts, unread))[0]
+
+    starts = jnp.array(list(COUNTS), jnp.int32)
+    assert int(jax.jit(total)(starts, jnp.ones((4, 5), jnp.int32))) == sum(COUNTS.values())
+
+
+def test_a_batch_of_kernels_is_one_of_functions() -> None:
+    starts = jnp.array([list(COUNTS)] * 2, jnp.int32)
+    batched = jax.jit(jax.vmap(jax.vmap(lambda start: one_kernel(collatz, start))))
+    np.testing.assert_array_equal(batched(starts)["count"], [list(COUNTS.values())] * 2)
+    assert "xla_cpu_small_call" not in batched.lower(starts).as_text()
+
+
+def test_what_does_not_fit_is_compiled_as_usual() -> None:
+    kernel = jax.jit(lambda values: one_kernel(lambda v: jnp.sort(collatz(jnp.int32(6))["count"] * v), values))
+    assert kernel(jnp.arange(3)[::-1]).tolist() == [0, 8, 16]
+    assert "xla_cpu_small_call" not in kernel.lower(jnp.arange(3)).as_text()
