@@ -147,7 +147,7 @@ class CMAwM(Strategy[CMAwMState]):
             deviation = gaussian.sigma * gaussian.scale * jnp.linalg.norm(gaussian.factor, axis=1)
             narrow = too_wide(deviation, numbers.stretch, self.sigma, layout.ranges)
             mean, stretch = with_margin(
-                recombined(_stretched(numbers), numbers.mean, gain, layout.ranges),
+                recombined(numbers.mean, numbers.stretch, numbers.drawn, gain, layout.ranges),
                 numbers.stretch,
                 narrow * deviation,
                 self.margin or 1 / (max(layout.m, 2) * self.population_size),
