@@ -39,7 +39,7 @@ import evometa as em
 from evometa.evaluation import Evaluator, TaskJudge
 from evometa.gradients import Differentiated
 from evometa.population_training import replay
-from evometa.problems import DigitsHyperparameters, Sinusoid
+from evometa.problems import DigitsHyperparameters, NoisyQuadratic, Sinusoid
 from evometa.strategies import CMAES, PBT, Gradient, OpenAIES, RandomSearch, SepCMAES
 
 MIB = 2**20
@@ -228,66 +228,25 @@ def toy(seeds: int) -> None:
 # Population-based training: a quadratic with noisy gradients.
 
 
-@dataclasses.dataclass(frozen=True)
-class NoisyQuadratic(em.InnerTraining):
-    """Minimise the mean of θ² by steps θ - h (θ + ε); θ begins standard normal, ε is normal with variance 10."""
-
-    num_tasks: int = 8
-    inner_steps: int = 200
-    dimension: int = 64
-    variance: float = 10.0
-
-    @property
-    def space(self) -> em.Box:
-        """The learning rate h."""
-        return em.Box((), low=1e-3, high=1.0, log=True, start=0.03)
-
-    def sample_task(self, key: jax.Array) -> jax.Array:
-        """Draw where θ begins."""
-        return jax.random.normal(key, (self.dimension,))
-
-    def init(self, key: jax.Array, omega: Any, task: jax.Array) -> jax.Array:
-        """Begin there."""
-        return task
-
-    def step(self, key: jax.Array, omega: Any, task: Any, learner: jax.Array) -> jax.Array:
-        """Take one noisy step."""
-        return learner - omega * (learner + self.variance**0.5 * jax.random.normal(key, learner.shape))
-
-    def loss(self, key: jax.Array, omega: Any, task: Any, learner: jax.Array) -> jax.Array:
-        """Return the mean square."""
-        return jnp.mean(learner**2)
-
-    def expected(self, rates: Sequence[float]) -> float:
-        """Return the expected loss after a schedule of equally long windows: V' = (1 - h)² V + h² σ²."""
-        value = 1.0
-        for rate in np.repeat(np.asarray(rates, np.float64), self.inner_steps // len(rates)):
-            value = (1 - rate) ** 2 * value + rate**2 * self.variance
-        return value
-
-
 def quadratic(seeds: int) -> None:
     """Print expected losses."""
-    problem, size = NoisyQuadratic(), 32
+    problem, size = NoisyQuadratic(knots=1), 32
     schedules, constants = [], []
     for seed in range(seeds):
         kept = search(problem, PBT(size), seed, validation_tasks=1, finalists=0).run(generations=20).kept
         assert kept is not None
         schedules.append(problem.expected(kept.omegas))
         drawn = search(problem, RandomSearch(size), seed, validation_tasks=1, finalists=0).run(generations=1)
-        constants.append(problem.expected([float(drawn.best_omega)]))
-        note(f"quadratic, seed {seed}: {schedules[-1]:.4f} {constants[-1]:.4f}; {np.round(kept.omegas, 4)}")
-    best = min(problem.expected([rate]) for rate in np.geomspace(1e-3, 1, 2000))
-    # The best step weighs what is known of θ against the gradient's noise: h = V / (V + σ²).
-    optimum = 1 / (1 + problem.inner_steps / problem.variance)
+        constants.append(problem.expected(drawn.best_omega))
+        note(f"quadratic, seed {seed}: {schedules[-1]:.4f} {constants[-1]:.4f}; {np.round(kept.omegas[:, 0], 4)}")
     print("\n")
     print_table(
         ["learning rate", "expected loss"],
         [
             ["PBT's schedule", spread(schedules, 4)],
             ["the best of as many constant ones drawn at random", spread(constants, 4)],
-            ["the best constant there is", f"{best:.4f}"],
-            ["the best schedule there is", f"{optimum:.4f}"],
+            ["the best constant there is", f"{problem.best_constant():.4f}"],
+            ["the best schedule there is", f"{problem.best_schedule():.4f}"],
         ],
     )
 

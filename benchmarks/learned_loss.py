@@ -1,75 +1,102 @@
-"""Losses found by genetic programming, beside cross-entropy with its learning rate tuned.
+"""Losses that were learned, as formulas, polynomials and networks, beside cross-entropy with its learning rate tuned.
 
-For each seed a search of ``LearnedLoss`` on digits with 40 % of the training labels wrong, and one with clean labels;
-the answer is what the search selects on fresh training tasks. Then both losses are judged on the same held-out tasks:
-the test part of digits, the same with a wider network, and two other data sets (with the same share of wrong labels).
-Everywhere each side has its learning rate chosen from one grid, by training tasks of that very problem and network.
+For each seed a search on digits with 40 % of the training labels wrong, and one with clean labels, by the strategy that
+the problem's own recipe names; the answer is what the search selects on fresh training tasks. Then the loss is judged
+beside cross-entropy on the same held-out tasks: the test part of digits, the same with a wider network, and two other
+data sets (with the same share of wrong labels). Everywhere each side has its learning rate chosen from one grid, by
+training tasks of that very problem and network.
 
-    python benchmarks/learned_loss.py
-    python benchmarks/learned_loss.py --seeds 1 --generations 10  # a quick look
+    python benchmarks/learned_loss.py                                     # formulas
+    python benchmarks/learned_loss.py --kind taylor --generations 100
+    python benchmarks/learned_loss.py --kind network --keep found.json    # goes on where it was interrupted
+    python benchmarks/learned_loss.py --seeds 1 --generations 10          # a quick look
 """
 
 import argparse
 import dataclasses
 import functools
+import json
+import pathlib
 import sys
 import time
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from _measure import print_table
+from jax.flatten_util import ravel_pytree
 
 import evometa as em
 from evometa.evaluation import TaskJudge
-from evometa.expressions import parse, text
-from evometa.problems import LearnedLoss
+from evometa.expressions import Program, compile_tree, parse
+from evometa.problems import LearnedLoss, LearnedLossNetwork, LearnedLossTaylor
 from evometa.problems.learned_loss import CROSS_ENTROPY
-from evometa.strategies import GeneticProgramming
 
+KINDS: dict[str, Any] = {"formula": LearnedLoss, "taylor": LearnedLossTaylor, "network": LearnedLossNetwork}
 # The learning rate of each problem times one of these.
-RATES = (0.05, 0.1, 0.2, 0.3, 0.4, 0.6, 0.8, 1.0, 1.4, 2.0, 2.8, 4.0, 6.0, 10.0, 20.0)
-STRATEGY = GeneticProgramming(128)
+RATES = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 1.0, 1.4, 2.0, 2.8, 4.0, 8.0)
 
 
 @functools.cache
-def judged(problem: LearnedLoss, test: bool) -> Any:
-    """Return the compiled accuracy of a tree on a task, which is NaN where training failed."""
-    judge = TaskJudge(problem)
-    return jax.jit(lambda tree, task: judge.on_trial(problem.space.decode(tree), task, test=test).metrics["accuracy"])
-
-
-def accuracy(problem: LearnedLoss, tree: Any, rate: float, seed: int, tasks: int, *, test: bool) -> np.ndarray:
-    """Return the accuracy after training with a loss, for each of some tasks ``[tasks]``; 0 where training failed.
+def judged(problem: Any, test: bool) -> Any:
+    """Return the compiled accuracies of (rate, ω) on tasks, NaN where training failed.
 
     A learning rate times as large is a loss times as large, so that one program serves all rates.
     """
+
+    class Scaled(type(problem)):  # type: ignore[misc]
+        def example_loss(self, omega: Any, prediction: jax.Array, label: jax.Array) -> jax.Array:
+            rate, loss = omega
+            return rate * super().example_loss(loss, prediction, label)
+
+    fields = {field.name: getattr(problem, field.name) for field in dataclasses.fields(problem)}
+    judge = TaskJudge(Scaled(**fields))
+    return jax.jit(
+        lambda omega, trials: jax.lax.map(
+            lambda trial: judge.on_trial(omega, trial, test=test).metrics["accuracy"], trials
+        )
+    )
+
+
+def accuracy(problem: Any, omega: Any, rate: float, seed: int, tasks: int, *, test: bool) -> np.ndarray:
+    """Return the accuracy after training with a loss, for each of some tasks ``[tasks]``; 0 where training failed."""
     trials = TaskJudge(problem).trials(jax.random.key(seed), tasks, test=test)
-    found = [
-        judged(problem, test)(scaled(problem, tree, rate), jax.tree.map(lambda leaf, i=i: leaf[i], trials))
-        for i in range(tasks)
-    ]
-    return np.nan_to_num(np.array(found))
+    return np.nan_to_num(np.asarray(judged(problem, test)((jnp.float32(rate), omega), trials)))
 
 
-def scaled(problem: LearnedLoss, tree: Any, factor: float) -> Any:
-    """Return ``mul(factor, tree)``, as a tree with two more nodes."""
-    primitives = problem.space.primitives
-    return parse(primitives, f"mul({factor}, {text(primitives, tree)})", problem.max_size + 2)
+def tuned(problem: Any, omega: Any, tasks: int) -> tuple[float, np.ndarray]:
+    """Return the learning rate that is best on 16 training tasks, and the accuracy on held-out tasks."""
+    rate = max(RATES, key=lambda rate: accuracy(problem, omega, rate, 1, 16, test=False).mean())
+    return rate, accuracy(problem, omega, rate, 2, tasks, test=True)
 
 
-def tuned(problem: LearnedLoss, tree: Any, tasks: int) -> tuple[float, np.ndarray]:
-    """Return the learning rate that is best on 8 training tasks, and the accuracy on held-out tasks."""
-    rate = max(RATES, key=lambda rate: accuracy(problem, tree, rate, 1, 8, test=False).mean())
-    return rate, accuracy(problem, tree, rate, 2, tasks, test=True)
+def places(problem: Any) -> dict[str, Any]:
+    """Return where losses are judged: where they were found, and elsewhere."""
+    return {
+        "digits": problem,
+        "digits, 128 hidden": dataclasses.replace(problem, hidden=(128,)),
+        "wine": dataclasses.replace(problem, data_set="wine"),
+        "breast cancer": dataclasses.replace(problem, data_set="breast_cancer"),
+    }
 
 
-def found(problem: LearnedLoss, seed: int, generations: int) -> tuple[Any, float]:
-    """Return the tree that a search selects, and its seconds."""
-    search = em.Search(problem, STRATEGY, seed=seed, validate_every=generations, validation_tasks=8, progress=False)
+def searched(problem: Any, seed: int, generations: int) -> tuple[Any, float]:
+    """Return what a search selects, as text or as a list of numbers, and its seconds."""
+    recipe = problem.about.recipe
+    strategy = getattr(em.strategies, recipe.strategy)(**recipe.settings)
+    search = em.Search(problem, strategy, seed=seed, validate_every=generations, validation_tasks=16, progress=False)
     start = time.perf_counter()
-    result = search.run(generations=generations)
-    return result.selected_omega.tree, time.perf_counter() - start
+    omega = search.run(generations=generations).selected_omega
+    found = str(omega) if isinstance(omega, Program) else ravel_pytree(omega)[0].tolist()
+    return found, time.perf_counter() - start
+
+
+def read(problem: Any, found: Any) -> Any:
+    """Return the ω that text or a list of numbers stands for."""
+    if isinstance(found, str):
+        return compile_tree(problem.space.primitives, parse(problem.space.primitives, found, problem.max_size))
+    return problem.space.decode(jnp.asarray(found))
 
 
 def shown(results: dict[str, tuple[float, np.ndarray]]) -> list[str]:
@@ -83,39 +110,46 @@ def spread(values: list[float]) -> str:
     return f"{np.mean(values):+.2f} ± {error:.2f}"
 
 
+def compare(problem: Any, arguments: argparse.Namespace) -> None:
+    """Search with each seed, and print how what was found does beside cross-entropy."""
+    noise, tasks = problem.label_noise, arguments.tasks
+    usual = LearnedLoss(label_noise=noise, inner_steps=problem.inner_steps)
+    base = {name: tuned(there, read(usual, CROSS_ENTROPY), tasks) for name, there in places(usual).items()}
+    rows = [["cross-entropy", *shown(base), ""]]
+    gains: dict[str, list[float]] = {name: [] for name in base}
+    texts = []
+    kept = json.loads(arguments.keep.read_text()) if arguments.keep and arguments.keep.exists() else {}
+    for seed in range(arguments.seeds):
+        label = f"{arguments.kind} noise={noise} seed={seed} generations={arguments.generations}"
+        if label not in kept:
+            kept[label] = searched(problem, seed, arguments.generations)
+            if arguments.keep:
+                arguments.keep.write_text(json.dumps(kept, indent=1))
+        found, seconds = kept[label]
+        mine = {name: tuned(there, read(there, found), tasks) for name, there in places(problem).items()}
+        for name, (_, a) in mine.items():
+            gains[name].append(100 * (a.mean() - base[name][1].mean()))
+        rows.append([f"seed {seed}", *shown(mine), f"{seconds:.0f}"])
+        texts.append(found if isinstance(found, str) else " ".join(f"{value:.3g}" for value in found))
+        print(f"{label}: {texts[-1]} {gains}", file=sys.stderr, flush=True)
+    rows.append(["mean gain ± standard error", *(spread(each) for each in gains.values()), ""])
+    print(f"\n{arguments.kind}, {100 * noise:.0f} % of the labels wrong; accuracy on {tasks} held-out tasks in %\n")
+    print_table(["loss", *base, "seconds of search"], rows)
+    print(f"\nfound, in order of the seeds: {'; '.join(f'`{one}`' for one in texts)}", flush=True)
+
+
 def main() -> None:
     """Search, judge and print the tables."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--kind", choices=tuple(KINDS), default="formula")
+    parser.add_argument("--noise", type=float, nargs="+", default=[0.4, 0.0])
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--generations", type=int, default=60)
-    parser.add_argument("--tasks", type=int, default=32, help="held-out tasks")
-    parser.add_argument("--steps", type=int, default=LearnedLoss.inner_steps)
+    parser.add_argument("--tasks", type=int, default=64, help="held-out tasks")
+    parser.add_argument("--keep", type=pathlib.Path, help="where what was found is kept, and read from")
     arguments = parser.parse_args()
-    for noise in (0.4, 0.0):
-        problem = LearnedLoss(label_noise=noise, inner_steps=arguments.steps)
-        places = {
-            "digits": problem,
-            "digits, 128 hidden": dataclasses.replace(problem, hidden=(128,)),
-            "wine": dataclasses.replace(problem, data_set="wine"),
-            "breast cancer": dataclasses.replace(problem, data_set="breast_cancer"),
-        }
-        usual = parse(problem.space.primitives, CROSS_ENTROPY, problem.max_size)
-        base = {name: tuned(there, usual, arguments.tasks) for name, there in places.items()}
-        rows = [["cross-entropy", *shown(base), ""]]
-        gains: dict[str, list[float]] = {name: [] for name in places}
-        for seed in range(arguments.seeds):
-            tree, seconds = found(problem, seed, arguments.generations)
-            written = text(problem.space.primitives, tree)
-            mine = {name: tuned(there, tree, arguments.tasks) for name, there in places.items()}
-            for name, (_, a) in mine.items():
-                gains[name].append(100 * (a.mean() - base[name][1].mean()))
-            rows.append(
-                [f"`{written}`", *(f"{100 * a.mean():.2f} (rate {r})" for r, a in mine.values()), f"{seconds:.0f}"]
-            )
-            print(f"noise {noise}, seed {seed}: {written} {gains}", file=sys.stderr, flush=True)
-        rows.append(["mean gain ± standard error", *(spread(each) for each in gains.values()), ""])
-        print(f"\n{100 * noise:.0f} % of the labels wrong; accuracy on {arguments.tasks} held-out tasks in %\n")
-        print_table(["loss", *places, "seconds of search"], rows)
+    for noise in arguments.noise:
+        compare(KINDS[arguments.kind](label_noise=noise), arguments)
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 - **evaluation**: the errors of 1000 trees on 1000 points, float32. The trees were evolved by DEAP (15 generations, at
   most 31 nodes, 5 arguments) and are the same for all sides; Fmin and Fmax are left out, since Operon's Python module
-  0.6.2 gives wrong values for them. Ours is one compiled program that turns the trees into instructions and runs them;
+  0.6.2 gives wrong values for them. Ours is one compiled program that walks all trees;
   DEAP's compiles each tree to a Python function of numpy arrays; gplearn's runs its programs; Operon's is called once
   for all trees, and its errors are not even taken.
 - **generations**: a whole generation at population 1000 on 1000 points, trees of at most 31 nodes everywhere (gplearn
@@ -39,7 +39,6 @@ from _measure import print_table
 from jax import lax
 
 import evometa as em
-from evometa.evaluation import map_chunks
 from evometa.expressions import Expression, PrimitiveSet, from_deap
 from evometa.expressions.tree import stack
 from evometa.problems._formulas import FUNCTIONS, Points
@@ -194,18 +193,15 @@ def evaluation(args: argparse.Namespace) -> None:
     x, y = (part.astype(np.float32) for part in data(POINTS, 2))
     columns = np.ascontiguousarray(x.T)
     space, population = Expression(OURS, MOST_NODES), stack([from_deap(OURS, tree, MOST_NODES) for tree in trees])
-    walk = functools.partial(map_chunks, chunk=1, devices=(jax.local_devices()[0],))
     given = tuple(jnp.asarray(column) for column in x), jnp.asarray(y)
     decoded = jax.vmap(space.decode)
-    error = jax.jit(lambda g, t: walk(lambda g, program: jnp.mean((program(*g[0]) - g[1]) ** 2), g, decoded(t)))
-    decode = jax.jit(lambda t: decoded(t).tables)
+    error = jax.jit(lambda g, t: decoded(t).each(lambda values: jnp.mean((values - g[1]) ** 2), *g[0]))
     table = np.asfortranarray(np.vstack([x, y]).T)
     dataset = pyoperon.Dataset(table)  # which keeps no copy
     rows, result = pyoperon.Range(0, POINTS), np.zeros(POPULATION * POINTS, np.float32)
     others, programs = operon_trees(trees, dataset), gplearn_programs(trees)
     sides = {
         "ours": lambda: error(given, population),
-        "of these, turning trees into instructions": lambda: decode(population),
         "DEAP + numpy": lambda: [np.mean((gp.compile(tree, made)(*x) - y) ** 2) for tree in trees],
         "gplearn": lambda: [np.mean((one.execute(columns) - y) ** 2) for one in programs],
         "Operon": lambda: pyoperon.EvaluateTrees(others, dataset, rows, result, 1),
@@ -336,7 +332,7 @@ def one_program(problem: SymbolicRegression, strategy: GeneticProgramming) -> Ca
 
     Points are data of the program, so that targets of equal points share it.
     """
-    space, devices, key = problem.space, (jax.local_devices()[0],), jax.random.key(0)
+    space, key = problem.space, jax.random.key(0)
 
     def with_points(parts: tuple[Points, Points]) -> SymbolicRegression:
         twin = object.__new__(type(problem))
@@ -353,10 +349,7 @@ def one_program(problem: SymbolicRegression, strategy: GeneticProgramming) -> Ca
             key_ask, key_tell = jax.random.split(jax.random.fold_in(root, number))
             trees, state = strategy.ask(key_ask, state)
 
-            def one(points: Any, tree: Any) -> Any:
-                return with_points(points).evaluate(key, space.decode(tree))
-
-            judged = map_chunks(one, parts, trees, chunk=1, devices=devices)
+            judged = judge.evaluate_population(key, jax.vmap(space.decode)(trees))
             fitness = jnp.where(jnp.isfinite(judged.fitness), judged.fitness, jnp.inf)
             state = strategy.learn(key_tell, state, trees, judged._replace(fitness=fitness))
             found = jnp.argmin(fitness)

@@ -18,6 +18,7 @@ Importing the package asks JAX for one CPU device a core (:mod:`evometa.devices`
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from evometa.about import About, Recipe
 from evometa.convolution import conv2d
 from evometa.devices import request_cpu_devices
 from evometa.errors import ConfigurationError, EvometaError, RunDirectoryError
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "About",
     "At",
     "Box",
     "Categorical",
@@ -51,6 +53,7 @@ __all__ = [
     "Like",
     "Mean",
     "Problem",
+    "Recipe",
     "Result",
     "RunDirectoryError",
     "Search",

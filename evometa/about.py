@@ -1,42 +1,33 @@
 """What a problem says of itself: its place on the map of meta-learning, and how to search it."""
 
-import dataclasses
 from collections.abc import Mapping
-from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 
 
-@dataclasses.dataclass(frozen=True)
-class Recipe:
+class Recipe(NamedTuple):
     """A strategy, its settings and a limit with which a search gets somewhere in minutes.
 
-    What ``evometa run NAME`` does when it is told nothing else. The strategy is a name, since problems import none.
-
-    Args:
-        strategy: the name of a class in :mod:`evometa.strategies`, such as ``OpenAIES``.
-        settings: its fields, by name, where they differ from the defaults.
-        limits: arguments of :meth:`evometa.Search.run`, such as ``{"seconds": 120}``.
+    It is what ``evometa run NAME`` does when it is told nothing else.
     """
 
     strategy: str
-    settings: Mapping[str, Any] = MappingProxyType({})
-    limits: Mapping[str, Any] = MappingProxyType({"seconds": 120})
+    """The name of a class in :mod:`evometa.strategies`, such as ``OpenAIES``; a name, since problems import none."""
+    settings: Mapping[str, Any] = {}
+    """Its fields, by name, where they differ from the defaults."""
+    limits: Mapping[str, Any] = {"seconds": 120}
+    """Arguments of :meth:`evometa.Search.run`."""
 
 
-@dataclasses.dataclass(frozen=True)
-class About:
-    """Where a problem stands: what is learned, by whom, and who proposed it.
-
-    Args:
-        branch: of meta-learning, such as "learned initialisations".
-        omega: what ω is, in a few words.
-        learner: what the inner loop trains with it; "none" where there is no inner loop.
-        paper: first authors and year; empty where there is none.
-        recipe: how to search it.
-    """
+class About(NamedTuple):
+    """Where a problem stands: what is learned, by whom, and who proposed it."""
 
     branch: str
+    """Of meta-learning, such as "learned initialisations"."""
     omega: str
+    """What ω is, in a few words."""
     learner: str
+    """What the inner loop trains with it; "none" where there is no inner loop."""
     paper: str = ""
+    """First author and year; empty where there is none."""
     recipe: Recipe | None = None
+    """How to search it."""

@@ -40,7 +40,8 @@ def check_problem(problem: BaseProblem) -> Space:
     if isinstance(problem, InnerTraining):
         _check_inner(problem, key, omega)
     elif isinstance(problem, Problem):
-        _check_evaluation(f"{name}.evaluate", _abstract(f"{name}.evaluate", problem.evaluate, key, omega))
+        judged = _abstract(f"{name}.evaluate", problem.evaluate, key, omega)
+        _check_evaluation(f"{name}.evaluate", judged, problem.objective_names)
     return space
 
 
@@ -94,7 +95,8 @@ def _check_inner(problem: InnerTraining, key: Any, omega: Any) -> None:
         _check_metrics(f"{name}.metrics", metrics)
         judge = f"{name}.judge_learner"
         fitness = jax.ShapeDtypeStruct((), jnp.float32)
-        _check_evaluation(judge, _abstract(judge, problem.judge_learner, key, omega, kind, learner, fitness))
+        judged = _abstract(judge, problem.judge_learner, key, omega, kind, learner, fitness)
+        _check_evaluation(judge, judged, problem.objective_names)
     _warn_of_double_precision(name, omega, learner)
 
 
@@ -114,7 +116,7 @@ def _check_same(method: str, before: Any, after: Any) -> None:
             )
 
 
-def _check_evaluation(method: str, result: Any) -> None:
+def _check_evaluation(method: str, result: Any, objective_names: tuple[str, ...] = ()) -> None:
     whole = result if isinstance(result, Evaluation) else Evaluation(result)
     fitness: Any = whole.fitness
     if not hasattr(fitness, "shape") or fitness.shape != ():
@@ -135,6 +137,11 @@ def _check_evaluation(method: str, result: Any) -> None:
             )
         if not jnp.issubdtype(value.dtype, jnp.floating):
             raise ConfigurationError(f"{method} expects {name} as floats, got {value.dtype}; convert them.")
+        if name == "objectives" and objective_names and len(objective_names) != value.shape[0]:
+            raise ConfigurationError(
+                f"{method} expects as many objectives as objective_names has names, got {value.shape[0]} for "
+                f"{objective_names}; name all or none."
+            )
 
 
 def _check_metrics(method: str, metrics: Any) -> None:

@@ -24,12 +24,12 @@ X = Literal["generation", "evaluations", "inner_steps", "seconds"]
 
 @dataclasses.dataclass(kw_only=True)
 class Plot:
-    """Draw the fitness curves of a run, and the Pareto front or the archive that it keeps.
+    """Draw the fitness curves of a run, its strategy's own numbers, and the Pareto front or the archive that it keeps.
 
     Args:
         run_directory: the folder of the run.
-        output: the picture to write; DIR/fitness.png by default. Its ending decides the format (png, svg, pdf). A
-            front or an archive goes beside it, to DIR/front.png and DIR/archive.png by default.
+        output: the picture to write; DIR/fitness.png by default. Its ending decides the format (png, svg, pdf). The
+            others go beside it, to DIR/strategy.png, DIR/front.png and DIR/archive.png by default.
         x: what to count on the x-axis.
     """
 
@@ -39,9 +39,13 @@ class Plot:
 
     def execute(self) -> int:
         """Draw; return the exit status."""
-        from evometa import kept_file, plots
+        from evometa import history, kept_file, plots
+        from evometa.plots.diagnostics import PREFIX
 
-        save(plots.fitness(self.run_directory, x=self.x), self.output or self.run_directory / "fitness.png")
+        run = history.read(self.run_directory)
+        save(plots.fitness(run, x=self.x), self.output or self.run_directory / "fitness.png")
+        if any(column.startswith(PREFIX) for column in run.columns):
+            save(plots.diagnostics(run, x=self.x), self._beside("strategy"))
         if (self.run_directory / kept_file.ARCHIVE).exists():
             kept = kept_file.read(self.run_directory)
             if kept.objectives is not None:
@@ -92,13 +96,15 @@ class List:
 
         from evometa.cli_names import table
 
-        for role in ("problem", "strategy"):
-            columns = ["name", "what it is", *(["branch of meta-learning"] if role == "problem" else [])]
-            shown = Table(*columns, title={"problem": "problems", "strategy": "strategies"}[role])
+        problems = Table("name", "branch of meta-learning", "ω: what is learned", "learner", "paper", title="problems")
+        for name, cls in table("problem").items():
+            about = cls.about
+            problems.add_row(*map(Text, (name, about.branch, about.omega, about.learner, about.paper)))
+        strategies = Table("name", "what it is", title="strategies")
+        for name, cls in table("strategy").items():
+            strategies.add_row(*map(Text, (name, first_line(cls))))
+        for shown in (problems, strategies):
             shown.columns[0].no_wrap = True
-            for name, cls in table(role).items():
-                cells = [name, first_line(cls), branch(cls)]
-                shown.add_row(*map(Text, cells[: len(columns)]))
             Console().print(shown)
         return 0
 
@@ -180,13 +186,6 @@ def first_line(cls: type[Any]) -> str:
     """Return the first sentence of a class's docstring without markup."""
     line = (inspect.getdoc(cls) or "").partition("\n\n")[0].replace("\n", " ")
     return re.sub(r":\w+:`~?([^`]*)`|``([^`]*)``", r"\1\2", line)
-
-
-def branch(problem: type[Any]) -> str:
-    """Return the branch of meta-learning that the docstring of a problem's module names."""
-    text = " ".join((inspect.getdoc(inspect.getmodule(problem)) or "").split())
-    found = re.search(r"Branch of meta-learning: ([^.;:,(]*)", text)
-    return found.group(1).strip() if found else ""
 
 
 def described(directory: Path) -> list[tuple[str, str]]:

@@ -1,6 +1,8 @@
 """Options that several commands share, and how words of the command line become values."""
 
 import dataclasses
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 from tyro.conf import FlagConversionOff
@@ -31,9 +33,11 @@ class Limits:
     seconds: float | None = None
     target: float | None = None
 
-    def as_arguments(self) -> dict[str, Any]:
-        """Return the limits as ``Search.run`` names them."""
+    def as_arguments(self, otherwise: Mapping[str, Any] = MappingProxyType({})) -> dict[str, Any]:
+        """Return the limits as ``Search.run`` names them; where none is given, those in ``otherwise``."""
         limits = dataclasses.asdict(self)
+        if otherwise and all(limit is None for limit in limits.values()):
+            return dict(otherwise)
         if all(limit is None for limit in limits.values()):
             raise ConfigurationError(
                 "A search from the command line expects a limit to stop at; give --generations, --evaluations, "

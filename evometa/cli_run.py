@@ -7,10 +7,11 @@ import operator
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from tyro.conf import OmitArgPrefixes, Positional, arg
 
+from evometa.about import Recipe
 from evometa.cli_names import Role, find, kebab
 from evometa.cli_options import Execution, Limits
 from evometa.errors import ConfigurationError
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 class Run:
     """Start a search; 'evometa run NAME --strategy NAME --help' shows the options of that problem and strategy.
 
+    Without --strategy a problem is searched as it suggests itself: a strategy, its settings, and a limit of minutes.
     An option's prefix, problem or strategy, may be left out where nothing else has an option of that name.
 
     Args:
@@ -50,11 +52,14 @@ class Run:
     limits: OmitArgPrefixes[Limits] = dataclasses.field(default_factory=Limits)
     execution: OmitArgPrefixes[Execution] = dataclasses.field(default_factory=Execution)
 
+    recipe: ClassVar[Recipe | None] = None
+    """How the problem suggests to be searched, where no strategy was named."""
+
     def execute(self) -> int:
         """Run the search and print what came of it; return the exit status."""
         from evometa.search import Search
 
-        limits = self.limits.as_arguments()
+        limits = self.limits.as_arguments(self.recipe.limits if self.recipe else {})
         problem, strategy = getattr(self, PROBLEM), getattr(self, STRATEGY)
         directory = self.run_directory or free_directory(type(problem), type(strategy))
         search = Search(
@@ -69,6 +74,9 @@ class Run:
             validation_tasks=self.validation_tasks,
             **dataclasses.asdict(self.execution),
         )
+        if self.recipe:
+            given = ", ".join(f"{name} {value:g}" for name, value in limits.items() if value is not None)
+            print(f"searching  {strategy}, {given}", flush=True)
         return report(search.run(**limits), directory)
 
 
@@ -117,16 +125,30 @@ def run_with_options(args: Sequence[str]) -> tuple[type[Run], list[str]]:
         raise ConfigurationError(
             f"'evometa run' expects the problem first, as in 'evometa run sinusoid --strategy cmaes', got {args[0]}."
         )
-    named: tuple[tuple[Role, str | None], ...] = (
-        ("problem", args[0] if args and not args[0].startswith("-") else None),
-        ("strategy", _strategy_of(args)),
-    )
-    classes = {role: find(name, role) for role, name in named if name is not None}
-    members = {"problem": PROBLEM, "strategy": STRATEGY}
-    fields = [(members[role], operator.getitem(Annotated, (cls, arg(name=role)))) for role, cls in classes.items()]
-    made = dataclasses.make_dataclass("Run", fields, bases=(Run,), kw_only=True)
+    classes: dict[Role, type[Any]] = {}
+    fields: list[Any] = []
+    strategy, recipe = _strategy_of(args), None
+    if args and not args[0].startswith("-"):
+        classes["problem"] = find(args[0], "problem")
+        fields.append((PROBLEM, _options(classes["problem"], "problem")))
+        about = classes["problem"].about
+        recipe = about.recipe if about and strategy is None else None
+    if strategy:
+        classes["strategy"] = find(strategy, "strategy")
+        fields.append((STRATEGY, _options(classes["strategy"], "strategy")))
+    elif recipe:
+        classes["strategy"] = find(recipe.strategy, "strategy")
+        suggested = dataclasses.field(default=classes["strategy"](**recipe.settings))
+        fields.append((STRATEGY, _options(classes["strategy"], "strategy"), suggested))
+        named = Annotated[str, arg(metavar="NAME")]
+        fields.append(("strategy", named, dataclasses.field(default=kebab(recipe.strategy))))
+    made = dataclasses.make_dataclass("Run", fields, bases=(Run,), namespace={"recipe": recipe}, kw_only=True)
     made.__doc__ = Run.__doc__
     return made, [_with_prefix(word, classes) for word in args]
+
+
+def _options(cls: type[Any], role: Role) -> Any:
+    return operator.getitem(Annotated, (cls, arg(name=role)))
 
 
 def _strategy_of(args: Sequence[str]) -> str | None:

@@ -8,8 +8,8 @@ import jax
 import numpy as np
 
 from evometa.finalists import Finalists
-from evometa.problem import Evaluation
-from evometa.program import Program, SearchState, validation_columns
+from evometa.problem import BaseProblem, Evaluation
+from evometa.program import Program, SearchState, sign_of, validation_columns
 from evometa.result import Counters, Kept, Result
 from evometa.space import Space
 from evometa.strategy import Strategy
@@ -25,8 +25,8 @@ def best_fitness(state: SearchState, sign: float) -> float:
 def conclude(
     program: Program,
     strategy: Strategy[Any],
+    problem: BaseProblem,
     space: Space,
-    sign: float,
     state: SearchState,
     done: Counters,
     reason: str,
@@ -36,12 +36,13 @@ def conclude(
     Args:
         program: what judges.
         strategy: the strategy.
-        space: the space.
-        sign: 1 for problems that minimise, -1 for those that maximise.
+        problem: the problem.
+        space: its space.
         state: the state of the search.
         done: its counters.
         reason: why it stopped.
     """
+    sign = sign_of(problem)
     center = strategy.center(state.strategy)
     middle = state.best_genotype if center is None else center
     train, test = program.judge_result(state, middle)
@@ -61,7 +62,7 @@ def conclude(
         selected_omega=_decode(space, chosen),
         selected_fitness=float(chosen_train.fitness),
         selected_held_out=math.nan if chosen_test is None else float(chosen_test.fitness),
-        kept=_kept(strategy, space, sign, state),
+        kept=_kept(strategy, problem, space, state),
         generations=done.generation,
         evaluations=done.evaluations,
         inner_steps=done.inner_steps,
@@ -102,7 +103,7 @@ def _all_decoded(space: Space, genotypes: Genotype) -> Omega:
     return jax.vmap(lambda genotype: space.decode(space.repair(genotype)))(genotypes)
 
 
-def _kept(strategy: Strategy[Any], space: Space, sign: float, state: SearchState) -> Kept | None:
+def _kept(strategy: Strategy[Any], problem: BaseProblem, space: Space, state: SearchState) -> Kept | None:
     archive = strategy.archive(state.strategy)
     if archive is None:
         return None
@@ -110,11 +111,14 @@ def _kept(strategy: Strategy[Any], space: Space, sign: float, state: SearchState
     # All places are decoded, so that the program does not depend on how many hold something.
     every = archive.genotypes, archive.evaluation, _all_decoded(space, archive.genotypes)
     genotypes, judged, omegas = jax.tree.map(lambda leaf: np.asarray(leaf)[held], every)
+    sign, own = sign_of(problem), strategy.objective_names
+    signs = np.where(np.arange(len(own)) > 0, 1.0, sign) if own else sign
     return Kept(
         omegas=omegas,
         genotypes=genotypes,
         fitness=sign * judged.fitness,
-        objectives=None if judged.objectives is None else sign * judged.objectives,
+        objectives=None if judged.objectives is None else signs * judged.objectives,
         constraints=judged.constraints,
         measures=judged.measures,
+        objective_names=own or problem.objective_names,
     )

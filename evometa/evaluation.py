@@ -48,18 +48,35 @@ def map_chunks(
     Returns:
         A pytree with leading axis ``N``.
     """
-    count = jax.tree.leaves(items)[0].shape[0]
-    chunks = -(-count // (len(devices) * chunk))
-    padding = len(devices) * chunks * chunk - count
 
     def walk(shared: Any, items: Any) -> Any:
         one = functools.partial(function, shared)
         if chunk == 1:
             return _loop(one, items)
-        blocks = jax.tree.map(lambda leaf: leaf.reshape(chunks, chunk, *leaf.shape[1:]), items)
+        blocks = jax.tree.map(lambda leaf: leaf.reshape(-1, chunk, *leaf.shape[1:]), items)
         results = _loop(jax.vmap(one), blocks)
-        return jax.tree.map(lambda leaf: leaf.reshape(chunks * chunk, *leaf.shape[2:]), results)
+        return jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:]), results)
 
+    return spread(walk, shared, items, devices=devices, multiple=chunk)
+
+
+def spread(
+    walk: Callable[[Any, Any], Any], shared: Any, items: Any, *, devices: tuple[jax.Device, ...], multiple: int = 1
+) -> Any:
+    """Return ``walk(shared, share)`` of each device's share of the items, as one.
+
+    Args:
+        walk: from what all items share and consecutive items to a pytree of arrays with the items' leading axis.
+        shared: a pytree every device gets whole.
+        items: a pytree whose leaves have the same leading axis ``N``.
+        devices: where to run.
+        multiple: what the number of items on each device is a multiple of; padded, and the padding dropped.
+
+    Returns:
+        A pytree with leading axis ``N``.
+    """
+    count = jax.tree.leaves(items)[0].shape[0]
+    padding = -count % (len(devices) * multiple)
     if padding:
         items = jax.tree.map(
             lambda leaf: jnp.concatenate([leaf, jnp.broadcast_to(leaf[:1], (padding, *leaf.shape[1:]))]), items
@@ -237,6 +254,9 @@ class Evaluator:
         judge, count = self.judge, jax.tree.leaves(genotypes)[0].shape[0]
         items: Any = genotypes
         omega: Callable[[Any], Omega] = self.omega
+        if hasattr(self.problem, "evaluate_population") and not self.members_per_task_set:
+            together = self.problem.evaluate_population
+            return spread(lambda key, own: together(key, jax.vmap(self.omega)(own)), key, items, devices=self.devices)
         if self.space.branches:  # not in turning genotypes into ω, which is cheaper for all at once
             items, omega = jax.vmap(self.omega)(genotypes), lambda one: one
         if not self.members_per_task_set:

@@ -2,7 +2,8 @@
 
 One array for each part of :class:`~evometa.result.Kept`, leading axis N: ``fitness``, and where there are any
 ``objectives``, ``constraints`` and ``measures``; ``genotypes`` and ``omegas``, where these are trees of arrays one for
-each leaf, with its path behind the name, such as ``omegas['weights']``. ``numpy.load`` reads it without pickle.
+each leaf, with its path behind the name, such as ``omegas['weights']``; and ``objective_names``, where objectives have
+some. ``numpy.load`` reads it without pickle.
 """
 
 import io
@@ -69,7 +70,9 @@ def read(run_directory: str | os.PathLike[str]) -> Kept:
             "use the version that wrote it."
         )
     trees = {name: _tree(arrays, name) for name in _TREES}
-    return Kept(**trees, **{name: arrays.get(name) for name in _VECTORS})  # type: ignore[arg-type]
+    names = tuple(str(name) for name in arrays.get("objective_names", ()))
+    vectors: dict[str, Any] = {name: arrays.get(name) for name in _VECTORS}
+    return Kept(**trees, **vectors, objective_names=names)
 
 
 def _arrays(kept: Kept) -> dict[str, NDArray[Any]]:
@@ -78,6 +81,8 @@ def _arrays(kept: Kept) -> dict[str, NDArray[Any]]:
         part = getattr(kept, name)
         if part is not None:
             found[name] = np.asarray(part)
+    if kept.objective_names:
+        found["objective_names"] = np.array(kept.objective_names)
     for name in _TREES:
         for path, leaf in jax.tree_util.tree_flatten_with_path(getattr(kept, name))[0]:
             array = np.asarray(leaf)

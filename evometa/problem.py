@@ -20,6 +20,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from evometa.about import About
 from evometa.errors import ConfigurationError
 from evometa.objectives import Final, Objective
 from evometa.space import Space
@@ -52,6 +53,12 @@ class BaseProblem(abc.ABC):
 
     direction: ClassVar[Literal["minimize", "maximize"]] = "minimize"
     """Whether a smaller or a larger fitness is better."""
+    about: ClassVar[About | None] = None
+    """What the problem is in a line of ``evometa list``, and how ``evometa run`` searches it when told nothing else."""
+
+    objective_names: ClassVar[tuple[str, ...]] = ()
+    """What the objectives of its judgements are called, in their order, such as ``("error", "milliseconds")``; empty:
+    they go by their numbers."""
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -86,7 +93,8 @@ class Problem(BaseProblem):
     """Judge one ω by a JAX function.
 
     Subclasses define :attr:`space` and :meth:`evaluate`; ``evaluate_test(key, omega)`` beside it, if defined, judges
-    on what is held out from the search.
+    on what is held out from the search. ``evaluate_population(key, omegas)``, if defined, judges a population:
+    the same judgements with a leading axis, for what is faster when all are known.
     """
 
     @abc.abstractmethod

@@ -26,6 +26,8 @@ class Kept:
     """``[N, C]``, likewise."""
     measures: NDArray[np.floating[Any]] | None
     """``[N, K]``, likewise."""
+    objective_names: tuple[str, ...] = ()
+    """What the objectives are called; empty where nobody says."""
 
 
 @dataclasses.dataclass(frozen=True)

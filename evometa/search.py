@@ -370,7 +370,7 @@ class Search:
 
     def _result(self, program: Program, reason: str) -> Result:
         state = self._state if self._state is not None else program.initial()
-        return conclude(program, self.strategy, self._space, sign_of(self.problem), state, self._counters, reason)
+        return conclude(program, self.strategy, self.problem, self._space, state, self._counters, reason)
 
     @property
     def chunk(self) -> int | None:

@@ -58,6 +58,10 @@ class Strategy(abc.ABC, Generic[State]):
     stop_reasons: ClassVar[tuple[str, ...]] = ()
     """Why the strategy may stop by itself, in words; :meth:`stop` returns 1 + the index of one."""
 
+    objective_names: ClassVar[tuple[str, ...]] = ()
+    """What the objectives of :meth:`archive` are called where they are not the problem's own: the fitness first, then
+    what is to be minimised whatever the problem's direction."""
+
     needs: ClassVar[tuple[str, ...]] = ()
     """Fields of :class:`~evometa.Evaluation` that the strategy learns from besides fitness."""
 
@@ -76,6 +80,11 @@ class Strategy(abc.ABC, Generic[State]):
     def refuses_problem(self, problem: BaseProblem) -> str | None:
         """Return why the strategy cannot search for a problem, in one sentence, or None when it can."""
         return None
+
+    @property
+    def carries(self) -> bool:
+        """Whether judging carries something from one generation to the next; no strategy is wrapped around such."""
+        return type(self).judging is not Strategy.judging
 
     def judging(self, evaluator: Evaluator) -> Judging:
         """Return how candidates are judged: as the problem says (the default), or by what is carried on, or with more.

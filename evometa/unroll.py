@@ -167,15 +167,16 @@ class Unroller(CarriesLearners):
 
         def on_task(key: Key, task: Task, learner: Learner) -> tuple[Scalar, Learner]:
             def counted(number: Scalar, learner: Learner) -> Scalar:
-                loss = validate(problem, key, omega, task, learner, number)
-                weight = jnp.asarray(table, loss.dtype)[number]
-                return jnp.where(weight > 0, weight * loss, 0)
+                loss = functools.partial(validate, problem, key, omega, task, learner, number)
+                weight = jnp.asarray(table, jax.eval_shape(loss).dtype)[number]
+                return jnp.asarray(jax.lax.cond(weight > 0, lambda: weight * loss(), lambda: jnp.zeros_like(weight)))
 
             def step(carry: tuple[Learner, Scalar], number: Scalar) -> tuple[tuple[Learner, Scalar], None]:
                 learner = train(problem, key, omega, task, carry[0], number - 1, 1)
                 return (learner, carry[1] + counted(number, learner)), None
 
-            # With one candidate in a chunk this is a branch, and learners are made only where an episode begins.
+            # With one candidate in a chunk these are branches: losses are computed only where they count, and learners
+            # are made only where an episode begins.
             learner = jax.lax.cond(window == 0, lambda: begin(problem, key, omega, task), lambda: learner)
             total = jnp.zeros((), jax.eval_shape(counted, start, learner).dtype)
             if table[0]:

@@ -1,19 +1,30 @@
 """Problems: what judges ω; one a file, each naming the branch of meta-learning it stands for.
 
-=============================================  =====================================================
+=============================================  =======================================================
 problem                                        branch of meta-learning
-=============================================  =====================================================
+=============================================  =======================================================
 :class:`Sinusoid`                              learned initialisations and step sizes, few-shot
 :class:`DigitsHyperparameters`                 hyperparameter optimisation, by gradient descent
 :class:`BoostingHyperparameters`               hyperparameter optimisation, without any gradient
+:class:`HyperparameterSchedule`                hyperparameters over time
+:class:`NoisyQuadratic`                        the same, with a known answer
 :class:`LearnedOptimizer`                      learned optimizers
+:class:`LearnedEvolutionStrategy`              learned optimizers of black boxes
 :class:`Bandit`                                black-box learners, recurrent
 :class:`SinusoidHypernetwork`                  black-box learners, hypernetworks
+:class:`OmniglotInitialisation`                learned initialisations and step sizes, few-shot vision
+:class:`OmniglotPrototypes`                    learned embeddings, few-shot vision
 :class:`LearnedLoss`                           learned losses, as formulas
 :class:`LearnedLossTaylor`                     learned losses, as polynomials
 :class:`LearnedLossNetwork`                    learned losses, as networks
 :class:`LearnedUpdateRule`                     learned optimizers, as formulas
 :class:`LearnedActivation`                     architectures: activations, as formulas
+:class:`AuxiliaryTasks`                        auxiliary tasks
+:class:`Hypercleaning`                         hyperparameters: data cleansing
+:class:`DataAugmentation`                      training data: augmentation
+:class:`DatasetDistillation`                   training data: dataset distillation
+:class:`SampleSelection`                       training data: sample selection
+:class:`Curriculum`                            training data: curricula
 :class:`SymbolicRegression`                    none: the formula is the learner
 :class:`InfluenceBalancing`                    truncation of long inner training
 :class:`Sphere`, :class:`Rosenbrock`,          none: plain optimisation with a known answer
@@ -22,23 +33,34 @@ problem                                        branch of meta-learning
 :class:`ZDT4`, :class:`ZDT6`
 :class:`DTLZ2`                                 the same, with any number of objectives
 :class:`LinearProjection`                      the same, with measures for an archive
-=============================================  =====================================================
+=============================================  =======================================================
 
 The engine imports none of them; they import only the engine.
 """
 
+from evometa.problems.auxiliary_tasks import AuxiliaryTasks
 from evometa.problems.bandit import Bandit
 from evometa.problems.boosting_hyperparameters import BoostingHyperparameters
+from evometa.problems.curriculum import Curriculum
+from evometa.problems.data_augmentation import DataAugmentation
+from evometa.problems.dataset_distillation import DatasetDistillation
 from evometa.problems.digits_hyperparameters import DigitsHyperparameters
 from evometa.problems.dtlz import DTLZ2
+from evometa.problems.hypercleaning import Hypercleaning
+from evometa.problems.hyperparameter_schedule import HyperparameterSchedule
 from evometa.problems.influence_balancing import InfluenceBalancing
 from evometa.problems.learned_activation import LearnedActivation
+from evometa.problems.learned_evolution_strategy import LearnedEvolutionStrategy
 from evometa.problems.learned_loss import LearnedLoss
 from evometa.problems.learned_loss_network import LearnedLossNetwork
 from evometa.problems.learned_loss_taylor import LearnedLossTaylor
 from evometa.problems.learned_optimizer import LearnedOptimizer
 from evometa.problems.learned_update_rule import LearnedUpdateRule
 from evometa.problems.linear_projection import LinearProjection
+from evometa.problems.noisy_quadratic import NoisyQuadratic
+from evometa.problems.omniglot_initialisation import OmniglotInitialisation
+from evometa.problems.omniglot_prototypes import OmniglotPrototypes
+from evometa.problems.sample_selection import SampleSelection
 from evometa.problems.sinusoid import AdaptationCurves, Sinusoid, adaptation_curves
 from evometa.problems.sinusoid_hypernetwork import SinusoidHypernetwork
 from evometa.problems.symbolic_regression import SymbolicRegression
@@ -53,20 +75,31 @@ __all__ = [
     "ZDT4",
     "ZDT6",
     "AdaptationCurves",
+    "AuxiliaryTasks",
     "Bandit",
     "BoostingHyperparameters",
+    "Curriculum",
+    "DataAugmentation",
+    "DatasetDistillation",
     "DigitsHyperparameters",
     "Ellipsoid",
+    "Hypercleaning",
+    "HyperparameterSchedule",
     "InfluenceBalancing",
     "LearnedActivation",
+    "LearnedEvolutionStrategy",
     "LearnedLoss",
     "LearnedLossNetwork",
     "LearnedLossTaylor",
     "LearnedOptimizer",
     "LearnedUpdateRule",
     "LinearProjection",
+    "NoisyQuadratic",
+    "OmniglotInitialisation",
+    "OmniglotPrototypes",
     "Rastrigin",
     "Rosenbrock",
+    "SampleSelection",
     "Sinusoid",
     "SinusoidHypernetwork",
     "Sphere",

@@ -7,6 +7,7 @@ al. list them ("Genetic programming needs better benchmarks", 2012).
 """
 
 import functools
+import operator
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -19,9 +20,9 @@ from evometa.expressions import LOSS_PRIMITIVES, Primitive
 _R = ("real",)
 FUNCTIONS: dict[str, Primitive] = {
     **{p.name: p for p in LOSS_PRIMITIVES},
-    "sin": Primitive("sin", jnp.sin, _R, latex=r"\sin\left({0}\right)"),
-    "cos": Primitive("cos", jnp.cos, _R, latex=r"\cos\left({0}\right)"),
-    "neg": Primitive("neg", jnp.negative, _R, python="(-{0})", latex="-{0}", binds=1),
+    "sin": Primitive("sin", jnp.sin, _R),
+    "cos": Primitive("cos", jnp.cos, _R),
+    "neg": Primitive("neg", jnp.negative, _R, python="(-{0})", symbolic=operator.neg),
 }
 """What the formulas of a regression may be made of, by name."""
 

@@ -11,6 +11,7 @@ from typing import Any, ClassVar, Literal, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from evometa.about import About, Recipe
 from evometa.errors import ConfigurationError
 from evometa.objectives import Mean, Objective
 from evometa.problem import InnerTraining
@@ -62,6 +63,14 @@ class Bandit(InnerTraining):
     Raises:
         ConfigurationError: fewer than 2 arms, no unit, a range that is not within 0 to 1.
     """
+
+    about: ClassVar[About] = About(
+        branch="black-box learners, recurrent",
+        omega="weights of a GRU",
+        learner="the GRU's state",
+        paper="Duan et al. 2016",
+        recipe=Recipe("OpenAIES", {"population_size": 256, "sigma": 0.5, "learning_rate": 0.1}, {"seconds": 120}),
+    )
 
     direction: ClassVar[Literal["minimize", "maximize"]] = "maximize"
 

@@ -12,6 +12,7 @@ from typing import Any, ClassVar, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from evometa.about import About, Recipe
 from evometa.errors import ConfigurationError
 from evometa.problem import Evaluation, HostProblem
 from evometa.spaces import Box, Dict
@@ -53,6 +54,14 @@ class BoostingHyperparameters(HostProblem):
         data_set: which of the data sets bundled with scikit-learn.
         folds: of the cross-validation, at least 2.
     """
+
+    about: ClassVar[About] = About(
+        branch="hyperparameters",
+        omega="six hyperparameters of boosting",
+        learner="scikit-learn's gradient boosting",
+        paper="Friedman 2001",
+        recipe=Recipe("CMAES", {"population_size": 12}, {"seconds": 60}),
+    )
 
     metric_names: ClassVar[tuple[str, ...]] = ("score",)
 

@@ -5,13 +5,14 @@ loss when training ends. All candidates of a generation start from the same draw
 """
 
 import dataclasses
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from numpy.typing import NDArray
 
+from evometa.about import About, Recipe
 from evometa.errors import ConfigurationError
 from evometa.problem import InnerTraining
 from evometa.problems._digits import CLASSES, PIXELS, digits
@@ -60,6 +61,13 @@ class DigitsHyperparameters(InnerTraining):
         batch_size: B, examples in one inner step, drawn with replacement.
         hidden: widths of the hidden layers.
     """
+
+    about: ClassVar[About] = About(
+        branch="hyperparameters",
+        omega="five hyperparameters of SGD",
+        learner="MLP on digits",
+        recipe=Recipe("CMAES", {"population_size": 16}, {"seconds": 60}),
+    )
 
     num_tasks: int = 4
     inner_steps: int = 100

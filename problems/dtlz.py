@@ -6,12 +6,14 @@ Paper: Deb, Thiele, Laumanns & Zitzler, "Scalable multi-objective optimization t
 """
 
 import dataclasses
+from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from numpy.typing import NDArray
 
+from evometa.about import About, Recipe
 from evometa.errors import ConfigurationError
 from evometa.problem import Evaluation, Problem
 from evometa.spaces import Box
@@ -28,6 +30,14 @@ class DTLZ2(Problem):
         dimension: coordinates of a point, at least ``objectives``.
         objectives: M, at least 2.
     """
+
+    about: ClassVar[About] = About(
+        branch="none: several objectives",
+        omega="a point",
+        learner="none",
+        paper="Deb et al. 2002",
+        recipe=Recipe("NSGA2", {"objectives": 3}, {"generations": 250}),
+    )
 
     dimension: int = 12
     objectives: int = 3

@@ -6,12 +6,13 @@ leads away from the optimum.
 """
 
 import dataclasses
-from typing import Any
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from evometa.about import About, Recipe
 from evometa.errors import ConfigurationError
 from evometa.objectives import Mean, Objective
 from evometa.problem import InnerTraining
@@ -35,6 +36,14 @@ class InfluenceBalancing(InnerTraining):
     Raises:
         ConfigurationError: positive not between 0 and units.
     """
+
+    about: ClassVar[About] = About(
+        branch="truncation of inner training",
+        omega="a number that pushes a chain",
+        learner="the chain's state",
+        paper="Tallec and Ollivier 2017",
+        recipe=Recipe("NRES", {"population_size": 32, "sigma": 0.1, "learning_rate": 0.01}, {"generations": 3000}),
+    )
 
     num_tasks: int = 1
     inner_steps: int = 1000

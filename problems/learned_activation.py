@@ -5,12 +5,13 @@ is trained through its derivative.
 """
 
 import dataclasses
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from evometa.about import About, Recipe
 from evometa.errors import ConfigurationError
 from evometa.expressions import Expression, PrimitiveSet, Program
 from evometa.problems._tuned_training import TunedTraining
@@ -57,6 +58,14 @@ class LearnedActivation(TunedTraining):
         start: text of the expression a search begins with; None draws all.
         momentum: in [0, 1).
     """
+
+    about: ClassVar[About] = About(
+        branch="architectures",
+        omega="a formula of one number, the activation",
+        learner="an MLP, at several learning rates",
+        paper="Ramachandran, Zoph & Le 2017",
+        recipe=Recipe("GeneticProgramming", {"population_size": 64}, {"seconds": 120}),
+    )
 
     learning_rates: tuple[float, ...] = (0.03, 0.1, 0.3)
     start: str | None = RELU

@@ -6,10 +6,12 @@ one that is best to judge by.
 """
 
 import dataclasses
+from typing import ClassVar
 
 import jax
 import numpy as np
 
+from evometa.about import About, Recipe
 from evometa.expressions import Expression, PrimitiveSet, Program
 from evometa.problems._loss_training import PROBABILITIES, LossTraining
 
@@ -45,6 +47,14 @@ class LearnedLoss(LossTraining):
         max_size: nodes of an expression at most.
         start: text of the expression a search begins with, such as ``CROSS_ENTROPY``; None draws all.
     """
+
+    about: ClassVar[About] = About(
+        branch="losses",
+        omega="a formula of prediction and label",
+        learner="an MLP, by gradient descent",
+        paper="Gonzalez & Miikkulainen 2020; Raymond et al. 2023",
+        recipe=Recipe("GeneticProgramming", {"population_size": 128}, {"seconds": 120}),
+    )
 
     max_size: int = 31
     start: str | None = None

@@ -5,12 +5,13 @@ the loss it is trained by.
 """
 
 import dataclasses
-import functools
-from typing import Any
+from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
+from evometa.about import About, Recipe
 from evometa.errors import ConfigurationError
 from evometa.problems._loss_training import LossTraining
 from evometa.problems._networks import MLP
@@ -44,6 +45,14 @@ class LearnedLossNetwork(LossTraining):
         ConfigurationError: fewer than one hidden unit.
     """
 
+    about: ClassVar[About] = About(
+        branch="losses",
+        omega="weights of a network from prediction and label to a loss",
+        learner="an MLP, by gradient descent",
+        paper="Bechtle et al. 2020",
+        recipe=Recipe("CMAES", {"population_size": 32}, {"seconds": 90}),
+    )
+
     loss_hidden: int = 8
 
     def __post_init__(self) -> None:
@@ -60,11 +69,11 @@ class LearnedLossNetwork(LossTraining):
 
     @property
     def space(self) -> Like:
-        """The weights of the loss network; a search begins where its output is zero."""
-        return Like(jax.tree.map(jnp.zeros_like, jax.eval_shape(self._draw, jax.random.key(0))))
-
-    def _draw(self, key: Any) -> Any:
-        return functools.partial(self.loss_network.draw, inputs=2)(key)
+        """The weights of the loss network; a search begins where its output is zero, whatever it sees."""
+        kernel = np.random.default_rng(0).standard_normal((2, self.loss_hidden)) / np.sqrt(2)
+        hidden = {"kernel": kernel, "bias": np.zeros(self.loss_hidden)}
+        output = {"kernel": np.zeros((self.loss_hidden, 1)), "bias": np.zeros(1)}
+        return Like(jax.tree.map(np.float32, {"Dense_0": hidden, "Dense_1": output}))
 
     def example_loss(self, omega: Omega, prediction: jax.Array, label: jax.Array) -> jax.Array:
         """Return the cross-entropy of each entry and the network's output."""

@@ -1,4 +1,4 @@
-"""A learned optimizer: a small network that turns gradients into steps, for every weight of a network alike.
+"""A learned optimizer: a small network that turns gradients into steps, for every weight of what it trains alike.
 
 Branch of meta-learning: learned optimizers, judged by the whole course of training. The optimizer is applied to each
 weight on its own, so what was learned on one network trains networks of any size, for any number of steps.
@@ -7,40 +7,29 @@ weight on its own, so what was learned on one network trains networks of any siz
 import dataclasses
 import functools
 import math
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from numpy.typing import NDArray
 
+from evometa.about import About, Recipe
 from evometa.errors import ConfigurationError
 from evometa.objectives import Mean, Objective
 from evometa.problem import InnerTraining
-from evometa.problems._digits import CLASSES, PIXELS, digits
-from evometa.problems._networks import MLP, cross_entropy
+from evometa.problems._base_tasks import Base, DigitsNetwork, Quadratics
 from evometa.spaces import Like
 from evometa.types import Key, Omega, Scalar
 
 TIME_SCALES = np.array([1, 3, 10, 30, 100, 300, 1000, 3000, 10_000, 30_000, 100_000], np.float32)
 """Steps after which each of the time features goes from about -1 to about 1."""
-WORST_LOSS = 1.5 * math.log(CLASSES)
-"""Losses above this, half as much again as guessing gives, count as this."""
 LANES = 32
 """Matrix products and elementwise work are fastest on rows whose length is a multiple of this many numbers."""
 
 
-class Examples(NamedTuple):
-    """Images and what they show; as a task, what a learner is judged on."""
-
-    images: jax.Array
-    """``[V, 64]``"""
-    targets: jax.Array
-    """``[V, 10]``, the labels as one-hot rows."""
-
-
 class Learner(NamedTuple):
-    """A network in training; N weights in all, as one vector in which each tensor is a consecutive part."""
+    """What is trained; N weights in all, as one vector in which each tensor is a consecutive part."""
 
     weights: jax.Array
     """``[N]``"""
@@ -49,48 +38,64 @@ class Learner(NamedTuple):
     second_moments: jax.Array
     """``[R, N]``, decaying means of squared gradients."""
     order: jax.Array
-    """``[1077]``, rows of the training part in the order in which minibatches take them, over and over."""
+    """Rows of the training part in the order in which minibatches take them, over and over."""
     steps: jax.Array
     """``[]``, updates so far."""
 
 
 @dataclasses.dataclass(frozen=True)
 class LearnedOptimizer(InnerTraining):
-    """Learn an optimizer for an MLP on scikit-learn's digits.
+    """Learn an optimizer for an MLP on scikit-learn's digits, or for random quadratics.
 
-    ω are the weights of an MLP with ReLU that is applied to every weight of the trained network alike, and whose two
+    ω are the weights of an MLP with ReLU that is applied to every weight of what is trained alike, and whose two
     outputs d and s give the step of that weight, -step_scale · d · exp(step_scale · s). Its inputs are
 
     - the weight, its gradient and its momenta, each over its root mean square in the tensor it belongs to;
     - with ``second_moments``, each momentum over the root of each second moment: Adam's direction among them;
     - eleven functions of time, tanh(t / τ - 1).
 
-    Fitness, to be minimised, is the cross-entropy in nats on B images of the validation part that the task names, by
-    default the mean over all inner steps, in which a loss above 1.5 log(10) counts as that. Held-out tasks are judged
-    on the whole test part (360 images), which the search never sees. The metrics ``accuracy`` and ``final_loss`` are
-    of the trained network on the same images. Tasks differ by initial weights and minibatches too.
+    Fitness, to be minimised, is by default the mean of the losses after all inner steps. On digits a loss is the
+    cross-entropy in nats on B images of the validation part that the task names, and held-out tasks are judged on the
+    whole test part (360 images), which the search never sees; the metrics ``accuracy`` and ``final_loss`` are of the
+    trained network on the same images. Tasks differ by initial weights and minibatches too. A quadratic (Andrychowicz
+    et al. 2016) is the mean square of A x - b, in which A, b and the first x are standard normal; each is another one.
+    A loss half as large again as at the start counts as that. Shifted tasks train for twice as long, and a network four
+    times as wide or quadratics of twice the dimension.
 
-    Paper: Metz et al., "Understanding and correcting pathologies in the training of learned optimizers", ICML 2019,
-    arXiv:1810.10180; its optimizer is the one without second moments.
+    Papers: Metz et al., "Understanding and correcting pathologies in the training of learned optimizers", ICML 2019,
+    arXiv:1810.10180; its optimizer is the one without second moments. Andrychowicz et al., "Learning to learn by
+    gradient descent by gradient descent", NeurIPS 2016, arXiv:1606.04474, for the quadratics.
 
     Args:
+        base: what is trained.
         batch_size: B, examples in an inner step, and in the judgement of a task that is not held out.
         hidden: widths of the hidden layers of the trained network.
+        dimension: coordinates of a quadratic.
         optimizer_hidden: widths of the hidden layers of the optimizer, at least one.
         momenta: decay of each momentum, in [0, 1).
         second_moments: decay of each second moment, in [0, 1); there may be none.
         step_scale: size of the first steps of an optimizer that nobody trained, in units of a weight.
 
     Raises:
-        ConfigurationError: a size below 1, no hidden layer in the optimizer, a decay outside [0, 1), or a step_scale
-            that is not positive.
+        ConfigurationError: an unknown base, a size below 1, no hidden layer in the optimizer, a decay outside [0, 1),
+            or a step_scale that is not positive.
     """
+
+    about: ClassVar[About] = About(
+        branch="learned optimizers",
+        omega="weights of an MLP applied to each weight",
+        learner="MLP on digits",
+        paper="Metz et al. 2019",
+        recipe=Recipe("FullES", {"population_size": 16, "learning_rate": 0.03}, {"seconds": 120}),
+    )
 
     num_tasks: int = 1
     inner_steps: int = 200
     objective: Objective = Mean()
+    base: Literal["digits", "quadratics"] = "digits"
     batch_size: int = 128
     hidden: tuple[int, ...] = (32,)
+    dimension: int = 10
     optimizer_hidden: tuple[int, ...] = (32, 32)
     momenta: tuple[float, ...] = (0.5, 0.9, 0.99, 0.999)
     second_moments: tuple[float, ...] = (0.999,)
@@ -98,12 +103,16 @@ class LearnedOptimizer(InnerTraining):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        sizes, decays = (self.batch_size, *self.hidden, *self.optimizer_hidden), (*self.momenta, *self.second_moments)
-        if min(sizes) < 1 or not self.optimizer_hidden:
+        if self.base not in ("digits", "quadratics"):
             raise ConfigurationError(
-                "LearnedOptimizer expects batch_size and the widths in hidden and optimizer_hidden of at least 1, and "
-                f"a hidden layer in the optimizer, got batch_size={self.batch_size}, hidden={self.hidden} and "
-                f"optimizer_hidden={self.optimizer_hidden}."
+                f"LearnedOptimizer expects base, what is trained, to be 'digits' or 'quadratics', got {self.base!r}."
+            )
+        sizes, decays = (self.batch_size, *self.hidden, *self.optimizer_hidden), (*self.momenta, *self.second_moments)
+        if min(*sizes, self.dimension) < 1 or not self.optimizer_hidden:
+            raise ConfigurationError(
+                "LearnedOptimizer expects batch_size, dimension and the widths in hidden and optimizer_hidden of at "
+                f"least 1, and a hidden layer in the optimizer, got batch_size={self.batch_size}, "
+                f"dimension={self.dimension}, hidden={self.hidden} and optimizer_hidden={self.optimizer_hidden}."
             )
         if not all(0 <= decay < 1 for decay in decays) or not self.step_scale > 0:
             raise ConfigurationError(
@@ -112,10 +121,10 @@ class LearnedOptimizer(InnerTraining):
                 f"step_scale={self.step_scale}."
             )
 
-    @property
-    def network(self) -> MLP:
-        """The network that is trained."""
-        return MLP((*self.hidden, CLASSES))
+    @functools.cached_property
+    def trained(self) -> Base:
+        """What is trained."""
+        return Quadratics(self.dimension) if self.base == "quadratics" else DigitsNetwork(self.batch_size, self.hidden)
 
     @property
     def num_features(self) -> int:
@@ -136,35 +145,39 @@ class LearnedOptimizer(InnerTraining):
             inputs = width
         return layers
 
-    def sample_task(self, key: Key) -> Examples:
-        """Draw what to judge on from the validation part."""
-        rows = digits().validation
-        return _examples(jax.random.choice(key, jnp.asarray(rows), (self.batch_size,)))
+    def shifted(self) -> dict[str, "LearnedOptimizer"]:
+        """Twice the steps; a network four times as wide, or quadratics of twice the dimension."""
+        changes: dict[str, dict[str, Any]] = {"twice the steps": {"inner_steps": 2 * self.inner_steps}}
+        if self.base == "quadratics":
+            changes["more dimensions"] = {"dimension": 2 * self.dimension}
+        else:
+            changes["wider network"] = {"hidden": tuple(4 * width for width in self.hidden)}
+        return {name: dataclasses.replace(self, **change) for name, change in changes.items()}
 
-    def sample_test_task(self, key: Key) -> Examples:
-        """Return the test part."""
-        return _examples(jnp.asarray(digits().test))
+    def sample_task(self, key: Key) -> Any:
+        """Draw what to judge on from the validation part, or a quadratic."""
+        return self.trained.sample(key, test=False)
 
-    def init(self, key: Key, omega: Omega, task: Examples) -> Learner:
-        """Draw the network's weights, and the order of examples."""
+    def sample_test_task(self, key: Key) -> Any:
+        """Return the test part, or draw a quadratic."""
+        return self.trained.sample(key, test=True)
+
+    def init(self, key: Key, omega: Omega, task: Any) -> Learner:
+        """Draw the first weights, and the order of examples."""
         key_weights, key_order = jax.random.split(key)
-        weights = _flat(self.network.draw(key_weights, PIXELS))
+        weights = _flat(self.trained.draw(key_weights, task))
         momenta, second_moments = (
             jnp.zeros((len(decays), len(weights)), jnp.float32) for decays in (self.momenta, self.second_moments)
         )
-        order = jax.random.permutation(key_order, digits().training)
-        return Learner(weights, momenta, second_moments, order, jnp.int32(0))
+        return Learner(weights, momenta, second_moments, self.trained.order(key_order), jnp.int32(0))
 
-    def step(self, key: Key, omega: Omega, task: Examples, learner: Learner) -> Learner:
-        """Let the optimizer take one step on the next minibatch of the training part."""
-        places = learner.steps * self.batch_size + np.arange(self.batch_size, dtype=np.int32)
-        batch = _examples(learner.order[places % len(learner.order)])
+    def step(self, key: Key, omega: Omega, task: Any, learner: Learner) -> Learner:
+        """Let the optimizer take one step, on digits on the next minibatch of the training part."""
 
         def error(weights: Any) -> Scalar:
-            return cross_entropy(self.network.run(weights, batch.images), batch.targets)
+            return self.trained.error(weights, task, learner.order, learner.steps)
 
-        gradient = _flat(jax.grad(error)(self._tensors(learner.weights)))
-        return self.update(omega, learner, gradient)
+        return self.update(omega, learner, _flat(jax.grad(error)(self._tensors(learner.weights))))
 
     def update(self, omega: Omega, learner: Learner, gradient: jax.Array) -> Learner:
         """Return the learner after the optimizer's step for a gradient ``[N]``."""
@@ -209,25 +222,18 @@ class LearnedOptimizer(InnerTraining):
             [jnp.broadcast_to(one, part.shape) for one, part in zip(each, parts, strict=True)], axis=1
         )
 
-    def loss(self, key: Key, omega: Omega, task: Examples, learner: Learner) -> Scalar:
-        """Return the cross-entropy on the task's images, at most ``WORST_LOSS``."""
-        loss = cross_entropy(self.predict(learner.weights, task.images), task.targets)
-        return jnp.where(loss < WORST_LOSS, loss, np.float32(WORST_LOSS))  # also where it is not a number any more
+    def loss(self, key: Key, omega: Omega, task: Any, learner: Learner) -> Scalar:
+        """Return the loss on the task, at most half as much again as at the start."""
+        loss, worst = self.trained.loss(self._tensors(learner.weights), task), np.float32(self.trained.worst)
+        return jnp.where(loss < worst, loss, worst)  # also where it is not a number any more
 
-    def metrics(self, key: Key, omega: Omega, task: Examples, learner: Learner) -> dict[str, Scalar]:
-        """Return accuracy and loss on the task's images."""
-        logits = self.predict(learner.weights, task.images)
-        correct = jnp.argmax(logits, axis=-1) == jnp.argmax(task.targets, axis=-1)
-        loss = cross_entropy(logits, task.targets)
-        return {"accuracy": jnp.mean(correct, dtype=jnp.float32), "final_loss": loss}
-
-    def predict(self, weights: jax.Array, images: jax.Array) -> jax.Array:
-        """Return the logits ``[B, 10]`` of a network with weights ``[N]`` for images ``[B, 64]``."""
-        return self.network.run(self._tensors(weights), images)
+    def metrics(self, key: Key, omega: Omega, task: Any, learner: Learner) -> dict[str, Scalar]:
+        """Return the loss on the task, not limited, and on digits the accuracy."""
+        return self.trained.metrics(self._tensors(learner.weights), task)
 
     @functools.cached_property
     def _shapes(self) -> Any:
-        return jax.eval_shape(functools.partial(self.network.draw, inputs=PIXELS), jax.random.key(0))
+        return jax.eval_shape(lambda key: self.trained.draw(key, self.sample_task(key)), jax.random.key(0))
 
     @functools.cached_property
     def _ends(self) -> NDArray[np.int64]:
@@ -248,7 +254,3 @@ def _flat(tensors: Any) -> jax.Array:
 
 def _column(decays: tuple[float, ...]) -> NDArray[np.float32]:
     return np.array(decays, np.float32)[:, None]
-
-
-def _examples(rows: jax.Array) -> Examples:
-    return Examples(jnp.asarray(digits().features)[rows], jnp.asarray(digits().targets)[rows])

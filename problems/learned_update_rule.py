@@ -6,12 +6,13 @@ averages that Adam keeps, and trains networks of any size for any number of step
 
 import dataclasses
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from evometa.about import About, Recipe
 from evometa.errors import ConfigurationError
 from evometa.expressions import LOSS_PRIMITIVES, Expression, PrimitiveSet, Program
 from evometa.problems._tuned_training import TunedTraining
@@ -87,6 +88,14 @@ class LearnedUpdateRule(TunedTraining):
         momentum_decay: of the average of gradients, in [0, 1).
         second_moment_decay: of the average of squared gradients, in [0, 1).
     """
+
+    about: ClassVar[About] = About(
+        branch="learned optimizers",
+        omega="a formula from gradient and moments to a step",
+        learner="an MLP, at several learning rates",
+        paper="Bello et al. 2017; Chen et al. 2023",
+        recipe=Recipe("GeneticProgramming", {"population_size": 64}, {"seconds": 120}),
+    )
 
     start: str | None = MOMENTUM
     momentum_decay: float = 0.9

@@ -7,11 +7,13 @@ space", 2020, section 4; in the form that pyribs uses as its own benchmark.
 """
 
 import dataclasses
+from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from evometa.about import About, Recipe
 from evometa.errors import ConfigurationError
 from evometa.problem import Evaluation, Problem
 from evometa.spaces import Box
@@ -35,6 +37,14 @@ class LinearProjection(Problem):
     """
 
     direction = "maximize"
+
+    about: ClassVar[About] = About(
+        branch="none: an archive of solutions",
+        omega="a point",
+        learner="none",
+        paper="Fontaine et al. 2020",
+        recipe=Recipe("CMAME", {}, {"generations": 500}),
+    )
 
     dimension: int = 20
 

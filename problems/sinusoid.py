@@ -8,13 +8,14 @@ import dataclasses
 import functools
 import itertools
 import math
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, ClassVar, NamedTuple, TypeVar
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from numpy.typing import NDArray
 
+from evometa.about import About, Recipe
 from evometa.errors import ConfigurationError
 from evometa.problem import InnerTraining, begin, train
 from evometa.problems._networks import MLP, squared_error
@@ -103,6 +104,16 @@ class Sinusoid(InnerTraining):
         learning_rate: step size of the inner gradient descent.
         learn_rates: whether ω holds a step size for each weight tensor.
     """
+
+    about: ClassVar[About] = About(
+        branch="learned initialisations and step sizes",
+        omega="initial weights",
+        learner="MLP, gradient descent",
+        paper="Finn et al. 2017",
+        recipe=Recipe(
+            "OpenAIES", {"population_size": 512, "shaping": "pair_difference", "tasks_per_pair": True}, {"seconds": 60}
+        ),
+    )
 
     shots: int = 10
     queries: int = 20

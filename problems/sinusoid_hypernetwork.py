@@ -5,12 +5,13 @@ task's examples gives the learner, and how to do so is what is learned.
 """
 
 import dataclasses
-from typing import Any
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
 from jax.flatten_util import ravel_pytree
 
+from evometa.about import About, Recipe
 from evometa.errors import ConfigurationError
 from evometa.problem import InnerTraining
 from evometa.problems._networks import MLP, squared_error
@@ -43,6 +44,16 @@ class SinusoidHypernetwork(InnerTraining):
     Raises:
         ConfigurationError: a number below 1.
     """
+
+    about: ClassVar[About] = About(
+        branch="black-box learners, hypernetworks",
+        omega="weights of a hypernetwork",
+        learner="the network it makes",
+        paper="Ha et al. 2017; Garnelo et al. 2018",
+        recipe=Recipe(
+            "OpenAIES", {"population_size": 512, "shaping": "pair_difference", "tasks_per_pair": True}, {"seconds": 120}
+        ),
+    )
 
     inner_steps: int = 0
     shots: int = 10

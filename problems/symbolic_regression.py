@@ -6,12 +6,13 @@ classic of genetic programming, with answers that are known, and a tool for a ta
 
 import dataclasses
 import functools
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from evometa.about import About, Recipe
 from evometa.errors import ConfigurationError, nearest
 from evometa.expressions import Expression, PrimitiveSet, Program
 from evometa.problem import Evaluation, Problem
@@ -69,6 +70,14 @@ class SymbolicRegression(Problem):
         ConfigurationError: an unknown target, function or label; a file that is no table of finite numbers; too few
             rows; a label that never changes; more cases than points.
     """
+
+    about: ClassVar[About] = About(
+        branch="none",
+        omega="a formula of the columns of a table",
+        learner="none",
+        paper="Koza 1992",
+        recipe=Recipe("GeneticProgramming", {"population_size": 1000}, {"seconds": 30, "target": 1e-8}),
+    )
 
     target: str = "nguyen-1"
     csv: str = ""
@@ -144,8 +153,15 @@ class SymbolicRegression(Problem):
 
     def evaluate(self, key: Key, omega: Program) -> Evaluation:
         """Judge a formula on the points to fit."""
+        return self._fitted(omega(*_arrays(self.parts[0].columns)))
+
+    def evaluate_population(self, key: Key, omegas: Program) -> Evaluation:
+        """Judge formulas ``[P, ...]`` on the points to fit."""
+        judged: Evaluation = omegas.each(self._fitted, *_arrays(self.parts[0].columns))
+        return judged
+
+    def _fitted(self, values: jax.Array) -> Evaluation:
         fitted = self.parts[0]
-        values = omega(*_arrays(fitted.columns))
         errors = _errors(values, self._line(values), fitted)
         return self._judged(errors, fitted, self._blocks(errors) if self.cases else None)
 

@@ -15,8 +15,10 @@ import jax.numpy as jnp
 import numpy as np
 from numpy.typing import NDArray
 
+from evometa.about import About, Recipe
 from evometa.errors import ConfigurationError
 from evometa.problem import Problem
+from evometa.problems import _black_boxes
 from evometa.spaces import Box
 from evometa.types import Key, Scalar
 
@@ -37,6 +39,13 @@ class _TestFunction(Problem):
     """Every coordinate of the point at which the function is 0, its minimum."""
     least_dimension: ClassVar[int] = 1
     """The function is defined from so many dimensions on."""
+
+    about: ClassVar[About] = About(
+        branch="none: plain optimisation",
+        omega="a point",
+        learner="none",
+        recipe=Recipe("CMAES", {}, {"generations": 1000}),
+    )
 
     dimension: int = 10
     rotation_seed: int | None = None
@@ -83,7 +92,7 @@ class Sphere(_TestFunction):
     bounds = (-5.12, 5.12)
 
     def _value(self, x: jax.Array) -> Scalar:
-        return jnp.sum(x**2)
+        return _black_boxes.sphere(x)
 
 
 class Rosenbrock(_TestFunction):
@@ -99,7 +108,7 @@ class Rosenbrock(_TestFunction):
     least_dimension = 2
 
     def _value(self, x: jax.Array) -> Scalar:
-        return jnp.sum(100.0 * (x[1:] - x[:-1] ** 2) ** 2 + (1.0 - x[:-1]) ** 2)
+        return _black_boxes.rosenbrock(x)
 
 
 class Ellipsoid(_TestFunction):
@@ -112,8 +121,7 @@ class Ellipsoid(_TestFunction):
     bounds = (-5.0, 5.0)
 
     def _value(self, x: jax.Array) -> Scalar:
-        weights = 10.0 ** (6.0 * np.arange(self.dimension) / max(self.dimension - 1, 1))
-        return jnp.sum(jnp.asarray(weights, x.dtype) * x**2)
+        return _black_boxes.ellipsoid(x)
 
 
 class Rastrigin(_TestFunction):
@@ -125,5 +133,4 @@ class Rastrigin(_TestFunction):
     bounds = (-5.12, 5.12)
 
     def _value(self, x: jax.Array) -> Scalar:
-        # 10 - 10 cos 2πx = 20 sin² πx, which keeps its precision near the optimum.
-        return jnp.sum(x**2 + 20.0 * jnp.sin(jnp.pi * x) ** 2)
+        return _black_boxes.rastrigin(x)

@@ -8,13 +8,14 @@ function of the paper, on bits, is not here.
 
 import abc
 import dataclasses
-from typing import Any
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from numpy.typing import NDArray
 
+from evometa.about import About, Recipe
 from evometa.errors import ConfigurationError
 from evometa.problem import Evaluation, Problem
 from evometa.spaces import Box
@@ -30,6 +31,15 @@ class _ZDT(Problem):
     Args:
         dimension: coordinates of a point, at least 2.
     """
+
+    objective_names: ClassVar[tuple[str, ...]] = ("f₁", "f₂")
+    about: ClassVar[About] = About(
+        branch="none: two objectives",
+        omega="a point",
+        learner="none",
+        paper="Zitzler et al. 2000",
+        recipe=Recipe("NSGA2", {}, {"generations": 250}),
+    )
 
     dimension: int = 30
 

@@ -41,7 +41,7 @@ class Wrapper(Strategy[State]):
             raise ConfigurationError(
                 f"{type(self).__name__} expects a strategy to wrap, such as CMAES(), got {self.strategy!r}."
             )
-        if type(self.strategy).judging is not Strategy.judging:
+        if self.strategy.carries:
             raise ConfigurationError(
                 f"{type(self).__name__} expects a strategy whose candidates are judged from scratch each time, and "
                 f"{type(self.strategy).__name__} carries something from one generation to the next; use it without."
@@ -62,6 +62,11 @@ class Wrapper(Strategy[State]):
     def needs(self) -> tuple[str, ...]:  # type: ignore[override]
         """Those of the strategy inside."""
         return self.strategy.needs
+
+    @property
+    def objective_names(self) -> tuple[str, ...]:  # type: ignore[override]
+        """Those of the strategy inside."""
+        return self.strategy.objective_names
 
     @property
     def members_per_task_set(self) -> int:

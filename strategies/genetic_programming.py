@@ -1,7 +1,7 @@
 """Genetic programming (Koza 1992): expressions bred from the better ones, and none judged twice for the same."""
 
 import dataclasses
-from typing import NamedTuple
+from typing import Any, ClassVar, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -9,13 +9,15 @@ import numpy as np
 from jax import lax
 
 from evometa.errors import ConfigurationError
+from evometa.evaluation import Evaluator, Judging
 from evometa.expressions import Expression, Tree
 from evometa.expressions.tree import sizes
 from evometa.problem import BaseProblem, Evaluation
 from evometa.space import Space
 from evometa.strategies import _populations
 from evometa.strategies._checks import require_nonnegative
-from evometa.strategies._constants import ConstantSearch, TunedConstants
+from evometa.strategies._constant_gradient import GivenConstants, TuningByGradient, refuse_unless_tunable
+from evometa.strategies._constants import TunedConstants
 from evometa.strategies._lexicase import lexicase
 from evometa.strategies._vectors import refuse_unless_length, require_length
 from evometa.strategy import Archive, Strategy, require_population, require_positive
@@ -41,8 +43,8 @@ class GeneticProgrammingState(NamedTuple):
     """How many fingerprints were ever kept, int32."""
     fresh: Scalar
     """Share of the last proposals that did something new and alive."""
-    constants: ConstantSearch
-    """The search for constants of the best tree."""
+    constants: Any
+    """The search for constants of the best tree; or trees that were tuned, ``[tuned, L]``."""
     started: Scalar
     """Whether there are parents yet, bool."""
     space: Expression
@@ -90,13 +92,22 @@ class GeneticProgramming(Strategy[GeneticProgrammingState]):
     """C: select parents by ε-lexicase over as many ``objectives`` of the problem, such as errors of single examples (La
     Cava, Spector & Danai 2016); 0: by tournaments on the fitness."""
     tuned: int = 0
-    """Members of a generation that try other constants for the best tree, drawn by a CMA-ES that starts anew when
-    another tree is the best; 0: none."""
+    """Members of a generation that try other constants for good trees; 0: none."""
+    tuning: Literal["cmaes", "gradient"] = "cmaes"
+    """Which constants they try: those that a CMA-ES draws for the best tree, starting anew when another tree is the
+    best; or for as many of the last generation's best trees those that steps down the gradient of the fitness lead to,
+    where JAX can differentiate the problem's fitness."""
+    tuning_steps: int = 4
+    """Steps down the gradient (L-BFGS), each at the price of several judgements, which are not counted as such."""
 
     def __post_init__(self) -> None:
         require_population(self, least=2)
         require_positive(
-            self, tournament_size=self.tournament_size, proposals=self.proposals, mutation_scale=self.mutation_scale
+            self,
+            tournament_size=self.tournament_size,
+            proposals=self.proposals,
+            mutation_scale=self.mutation_scale,
+            tuning_steps=self.tuning_steps,
         )
         require_nonnegative(
             self,
@@ -112,8 +123,10 @@ class GeneticProgramming(Strategy[GeneticProgrammingState]):
                 "GeneticProgramming expects fewer elites and tuned members than population_size, so that there are "
                 f"children, got {self.elites} + {self.tuned} of {self.population_size}; raise population_size."
             )
-        if self.tuned == 1:
+        if self.tuned == 1 and self.tuning == "cmaes":
             raise ConfigurationError("GeneticProgramming expects tuned >= 2, the population of a CMA-ES, or 0; got 1.")
+
+    objective_names: ClassVar[tuple[str, ...]] = ("fitness", "size")
 
     @property
     def needs(self) -> tuple[str, ...]:  # type: ignore[override]
@@ -130,11 +143,29 @@ class GeneticProgramming(Strategy[GeneticProgrammingState]):
         )
 
     def refuses_problem(self, problem: BaseProblem) -> str | None:
-        """Refuse problems with another number of cases."""
+        """Refuse problems with another number of cases, and those without a gradient where it is needed."""
+        if self.carries:
+            reason = refuse_unless_tunable(problem)
+            if reason:
+                return reason
         return refuse_unless_length(self, problem, "objectives", self.cases, "cases") if self.cases else None
 
-    def _tuning(self, space: Expression) -> TunedConstants:
+    def _tuning(self, space: Expression) -> Any:
+        if self.carries:
+            return GivenConstants(self.tuned)
         return TunedConstants(self.tuned, space.primitives.constant)
+
+    @property
+    def carries(self) -> bool:
+        """Whether constants are tuned by gradient, where candidates are judged."""
+        return self.tuned > 0 and self.tuning == "gradient"
+
+    def judging(self, evaluator: Evaluator) -> Judging:
+        """Judge as the problem says; with tuning by gradient, tune constants besides."""
+        if not self.carries:
+            return super().judging(evaluator)
+        assert isinstance(evaluator.space, Expression)
+        return TuningByGradient(evaluator, self.tuned, self.tuning_steps, evaluator.space.primitives.constant)
 
     def init(self, key: Key, space: Space) -> GeneticProgrammingState:
         """Begin without parents."""

@@ -16,14 +16,17 @@ from evometa.cli_options import Execution, read_objective, write_objective
 from evometa.cli_run import Run
 from evometa.errors import ConfigurationError
 from evometa.objectives import At, Final, Mean, Objective
+from evometa.problem import BaseProblem
 from evometa.run_directory import read_manifest
 from evometa.search import Search
+from evometa.strategy import require_space
 
 STUDY = '''
 import dataclasses
 import jax
 import jax.numpy as jnp
 import evometa as em
+from evometa import About, Recipe
 
 @dataclasses.dataclass(frozen=True)
 class Slope(em.InnerTraining):
@@ -52,6 +55,11 @@ class Slope(em.InnerTraining):
 
     def loss(self, key, omega, task, learner):
         return (learner - task) ** 2
+
+class Suggested(Slope):
+    """The same, and how it is searched well."""
+
+    about = About("none", "a number", "a number", recipe=Recipe("OpenAIES", {"population_size": 4}, {"generations": 2}))
 
 class Unfinished(em.Problem):
     """Lacks everything."""
@@ -148,8 +156,9 @@ def test_a_run_from_start_to_picture(folder: Path, capsys: pytest.CaptureFixture
     assert f"best {run['best_so_far'][-1]:.6g} (generation 5)" in printed
 
     assert main(["plot", str(directory), "--x", "evaluations"]) == 0
-    assert capsys.readouterr().out.strip() == str(directory / "fitness.png")
-    assert (folder / directory / "fitness.png").read_bytes().startswith(b"\x89PNG")
+    drawn = [directory / "fitness.png", directory / "strategy.png"]
+    assert capsys.readouterr().out.split() == [str(path) for path in drawn]
+    assert all((folder / path).read_bytes().startswith(b"\x89PNG") for path in drawn)
 
     assert main([*SPHERE, "--generations", "1"]) == 0
     assert "runs/sphere-cmaes-2" in capsys.readouterr().out
@@ -218,7 +227,7 @@ def test_what_is_wrong_is_said_in_one_sentence(
     [
         ("run sphere --strategy cmaes --generatons 5", "--generations"),
         ("run sphere --strategy cmaes --generations five", "five"),
-        ("run sphere", "--strategy"),
+        ("run study.py:Slope", "--strategy"),
         ("run study.py:Slope --strategy cmaes --objective last", "final, mean or at:1,5"),
         ("plot runs --x epochs", "epochs"),
         ("walk", "walk"),
@@ -246,8 +255,38 @@ def test_list_says_what_there_is(capsys: pytest.CaptureFixture[str], monkeypatch
     lines = capsys.readouterr().out.splitlines()
     for name in [*table("problem"), *table("strategy")]:
         assert sum(f"│ {name} " in line for line in lines) == 1, name
-    assert any("sinusoid" in line and "learned initialisations" in line for line in lines)
+    sinusoid = next(line for line in lines if "│ sinusoid " in line)
+    for cell in ("learned initialisations", "weights", "Finn"):
+        assert cell in sinusoid
     assert "``" not in "".join(lines)
+
+
+@pytest.mark.parametrize(("name", "cls"), table("problem").items())
+def test_every_problem_says_where_it_stands_and_how_it_is_searched(name: str, cls: type[BaseProblem]) -> None:
+    about = cls.about
+    assert about is not None, f"{name} expects to say what it is about"
+    assert about.branch
+    assert about.omega
+    assert about.learner
+    assert about.recipe is not None
+    strategy = find(about.recipe.strategy, "strategy")(**about.recipe.settings)
+    require_space(strategy, cls().space)
+    assert set(about.recipe.limits) <= set(inspect.signature(Search.run).parameters)
+
+
+def test_a_problem_is_searched_as_it_suggests_where_nothing_else_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["run", "study.py:Suggested", "--fast", *QUICK]) == 0
+    printed = capsys.readouterr().out
+    assert "searching  OpenAIES(population_size=4" in printed
+    assert "generations 2\n" in printed
+    assert len(history.read(Path("runs/suggested-openai-es-1"))) == 2
+    assert main(["run", "study.py:Suggested", "--population-size", "6", "--generations", "1", *QUICK]) == 0
+    manifest = read_manifest(Path("runs/suggested-openai-es-2"))
+    assert manifest.strategy["fields"]["population_size"] == 6
+    assert len(history.read(Path("runs/suggested-openai-es-2"))) == 1
+    capsys.readouterr()
+    assert "a limit to stop at" in refused(capsys, "run", "study.py:Suggested", "--strategy", "cmaes")
+    assert "Both Suggested and OpenAIES have" in refused(capsys, "run", "study.py:Suggested", "--sigma", "2")
 
 
 def test_defaults_of_options_are_those_of_a_search() -> None:

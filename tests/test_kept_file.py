@@ -22,6 +22,8 @@ QUIET: dict[str, Any] = {"progress": False, "devices": 1}
 class Mixed(Problem):
     """Two goals and a measure on a mixed space."""
 
+    objective_names = ("error", "price")
+
     @property
     def space(self) -> Dict:
         return Dict({"x": Box((2,), 0.0, 1.0, dtype=jnp.bfloat16), "n": Integer(0, 3)})
@@ -53,6 +55,7 @@ def test_trees_come_back_by_the_paths_of_their_leaves(tmp_path: Path) -> None:
     assert kept.omegas["['x']"].dtype == np.float32
     np.testing.assert_array_equal(kept.omegas["['x']"], result.kept.omegas["x"].astype(np.float32))
     np.testing.assert_array_equal(kept.objectives, result.kept.objectives)
+    assert kept.objective_names == ("error", "price")
 
 
 def test_a_run_that_keeps_nothing_leaves_no_file_of_an_earlier_one(tmp_path: Path) -> None:
@@ -86,6 +89,7 @@ def test_the_command_line_draws_what_a_run_keeps(
     capsys.readouterr()
     assert main(["plot", "a"]) == 0
     assert main(["plot", "b", "--output", "picture.svg"]) == 0
-    expected = ["a/fitness.png", "a/front.png", "picture.svg", "picture-archive.svg"]
+    expected = ["a/fitness.png", "a/strategy.png", "a/front.png", "picture.svg"]
+    expected += ["picture-strategy.svg", "picture-archive.svg"]
     assert capsys.readouterr().out.split() == expected
     assert all(Path(name).stat().st_size > 1000 for name in expected)

@@ -69,6 +69,10 @@ def test_settings_out_of_range_are_refused(make: Any, words: str) -> None:
             variant(Chase, metrics=lambda *_: {"curve": jnp.zeros(4)}),
             "Mine.metrics expects scalar metrics, and 'curve' is an array",
         ),
+        (
+            variant(Bowl, objective_names=("a", "b"), evaluate=lambda *_: Evaluation(jnp.zeros(()), {}, jnp.zeros(3))),
+            r"as many objectives as objective_names has names, got 3 for \('a', 'b'\); name all or none",
+        ),
         (Bowl, "an instance of Problem, InnerTraining or HostProblem, got .*; make an instance of the class first"),
         ("sphere", "got 'sphere'"),
     ],

@@ -9,16 +9,17 @@ a :class:`Program`, instructions for a machine that evaluates and differentiates
     primitives = PrimitiveSet(("prediction", "label")).add("sin", jnp.sin)
     space = Expression(primitives, max_size=31, start="square(sub(prediction, label))")
 
-Trees are read and written as text, Python and LaTeX (:mod:`notation`), exchanged with DEAP (:mod:`deap`), and exported
-as functions that need JAX alone (:mod:`export`).
+Trees are read and written as text and Python (:mod:`notation`), turned into SymPy's and LaTeX (:mod:`symbolic`),
+exchanged with DEAP (:mod:`deap`), and exported as functions that need JAX alone (:mod:`export`).
 """
 
 from evometa.expressions.deap import from_deap, primitive_set, to_deap
 from evometa.expressions.export import source
-from evometa.expressions.notation import latex, parse, python, text
+from evometa.expressions.notation import parse, python, text
 from evometa.expressions.primitives import LOSS_PRIMITIVES, REDUCTIONS, Primitive, PrimitiveSet
 from evometa.expressions.program import Program, compile_tree
 from evometa.expressions.space import Expression
+from evometa.expressions.symbolic import latex, to_sympy
 from evometa.expressions.tree import Tree, check_tree
 
 __all__ = [
@@ -39,4 +40,5 @@ __all__ = [
     "source",
     "text",
     "to_deap",
+    "to_sympy",
 ]

@@ -35,18 +35,28 @@ def behaviour(program: Program, points: tuple[jax.Array, ...], differentiated: t
         points: one array ``[W]`` for each argument.
         differentiated: the arguments whose derivatives are what matters; empty: the value is.
     """
+    if not differentiated:
+        return _seen(program(*points))
+
+    def value(*moved: jax.Array) -> Scalar:
+        given = list(points)
+        for place, argument in zip(differentiated, moved, strict=True):
+            given[place] = argument
+        return jnp.sum(program(*given))
+
+    found = jnp.stack(jax.grad(value, tuple(range(len(differentiated))))(*(points[i] for i in differentiated)))
+    return _seen(found, jnp.any(jnp.abs(found) > _LEAST))
+
+
+def behaviours(programs: Program, points: tuple[jax.Array, ...], differentiated: tuple[int, ...]) -> Behaviour:
+    """Evaluate a population of expressions ``[P, ...]``, one at a time, as they branch; leading axis P."""
     if differentiated:
+        return jax.lax.map(lambda program: behaviour(program, points, differentiated), programs)
+    seen: Behaviour = programs.each(_seen, *points)
+    return seen
 
-        def value(*moved: jax.Array) -> Scalar:
-            given = list(points)
-            for place, argument in zip(differentiated, moved, strict=True):
-                given[place] = argument
-            return jnp.sum(program(*given))
 
-        found = jnp.stack(jax.grad(value, tuple(range(len(differentiated))))(*(points[i] for i in differentiated)))
-        useful = jnp.any(jnp.abs(found) > _LEAST)
-    else:
-        found, useful = program(*points)[None], jnp.asarray(True)
+def _seen(found: jax.Array, useful: bool | Scalar = True) -> Behaviour:
     return Behaviour(_hashed(found.astype(jnp.float32).reshape(-1)), jnp.all(jnp.isfinite(found)) & useful)
 
 

@@ -16,10 +16,12 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.custom_derivatives import SymbolicZero
 
 from evometa.expressions import sweep
 from evometa.expressions.primitives import Primitive, PrimitiveSet
+from evometa.kernels import one_kernel
 from evometa.types import Scalar
 
 
@@ -107,35 +109,33 @@ def _forward(
     primitives: PrimitiveSet, tables: Tables, constants: jax.Array, arguments: Any, moved: tuple[int, ...]
 ) -> tuple[jax.Array, ...]:
     """Return the value and its derivatives towards the K arguments that are moved, each ``[W]``."""
+    return one_kernel(functools.partial(_loop, primitives, tables, constants, arguments, moved))
+
+
+def _loop(
+    primitives: PrimitiveSet, tables: Tables, constants: jax.Array, arguments: Any, moved: tuple[int, ...]
+) -> tuple[jax.Array, ...]:
     inputs, row = len(arguments), arguments[0]
-    blank = jnp.zeros((most_registers(primitives, tables.instructions.shape[0]), row.shape[0]), row.dtype)
-    given = jnp.stack(arguments)  # apart from the registers, so that all expressions share them
+    registers = jnp.zeros((most_registers(primitives, tables.instructions.shape[0]), row.shape[0]), row.dtype)
+    unit = np.eye(inputs, dtype=row.dtype)
 
     # Values and tangents are arrays of their own: loops over both, joined in one, would not be vectorised.
-    def read(registers: jax.Array, operand: Scalar, argument: jax.Array, constant: jax.Array | float) -> jax.Array:
-        register = jax.lax.dynamic_index_in_dim(registers, jnp.maximum(operand - inputs, 0), keepdims=False)
-        return jnp.where(operand < 0, constant, jnp.where(operand < inputs, argument, register))
+    def read(rows: jax.Array, operand: Scalar, constant: jax.Array | float) -> jax.Array:
+        found = jax.lax.dynamic_index_in_dim(rows, jnp.maximum(operand, 0), keepdims=False)
+        return jnp.where(operand < 0, constant, found)
 
-    def value(registers: jax.Array, operand: Scalar) -> jax.Array:
-        argument = jax.lax.dynamic_index_in_dim(given, jnp.clip(operand, 0, inputs - 1), keepdims=False)
-        return read(registers, operand, argument, constants[jnp.maximum(~operand, 0)])
-
-    def tangent(registers: jax.Array, operand: Scalar, i: int) -> jax.Array:
-        return read(registers, operand, (operand == i).astype(row.dtype), 0.0)
+    def value(rows: jax.Array, operand: Scalar) -> jax.Array:
+        return read(rows, operand, constants[jnp.maximum(~operand, 0)])
 
     def branch(primitive: Primitive) -> Callable[..., tuple[jax.Array, ...]]:
-        def compute(registers: tuple[jax.Array, ...], operands: jax.Array) -> tuple[jax.Array, ...]:
-            inward = [value(registers[0], operands[k]) for k in range(primitive.arity)]
+        def compute(rows: tuple[jax.Array, ...], operands: jax.Array) -> tuple[jax.Array, ...]:
+            inward = [value(rows[0], operands[k]) for k in range(primitive.arity)]
             if not inward:
-                return jnp.broadcast_to(primitive.function(), row.shape).astype(row.dtype), *[
-                    jnp.zeros_like(row)
-                ] * len(moved)
+                still = [jnp.zeros_like(row)] * len(moved)
+                return jnp.broadcast_to(primitive.function(), row.shape).astype(row.dtype), *still
             if not moved:
                 return (primitive.function(*inward),)
-            tangents = [
-                [tangent(pushed, operands[k], i) for k in range(primitive.arity)]
-                for i, pushed in zip(moved, registers[1:], strict=True)
-            ]
+            tangents = [[read(each, operands[k], 0.0) for k in range(primitive.arity)] for each in rows[1:]]
             pushed = [jax.jvp(primitive.function, inward, each) for each in tangents]
             return pushed[0][0], *(outward for _, outward in pushed)
 
@@ -144,16 +144,20 @@ def _forward(
     branches = [branch(primitive) for primitive in primitives.primitives]
 
     def step(carry: tuple[jax.Array, tuple[jax.Array, ...]]) -> tuple[jax.Array, tuple[jax.Array, ...]]:
-        number, registers = carry
-        row = jax.lax.dynamic_index_in_dim(tables.instructions, number, keepdims=False)
-        found = jax.lax.switch(row[0], branches, registers, row[2:])
+        number, rows = carry
+        instruction = jax.lax.dynamic_index_in_dim(tables.instructions, number, keepdims=False)
+        found = jax.lax.switch(instruction[0], branches, rows, instruction[2:])
+        place = inputs + instruction[1]
         return number + 1, tuple(
-            jax.lax.dynamic_update_index_in_dim(old, new, row[1], 0) for old, new in zip(registers, found, strict=True)
+            jax.lax.dynamic_update_index_in_dim(old, new, place, 0) for old, new in zip(rows, found, strict=True)
         )
 
-    start = jnp.int32(0), (blank,) * (1 + len(moved))
-    values, *pushed = jax.lax.while_loop(lambda carry: carry[0] < tables.steps, step, start)[1]
-    return value(values, tables.root), *(tangent(each, tables.root, i) for i, each in zip(moved, pushed, strict=True))
+    begun = (
+        jnp.concatenate([jnp.stack(arguments), registers]),
+        *(jnp.concatenate([jnp.broadcast_to(unit[i][:, None], (inputs, row.shape[0])), registers]) for i in moved),
+    )
+    values, *pushed = jax.lax.while_loop(lambda carry: carry[0] < tables.steps, step, (jnp.int32(0), begun))[1]
+    return value(values, tables.root), *(read(each, tables.root, 0.0) for each in pushed)
 
 
 @functools.cache

@@ -1,4 +1,4 @@
-"""Expressions as text: calls by name that can be read back, Python with operators, and LaTeX."""
+"""Expressions as text: calls by name that can be read back, and Python with operators."""
 
 import ast
 from collections.abc import Callable
@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from evometa.errors import ConfigurationError
-from evometa.expressions.primitives import CLOSED, Primitive, PrimitiveSet
+from evometa.expressions.primitives import Primitive, PrimitiveSet
 from evometa.expressions.tree import Tree, from_nodes, nodes, require_valid
 
 Part = TypeVar("Part")
@@ -109,29 +109,3 @@ def number(value: float) -> str:
 
 def _call(primitive: Primitive, parts: list[str]) -> str:
     return f"{primitive.name}({', '.join(parts)})"
-
-
-def latex(primitives: PrimitiveSet, tree: Tree) -> str:
-    """Write a tree as LaTeX, constants with four digits."""
-
-    def argument(name: str) -> tuple[str, int]:
-        return (name if len(name) == 1 else rf"\mathrm{{{name}}}".replace("_", r"\_")), CLOSED
-
-    def constant(value: float) -> tuple[str, int]:
-        mantissa, _, exponent = f"{value:.4g}".partition("e")
-        power = rf" \cdot 10^{{{int(exponent)}}}" if exponent else ""
-        # A minus sign binds as a sum does.
-        return mantissa + power, 1 if value < 0 else 2 if power else CLOSED
-
-    def call(primitive: Primitive, parts: list[tuple[str, int]]) -> tuple[str, int]:
-        if not primitive.latex:
-            inputs = ", ".join(part for part, _ in parts)
-            name = primitive.name.replace("_", r"\_")
-            return rf"\operatorname{{{name}}}\left({inputs}\right)", CLOSED
-        written = []
-        for slot, (part, binds) in enumerate(parts):
-            loose = binds < primitive.binds or (binds == primitive.binds and slot > 0)
-            written.append(rf"\left({part}\right)" if primitive.binds < CLOSED and loose else part)
-        return primitive.latex.format(*written), primitive.binds
-
-    return fold(primitives, tree, argument, constant, call)[0]

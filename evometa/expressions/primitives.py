@@ -13,6 +13,7 @@ import functools
 import inspect
 import keyword
 import math
+import operator
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -22,13 +23,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evometa.errors import ConfigurationError, nearest
-from evometa.expressions import functions
+from evometa.expressions import functions, symbols
 
 MOST_INPUTS = 3
 NOTHING = -1
 """The code of places behind the end of a tree."""
-CLOSED = 9
-"""The ``binds`` of what needs no brackets anywhere."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,10 +49,8 @@ class Primitive:
     """The type of the result."""
     python: str = ""
     """Template of an operator in Python, such as ``"({0} + {1})"``; empty: a call by name."""
-    latex: str = ""
-    r"""Template in LaTeX, such as ``r"\\frac{{{0}}}{{{1}}}"``; empty: a call by name."""
-    binds: int = CLOSED
-    """How tightly the LaTeX template holds together: 1 as a sum, 2 as a product, 9 when it is closed on both sides."""
+    symbolic: Callable[..., Any] | None = None
+    """From SymPy expressions to one, such as ``sympy.sin``; None: as :func:`~evometa.expressions.to_sympy` says."""
     reduces: bool = False
     """Whether an entry of the result depends on other entries of the inputs, as in a mean."""
 
@@ -94,32 +91,27 @@ def require_name(owner: str, name: Any) -> None:
 
 _R = ("real",)
 LOSS_PRIMITIVES: tuple[Primitive, ...] = (
-    Primitive("add", jnp.add, _R * 2, python="({0} + {1})", latex="{0} + {1}", binds=1),
-    Primitive("sub", jnp.subtract, _R * 2, python="({0} - {1})", latex="{0} - {1}", binds=1),
-    Primitive("mul", jnp.multiply, _R * 2, python="({0} * {1})", latex=r"{0} \cdot {1}", binds=2),
-    Primitive("div", functions.divide, _R * 2, latex=r"\frac{{{0}}}{{{1}}}"),
-    Primitive("log", functions.log, _R, latex=r"\log\left|{0}\right|"),
-    Primitive("exp", functions.exp, _R, latex="e^{{{0}}}"),
-    Primitive("sqrt", functions.sqrt, _R, latex=r"\sqrt{{\left|{0}\right|}}"),
-    Primitive("square", jnp.square, _R, latex=r"\left({0}\right)^2"),
-    Primitive("tanh", jnp.tanh, _R, latex=r"\tanh\left({0}\right)"),
-    Primitive("min", jnp.minimum, _R * 2, latex=r"\min\left({0}, {1}\right)"),
-    Primitive("max", jnp.maximum, _R * 2, latex=r"\max\left({0}, {1}\right)"),
-    Primitive("sign", jnp.sign, _R, latex=r"\operatorname{{sign}}\left({0}\right)"),
-    Primitive("less", functions.less, _R * 2, "bool", latex=r"\left[{0} < {1}\right]"),
-    Primitive(
-        "if_then_else",
-        functions.if_then_else,
-        ("bool", "real", "real"),
-        latex=r"\begin{{cases}}{1} & {0} \\ {2} & \text{{otherwise}}\end{{cases}}",
-    ),
+    Primitive("add", jnp.add, _R * 2, python="({0} + {1})", symbolic=operator.add),
+    Primitive("sub", jnp.subtract, _R * 2, python="({0} - {1})", symbolic=operator.sub),
+    Primitive("mul", jnp.multiply, _R * 2, python="({0} * {1})", symbolic=operator.mul),
+    Primitive("div", functions.divide, _R * 2, symbolic=symbols.divide),
+    Primitive("log", functions.log, _R, symbolic=symbols.log),
+    Primitive("exp", functions.exp, _R, symbolic=symbols.exp),
+    Primitive("sqrt", functions.sqrt, _R, symbolic=symbols.sqrt),
+    Primitive("square", jnp.square, _R, symbolic=symbols.square),
+    Primitive("tanh", jnp.tanh, _R),
+    Primitive("min", jnp.minimum, _R * 2, symbolic=symbols.minimum),
+    Primitive("max", jnp.maximum, _R * 2, symbolic=symbols.maximum),
+    Primitive("sign", jnp.sign, _R),
+    Primitive("less", functions.less, _R * 2, "bool", symbolic=symbols.less),
+    Primitive("if_then_else", functions.if_then_else, ("bool", "real", "real"), symbolic=symbols.if_then_else),
 )
 """Elementwise primitives for losses, protected so that values and gradients are finite."""
 
 REDUCTIONS: tuple[Primitive, ...] = (
-    Primitive("mean", functions.mean, _R, latex=r"\operatorname{{mean}}\left({0}\right)", reduces=True),
-    Primitive("sum", functions.sum, _R, latex=r"\textstyle\sum\left({0}\right)", reduces=True),
-    Primitive("largest", functions.largest, _R, latex=r"\operatorname{{largest}}\left({0}\right)", reduces=True),
+    Primitive("mean", functions.mean, _R, reduces=True),
+    Primitive("sum", functions.sum, _R, reduces=True),
+    Primitive("largest", functions.largest, _R, reduces=True),
 )
 """Primitives over all entries of an array."""
 

@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 
 from evometa.errors import ConfigurationError
 from evometa.expressions import variation
-from evometa.expressions.behaviour import Behaviour, behaviour
+from evometa.expressions.behaviour import Behaviour, behaviour, behaviours
 from evometa.expressions.growth import grow
 from evometa.expressions.notation import parse
 from evometa.expressions.primitives import PrimitiveSet
@@ -86,15 +86,14 @@ class Expression(Space):
 
     def behaviour(self, genotype: Tree) -> Behaviour:
         """Return what an expression does at the points, and whether it is any use."""
-        return self._behaviour(self.decode(genotype))
+        return behaviour(self.decode(genotype), self._points(), self.differentiated)
 
     def behaviours(self, genotypes: Tree) -> Behaviour:
-        """Return the same for a population ``[P, ...]``, one expression at a time, as they branch."""
-        found: Behaviour = jax.lax.map(self._behaviour, jax.vmap(self.decode)(genotypes))
-        return found
+        """Return the same for a population ``[P, ...]``."""
+        return behaviours(jax.vmap(self.decode)(genotypes), self._points(), self.differentiated)
 
-    def _behaviour(self, program: Program) -> Behaviour:
-        return behaviour(program, tuple(jnp.asarray(one) for one in self.points), self.differentiated)
+    def _points(self) -> tuple[jax.Array, ...]:
+        return tuple(jnp.asarray(one) for one in self.points)
 
     def start(self, key: Key) -> Tree:
         """Return the given start, or a draw."""

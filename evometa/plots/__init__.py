@@ -5,9 +5,12 @@ picture                its numbers                      shows
 =====================  ===============================  =====================================
 :func:`fitness`        :func:`fitness_curves`           one run: best, quartiles, held-out
 :func:`compare`        :func:`comparison`               several runs, confidence over seeds
+:func:`diagnostics`    :func:`strategy_diagnostics`     a strategy's own numbers: step size, sizes
 :func:`pareto`         :func:`pareto_fronts`            several objectives: the fronts of runs
 :func:`archive`        :func:`archive_map`              measures: the fitness over an archive
 :func:`adaptation`     ``problems.adaptation_curves``   a learner before and after a few steps
+:func:`over_steps`     values by name                   schedules or losses over inner steps
+:func:`episode`        images and predictions           few-shot classification of images
 :func:`losses`         :func:`loss_curves`              a learned loss beside cross-entropy
 :func:`tree`           :func:`tree_nodes`               an expression as a tree
 =====================  ===============================  =====================================
@@ -19,7 +22,10 @@ from evometa.plots.adapting import Adaptation, adaptation
 from evometa.plots.archive import ArchiveMap, archive, archive_map, draw_archive
 from evometa.plots.comparing import Comparison, Group, compare, comparison, draw_comparison
 from evometa.plots.curves import FitnessCurves, draw_fitness, fitness, fitness_curves
+from evometa.plots.diagnostics import Diagnostics, diagnostics, draw_diagnostics, strategy_diagnostics
+from evometa.plots.episodes import episode
 from evometa.plots.losses import LossCurves, draw_losses, loss_curves, losses
+from evometa.plots.over_steps import over_steps
 from evometa.plots.pareto import ParetoFront, ParetoFronts, draw_pareto, pareto, pareto_fronts
 from evometa.plots.tree import TreeNode, draw_tree, tree, tree_nodes
 
@@ -27,6 +33,7 @@ __all__ = [
     "Adaptation",
     "ArchiveMap",
     "Comparison",
+    "Diagnostics",
     "FitnessCurves",
     "Group",
     "LossCurves",
@@ -38,18 +45,23 @@ __all__ = [
     "archive_map",
     "compare",
     "comparison",
+    "diagnostics",
     "draw_archive",
     "draw_comparison",
+    "draw_diagnostics",
     "draw_fitness",
     "draw_losses",
     "draw_pareto",
     "draw_tree",
+    "episode",
     "fitness",
     "fitness_curves",
     "loss_curves",
     "losses",
+    "over_steps",
     "pareto",
     "pareto_fronts",
+    "strategy_diagnostics",
     "tree",
     "tree_nodes",
 ]

@@ -36,6 +36,8 @@ class ParetoFronts:
     fronts: tuple[ParetoFront, ...]
     truth: NDArray[np.float64] | None
     """Points of the true front ``[N, M]``, where it is known."""
+    names: tuple[str, ...]
+    """What the M objectives are called."""
 
     @property
     def objectives(self) -> int:
@@ -60,12 +62,14 @@ def pareto_fronts(runs: KeptRun | Mapping[str, KeptRun], *, truth: ArrayLike | N
         RunDirectoryError: a run keeps nothing.
     """
     labelled = runs if isinstance(runs, Mapping) else {"found": runs}
-    fronts = []
+    fronts, names = [], set()
     for label, run in labelled.items():
-        objectives = load_kept(run).objectives
+        kept = load_kept(run)
+        objectives = kept.objectives
         if objectives is None:
             raise ConfigurationError(f"pareto expects runs with objectives, and {label!r} has none; draw its archive.")
         points = np.asarray(objectives, np.float64)
+        names.add(kept.objective_names)
         fronts.append(ParetoFront(label, points[np.lexsort(points.T[::-1])]))
     known = None if truth is None else np.asarray(truth, np.float64)
     sizes = {front.points.shape[1] for front in fronts} | ({known.shape[1]} if known is not None else set())
@@ -73,7 +77,9 @@ def pareto_fronts(runs: KeptRun | Mapping[str, KeptRun], *, truth: ArrayLike | N
         raise ConfigurationError(
             f"pareto expects one or more runs, all with the same number of objectives, got {sorted(sizes) or 'none'}."
         )
-    return ParetoFronts(tuple(fronts), known)
+    shared = names.pop() if len(names) == 1 else ()
+    numbered = tuple(f"objective {i + 1}" for i in range(sizes.pop()))
+    return ParetoFronts(tuple(fronts), known, shared if len(shared) == len(numbered) else numbered)
 
 
 def pareto(runs: KeptRun | Mapping[str, KeptRun], *, truth: ArrayLike | None = None) -> Figure:
@@ -111,7 +117,7 @@ def draw_pareto(numbers: ParetoFronts) -> Figure:
             marker, colour = MARKERS[number % len(MARKERS)], style.PALETTE[number % len(style.PALETTE)]
             size = 4.0 if len(x) <= 200 else 2.5
             axes.plot(x, y, marker, color=colour, markersize=size, markeredgewidth=0, alpha=0.8, label=front.label)
-        style.dress(axes, x=f"objective {i + 1}", y=f"objective {j + 1}")
+        style.dress(axes, x=numbers.names[i], y=numbers.names[j])
     return _finished(picture, numbers)
 
 
@@ -132,7 +138,7 @@ def _parallel(numbers: ParetoFronts) -> Figure:
                 alpha=max(0.15, min(0.8, 20 / max(len(front.points), 1))),
             )
             lines[0].set_label(front.label)
-        ticks = [f"objective {i + 1}\n{low[i]:.3g} to {high[i]:.3g}" for i in position]
+        ticks = [f"{numbers.names[i]}\n{low[i]:.3g} to {high[i]:.3g}" for i in position]
         axes.set_xticks(position, ticks, fontsize="small")
     axes.set_ylabel("from smallest to largest")
     axes.spines[["top", "right"]].set_visible(False)

@@ -1,3 +1,4 @@
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +29,16 @@ def test_two_objectives_are_one_panel_with_every_run_and_the_truth() -> None:
     drawn = {line.get_label(): np.asarray(line.get_xydata()).tolist() for line in axes.lines}
     assert drawn == {"true front": [[0, 0]], "a": [[1, 2]], "b": [[0, 3], [2, 1]]}
     assert [text.get_text() for text in axes.get_legend().get_texts()] == ["true front", "a", "b"]  # type: ignore[union-attr]
+
+
+def test_axes_bear_the_names_of_objectives_where_all_runs_agree() -> None:
+    named = kept([[1.0, 2.0]])
+    for names in (("error", "size"), ("loss", "size")):
+        named = dataclasses.replace(named, objective_names=names)
+        (axes,) = plots.pareto(named).axes
+        assert (axes.get_xlabel(), axes.get_ylabel()) == names
+    (axes,) = plots.pareto({"a": named, "b": dataclasses.replace(named, objective_names=("error", "size"))}).axes
+    assert axes.get_xlabel() == "objective 1"
 
 
 def test_three_objectives_are_a_panel_for_each_pair() -> None:

@@ -12,8 +12,9 @@ import pytest
 from evometa import ConfigurationError, learning_curve
 from evometa.problem import begin
 from evometa.problems import LearnedOptimizer
+from evometa.problems._base_tasks import WORST_LOSS, Quadratic
 from evometa.problems._digits import digits
-from evometa.problems.learned_optimizer import TIME_SCALES, WORST_LOSS
+from evometa.problems.learned_optimizer import TIME_SCALES
 
 KEY = jax.random.key(4)
 SMALL = LearnedOptimizer(inner_steps=3, batch_size=8, hidden=(5,), optimizer_hidden=(4, 3))
@@ -91,7 +92,7 @@ def test_adam_is_one_of_them() -> None:
     data = digits()
 
     def error(weights: Any, rows: Any) -> Any:
-        logits = problem.predict(weights, jnp.asarray(data.features)[rows])
+        logits = problem.trained.network.run(problem._tensors(weights), jnp.asarray(data.features)[rows])
         return optax.softmax_cross_entropy_with_integer_labels(logits, jnp.asarray(data.labels)[rows]).mean()
 
     @jax.jit
@@ -145,6 +146,36 @@ def test_one_optimizer_trains_networks_of_any_size() -> None:
     assert set(evaluation.metrics) == {"accuracy", "final_loss"}
 
 
+def test_quadratics_are_trained_alike() -> None:
+    problem = dataclasses.replace(SMALL, base="quadratics", dimension=3, step_scale=0.5)
+    assert problem.space.size == SMALL.space.size
+    omega, task = drawn(problem), problem.sample_test_task(KEY)
+    matrix, target = (np.asarray(part, np.float64) for part in task)
+    learner = begin(problem, KEY, omega, task)
+    weights = [np.asarray(learner.weights)]
+    gradients: list[list[Any]] = []
+    for _ in range(2):
+        gradients.append([2 / 3 * matrix.T @ (matrix @ weights[0] - target)])
+        learner = problem.step(KEY, omega, task, learner)
+        weights = [np.asarray(learner.weights, np.float64)]
+    first = [np.asarray(begin(problem, KEY, omega, task).weights)]
+    np.testing.assert_allclose(weights[0], reference(problem, omega, first, gradients)[0], rtol=1e-3, atol=1e-4)
+    loss = np.mean((matrix @ weights[0] - target) ** 2)
+    np.testing.assert_allclose(problem.loss(KEY, omega, task, learner), min(loss, 6.0), rtol=1e-4)
+    far = learner._replace(weights=jnp.full(3, 1e30))
+    assert float(problem.loss(KEY, omega, task, far)) == 6.0  # half as much again as 4, the mean at the start
+    starts = jax.jit(jax.vmap(lambda key: problem.trained.loss(jax.random.normal(key, (3,)), problem.sample_task(key))))
+    found = np.asarray(starts(jax.random.split(KEY, 20_000)))
+    assert abs(found.mean() - 4) < 4 * found.std() / np.sqrt(len(found))
+    assert isinstance(task, Quadratic)
+
+
+def test_shifted_tasks_are_longer_and_larger() -> None:
+    shifted = SMALL.shifted()
+    assert (shifted["twice the steps"].inner_steps, shifted["wider network"].hidden) == (6, (20,))
+    assert dataclasses.replace(SMALL, base="quadratics").shifted()["more dimensions"].dimension == 20
+
+
 def test_inner_training_stays_float32_under_x64() -> None:
     with jax.enable_x64(True):
         omega, task = drawn(SMALL), SMALL.sample_task(jax.random.key(0))
@@ -155,8 +186,10 @@ def test_inner_training_stays_float32_under_x64() -> None:
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
-        ({"batch_size": 0}, "of at least 1"),
-        ({"hidden": (4, 0)}, "of at least 1"),
+        ({"base": "cubics"}, "to be 'digits' or 'quadratics', got 'cubics'"),
+        ({"batch_size": 0}, r"of at\s+least 1"),
+        ({"dimension": 0}, "at least 1"),
+        ({"hidden": (4, 0)}, "least 1"),
         ({"optimizer_hidden": ()}, "a hidden layer in the optimizer"),
         ({"momenta": (0.9, 1.0)}, "from 0 to below 1"),
         ({"second_moments": (-0.1,)}, "from 0 to below 1"),

@@ -12,14 +12,16 @@ import numpy as np
 import pytest
 
 import evometa as em
-from evometa import Box, ConfigurationError, Evaluation
+from evometa import Box, ConfigurationError, Evaluation, HostProblem
+from evometa.evaluation import Evaluator
 from evometa.expressions import Expression, PrimitiveSet, check_tree, parse
 from evometa.expressions.behaviour import behaviour
 from evometa.expressions.tree import sizes
 from evometa.problem import Problem
-from evometa.strategies import GeneticProgramming
+from evometa.strategies import GeneticProgramming, Reevaluated
+from evometa.strategies._constant_gradient import TuningByGradient
 from evometa.strategies._lexicase import lexicase
-from evometa.strategy import require_space
+from evometa.strategy import require_problem, require_space
 from evometa.testing import check_strategy
 
 KEY = jax.random.key(1)
@@ -139,6 +141,59 @@ def test_constants_of_the_best_tree_are_tuned() -> None:
     options: dict[str, Any] = {"seed": 0, "progress": False}
     found = em.Search(problem, GeneticProgramming(24, tuned=16), **options).run(generations=60)
     assert found.best_fitness < 1e-6, str(found.best_omega)  # 0.3 for the start, whose constant is 1
+
+
+@dataclasses.dataclass(frozen=True)
+class Likeness(Curve):
+    """The same to be maximised, without the single points."""
+
+    vector_lengths = {}  # noqa: RUF012
+    direction = "maximize"
+
+    def evaluate(self, key: Any, omega: Any) -> Any:
+        return -super().evaluate(key, omega).fitness
+
+
+def test_a_gradient_finds_the_constants_of_a_tree() -> None:
+    problem = Likeness(slope=2.7182817)
+    space = problem.space
+    tuning = TuningByGradient(Evaluator(problem, space, 0, 1, ()), 1, 6, space.primitives.constant)
+    tree = parse(space.primitives, "mul(1.0, add(square(x), mul(0.5, x)))", 15)
+    tuned = jax.jit(tuning.tune)(KEY, tree)
+    np.testing.assert_array_equal(tuned.op, tree.op)
+    np.testing.assert_allclose(tuned.constant[jnp.array([1, 5])], [2.7182817, 1.0], rtol=1e-3)
+    lost = parse(space.primitives, "mul(1e30, mul(1e30, x))", 15)  # no gradient that is a number
+    np.testing.assert_array_equal(jax.jit(tuning.tune)(KEY, lost).constant, lost.constant)
+
+
+def test_trees_tuned_by_gradient_are_candidates_of_the_next_generation() -> None:
+    problem = Likeness(slope=2.7182817, start="mul(1.0, add(square(x), x))")
+    strategy = GeneticProgramming(24, tuned=4, tuning="gradient")
+    search = em.Search(problem, strategy, seed=0, progress=False, devices=1)
+    assert search.run(generations=1).best_fitness < -0.1
+    found = search.run(generations=3)
+    assert found.best_fitness > -1e-9, str(found.best_omega)
+    assert found.kept is not None
+    assert found.kept.objective_names == ("fitness", "size")
+    fitness, nodes = np.asarray(found.kept.objectives).T  # the size is not turned with the direction of the fitness
+    np.testing.assert_array_equal(fitness, found.kept.fitness)
+    assert (np.diff(fitness) > 0).all()
+    assert (np.diff(nodes) > 0).all()
+    assert nodes[0] >= 1
+
+
+def test_constants_are_not_tuned_by_a_gradient_that_there_is_not() -> None:
+    class ByHand(HostProblem):
+        space = Curve().space
+
+        def evaluate(self, rng: Any, omega: Any) -> float:
+            return 0.0
+
+    with pytest.raises(ConfigurationError, match="ByHand is none: it is judged by plain Python; use tuning='cmaes'"):
+        require_problem(GeneticProgramming(8, tuned=2, tuning="gradient"), ByHand())
+    assert Reevaluated(GeneticProgramming(8, tuned=2)).needs == ()
+    with pytest.raises(ConfigurationError, match="carries something from one generation to the next"):
+        Reevaluated(GeneticProgramming(8, tuned=2, tuning="gradient"))
 
 
 def test_lexicase_takes_specialists_and_cases_are_those_of_the_problem() -> None:

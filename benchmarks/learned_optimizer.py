@@ -1,0 +1,200 @@
+"""Learned optimizers beside SGD, momentum and Adam, each tuned over 15 learning rates wherever it is judged.
+
+``LearnedOptimizer`` learns to train an MLP on scikit-learn's digits, and to minimise random quadratics (Andrychowicz et
+al. 2016), by whole unrolls (FullES). It is then judged by the last loss on held-out tasks: as trained, on a width and
+on a horizon that it never trained on. The other optimizers have their learning rates chosen anew in each of these
+places, by the last loss on training tasks (on digits, the same training images and the validation part).
+
+    python benchmarks/learned_optimizer.py                  # both, 3 seeds
+    python benchmarks/learned_optimizer.py quadratics --seeds 1 --generations 100
+"""
+
+import argparse
+import dataclasses
+import math
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from _measure import print_table
+
+import evometa as em
+from evometa.evaluation import TaskJudge
+from evometa.plots import over_steps
+from evometa.problem import begin, learning_curve
+from evometa.problems import LearnedOptimizer
+from evometa.strategies import FullES
+
+
+class Setting(NamedTuple):
+    """A problem, how it is searched, and how it is judged."""
+
+    problem: LearnedOptimizer
+    strategy: FullES
+    generations: int
+    tuning_tasks: int
+    test_tasks: int
+
+
+SETTINGS = {
+    "digits": Setting(
+        LearnedOptimizer(
+            inner_steps=200,
+            objective=em.At((50, 100, 150, 200)),
+            batch_size=64,
+            hidden=(16,),
+            optimizer_hidden=(16, 16),
+        ),
+        FullES(16, sigma=0.03, learning_rate=0.03, learning_rate_final=0.1),
+        800,
+        32,
+        64,
+    ),
+    "quadratics": Setting(
+        LearnedOptimizer(
+            num_tasks=8,
+            inner_steps=100,
+            objective=em.At((25, 50, 75, 100)),
+            base="quadratics",
+            optimizer_hidden=(16, 16),
+            step_scale=0.1,
+        ),
+        FullES(32, sigma=0.03, learning_rate=0.03, learning_rate_final=0.1),
+        1000,
+        256,
+        512,
+    ),
+}
+RATES = np.geomspace(1e-3, 1, 15)
+OPTIMIZERS: dict[str, Callable[[Any], optax.GradientTransformation]] = {
+    "SGD": optax.sgd,
+    "momentum": lambda rate: optax.sgd(rate, 0.9),
+    "Adam": optax.adam,
+}
+POINTS = 20
+
+
+def note(words: str) -> None:
+    """Tell on standard error how far a long measurement is."""
+    print(f"{time.process_time():.0f} s: {words}", file=sys.stderr, flush=True)
+
+
+def learn(setting: Setting, seed: int, generations: int) -> tuple[Any, float]:
+    """Return ω at the center of a search, and the seconds of the process that it took."""
+    strategy = dataclasses.replace(setting.strategy, decay_generations=generations)
+    settings: dict[str, Any] = {"validate_every": 10**9, "validation_tasks": 1, "finalists": 0, "progress": False}
+    begun = time.process_time()
+    result = em.Search(setting.problem, strategy, seed=seed, **settings).run(generations=generations)
+    return result.center_omega, time.process_time() - begun
+
+
+def moments(problem: LearnedOptimizer) -> tuple[int, ...]:
+    """Return the inner steps after which losses are looked at."""
+    return tuple(range(problem.inner_steps // POINTS, problem.inner_steps + 1, problem.inner_steps // POINTS))
+
+
+def usual(problem: LearnedOptimizer, optimizer: optax.GradientTransformation, key: Any, task: Any) -> jax.Array:
+    """Return the losses ``[POINTS]`` of a training by an optimizer of optax, from the same start and minibatches."""
+    learner = begin(problem, key, None, task)
+
+    def step(carry: Any, number: jax.Array) -> tuple[Any, None]:
+        weights, state = carry
+
+        def error(weights: jax.Array) -> jax.Array:
+            return problem.trained.error(problem._tensors(weights), task, learner.order, number)
+
+        updates, state = optimizer.update(jax.grad(error)(weights), state, weights)
+        return (optax.apply_updates(weights, updates), state), None
+
+    def part(carry: Any, numbers: jax.Array) -> Any:
+        carry, _ = jax.lax.scan(step, carry, numbers)
+        return carry, problem.loss(key, None, task, learner._replace(weights=carry[0]))
+
+    numbers = jnp.arange(problem.inner_steps).reshape(POINTS, -1)
+    _, losses = jax.lax.scan(part, (learner.weights, optimizer.init(learner.weights)), numbers)
+    return losses
+
+
+def judge(problem: LearnedOptimizer, by: Callable[..., jax.Array], tasks: int, *, test: bool) -> Callable[..., Any]:
+    """Return a compiled function: from what ``by`` takes besides key and task to losses ``[tasks, POINTS]``."""
+    trials = TaskJudge(problem).trials(jax.random.key(2016), tasks, test=test)
+
+    @jax.jit
+    def run(what: Any) -> jax.Array:
+        return jax.lax.map(lambda trial: by(what, trial.keys, trial.tasks), trials, batch_size=min(8, tasks))
+
+    return lambda what: np.asarray(run(what))
+
+
+def tuned(problem: LearnedOptimizer, setting: Setting, name: str) -> tuple[float, np.ndarray]:
+    """Return the best learning rate of an optimizer, and its losses on held-out tasks."""
+
+    def by(rate: Any, key: Any, task: Any) -> jax.Array:
+        return usual(problem, OPTIMIZERS[name](rate), key, task)
+
+    training = judge(problem, by, setting.tuning_tasks, test=False)
+    ends = [training(jnp.float32(rate))[:, -1].mean() for rate in RATES]
+    best = float(RATES[int(np.argmin(ends))])
+    return best, judge(problem, by, setting.test_tasks, test=True)(jnp.float32(best))
+
+
+def shown(losses: np.ndarray) -> str:
+    """Return the mean of last losses with its standard error over tasks."""
+    return f"{losses.mean():.4f} ± {losses.std(ddof=1) / math.sqrt(len(losses)):.4f}"
+
+
+def compare(name: str, seeds: int, generations: int | None, picture: Path | None) -> None:
+    """Learn, judge, and print the table of one base task."""
+    setting = SETTINGS[name]
+    found, spent = [], []
+    for seed in range(seeds):
+        omega, seconds = learn(setting, seed, generations or setting.generations)
+        found.append(omega)
+        spent.append(seconds)
+        note(f"{name}, seed {seed} learned in {seconds:.0f} s")
+    rows = []
+    for where, problem in ({"as trained": setting.problem} | setting.problem.shifted()).items():
+        curves: dict[str, np.ndarray] = {}
+        cells = []
+        for optimizer in OPTIMIZERS:
+            rate, curves[optimizer] = tuned(problem, setting, optimizer)
+            cells.append(f"{shown(curves[optimizer][:, -1])} ({rate:.2g})")
+
+        def by(omega: Any, key: Any, task: Any, problem: LearnedOptimizer = problem) -> jax.Array:
+            return learning_curve(problem, key, omega, task, moments(problem))[0]
+
+        one = judge(problem, by, setting.test_tasks, test=True)
+        each = [one(omega) for omega in found]
+        mean = np.mean(each, axis=0)
+        ends = ", ".join(f"{losses[:, -1].mean():.4f}" for losses in each)
+        rows.append([where, f"{shown(mean[:, -1])} ({ends})", *cells])
+        note(f"{rows[-1]}")
+        if picture is not None and where == "as trained":
+            figures = {optimizer: losses.mean(axis=0) for optimizer, losses in curves.items()}
+            figures["learned, each seed"] = np.stack([losses.mean(axis=0) for losses in each])
+            drawn = over_steps(figures, steps=moments(problem), y="loss on held-out tasks")
+            drawn.savefig(picture.with_stem(f"{picture.stem}-{name}"))
+    print(f"\n{name}: learned in {', '.join(f'{seconds:.0f}' for seconds in spent)} seconds of one core\n")
+    print_table(["last loss, held-out tasks", "learned (each seed)", *(f"{o} (rate)" for o in OPTIMIZERS)], rows)
+
+
+def main() -> None:
+    """Learn, judge and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("bases", nargs="*", choices=[*SETTINGS], help="what is trained; both where none is named")
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--generations", type=int, help="of each search; by default as many as it takes")
+    parser.add_argument("--picture", type=Path, help="where to draw losses over inner steps; the base's name is added")
+    arguments = parser.parse_args()
+    for name in arguments.bases or SETTINGS:
+        compare(name, arguments.seeds, arguments.generations, arguments.picture)
+
+
+if __name__ == "__main__":
+    main()

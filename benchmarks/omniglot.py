@@ -1,0 +1,294 @@
+"""Few-shot classification of Omniglot's characters: learned embeddings, and learned initialisations.
+
+Searches are by evolution (OpenAI-ES) and by the gradient through inner training; their centre is judged on held-out
+alphabets, and on the distributions that the problem calls shifted. Beside embeddings stand pixels and random weights.
+Beside initialisations stand random weights, and weights trained on all characters of training at once to tell them
+apart; both are trained in each episode by the same gradient descent, whose step sizes and number of steps are chosen
+for them on training episodes.
+
+    python benchmarks/omniglot.py prototypes --data-directory FOLDER     # or EVOMETA_DATA=FOLDER
+    python benchmarks/omniglot.py initialisation --shots 1 5
+    python benchmarks/omniglot.py pictures
+"""
+
+import argparse
+import dataclasses
+import functools
+import statistics
+import sys
+import time
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from _measure import print_table
+
+import evometa as em
+from evometa.problem import begin, train
+from evometa.problems import OmniglotInitialisation, OmniglotPrototypes
+from evometa.problems._characters import Characters
+from evometa.problems._few_shot import FewShot, flat
+from evometa.problems._networks import cross_entropy
+from evometa.strategies import Gradient, OpenAIES
+
+EPISODES = 1000
+EVOLUTION = OpenAIES(
+    population_size=256,
+    sigma=0.05,
+    learning_rate=0.02,
+    shaping="pair_difference",
+    tasks_per_pair=True,
+    decay_generations=1500,
+    learning_rate_final=0.1,
+)
+GRADIENT = Gradient(learning_rate=0.003, decay_generations=3000, learning_rate_final=0.03)
+STRATEGIES: dict[str, Any] = {"evolution": EVOLUTION, "gradient": GRADIENT}
+
+
+def searched(problem: FewShot, strategy: str, seed: int, generations: int) -> tuple[Any, float]:
+    """Return the centre of a search and the seconds it took of all cores together.
+
+    Evolution gives each pair one episode of its own; the gradient takes several at once.
+    """
+    problem = dataclasses.replace(problem, num_tasks=1, queries=1) if strategy == "evolution" else problem
+    began = time.process_time()
+    omega = em.Search(problem, STRATEGIES[strategy], seed=seed).run(generations=generations).center_omega
+    return omega, time.process_time() - began
+
+
+@functools.partial(jax.jit, static_argnums=(0, 2))
+def on_episodes(problem: FewShot, omega: Any, where: str, seed: int = 2015) -> jax.Array:
+    """Return the accuracy on each of ``EPISODES`` episodes of training, held-out, or the alphabets large enough."""
+
+    def one(key: jax.Array) -> jax.Array:
+        key_task, key_learner = jax.random.split(key)
+        if where == "training":
+            task = problem.sample_task(key_task)
+        else:
+            task = problem.episode(key_task, problem.parts[1] if where == "held-out" else large(problem))
+        return problem.evaluate_task(key_learner, omega, task).metrics["accuracy"]
+
+    return jax.lax.map(one, jax.random.split(jax.random.key(seed), EPISODES), batch_size=4)
+
+
+def large(problem: FewShot) -> Characters:
+    """Return the held-out characters of alphabets that have as many as an episode asks for."""
+    part = problem.parts[1]
+    sizes = np.bincount(part.alphabets)
+    kept = [number for number, size in enumerate(sizes) if size >= problem.ways]
+    chosen = np.isin(part.alphabets, kept)
+    order = np.searchsorted(kept, part.alphabets[chosen]).astype(np.int32)
+    return Characters(part.images[chosen], order, tuple(part.names[number] for number in kept))
+
+
+def places(problem: FewShot) -> dict[str, tuple[FewShot, str]]:
+    """Return where ω is judged: name -> problem, and which part of it."""
+    own: dict[str, tuple[FewShot, str]] = {place: (problem, place) for place in ("training", "held-out")}
+    if len(large(problem).names) < len(problem.parts[1].names):
+        own["without Tagalog"] = (problem, "large")
+    return own | {name: (other, "held-out") for name, other in problem.shifted().items()}
+
+
+def spread(values: Iterable[float]) -> str:
+    """Return percent, with the smallest and the largest in brackets."""
+    found = [100 * value for value in values]
+    return f"{statistics.mean(found):.1f}" + (f" ({min(found):.1f} to {max(found):.1f})" if len(found) > 1 else "")
+
+
+def show(what: str, where: Iterable[str], found: Mapping[str, list[dict[str, float]]]) -> None:
+    """Print a table of all that was found."""
+    rows = []
+    for name, each in found.items():
+        seconds = statistics.mean(one.get("seconds", 0) for one in each)
+        cells = (spread(one[place] for one in each) if place in each[0] else "" for place in where)
+        rows.append([name, f"{seconds:.0f}" if seconds else "", *cells])
+    print_table([what, "CPU seconds", *where], rows)
+
+
+# Embeddings
+
+
+class Flat:
+    """What turns images into their pixels."""
+
+    def run(self, weights: Any, images: jax.Array) -> jax.Array:
+        """Return the pixels."""
+        return images.reshape(len(images), -1)
+
+
+@dataclasses.dataclass(frozen=True)
+class Pixels(OmniglotPrototypes):
+    """Prototypes that are mean images."""
+
+    @property
+    def network(self) -> Any:
+        """No network."""
+        return Flat()
+
+
+def prototypes(arguments: argparse.Namespace) -> None:
+    """Print errors of embeddings."""
+    problem = OmniglotPrototypes(data_directory=arguments.data_directory)
+    where = places(problem)
+    found: dict[str, list[dict[str, float]]] = {}
+
+    def add(name: str, omega: Any, places: Mapping[str, tuple[FewShot, str]] = where, seconds: float = 0) -> None:
+        errors = {place: 1 - float(jnp.mean(on_episodes(p, omega, part))) for place, (p, part) in places.items()}
+        found.setdefault(name, []).append(errors | {"seconds": seconds})
+        print(f"{name}: {found[name][-1]}", file=sys.stderr, flush=True)
+
+    add("pixels", (), places(Pixels(data_directory=arguments.data_directory)))
+    for seed in range(arguments.seeds):
+        add("random weights", problem.network.draw(jax.random.key(seed)))
+        for strategy, generations in arguments.generations.items():
+            omega, seconds = searched(problem, strategy, seed, generations)
+            add(f"{strategy}, {generations:,} generations", omega, seconds=seconds)
+    print("\nError in percent, 20-way 1-shot within alphabets, and elsewhere\n")
+    show("embedding", where, found)
+
+
+# Initialisations
+
+RATES = tuple(float(rate) for rate in np.geomspace(0.1, 100, 7))
+RATIOS = (0.0, 0.1, 1.0)
+STEPS = (1, 3, 10, 30, 100)
+
+
+def with_rates(problem: OmniglotInitialisation, convolutions: Any, rate: Any, ratio: Any) -> Any:
+    """Return the ω of given convolutions, with one step size for the output layer and a part of it for the others."""
+    log_rates = problem.space.decode(jnp.zeros(problem.space.size))["log_rates"]
+    v = jnp.log(rate / problem.learning_rate)
+    below = v + jnp.log(ratio)  # minus infinity where they are not trained
+    rates = {
+        "convolutions": jax.tree.map(lambda _: below, log_rates["convolutions"]),
+        "output": jax.tree.map(lambda _: v, log_rates["output"]),
+    }
+    return {"convolutions": convolutions, "log_rates": rates}
+
+
+@functools.partial(jax.jit, static_argnums=(0, 4))
+def adapted(problem: OmniglotInitialisation, convolutions: Any, rate: jax.Array, ratio: jax.Array, tuning: bool) -> Any:
+    """Return the accuracy after each of STEPS with each pair of step sizes, ``[pairs, STEPS]``, in training or not."""
+
+    def one(key: jax.Array) -> jax.Array:
+        key_task, key_learner = jax.random.split(key)
+        task = (problem.sample_task if tuning else problem.sample_test_task)(key_task)
+
+        def by_rates(rate: jax.Array, ratio: jax.Array) -> jax.Array:
+            omega, done, found = with_rates(problem, convolutions, rate, ratio), 0, []
+            learner = begin(problem, key_learner, omega, task)
+            for steps in STEPS:
+                learner = train(problem, key_learner, omega, task, learner, done, steps - done)
+                done = steps
+                found.append(problem.metrics(key_learner, omega, task, learner)["accuracy"])
+            return jnp.stack(found)
+
+        return jax.vmap(by_rates)(rate, ratio)
+
+    keys = jax.random.split(jax.random.key(1 if tuning else 2015), TUNING_EPISODES if tuning else EPISODES)
+    return jnp.mean(jax.lax.map(one, keys), axis=0)
+
+
+TUNING_EPISODES = 100
+
+
+def tuned(problem: OmniglotInitialisation, convolutions: Any) -> tuple[float, str]:
+    """Return the accuracy on held-out episodes with the step sizes and number of steps that are best in training."""
+    rate, ratio = (jnp.asarray(each, jnp.float32).ravel() for each in np.meshgrid(RATES, RATIOS))
+    found = np.asarray(adapted(problem, convolutions, rate, ratio, True))
+    pair, steps = np.unravel_index(np.argmax(found), found.shape)
+    held_out = adapted(problem, convolutions, rate[pair][None], ratio[pair][None], False)[0, steps]
+    return float(held_out), f"rate {rate[pair]:.3g}, ratio {ratio[pair]:g}, {STEPS[steps]} steps"
+
+
+def pretrained(problem: OmniglotInitialisation, seed: int, steps: int = 3000, batch: int = 64) -> Any:
+    """Return convolutions trained to tell all characters of training apart, each turned by quarters as four classes."""
+    images = problem.parts[0].images
+    images = np.concatenate([np.rot90(images, quarters, (2, 3)) for quarters in range(4)])
+    classes, drawers = images.shape[:2]
+    optimizer = optax.adam(optax.exponential_decay(0.003, steps, 0.03))
+
+    def error(weights: Any, number: jax.Array, drawer: jax.Array) -> jax.Array:
+        x = jnp.asarray(images)[number, drawer].astype(jnp.float32) / 255
+        return cross_entropy(problem.classify(None, weights, x), jax.nn.one_hot(number, classes))
+
+    def one(carry: Any, key: jax.Array) -> Any:
+        weights, state = carry
+        keys = jax.random.split(key)
+        number, drawer = (jax.random.randint(k, (batch,), 0, n) for k, n in zip(keys, (classes, drawers), strict=True))
+        loss, gradient = jax.value_and_grad(error)(weights, number, drawer)
+        updates, state = optimizer.update(gradient, state)
+        return (optax.apply_updates(weights, updates), state), loss
+
+    key_draw, key_steps = jax.random.split(jax.random.key(seed))
+    features = problem.network.features
+    output = {"kernel": jnp.zeros((features, classes), jnp.float32), "bias": jnp.zeros(classes, jnp.float32)}
+    weights = {"convolutions": problem.network.draw(key_draw), "output": output}
+    (weights, _), losses = jax.jit(lambda c: jax.lax.scan(one, c, jax.random.split(key_steps, steps)))(
+        (weights, optimizer.init(weights))
+    )
+    print(f"pretraining: cross-entropy {float(jnp.mean(losses[-100:])):.3f}", file=sys.stderr, flush=True)
+    return weights["convolutions"]
+
+
+def initialisation(arguments: argparse.Namespace) -> None:
+    """Print accuracies of initialisations."""
+    for shots in arguments.shots:
+        problem = OmniglotInitialisation(data_directory=arguments.data_directory, shots=shots)
+        where = places(problem)
+        found: dict[str, list[dict[str, float]]] = {}
+        for seed in range(arguments.seeds):
+            starts = {
+                "random weights": problem.network.draw(jax.random.key(seed)),
+                "pretrained": pretrained(problem, seed),
+            }
+            for name, convolutions in starts.items():
+                accuracy, how = tuned(problem, convolutions)
+                print(f"{name}, seed {seed}: {accuracy:.3f} with {how}", file=sys.stderr, flush=True)
+                found.setdefault(name, []).append({"held-out": accuracy})
+            for strategy, generations in arguments.generations.items():
+                omega, seconds = searched(problem, strategy, seed, generations)
+                accuracies = {place: float(jnp.mean(on_episodes(p, omega, part))) for place, (p, part) in where.items()}
+                print(f"{strategy}, seed {seed}: {accuracies}", file=sys.stderr, flush=True)
+                found.setdefault(f"{strategy}, {generations:,} generations", []).append(
+                    accuracies | {"seconds": seconds}
+                )
+        print(f"\nAccuracy in percent, 5-way {shots}-shot within alphabets, and elsewhere\n")
+        show("start", where, found)
+
+
+# Pictures
+
+
+def pictures(arguments: argparse.Namespace) -> None:
+    """Draw a held-out episode as a found embedding classifies it."""
+    problem = OmniglotPrototypes(data_directory=arguments.data_directory)
+    omega, _ = searched(problem, "gradient", 0, arguments.gradient)
+    task = jax.jit(problem.sample_test_task)(jax.random.key(4))
+    learner = problem.init(jax.random.key(0), omega, task)
+    found = jnp.argmax(problem.classify(omega, learner, flat(task.query)), axis=1)
+    picture = em.plots.episode(task.support, task.query, found.reshape(problem.ways, problem.queries))
+    picture.savefig(arguments.picture)
+
+
+def main() -> None:
+    """Measure and print the tables."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("which", choices=("prototypes", "initialisation", "pictures"))
+    parser.add_argument("--data-directory", help="the folder with Omniglot's files; else EVOMETA_DATA names it")
+    parser.add_argument("--shots", type=int, nargs="+", default=[1, 5], help="for initialisations")
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--evolution", type=int, default=2000, help="generations of a search by evolution; 0: none")
+    parser.add_argument("--gradient", type=int, default=2000, help="generations of a search by the gradient; 0: none")
+    parser.add_argument("--picture", default="episode.png", help="where to draw")
+    arguments = parser.parse_args()
+    generations = {"gradient": arguments.gradient, "evolution": arguments.evolution}
+    arguments.generations = {strategy: number for strategy, number in generations.items() if number > 0}
+    {"prototypes": prototypes, "initialisation": initialisation, "pictures": pictures}[arguments.which](arguments)
+
+
+if __name__ == "__main__":
+    main()

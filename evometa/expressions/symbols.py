@@ -1,0 +1,75 @@
+"""What the default primitives are in SymPy, as they read where nothing is protected.
+
+A number that a protection would see is protected here too, so that an expression never reads as a division by zero.
+SymPy is imported when the first of these is called: it takes as long as all the rest of evometa.
+"""
+
+from typing import Any
+
+NEARLY_ZERO = 1e-6
+"""As in :mod:`functions`."""
+_MOST = 10
+
+
+def _nothing(a: Any) -> bool:
+    return bool(a.is_number) and abs(float(a)) < NEARLY_ZERO
+
+
+def divide(a: Any, b: Any) -> Any:
+    """Return a / b, and 1 where b is the number 0."""
+    return b * 0 + 1 if _nothing(b) else a / b
+
+
+def log(a: Any) -> Any:
+    """Return log|a|, and 0 for the number 0."""
+    import sympy
+
+    return sympy.Integer(0) if _nothing(a) else sympy.log(sympy.Abs(a))
+
+
+def exp(a: Any) -> Any:
+    """Return the exponential of a, and of ±10 for numbers beyond."""
+    import sympy
+
+    return sympy.exp(max(-_MOST, min(_MOST, a)) if a.is_number else a)
+
+
+def sqrt(a: Any) -> Any:
+    """Return √|a|, and 0 for the number 0."""
+    import sympy
+
+    return sympy.Integer(0) if _nothing(a) else sympy.sqrt(sympy.Abs(a))
+
+
+def square(a: Any) -> Any:
+    """Return a²."""
+    return a**2
+
+
+def minimum(a: Any, b: Any) -> Any:
+    """Return the smaller of two."""
+    import sympy
+
+    return sympy.Min(a, b)
+
+
+def maximum(a: Any, b: Any) -> Any:
+    """Return the larger of two."""
+    import sympy
+
+    return sympy.Max(a, b)
+
+
+def less(a: Any, b: Any) -> Any:
+    """Return the condition a < b."""
+    import sympy
+
+    return sympy.StrictLessThan(a, b)
+
+
+def if_then_else(condition: Any, a: Any, b: Any) -> Any:
+    """Return a where the condition holds, otherwise b."""
+    import sympy
+
+    holds = condition if isinstance(condition, sympy.logic.boolalg.Boolean) else sympy.Gt(condition, 0.5)
+    return sympy.Piecewise((a, holds), (b, True))

@@ -1,0 +1,49 @@
+"""A small convolutional network for images of characters; float32."""
+
+import math
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from evometa.convolution import conv2d
+from evometa.problems._characters import SIZE
+from evometa.types import Key
+
+
+class ConvNet(NamedTuple):
+    """Convolutions with stride 2, the first one 5 × 5, the others 3 × 3, each normalised; ReLU between them.
+
+    Each image is normalised by its own mean and variance over pixels and channels (Ba, Kiros and Hinton 2016,
+    arXiv:1607.06450), so that what an image is turned into depends on no other image.
+    """
+
+    channels: tuple[int, ...]
+
+    @property
+    def features(self) -> int:
+        """F, numbers that an image is turned into."""
+        side: int = math.ceil(SIZE / 2 ** len(self.channels))
+        return side**2 * self.channels[-1]
+
+    def draw(self, key: Key) -> list[dict[str, jax.Array]]:
+        """Draw kernels of variance 2 over the number of inputs (He et al. 2015), and biases of zero."""
+        layers, inputs, side = [], 1, 5
+        for k, outputs in zip(jax.random.split(key, len(self.channels)), self.channels, strict=True):
+            kernel = jax.random.normal(k, (side, side, inputs, outputs), jnp.float32) * math.sqrt(
+                2 / (side**2 * inputs)
+            )
+            layers.append({"kernel": kernel, "bias": jnp.zeros(outputs, jnp.float32)})
+            inputs, side = outputs, 3
+        return layers
+
+    def run(self, weights: Any, images: jax.Array) -> jax.Array:
+        """Map images ``[N, H, W]`` to features ``[N, F]``."""
+        x = images[..., None]
+        for number, layer in enumerate(weights):
+            x = conv2d(x, layer["kernel"], stride=2)
+            mean, variance = (f(x, axis=(1, 2, 3), keepdims=True) for f in (jnp.mean, jnp.var))
+            x = (x - mean) * jax.lax.rsqrt(variance + 1e-5) + layer["bias"]
+            if number < len(weights) - 1:
+                x = jax.nn.relu(x)
+        return x.reshape(len(x), -1)

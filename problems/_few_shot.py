@@ -1,0 +1,139 @@
+"""Few-shot classification of characters: episodes of some classes, a few examples of each, and queries."""
+
+import abc
+import dataclasses
+from typing import Any, NamedTuple, Self
+
+import jax
+import jax.numpy as jnp
+
+from evometa.errors import ConfigurationError
+from evometa.problem import InnerTraining
+from evometa.problems._characters import Characters, Source, available, characters
+from evometa.problems._conv_net import ConvNet
+from evometa.problems._networks import cross_entropy
+from evometa.types import Key, Learner, Omega, Scalar
+
+
+class Episode(NamedTuple):
+    """A task: some classes, whose order is their labels; float32 images from 0 to 1, which is ink."""
+
+    support: jax.Array
+    """``[ways, shots, H, W]``, what the learner trains on."""
+    query: jax.Array
+    """``[ways, queries, H, W]``, what it is judged on."""
+
+
+@dataclasses.dataclass(frozen=True)
+class FewShot(InnerTraining):
+    """Episodes of characters as in Lake et al. (2015): classes of one alphabet, all drawn by the same people.
+
+    An episode draws an alphabet, classes of it, and people: the drawings of the first ones are the support set, those
+    of the others the queries. An alphabet with fewer characters than ``ways`` is filled up with characters of others.
+    Subclasses say what ω and the learner are, and how images are classified; their docstrings say what the fields are.
+    """
+
+    characters: Source = "omniglot"
+    data_directory: str | None = None
+    ways: int = 5
+    shots: int = 1
+    queries: int = 2
+    within_alphabet: bool = True
+    turned: bool = True
+    channels: tuple[int, ...] = (16, 16, 16)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        name = type(self).__name__
+        if min(self.shots, self.queries, *self.channels) < 1 or self.ways < 2 or not self.channels:
+            raise ConfigurationError(
+                f"{name} expects ways of at least 2, shots and queries of at least 1, and one or more channels, each "
+                f"at least 1, got ways={self.ways}, shots={self.shots}, queries={self.queries} and "
+                f"channels={self.channels}."
+            )
+        for part, where in zip(self.parts, ("training", "held-out"), strict=True):
+            classes, drawers = part.images.shape[:2]
+            if self.ways > classes or self.shots + self.queries > drawers:
+                raise ConfigurationError(
+                    f"{name} expects ways of at most the {classes} {where} characters of {self.characters}, and "
+                    f"shots + queries of at most the {drawers} drawings of each, got ways={self.ways}, "
+                    f"shots={self.shots} and queries={self.queries}."
+                )
+
+    @property
+    def parts(self) -> tuple[Characters, Characters]:
+        """The characters of training, and those of other alphabets that are held out."""
+        return characters(self.characters, self.data_directory)
+
+    @property
+    def network(self) -> ConvNet:
+        """What turns images into features."""
+        return ConvNet(self.channels)
+
+    def shifted(self) -> dict[str, Self]:
+        """Another number of shots and of ways, classes of all alphabets mixed, and the other kind of characters."""
+        shots, ways = (5 if self.shots == 1 else 1), (5 if self.ways > 5 else 10)
+        kinds: dict[str, Any] = {
+            f"{shots} shot{'s' if shots > 1 else ''}": {"shots": shots},
+            f"{ways} ways": {"ways": ways},
+            "alphabets mixed": {"within_alphabet": not self.within_alphabet},
+        }
+        other: Source = "glyphs" if self.characters == "omniglot" else "omniglot"
+        if available(other, self.data_directory):
+            kinds[other] = {"characters": other}
+        return {name: dataclasses.replace(self, **changes) for name, changes in kinds.items()}
+
+    def sample_task(self, key: Key) -> Episode:
+        """Draw an episode of training alphabets, each class of it turned by quarters at random if ``turned``."""
+        key_episode, key_turns = jax.random.split(key)
+        episode = self.episode(key_episode, self.parts[0])
+        if not self.turned:
+            return episode
+        turns = jax.random.randint(key_turns, (self.ways,), 0, 4, jnp.int32)
+        return Episode(*(_turn(images, turns) for images in episode))
+
+    def sample_test_task(self, key: Key) -> Episode:
+        """Draw an episode of alphabets that training never sees, as they are."""
+        return self.episode(key, self.parts[1])
+
+    def episode(self, key: Key, part: Characters) -> Episode:
+        """Draw an episode of the given characters."""
+        key_alphabet, key_classes, key_people = jax.random.split(key, 3)
+        classes, drawers = part.images.shape[:2]
+        order = jax.random.uniform(key_classes, (classes,), jnp.float32)
+        if self.within_alphabet:  # its characters come before all others
+            alphabet = jax.random.randint(key_alphabet, (), 0, len(part.names), jnp.int32)
+            order += (jnp.asarray(part.alphabets) == alphabet).astype(jnp.float32)
+        chosen = jax.lax.top_k(order, self.ways)[1]
+        people = jax.random.permutation(key_people, drawers)[: self.shots + self.queries]
+        images = jnp.asarray(part.images)[chosen][:, people].astype(jnp.float32) / 255
+        return Episode(images[:, : self.shots], images[:, self.shots :])
+
+    @abc.abstractmethod
+    def classify(self, omega: Omega, learner: Learner, images: jax.Array) -> jax.Array:
+        """Return the logits ``[N, ways]`` of a learner for images ``[N, H, W]``."""
+
+    def loss(self, key: Key, omega: Omega, task: Episode, learner: Learner) -> Scalar:
+        """Return the cross-entropy on the queries, in nats."""
+        return cross_entropy(self.classify(omega, learner, flat(task.query)), self.targets(self.queries))
+
+    def metrics(self, key: Key, omega: Omega, task: Episode, learner: Learner) -> dict[str, Scalar]:
+        """Return the part of the queries that is classified rightly."""
+        found = jnp.argmax(self.classify(omega, learner, flat(task.query)), axis=-1)
+        right = found == jnp.argmax(self.targets(self.queries), axis=-1)
+        return {"accuracy": jnp.mean(right, dtype=jnp.float32)}
+
+    def targets(self, each: int) -> jax.Array:
+        """Return the labels of ``each`` images of each class, in order, as one-hot rows ``[ways · each, ways]``."""
+        return jnp.repeat(jnp.eye(self.ways, dtype=jnp.float32), each, axis=0)
+
+
+def flat(images: jax.Array) -> jax.Array:
+    """Return images ``[ways, each, H, W]`` in one row, ``[ways · each, H, W]``."""
+    return images.reshape(-1, *images.shape[2:])
+
+
+def _turn(images: jax.Array, turns: jax.Array) -> jax.Array:
+    """Turn the images ``[ways, each, H, W]`` of each class by its number of quarters ``[ways]``."""
+    turned = jnp.stack([jnp.rot90(images, quarters, (2, 3)) for quarters in range(4)])
+    return turned[turns, jnp.arange(len(turns))]

@@ -1,0 +1,141 @@
+"""Which labels to believe, example by example.
+
+Branch of meta-learning: hyperparameters, data cleansing. ω holds a weight for each training example; half of the labels
+are wrong, and a few examples with right labels say which weights train well.
+"""
+
+import dataclasses
+import functools
+from typing import Any, ClassVar
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from numpy.typing import NDArray
+
+from evometa.about import About, Recipe
+from evometa.errors import ConfigurationError
+from evometa.problems._data_training import LEARNING_RATE, DataTraining, Learner, Trial, each_cross_entropy
+from evometa.problems._digits import CLASSES, digits
+from evometa.spaces import Box, Dict
+from evometa.types import Key, Omega, Scalar
+
+
+@dataclasses.dataclass(frozen=True)
+class Hypercleaning(DataTraining):
+    """Find the weight of each of some digits with half of the labels wrong, and the L2 penalty of each layer.
+
+    ω has ``weight_logits`` ``[N]``, one for each training example, whose sigmoid is its weight; ``l2``, one for each
+    layer; and ``learning_rate``. A learner takes ``inner_steps`` steps on the weighted mean of the cross-entropy of all
+    N examples. A search begins with all weights alike, at 1/2. The examples and which labels are wrong are the same in
+    all tasks, which differ by initial weights.
+
+    Fitness, to be minimised, is the cross-entropy on the first ``clean_examples`` images of the validation part, with
+    right labels; held-out tasks are judged on the test part. The metric ``f1`` is that of taking the examples with a
+    weight below 1/2 for those with wrong labels. Shifted distributions have a wider network or longer training.
+
+    Paper: Franceschi, Donini, Frasconi and Pontil, "Forward and reverse gradient-based hyperparameter optimization",
+    ICML 2017, section 5.1: a softmax regression on MNIST, 5000 training and 5000 clean validation examples, weights
+    found by gradients through training. Its numbers are for other data and are not compared here.
+
+    Args:
+        hidden: widths of the hidden layers.
+        training_examples: N, the first of the training part, at least 1.
+        clean_examples: images with right labels to judge by, the first of the validation part, at least 1.
+        label_noise: share of the training labels that are replaced by one of the other classes, in [0, 1).
+        corruption: which ones; a seed.
+    """
+
+    num_tasks: int = 1
+    inner_steps: int = 50
+    hidden: tuple[int, ...] = (16,)
+    training_examples: int = 500
+    clean_examples: int = 100
+    label_noise: float = 0.5
+    corruption: int = 0
+
+    about: ClassVar[About] = About(
+        branch="hyperparameters: data cleansing",
+        omega="a weight of each training example, L2 of each layer, a learning rate",
+        learner="MLP on digits, half of the labels wrong",
+        paper="Franceschi et al. 2017",
+        recipe=Recipe("OpenAIES", {"population_size": 256, "sigma": 0.5, "learning_rate": 0.1}, {"seconds": 120}),
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.require_at_least_1(training_examples=self.training_examples, clean_examples=self.clean_examples)
+        most = len(digits().training), len(digits().validation)
+        if self.training_examples > most[0] or self.clean_examples > most[1]:
+            raise ConfigurationError(
+                f"Hypercleaning expects at most {most[0]} training_examples and {most[1]} clean_examples, all that the "
+                f"parts of digits have, got {self.training_examples} and {self.clean_examples}."
+            )
+        if not 0 <= self.label_noise < 1:
+            raise ConfigurationError(
+                f"Hypercleaning expects 0 <= label_noise < 1, a share of the labels, got {self.label_noise}."
+            )
+
+    @property
+    def space(self) -> Dict:
+        """A weight for each example, a penalty for each layer, a learning rate."""
+        layers = len(self.hidden) + 1
+        return Dict(
+            {
+                "learning_rate": LEARNING_RATE,
+                "l2": Box((layers,), 1e-5, 1.0, log=True, start=1e-3, dtype=jnp.float32),
+                "weight_logits": Box((self.training_examples,), start=0.0, dtype=jnp.float32),
+            }
+        )
+
+    @property
+    def rows(self) -> NDArray[np.int32]:
+        """The training examples, ``[N]`` rows of the data."""
+        return digits().training[: self.training_examples]
+
+    @property
+    def labels(self) -> NDArray[np.int32]:
+        """The labels ``[N]`` that training sees."""
+        return _corrupted(self.rows.tobytes(), self.label_noise, self.corruption)
+
+    @property
+    def wrong(self) -> NDArray[np.bool_]:
+        """Whose labels are wrong, ``[N]``; neither training nor fitness sees it."""
+        return np.not_equal(self.labels, digits().labels[self.rows])
+
+    def shifted(self) -> dict[str, "Hypercleaning"]:
+        """Learners that the weights were not found with."""
+        return {
+            "wider network": dataclasses.replace(self, hidden=tuple(4 * width for width in self.hidden)),
+            "four times the steps": dataclasses.replace(self, inner_steps=4 * self.inner_steps),
+        }
+
+    def judged_in_search(self, key: Key) -> jax.Array:
+        """Return the clean examples."""
+        return jnp.asarray(digits().validation[: self.clean_examples])
+
+    def draw(self, key: Key) -> tuple[()]:
+        """Draw nothing: all steps see all examples."""
+        return ()
+
+    def training_loss(self, omega: Omega, drawn: tuple[()], weights: Any, number: Scalar) -> Scalar:
+        """Return the weighted mean of the cross-entropy and the penalties."""
+        logits = self.logits(weights, jnp.asarray(digits().features[self.rows]))
+        weight = jax.nn.sigmoid(omega["weight_logits"])
+        fit = jnp.sum(weight * each_cross_entropy(logits, jnp.asarray(self.labels))) / jnp.sum(weight)
+        squares = [jnp.sum(weights[f"Dense_{i}"]["kernel"] ** 2) for i in range(len(self.hidden) + 1)]
+        return fit + jnp.sum(omega["l2"] * jnp.stack(squares)) / 2
+
+    def metrics(self, key: Key, omega: Omega, task: Trial, learner: Learner) -> dict[str, Scalar]:
+        """Return the accuracy, and the F1 of finding the wrong labels."""
+        found, wrong = omega["weight_logits"] < 0, jnp.asarray(self.wrong)
+        f1 = 2 * jnp.sum(found & wrong) / jnp.maximum(jnp.sum(found) + jnp.sum(wrong), 1)
+        return {**super().metrics(key, omega, task, learner), "f1": f1.astype(jnp.float32)}
+
+
+@functools.cache
+def _corrupted(rows: bytes, share: float, seed: int) -> NDArray[np.int32]:
+    labels = digits().labels[np.frombuffer(rows, np.int32)]
+    rng = np.random.default_rng(seed)
+    other = rng.integers(1, CLASSES, len(labels), dtype=np.int32)
+    return np.where(rng.random(len(labels)) < share, (labels + other) % CLASSES, labels).astype(np.int32)

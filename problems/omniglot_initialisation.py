@@ -1,0 +1,101 @@
+"""Few-shot classification of characters: an initialisation from which a few gradient steps are enough.
+
+Branch of meta-learning: learned initialisations, and learned step sizes.
+"""
+
+import dataclasses
+import math
+from typing import Any, ClassVar
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from evometa.about import About, Recipe
+from evometa.errors import ConfigurationError
+from evometa.problems._few_shot import Episode, FewShot, flat
+from evometa.problems._networks import cross_entropy
+from evometa.spaces import Dict, Like
+from evometa.types import Key, Omega
+
+
+@dataclasses.dataclass(frozen=True)
+class OmniglotInitialisation(FewShot):
+    """Few-shot classification by a few steps of gradient descent from learned weights.
+
+    ω is a dict: ``convolutions``, the weights of a convolutional network from which every learner starts, and
+    ``log_rates``, one number v for each weight tensor of the learner, whose step size is ``learning_rate · exp(v)``.
+    The learner has an output layer besides, which starts at zero in every episode: so ω knows nothing of the number of
+    classes or of their order, and the first step turns the output weights to the mean features of each class. All of it
+    is trained on the support set. The fitness, to be minimised, is the cross-entropy on the queries after the last
+    step; the history has their accuracy. Normalisation is of each image by itself, and sees no other.
+
+    Papers: Finn, Abbeel and Levine, "Model-agnostic meta-learning for fast adaptation of deep networks", ICML 2017;
+    learned step sizes as in Li et al. 2017, "Meta-SGD" (arXiv:1707.09835), but for each tensor. Protocol: classes of
+    one alphabet, held-out alphabets, as in :class:`~evometa.problems.OmniglotPrototypes`.
+
+    Args:
+        characters: whose characters: those of Omniglot's files, or glyphs, made up and with no need of files.
+        data_directory: the folder with Omniglot's zip files; by default the environment variable EVOMETA_DATA names it.
+        ways: classes in an episode, at least 2.
+        shots: examples of each.
+        queries: images of each class to classify.
+        within_alphabet: whether the classes of an episode are of one alphabet, which makes them harder to tell apart.
+        turned: whether classes of training episodes are turned by 0, 90, 180 or 270 degrees, as further classes.
+        channels: channels of the network's layers.
+        learning_rate: step size where v = 0, as at the start of a search.
+
+    Raises:
+        ConfigurationError: a file is missing or damaged; more ways, shots or queries than there is data for; a number
+            below its least.
+    """
+
+    num_tasks: int = 4
+    inner_steps: int = 3
+    learning_rate: float = 0.5
+
+    about: ClassVar[About] = About(
+        branch="learned initialisations",
+        omega="initial weights, and a step size for each tensor",
+        learner="convolutional network, by gradient descent",
+        paper="Finn et al. 2017",
+        recipe=Recipe("Gradient", {"learning_rate": 0.003}, {"seconds": 60}),
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not 0 < self.learning_rate < math.inf:
+            raise ConfigurationError(
+                f"OmniglotInitialisation expects a finite learning_rate > 0, got {self.learning_rate}."
+            )
+
+    @property
+    def space(self) -> Dict:
+        """Initial weights of the convolutions, and the logarithms of all step sizes."""
+        shapes = jax.eval_shape(self._learner, jax.eval_shape(self.network.draw, jax.random.key(0)))
+        log_rates = jax.tree.map(lambda _: np.zeros((), np.float32), shapes)
+        return Dict({"convolutions": Like(self.network.draw), "log_rates": Like(log_rates)})
+
+    def _learner(self, convolutions: Any) -> dict[str, Any]:
+        size = self.network.features
+        output = {"kernel": jnp.zeros((size, self.ways), jnp.float32), "bias": jnp.zeros(self.ways, jnp.float32)}
+        return {"convolutions": convolutions, "output": output}
+
+    def init(self, key: Key, omega: Omega, task: Episode) -> dict[str, Any]:
+        """Start at ω's convolutions, with an output layer of zeros."""
+        return self._learner(omega["convolutions"])
+
+    def step(self, key: Key, omega: Omega, task: Episode, learner: Any) -> Any:
+        """Take one step of gradient descent on the support set."""
+
+        def error(learner: Any) -> jax.Array:
+            return cross_entropy(self.classify(omega, learner, flat(task.support)), self.targets(self.shots))
+
+        rates = jax.tree.map(lambda v: jnp.float32(self.learning_rate) * jnp.exp(v), omega["log_rates"])
+        return jax.tree.map(lambda w, r, g: w - r * g, learner, rates, jax.grad(error)(learner))
+
+    def classify(self, omega: Omega, learner: Any, images: jax.Array) -> jax.Array:
+        """Return the network's outputs ``[N, ways]``."""
+        x = self.network.run(learner["convolutions"], images)
+        output: dict[str, jax.Array] = learner["output"]
+        return x @ output["kernel"] / math.sqrt(x.shape[1]) + output["bias"]

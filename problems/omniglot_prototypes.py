@@ -1,0 +1,85 @@
+"""One-shot classification of characters: an embedding in which examples of a class lie close together.
+
+Branch of meta-learning: metric learning. The learner has nothing to train: its classes are the means of a few embedded
+examples. What is learned, over many episodes, is the embedding.
+"""
+
+import dataclasses
+from typing import ClassVar
+
+import jax
+import jax.numpy as jnp
+
+from evometa.about import About, Recipe
+from evometa.problems._few_shot import Episode, FewShot, flat
+from evometa.spaces import Like
+from evometa.types import Key, Omega
+
+SHARPNESS = 4.0
+"""What the mean squared difference of two embeddings is multiplied by. Training may scale the embedding besides, but a
+sum instead of a mean makes the first logits so large that training takes many times longer."""
+
+
+@dataclasses.dataclass(frozen=True)
+class OmniglotPrototypes(FewShot):
+    """Few-shot classification by the nearest prototype in a learned embedding.
+
+    ω is the weights of a convolutional network. The learner is a prototype for each class, the mean of its embedded
+    support images; a query's logits are minus its squared distances to the prototypes. There is no inner training. The
+    fitness, to be minimised, is the cross-entropy on the queries; the history has their accuracy.
+
+    Normalisation: each image by itself. It sees neither the query set nor the support set, so a query is classified
+    alike whichever others there are.
+
+    Paper: Snell, Swersky and Zemel, "Prototypical networks for few-shot learning", NeurIPS 2017. Protocol: 20
+    characters of one alphabet, drawn by one person, to be recognised in the drawings of another (Lake, Salakhutdinov
+    and Tenenbaum, "Human-level concept learning through probabilistic program induction", Science 2015); trained on the
+    five alphabets of Omniglot's first minimal set; held out are the 106 characters of the three alphabets that only the
+    second one has. One of these, Tagalog, has 17 characters, to which three of the others come.
+
+    Args:
+        characters: whose characters: those of Omniglot's files, or glyphs, made up and with no need of files.
+        data_directory: the folder with Omniglot's zip files; by default the environment variable EVOMETA_DATA names it.
+        ways: classes in an episode, at least 2.
+        shots: examples of each.
+        queries: images of each class to classify.
+        within_alphabet: whether the classes of an episode are of one alphabet, which makes them harder to tell apart.
+        turned: whether classes of training episodes are turned by 0, 90, 180 or 270 degrees, as further classes.
+        channels: channels of the network's layers.
+
+    Raises:
+        ConfigurationError: a file is missing or damaged; more ways, shots or queries than there is data for; a number
+            below its least.
+    """
+
+    num_tasks: int = 4
+    inner_steps: int = 0
+    ways: int = 20
+
+    about: ClassVar[About] = About(
+        branch="learned embeddings",
+        omega="weights of a convolutional network",
+        learner="class prototypes",
+        paper="Snell et al. 2017",
+        recipe=Recipe("Gradient", {"learning_rate": 0.003}, {"seconds": 60}),
+    )
+
+    @property
+    def space(self) -> Like:
+        """The weights of the embedding."""
+        return Like(self.network.draw)
+
+    def init(self, key: Key, omega: Omega, task: Episode) -> jax.Array:
+        """Return the prototypes ``[ways, F]``."""
+        embedded = self.network.run(omega, flat(task.support))
+        return jnp.mean(embedded.reshape(self.ways, self.shots, -1), axis=1)
+
+    def step(self, key: Key, omega: Omega, task: Episode, learner: jax.Array) -> jax.Array:
+        """Leave the prototypes as they are."""
+        return learner
+
+    def classify(self, omega: Omega, learner: jax.Array, images: jax.Array) -> jax.Array:
+        """Return minus the squared distances to the prototypes, ``[N, ways]``."""
+        x = self.network.run(omega, images)
+        # |x - p|² without the part |x|², which all classes share.
+        return SHARPNESS / x.shape[1] * (2 * x @ learner.T - jnp.sum(learner**2, axis=1))

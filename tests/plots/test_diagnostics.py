@@ -1,0 +1,30 @@
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from evometa import plots
+from evometa.errors import ConfigurationError
+from evometa.history import History
+
+
+def run(made: Callable[..., History]) -> History:
+    sizes = {"strategy/mean_size": [5.0, 7.0, 9.0], "strategy/best_size": [3.0, 3.0, 11.0]}
+    return made(best=[3.0, 2.0, 1.0], **sizes)
+
+
+def test_each_number_has_a_panel(made: Callable[..., History]) -> None:
+    mean, best = plots.diagnostics(run(made), x="evaluations").axes
+    assert np.asarray(mean.lines[0].get_xydata()).tolist() == [[10, 5], [20, 7], [30, 9]]
+    assert np.asarray(best.lines[0].get_xydata()).tolist() == [[10, 3], [20, 3], [30, 11]]
+    assert [axes.get_ylabel() for axes in (mean, best)] == ["mean size", "best size"]
+    assert [axes.get_xlabel() for axes in (mean, best)] == ["", "evaluations"]
+    (alone,) = plots.diagnostics(run(made), "best_size").axes
+    assert alone.get_ylabel() == "best size"
+
+
+def test_what_cannot_be_drawn(made: Callable[..., History]) -> None:
+    with pytest.raises(ConfigurationError, match=r"got 'best_siz'\. Nearest: best_size"):
+        plots.diagnostics(run(made), "best_siz")
+    with pytest.raises(ConfigurationError, match="this one says none"):
+        plots.diagnostics(made(best=[1.0]))
