@@ -45,24 +45,23 @@ def too_wide(deviation: jax.Array, stretch: jax.Array, sigma: float, ranges: Ran
     return jnp.where(wide > widest, jnp.asarray(widest, wide.dtype) / wide, 1.0).astype(wide.dtype)
 
 
-def recombined(mean: jax.Array, stretch: jax.Array, drawn: jax.Array, gain: jax.Array, ranges: Ranges) -> jax.Array:
-    """Return the mean of the integers after selection.
+def recombined(x: jax.Array, mean: jax.Array, gain: jax.Array, ranges: Ranges) -> jax.Array:
+    """Return the mean of the integers after selection, centered (Marty et al. 2024).
 
-    Whoever left the mean's integer counts with the middle of his, since nothing else is known of him (Marty et al.
-    2024). The others count with their draws before stretching, as in the paper: where they are within the integer had
-    no part in their selection, and by stretched steps the mean would wander to its ends, where most of those drawn next
-    are of another integer.
+    Whoever is no longer at the mean's integer counts with the middle of his, since nothing else is known of him. The
+    shift that this makes is taken back as far as the others can make up for it by going to their middle.
 
     Args:
-        mean: the mean that the candidates were drawn around ``[M]``.
-        stretch: A ``[M]``.
-        drawn: what the Gaussian gave them ``[P, M]``.
+        x: candidates before rounding ``[P, M]``.
+        mean: the mean that they were drawn around ``[M]``.
         gain: their weights ``[P]``, of sum 1.
         ranges: which are integers; the result means nothing for the others.
     """
-    integer = ranges.cell(mean + stretch * drawn)
-    stayed = mean + jnp.asarray(ranges.unit, mean.dtype) * drawn
-    return gain @ jnp.where(integer == ranges.cell(mean), stayed, integer)
+    to_middle = ranges.cell(x) - x
+    left = ranges.cell(x) != ranges.cell(mean)
+    shift = gain @ jnp.where(left, to_middle, 0.0)
+    amends = gain @ jnp.where(~left & (to_middle * shift < 0), jnp.abs(to_middle), 0.0)
+    return gain @ x + jnp.sign(shift) * jnp.maximum(jnp.abs(shift) - amends, 0.0)
 
 
 def with_margin(

@@ -52,10 +52,10 @@ class CMAwM(Strategy[CMAwMState]):
     Reals and integers share one Gaussian, that of :class:`~evometa.strategies.CMAES`, so that their correlations are
     learned; an integer is its coordinate rounded. That alone ends early: when a standard deviation is much below one,
     the integer never changes again. The **margin** keeps the chance that an integer changes from falling below a bound,
-    by moving its mean and stretching its axis (Hamano et al. 2022). Beside the paper, selected candidates of another
-    integer than the mean's count with the middle of theirs (as in integer centering, Marty et al. 2024, here for the
-    mean only); no deviation outgrows a third of its range; and that of an integer at an end of its range stays what
-    float32 can tell from nothing.
+    by moving its mean and stretching its axis (Hamano et al. 2022). Beside the paper, the mean moves along stretched
+    axes, as far as the candidates lie apart; where few of the winners are left at the mean's integer, the others count
+    with the middle of theirs (integer centering, Marty et al. 2024, here for the mean only); no deviation outgrows a
+    third of its range; and that of an integer at an end of its range stays what float32 can tell from nothing.
 
     Categories have no order, so each has a probability for each choice, learned by natural gradient in steps as long as
     the signal-to-noise ratio allows, and with a margin of its own (CatCMA, Hamano et al. 2024). With real numbers alone
@@ -147,7 +147,7 @@ class CMAwM(Strategy[CMAwMState]):
             deviation = gaussian.sigma * gaussian.scale * jnp.linalg.norm(gaussian.factor, axis=1)
             narrow = too_wide(deviation, numbers.stretch, self.sigma, layout.ranges)
             mean, stretch = with_margin(
-                recombined(numbers.mean, numbers.stretch, numbers.drawn, gain, layout.ranges),
+                recombined(_stretched(numbers), numbers.mean, gain, layout.ranges),
                 numbers.stretch,
                 narrow * deviation,
                 self.margin or 1 / (max(layout.m, 2) * self.population_size),
