@@ -94,11 +94,11 @@ class Over(Exception):
     """The target has been hit, or the budget spent: ``args[0]`` says which."""
 
 
-def tasks(mode: str, dimensions: Sequence[int], runs: int) -> Iterator[Task]:
+def tasks(mode: str, functions: Sequence[int], dimensions: Sequence[int], runs: int) -> Iterator[Task]:
     """Yield ``runs`` searches for each function and dimension, over the instances 1 to 5 in turn."""
     for run in range(runs):
         for dimension in dimensions:
-            for function in MODES[mode].functions:
+            for function in functions:
                 yield Task(mode, function, dimension, 1 + run % 5, run // 5)
 
 

@@ -169,30 +169,32 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("mode", choices=MODES)
     parser.add_argument("--dimensions", type=int, nargs="+", default=[5, 10, 20, 40])
+    parser.add_argument("--functions", type=int, nargs="+", help="numbers; default all of the mode")
     parser.add_argument("--runs", type=int, default=15, help="for each function and dimension")
     parser.add_argument("--pycma", action="store_true", help="add pycma's missing runs to the file that keeps them")
     parser.add_argument("--keep", type=Path, help="JSON file to keep our runs in; runs found there are not repeated")
     given = parser.parse_args()
     against = AGAINST.get(given.mode, given.mode)
+    functions = given.functions or MODES[given.mode].functions
 
     theirs = Results(KEPT)
     if given.pycma:
-        progress(theirs.missing(tasks(given.mode, given.dimensions, given.runs)), pycma, theirs)
+        progress(theirs.missing(tasks(given.mode, functions, given.dimensions, given.runs)), pycma, theirs)
         return
-    wanted = set(tasks(against, given.dimensions, given.runs))
+    wanted = set(tasks(against, functions, given.dimensions, given.runs))
     if lacking := theirs.missing(iter(wanted)):
         raise SystemExit(f"{len(lacking)} of pycma's runs are not kept yet: run this with mode {against} and --pycma")
     ours = Results(given.keep)
-    progress(ours.missing(tasks(given.mode, given.dimensions, given.runs)), evometa, ours)
+    progress(ours.missing(tasks(given.mode, functions, given.dimensions, given.runs)), evometa, ours)
 
     def chosen(results: Results, mode: str, function: int, dimension: int) -> list[Run]:
-        place = {task for task in tasks(mode, [dimension], given.runs) if task.function == function}
+        place = set(tasks(mode, [function], [dimension], given.runs))
         return [run for run in results.runs if Task(*run[: len(Task._fields)]) in place]
 
     report(
         [
             Row(f, d, chosen(ours, given.mode, f, d), chosen(theirs, against, f, d))
-            for f in MODES[given.mode].functions
+            for f in functions
             for d in given.dimensions
         ],
         given.dimensions,

@@ -1,4 +1,4 @@
-"""NSGA-II beside pymoo: hypervolume at equal evaluations, and generations per second.
+"""NSGA-II beside pymoo: hypervolume at equal evaluations, and generations per CPU-second on one core.
 
 ZDT1-4 and 6 with their usual dimensions (two objectives, reference point 1.1) and DTLZ2 (three objectives, 12
 coordinates, reference point 1.1), population 100, the same operators with the same settings, 250 generations.
@@ -7,8 +7,12 @@ coordinates, reference point 1.1), population 100, the same operators with the s
 """
 
 import argparse
+import os
 import time
 from typing import Any
+
+if hasattr(os, "sched_setaffinity"):
+    os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})  # before JAX counts the cores
 
 import numpy as np
 from _measure import alone, print_table
@@ -32,12 +36,13 @@ POPULATION = 100
 
 
 def ours(problem: Any, m: int, seed: int, generations: int) -> tuple[np.ndarray, float]:
-    """Return the objectives of the front, and generations per second."""
+    """Return the objectives of the front, and generations per CPU-second."""
     strategy = NSGA2(POPULATION, objectives=m)
     search = em.Search(problem, strategy, seed=seed, progress=False, devices=1, validate_every=10**6)
-    before = search.run(generations=5).seconds  # compiles
+    search.run(generations=5)  # compiles
+    start = time.process_time()
     result = search.run(generations=generations)
-    return result.kept.objectives, (generations - 5) / (result.seconds - before)
+    return result.kept.objectives, (generations - 5) / (time.process_time() - start)
 
 
 def pymoo(problem: Any, m: int, seed: int, generations: int) -> tuple[np.ndarray, float]:
@@ -45,9 +50,9 @@ def pymoo(problem: Any, m: int, seed: int, generations: int) -> tuple[np.ndarray
     options = {"n_var": problem.space.size} | ({"n_obj": m} if m == 3 else {})
     same = get_problem(type(problem).__name__.lower(), **options)
     algorithm = Peer(pop_size=POPULATION, crossover=SBX(prob=0.9, eta=15), mutation=PM(eta=20))
-    start = time.perf_counter()
+    start = time.process_time()
     found = minimize(same, algorithm, ("n_gen", generations), seed=1 + seed, verbose=False)
-    return found.F, generations / (time.perf_counter() - start)
+    return found.F, generations / (time.process_time() - start)
 
 
 def main() -> None:
@@ -69,7 +74,7 @@ def main() -> None:
             name = type(problem).__name__
             rows.append([name, *(f"{side[0]:.4f}" for side in (one, other)), f"{one[0] / other[0]:.3f}"])
             rows[-1] += [f"{one[1]:.0f}", f"{other[1]:.0f}", f"{one[1] / other[1]:.1f}"]
-    header = ["problem", "hypervolume", "pymoo's", "ratio", "generations/s", "pymoo's", "ratio"]
+    header = ["problem", "hypervolume", "pymoo's", "ratio", "generations / CPU-s", "pymoo's", "ratio"]
     print_table(header, rows)
 
 

@@ -22,6 +22,7 @@ may keep it in its state: a space is a static part of a pytree and holds no arra
 """
 
 import abc
+import numbers
 from typing import Any, ClassVar, Generic, NamedTuple, TypeVar
 
 import jax
@@ -177,8 +178,8 @@ def require_population(strategy: Strategy[Any], *, least: int = 1, even: bool = 
 def require_positive(owner: object, **values: float) -> None:
     """Raise ConfigurationError for the first value that is not a finite number above zero."""
     for name, value in values.items():
-        if not 0 < value < float("inf"):
-            raise ConfigurationError(f"{type(owner).__name__} expects {name} > 0 and finite, got {value}.")
+        if not isinstance(value, numbers.Real) or not 0 < value < float("inf"):
+            raise ConfigurationError(f"{type(owner).__name__} expects {name} > 0 and finite, got {value!r}.")
 
 
 def require_problem(strategy: Strategy[Any], problem: BaseProblem) -> None:

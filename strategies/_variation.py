@@ -61,11 +61,11 @@ def polynomial_mutation(key: Key, bounds: Coordinates, genotypes: jax.Array, *, 
     span = jnp.where(bounded, upper - lower, 1.0)
     down = u < 0.5
     room = jnp.where(down, genotypes - lower, upper - genotypes) / span
-    # 1 - (1 - room)^(η + 1), and the size from it, in a form that keeps its precision next to a bound: there a change
-    # is at most as large as the room, which may be many times smaller than the distance of two numbers next to 1.
-    reach = -jnp.expm1((eta + 1.0) * jnp.log1p(-jnp.where(jnp.isfinite(room), jnp.clip(room, 0.0, 1.0), 1.0)))
+    room = jnp.where(jnp.isfinite(room), jnp.clip(room, 0.0, 1.0), 1.0)
     share = jnp.where(down, 1.0 - 2.0 * u, 2.0 * u - 1.0)
-    size = -jnp.expm1(jnp.log1p(-share * reach) / (eta + 1.0))
+    size = 1.0 - _power(1.0 - share * (1.0 - _power(1.0 - room, eta + 1.0)), 1.0 / (eta + 1.0))
+    # Next to a bound, where 1 - room loses what tells it from 1, the size is that share of the room.
+    size = jnp.where(room < 1e-4, share * room, size)
     moved = jnp.clip(genotypes + jnp.where(down, -size, size) * span, lower, upper)
     return jnp.where(jax.random.bernoulli(key_which, rate, genotypes.shape), moved, genotypes)
 
