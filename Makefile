@@ -42,7 +42,8 @@ demo: .venv/installed
 	$(BIN)/evometa plot $(DEMO)
 
 test: lint
-	$(BIN)/python -m pytest --numprocesses $(TEST_WORKERS) --dist worksteal $(PYTEST_ARGS)
+	EVOMETA_TEST_BITS=1 $(BIN)/python -m pytest --numprocesses $(TEST_WORKERS) -m bits $(PYTEST_ARGS) || [ $$? -eq 5 ]
+	$(BIN)/python -m pytest --numprocesses $(TEST_WORKERS) --dist worksteal -m "not bits" $(PYTEST_ARGS)
 
 lint: .venv/installed-test types
 	$(BIN)/ruff check .

@@ -29,14 +29,14 @@ def one_kernel(function: Callable[..., Any], *given: Any) -> Any:
     Otherwise each round of a loop is a sequence of calls, of 20 to 50 ns each, and each call is compiled alone: where
     a round computes less than a microsecond, this is several times as fast, and compiles in half the time. A function
     that holds more than :data:`WITHIN`, such as a matrix product or a sort, is compiled as usual, and so it is under
-    ``vmap``, for derivatives, and elsewhere than on a CPU.
+    ``vmap``, for derivatives, elsewhere than on a CPU, and where the compiler may spread it over several devices.
 
     Args:
         function: from arrays to a pytree of arrays. A loop in it must not carry what it does not read: an operand
             without a use makes the compiler fail (XLA of jaxlib 0.10).
         given: pytrees of arrays.
     """
-    if jax.default_backend() != "cpu" or not _CAN_MARK:
+    if jax.default_backend() != "cpu" or not _CAN_MARK or not _on_one_device():
         return function(*given)
     traced, shapes = jax.make_jaxpr(function, return_shape=True)(*given)
     if not all(name in WITHIN for name in _names(traced.jaxpr)):
@@ -66,6 +66,14 @@ def one_kernel(function: Callable[..., Any], *given: Any) -> Any:
         return jax.jvp(function, primals, tangents)
 
     return jax.jit(plain)(*given)
+
+
+def _on_one_device() -> bool:
+    """Return whether what is traced runs on one device: there is no other, or the program is that of each (shard_map).
+
+    Otherwise the compiler asks inside the kernel which device it is, and there a kernel has no answer.
+    """
+    return len(jax.local_devices()) == 1 or bool(jax.sharding.get_abstract_mesh().manual_axes)
 
 
 def _names(jaxpr: Any) -> Iterator[str]:

@@ -35,6 +35,7 @@ def waves() -> tuple[Any, Any]:
     return problem, jax.jit(jax.vmap(problem.space.sample))(jax.random.split(jax.random.key(1), 17))
 
 
+@pytest.mark.bits
 @pytest.mark.parametrize(
     ("chunk", "members_per_task_set", "counts"),
     [(1, 0, (1, 17)), (2, 0, (3, 17)), (4, 0, (1, 5, 7, 17)), (2, 2, (17,))],

@@ -1,8 +1,14 @@
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.sharding import NamedSharding, PartitionSpec
 
+from evometa.evaluation import mesh_of
 from evometa.kernels import one_kernel
+
+DEVICES = tuple(jax.local_devices())
 
 
 def collatz(start: jax.Array) -> dict[str, jax.Array]:
@@ -20,7 +26,8 @@ COUNTS = {27: 111, 97: 118, 6: 8, 1: 0}  # sequence A006577 of the OEIS
 
 
 def test_a_kernel_is_a_call_of_its_own_and_computes_the_same() -> None:
-    kernel = jax.jit(lambda start: one_kernel(collatz, start))
+    everywhere = {"in_specs": PartitionSpec(), "out_specs": PartitionSpec(), "check_vma": False}
+    kernel = jax.jit(jax.shard_map(functools.partial(one_kernel, collatz), mesh=mesh_of(DEVICES), **everywhere))
     for start, count in COUNTS.items():
         assert jax.tree.map(int, kernel(jnp.int32(start))) == {"value": 1, "count": count}
     (marked,) = [line for line in kernel.lower(jnp.int32(27)).as_text().splitlines() if "xla_cpu_small_call" in line]
@@ -29,6 +36,19 @@ def test_a_kernel_is_a_call_of_its_own_and_computes_the_same() -> None:
     entry = kernel.lower(jnp.int32(27)).compile().as_text().split("ENTRY")[1]
     assert " call(" in entry
     assert " while(" not in entry
+
+
+def test_a_program_for_several_devices_has_no_kernels_outside_the_program_of_each() -> None:
+    assert "xla_cpu_small_call" not in jax.jit(lambda start: one_kernel(collatz, start)).lower(jnp.int32(27)).as_text()
+    mesh = mesh_of(DEVICES)
+    split = NamedSharding(mesh, PartitionSpec(mesh.axis_names[0]))
+
+    @jax.jit
+    def counts(starts: jax.Array) -> jax.Array:
+        starts = jax.lax.with_sharding_constraint(starts, split)
+        return one_kernel(lambda starts: jax.lax.map(lambda start: collatz(start)["count"], starts), starts)
+
+    assert counts(jnp.array(list(COUNTS), jnp.int32)).tolist() == list(COUNTS.values())
 
 
 def test_a_kernel_inside_loops_reads_what_it_needs_and_no_more() -> None:

@@ -26,7 +26,8 @@ def temporary(evaluator: Any, chunk: int) -> int:
     """What the compiler says a batch of so many candidates takes."""
     judge, key = evaluator.judge, jax.random.key(0)
     batch = jax.ShapeDtypeStruct((chunk, evaluator.space.size), jnp.float32)
-    compiled = jax.jit(jax.vmap(judge.one, in_axes=(None, 0))).lower(jax.eval_shape(judge.draw, key), batch).compile()
+    judged = jax.vmap(lambda shared, genotype: judge.one(shared, evaluator.space.decode(genotype)), in_axes=(None, 0))
+    compiled = jax.jit(judged).lower(jax.eval_shape(judge.draw, key), batch).compile()
     return int(compiled.memory_analysis().temp_size_in_bytes)
 
 

@@ -121,6 +121,7 @@ def test_a_window_in_which_all_fail_is_followed_by_a_new_run() -> None:
     assert result.generations > 4
 
 
+@pytest.mark.bits
 def test_devices_change_no_bit_and_chunks_rounding_alone() -> None:
     problem = Waves(width=4, num_tasks=2, inner_steps=6)
     genotypes = jnp.stack([problem.space.sample(jax.random.key(i)) for i in range(5)])

@@ -172,6 +172,7 @@ def test_the_seed_decides_everything(strategy: Any, whole: Any) -> None:
     assert other.history["best"].tobytes() != whole[type(strategy).__name__][0].history["best"].tobytes()
 
 
+@pytest.mark.bits
 @by_name
 def test_the_number_of_devices_changes_no_bit(strategy: Any) -> None:
     one, two = (search(Waves(), strategy, devices=devices, population_chunk=2) for devices in (1, 2))

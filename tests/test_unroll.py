@@ -125,6 +125,7 @@ def test_a_failed_learner_begins_anew_with_its_partner() -> None:
     assert seen[-1].number[1] == 3
 
 
+@pytest.mark.bits
 def test_devices_change_no_bit() -> None:
     problem = Waves(width=4, num_tasks=2, inner_steps=6, objective=Mean())
     genotypes = jnp.stack([problem.space.sample(jax.random.key(i)) for i in range(10)])
