@@ -173,7 +173,7 @@ def test_needs_about_the_evaluations_of_the_reference_on_a_mixed_ellipsoid() -> 
     def loss(g: jax.Array) -> jax.Array:
         return ellipsoid(g * np.repeat([20.0, 1.0], 5))
 
-    # cmaes.CMAwM needs 341 generations in the mean of 10 runs that begin alike. This one needs more because the means of
+    # cmaes.CMAwM needs 341 generations in the mean of 10 runs that begin alike. This needs more because the means of
     # integers move by stretched steps: with the paper's, before stretching, it needs 329.
     runs = searches(CMAwM(10, sigma=0.1), space, loss, generations=1000, target=1e-8, seeds=range(10))
     assert all(run.best <= 1e-8 for run in runs)
