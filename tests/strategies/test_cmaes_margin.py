@@ -267,6 +267,7 @@ def test_refuses_spaces_without_vectors() -> None:
     [
         ({"population_size": 1}, "population_size of at least 2"),
         ({"sigma": 0.0}, "sigma > 0"),
+        ({"sigma": "wide"}, "sigma > 0 and finite, got 'wide'"),
         ({"margin": 0.5}, "0 < margin < 0.5"),
         ({"margin": 0.0}, "0 < margin < 0.5"),
         ({"tolfun": -1.0}, "tolfun >= 0"),
