@@ -72,13 +72,14 @@ class DataAugmentation(DataTraining):
         batch_size: B, examples in one inner step, drawn with replacement.
     """
 
-    labelled: int = 100
+    inner_steps: int = 300
+    labelled: int = 50
     batch_size: int = 32
 
     about: ClassVar[About] = About(
         branch="training data: augmentation",
         omega="probability and strength of eight changes of an image, a learning rate",
-        learner="MLP on 100 digits",
+        learner="MLP on 50 digits",
         paper="Cubuk et al. 2019",
         recipe=Recipe("CMAES", {"population_size": 16, "sigma": 0.2}, {"seconds": 120}),
     )

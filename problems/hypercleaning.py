@@ -54,7 +54,7 @@ class Hypercleaning(DataTraining):
     inner_steps: int = 50
     hidden: tuple[int, ...] = (16,)
     training_examples: int = 500
-    clean_examples: int = 100
+    clean_examples: int = 300
     label_noise: float = 0.5
     corruption: int = 0
 
@@ -63,7 +63,7 @@ class Hypercleaning(DataTraining):
         omega="a weight of each training example, L2 of each layer, a learning rate",
         learner="MLP on digits, half of the labels wrong",
         paper="Franceschi et al. 2017",
-        recipe=Recipe("OpenAIES", {"population_size": 256, "sigma": 0.5, "learning_rate": 0.1}, {"seconds": 120}),
+        recipe=Recipe("OpenAIES", {"population_size": 256, "sigma": 0.05, "learning_rate": 0.02}, {"seconds": 120}),
     )
 
     def __post_init__(self) -> None:
@@ -88,7 +88,7 @@ class Hypercleaning(DataTraining):
             {
                 "learning_rate": LEARNING_RATE,
                 "l2": Box((layers,), 1e-5, 1.0, log=True, start=1e-3, dtype=jnp.float32),
-                "weight_logits": Box((self.training_examples,), start=0.0, dtype=jnp.float32),
+                "weight_logits": Box((self.training_examples,), scale=10.0, start=0.0, dtype=jnp.float32),
             }
         )
 

@@ -80,3 +80,9 @@ def test_one_shot_characters_learns_an_embedding_and_draws_an_episode(example: M
 def test_every_example_is_tested_here() -> None:
     tested = Path(__file__).read_text()
     assert [path.stem for path in FOLDER.glob("*.py") if f'@only("{path.stem}")' not in tested] == []
+
+
+@only("distill_digits")
+def test_distill_digits_draws_images_of_each_class(example: ModuleType, tmp_path: Path) -> None:
+    picture = example.main(generations=2, population_size=4, steps=2, file=str(tmp_path / "distilled.png"))
+    assert picture.read_bytes().startswith(b"\x89PNG")
