@@ -66,10 +66,10 @@ class AuxiliaryTasks(DataTraining):
     et al., "Auxiliary learning by implicit differentiation" (AuxiLearn), ICLR 2021, which learns how losses combine.
     Their data are others; none of their numbers is compared here.
 
-    Our result, mean of 3 seeds and 32 held-out tasks, CMA-ES for a minute (80 generations of 16): accuracy 81.0 %, which
-    is 5.9 ± 0.9 points above no auxiliary tasks; all alike give 3.9, the useful ones alike 4.0, learning rate and weight
-    tuned. With four times the labels they no longer help (89.4 %, without them 90.4 %). The area under the curve of
-    ranking useful over useless tasks by weight is 1.00, 0.92 and 1.00.
+    Our result, mean of 3 seeds and 32 held-out tasks, CMA-ES for a minute (80 generations of 16): accuracy 81.0 %,
+    which is 5.9 ± 0.9 points above no auxiliary tasks; all alike give 3.9, the useful ones alike 4.0, learning rate and
+    weight tuned. With four times the labels they no longer help (89.4 %, without them 90.4 %). The area under the curve
+    of ranking useful over useless tasks by weight is 1.00, 0.92 and 1.00.
 
     Args:
         hidden: widths of the hidden layers, which all tasks share.
