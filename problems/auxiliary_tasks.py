@@ -66,9 +66,10 @@ class AuxiliaryTasks(DataTraining):
     et al., "Auxiliary learning by implicit differentiation" (AuxiLearn), ICLR 2021, which learns how losses combine.
     Their data are others; none of their numbers is compared here.
 
-    Our result, one search of a minute with CMA-ES (P = 16), 32 held-out tasks: accuracy 81.6 %, against 75.0 % without
-    auxiliary tasks, 78.9 % with all alike and 79.0 % with the useful ones alike, learning rate and weight tuned; every
-    useful task weighs more than every useless one.
+    Our result, mean of 3 seeds and 32 held-out tasks, CMA-ES for a minute (80 generations of 16): accuracy 81.0 %,
+    which is 5.9 ± 0.9 points above no auxiliary tasks; all alike give 3.9, the useful ones alike 4.0, learning rate and
+    weight tuned. With four times the labels they no longer help (89.4 %, without them 90.4 %). The area under the curve
+    of ranking useful over useless tasks by weight is 1.00, 0.92 and 1.00.
 
     Args:
         hidden: widths of the hidden layers, which all tasks share.

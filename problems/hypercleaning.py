@@ -38,9 +38,12 @@ class Hypercleaning(DataTraining):
     ICML 2017, section 5.1: a softmax regression on MNIST, 5000 training and 5000 clean validation examples, weights
     found by gradients through training. Its numbers are for other data and are not compared here.
 
-    Our result, one seed: training on everything 82.2 %, on the clean part alone 92.8 % (learning rate and L2 tuned on
-    the clean examples); the gradient strategy 87.9 %, which closes 54 % of that gap, with an F1 of 0.79; the weights
-    fit the 100 clean examples to 99 %. OpenAI-ES needs longer than a minute.
+    Our result, for 3 corruptions, with 300 clean examples: the gradient strategy, 300 generations, closes 105, 78 and
+    82 % of the gap between training on everything (83.6, 77.6, 82.4 % accuracy) and on the clean part alone (93.2,
+    92.8, 93.8 %), learning rate and L2 tuned, with an F1 of 0.92, 0.95 and 0.92. With 100 clean examples it fits them
+    to 99 % and closes 54 % (F1 0.79, one corruption). But training on the 300 clean examples alone gives 94.8 %: at
+    this size the weights are worth finding for what they say of the labels, not for the accuracy. By evolution no
+    result is known yet.
 
     Args:
         hidden: widths of the hidden layers.
