@@ -1,11 +1,14 @@
 """Many small steps as one piece of machine code."""
 
+import contextlib
+import contextvars
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import jax
 from jax.experimental.xla_metadata import set_xla_metadata
 from jax.extend.core import jaxpr_as_fun
+from jax.sharding import Mesh, PartitionSpec
 
 WITHIN = frozenset(
     """
@@ -29,14 +32,16 @@ def one_kernel(function: Callable[..., Any], *given: Any) -> Any:
     Otherwise each round of a loop is a sequence of calls, of 20 to 50 ns each, and each call is compiled alone: where
     a round computes less than a microsecond, this is several times as fast, and compiles in half the time. A function
     that holds more than :data:`WITHIN`, such as a matrix product or a sort, is compiled as usual, and so it is under
-    ``vmap``, for derivatives, elsewhere than on a CPU, and where the compiler may spread it over several devices.
+    ``vmap``, for derivatives, elsewhere than on a CPU, and where the compiler may spread it over several devices and
+    :func:`running_on` does not tell which.
 
     Args:
         function: from arrays to a pytree of arrays. A loop in it must not carry what it does not read: an operand
             without a use makes the compiler fail (XLA of jaxlib 0.10).
         given: pytrees of arrays.
     """
-    if jax.default_backend() != "cpu" or not _CAN_MARK or not _on_one_device():
+    alone = _on_one_device()
+    if jax.default_backend() != "cpu" or not _CAN_MARK or not (alone or _MESH.get() is not None):
         return function(*given)
     traced, shapes = jax.make_jaxpr(function, return_shape=True)(*given)
     if not all(name in WITHIN for name in _names(traced.jaxpr)):
@@ -44,14 +49,14 @@ def one_kernel(function: Callable[..., Any], *given: Any) -> Any:
     structure = jax.tree.structure(shapes)
 
     @jax.custom_batching.custom_vmap
-    def alone(*given: Any) -> Any:
+    def kernel(*given: Any) -> Any:
         # What is read is closed over, so that nothing else becomes an operand. The mark is put on the operation that
         # made the value: the call, which is then neither taken apart nor split.
         leaves = jax.jit(lambda: jaxpr_as_fun(traced)(*jax.tree.leaves(given)))()
         marked = set_xla_metadata(leaves[0], xla_cpu_small_call="true", inlineable="false")
         return jax.tree.unflatten(structure, [marked, *leaves[1:]])
 
-    @alone.def_vmap
+    @kernel.def_vmap
     def batched(count: int, axes: list[Any], *given: Any) -> tuple[Any, Any]:
         places = jax.tree.map(lambda there: 0 if there else None, axes)
         values = jax.vmap(function, in_axes=tuple(places), axis_size=count)(*given)
@@ -59,21 +64,40 @@ def one_kernel(function: Callable[..., Any], *given: Any) -> Any:
 
     @jax.custom_jvp
     def plain(*given: Any) -> Any:
-        return alone(*given)
+        return kernel(*given)
 
     @plain.defjvp
     def pushed(primals: Any, tangents: Any) -> tuple[Any, Any]:
         return jax.jvp(function, primals, tangents)
 
-    return jax.jit(plain)(*given)
+    compiled = jax.jit(plain)
+    if not alone:  # each device computes the same
+        whole = PartitionSpec()
+        compiled = jax.shard_map(compiled, mesh=_MESH.get(), in_specs=whole, out_specs=whole, check_vma=False)
+    return compiled(*given)
+
+
+_MESH: contextvars.ContextVar[Mesh | None] = contextvars.ContextVar("mesh", default=None)
+_ALONE: contextvars.ContextVar[bool] = contextvars.ContextVar("alone", default=False)
+
+
+@contextlib.contextmanager
+def running_on(mesh: Mesh | None) -> Iterator[None]:
+    """Say where what is traced will run: on all devices of a mesh, or, without one, on a single device."""
+    tokens = _MESH.set(mesh), _ALONE.set(mesh is None)
+    try:
+        yield
+    finally:
+        _MESH.reset(tokens[0])
+        _ALONE.reset(tokens[1])
 
 
 def _on_one_device() -> bool:
-    """Return whether what is traced runs on one device: there is no other, or the program is that of each (shard_map).
+    """Return whether what is traced runs on one device: it is said to, or is the program of each one (shard_map).
 
     Otherwise the compiler asks inside the kernel which device it is, and there a kernel has no answer.
     """
-    return len(jax.local_devices()) == 1 or bool(jax.sharding.get_abstract_mesh().manual_axes)
+    return _ALONE.get() or len(jax.local_devices()) == 1 or bool(jax.sharding.get_abstract_mesh().manual_axes)
 
 
 def _names(jaxpr: Any) -> Iterator[str]:

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from evometa.evaluation import Evaluator, mesh_of, on_every_device
 from evometa.finalists import Finalists, enter, no_finalists
+from evometa.kernels import running_on
 from evometa.planning import check_memory
 from evometa.problem import BaseProblem, Evaluation
 from evometa.space import Space
@@ -247,16 +248,9 @@ class CompiledProgram:
         self._most = max(1, min(MOST_GENERATIONS, 2**22 // self._fitness.shape[0]))
         number = jax.ShapeDtypeStruct((), jnp.int32)
         target = jax.ShapeDtypeStruct((), shapes.best_fitness.dtype)
-        self._dispatch = (
-            jax.jit(
-                self._many,
-                donate_argnums=0,
-                in_shardings=self._sharding,
-                out_shardings=self._sharding,
-            )
-            .lower(shapes, number, number, target)
-            .compile()
-        )
+        many = jax.jit(self._many, donate_argnums=0, in_shardings=self._sharding, out_shardings=self._sharding)
+        with running_on(mesh_of(evaluator.devices) if len(evaluator.devices) > 1 else None):
+            self._dispatch = many.lower(shapes, number, number, target).compile()
         check_memory(self._dispatch, memory_budget)
         self._judge = jax.jit(self._validate)
 

@@ -233,10 +233,9 @@ class _StrategyCheck:
         if center is not None:
             before, now = (float(self.fitness(one[None])[0]) for one in (self.start, center))
             _require(now < before, f"{self.name}.center expects progress on a sphere, and went from {before} to {now}")
-        drawn = np.asarray(self.fitness(self.ask(self.key, self.state)[0]))
-        typical = float(np.mean(drawn))
-        # In many dimensions a tenth of the fitness is far more than candidates differ by, and hides every difference.
-        noise = min(0.1 * typical, float(np.std(drawn)))
+        typical = float(np.mean(self.fitness(self.ask(self.key, self.state)[0])))
+        # On a sphere an evolution strategy bears noise of about P/D of the fitness, no more (Arnold & Beyer 2001).
+        noise = typical * min(0.1, self.strategy.population_size / (4 * self.space.size))
         *_, found = self.many(self.state, 0, generations, generations, noise=noise)
         _require(
             float(found) < typical,

@@ -3,10 +3,11 @@ import functools
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 from jax.sharding import NamedSharding, PartitionSpec
 
 from evometa.evaluation import mesh_of
-from evometa.kernels import one_kernel
+from evometa.kernels import one_kernel, running_on
 
 DEVICES = tuple(jax.local_devices())
 
@@ -74,3 +75,12 @@ def test_what_does_not_fit_is_compiled_as_usual() -> None:
     kernel = jax.jit(lambda values: one_kernel(lambda v: jnp.sort(collatz(jnp.int32(6))["count"] * v), values))
     assert kernel(jnp.arange(3)[::-1]).tolist() == [0, 8, 16]
     assert "xla_cpu_small_call" not in kernel.lower(jnp.arange(3)).as_text()
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_a_kernel_on_one_of_several_devices_or_on_all(count: int) -> None:
+    devices = tuple(jax.local_devices()[:count])
+    with running_on(mesh_of(devices) if count > 1 else None):
+        kernel = jax.jit(lambda start: one_kernel(collatz, start)).lower(jnp.int32(27))
+    assert "xla_cpu_small_call" in kernel.as_text()
+    assert jax.tree.map(int, kernel.compile()(jnp.int32(27))) == {"value": 1, "count": 111}
