@@ -74,8 +74,9 @@ def verdict(name: str, population: int, dimension: int) -> str:
     space = Categorical(3, (dimension,)) if name in DISCRETE else Box((dimension,), start=np.zeros(dimension))
     began = time.perf_counter()
     try:
-        # A thousand coordinates, each a unit away from its goal, take longer than four.
-        check_strategy(STRATEGIES[name](population), space, generations=60 if dimension < 100 else 500)
+        # A thousand coordinates, each a unit away from its goal, take longer than four; many candidates get there soon.
+        generations = 500 if dimension >= 100 else 60 if population < 100 else 15
+        check_strategy(STRATEGIES[name](population), space, generations=generations)
     except ConfigurationError as error:
         return "refused: " + re.search(r"expects (an even|a) population_size of at least \d+|$", str(error))[0]
     except EvometaError as error:
