@@ -71,14 +71,15 @@ DISCRETE = ("AgedEvolution", "Reinforce", "PBIL")
 
 def verdict(name: str, population: int, dimension: int) -> str:
     """Check one strategy at one size."""
-    space = Categorical(3, (dimension,)) if name in DISCRETE else Box((dimension,), start=np.zeros(dimension))
+    space = Categorical(10, (10 * dimension,)) if name in DISCRETE else Box((dimension,), start=np.zeros(dimension))
     began = time.perf_counter()
     try:
         # A thousand coordinates, each a unit away from its goal, take longer than four; many candidates get there soon.
         generations = 500 if dimension >= 100 else 60 if population < 100 else 15
         check_strategy(STRATEGIES[name](population), space, generations=generations)
     except ConfigurationError as error:
-        return "refused: " + re.search(r"expects (an even|a) population_size of at least \d+|$", str(error))[0]
+        words = re.search(r"expects ((an even|a) population_size of at least|population_size to be >=) \d+", str(error))
+        return f"refused: {words[0] if words else str(error)[:60]}"
     except EvometaError as error:
         words = str(error).partition(";")[0]
         return f"{type(error).__name__}: {words[:90]}"
