@@ -40,8 +40,9 @@ def one_kernel(function: Callable[..., Any], *given: Any) -> Any:
             without a use makes the compiler fail (XLA of jaxlib 0.10).
         given: pytrees of arrays.
     """
-    alone = _on_one_device()
-    if jax.default_backend() != "cpu" or not _CAN_MARK or not (alone or _MESH.get() is not None):
+    mesh = _MESH.get()
+    alone = _on_one_device(mesh)
+    if jax.default_backend() != "cpu" or not _CAN_MARK or not (alone or mesh is not None):
         return function(*given)
     traced, shapes = jax.make_jaxpr(function, return_shape=True)(*given)
     if not all(name in WITHIN for name in _names(traced.jaxpr)):
@@ -73,31 +74,30 @@ def one_kernel(function: Callable[..., Any], *given: Any) -> Any:
     compiled = jax.jit(plain)
     if not alone:  # each device computes the same
         whole = PartitionSpec()
-        compiled = jax.shard_map(compiled, mesh=_MESH.get(), in_specs=whole, out_specs=whole, check_vma=False)
+        compiled = jax.shard_map(compiled, mesh=mesh, in_specs=whole, out_specs=whole, check_vma=False)
     return compiled(*given)
 
 
 _MESH: contextvars.ContextVar[Mesh | None] = contextvars.ContextVar("mesh", default=None)
-_ALONE: contextvars.ContextVar[bool] = contextvars.ContextVar("alone", default=False)
 
 
 @contextlib.contextmanager
-def running_on(mesh: Mesh | None) -> Iterator[None]:
-    """Say where what is traced will run: on all devices of a mesh, or, without one, on a single device."""
-    tokens = _MESH.set(mesh), _ALONE.set(mesh is None)
+def running_on(mesh: Mesh) -> Iterator[None]:
+    """Say on which devices what is traced will run; on each of them the same."""
+    token = _MESH.set(mesh)
     try:
         yield
     finally:
-        _MESH.reset(tokens[0])
-        _ALONE.reset(tokens[1])
+        _MESH.reset(token)
 
 
-def _on_one_device() -> bool:
+def _on_one_device(mesh: Mesh | None) -> bool:
     """Return whether what is traced runs on one device: it is said to, or is the program of each one (shard_map).
 
     Otherwise the compiler asks inside the kernel which device it is, and there a kernel has no answer.
     """
-    return _ALONE.get() or len(jax.local_devices()) == 1 or bool(jax.sharding.get_abstract_mesh().manual_axes)
+    only = len(jax.local_devices()) == 1 if mesh is None else mesh.size == 1
+    return only or bool(jax.sharding.get_abstract_mesh().manual_axes)
 
 
 def _names(jaxpr: Any) -> Iterator[str]:

@@ -249,7 +249,7 @@ class CompiledProgram:
         number = jax.ShapeDtypeStruct((), jnp.int32)
         target = jax.ShapeDtypeStruct((), shapes.best_fitness.dtype)
         many = jax.jit(self._many, donate_argnums=0, in_shardings=self._sharding, out_shardings=self._sharding)
-        with running_on(mesh_of(evaluator.devices) if len(evaluator.devices) > 1 else None):
+        with running_on(mesh_of(evaluator.devices)):
             self._dispatch = many.lower(shapes, number, number, target).compile()
         check_memory(self._dispatch, memory_budget)
         self._judge = jax.jit(self._validate)

@@ -235,8 +235,7 @@ class _StrategyCheck:
             _require(now < before, f"{self.name}.center expects progress on a sphere, and went from {before} to {now}")
         drawn = np.asarray(self.fitness(self.ask(self.key, self.state)[0]))
         typical = float(np.mean(drawn))
-        # Noise must not hide every difference of candidates; and on a sphere an evolution strategy bears about P/D of
-        # the fitness, no more (Arnold & Beyer 2001).
+        # On a sphere an evolution strategy bears noise of about P/D of the fitness, no more (Arnold & Beyer 2001).
         share = min(0.1, self.strategy.population_size / (4 * self.space.size))
         noise = min(share * typical, float(np.std(drawn)))
         *_, found = self.many(self.state, 0, generations, generations, noise=noise)

@@ -79,8 +79,7 @@ def test_what_does_not_fit_is_compiled_as_usual() -> None:
 
 @pytest.mark.parametrize("count", [1, 2])
 def test_a_kernel_on_one_of_several_devices_or_on_all(count: int) -> None:
-    devices = tuple(jax.local_devices()[:count])
-    with running_on(mesh_of(devices) if count > 1 else None):
+    with running_on(mesh_of(DEVICES[:count])):
         kernel = jax.jit(lambda start: one_kernel(collatz, start)).lower(jnp.int32(27))
     assert "xla_cpu_small_call" in kernel.as_text()
     assert jax.tree.map(int, kernel.compile()(jnp.int32(27))) == {"value": 1, "count": 111}
