@@ -66,6 +66,8 @@ STRATEGIES: dict[str, Callable[[int], Strategy[Any]]] = {
     "PBIL": lambda p: PBIL(p, learning_rate=0.3),
 }
 DISCRETE = ("AgedEvolution", "Reinforce", "PBIL")
+SLOW = ("SNES", "XNES")
+"""Their learning rates assume that eight candidates say little about a thousand coordinates."""
 
 
 def verdict(name: str, population: int, dimension: int) -> str:
@@ -75,7 +77,8 @@ def verdict(name: str, population: int, dimension: int) -> str:
     began = time.perf_counter()
     try:
         # A thousand coordinates, each a unit away from its goal, take longer than four; many candidates get there soon.
-        generations = 500 if dimension >= 100 else 60 if population < 100 else 15
+        many = 3000 if name in SLOW else 500
+        generations = many if dimension >= 100 else 60 if population < 100 else 15
         check_strategy(STRATEGIES[name](population), space, generations=generations)
     except ConfigurationError as error:
         return f"refused: {str(error).partition(',')[0][:90]}"

@@ -17,7 +17,7 @@ Each table is one name on the command line:
                best of as many constant ones drawn at random, and against CMA-ES with 20 times the inner steps.
 
     python benchmarks/gradient_and_pbt.py                        # all tables, 3 seeds
-    python benchmarks/gradient_and_pbt.py toy digits --seeds 5
+    python benchmarks/gradient_and_pbt.py --tables toy digits --seeds 5
 """
 
 import argparse
@@ -304,12 +304,12 @@ def main() -> None:
     """Measure and print the tables asked for."""
     tables = ("seconds", "steps", "price", "toy", "quadratic", "digits")
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("tables", nargs="*", choices=tables, help="which tables; all where none is named")
+    parser.add_argument("--tables", nargs="+", choices=tables, default=tables)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=60.0, help="of each search of the table 'seconds'")
     parser.add_argument("--steps", type=int, default=1_000_000, help="inner steps of each search of the table 'steps'")
     arguments = parser.parse_args()
-    chosen = arguments.tables or tables
+    chosen = arguments.tables
     if "seconds" in chosen:
         with alone():
             sinusoid(SIDES | {"Gradient, then OpenAIES": warm_started}, arguments.seeds, seconds=arguments.seconds)

@@ -11,7 +11,7 @@ same tasks, the mean over tasks and searches, ± its standard error: of the mean
 over searches first. In brackets the gains of the searches one by one.
 
     python benchmarks/hyperparameter_schedule.py
-    python benchmarks/hyperparameter_schedule.py digits --picture schedules.png
+    python benchmarks/hyperparameter_schedule.py --problems digits --picture schedules.png
 """
 
 import argparse
@@ -159,11 +159,11 @@ def compare(name: str, seeds: int, picture: Path | None) -> None:
 def main() -> None:
     """Search, judge and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("problems", nargs="*", choices=[*PROBLEMS], help="which problems; all where none is named")
+    parser.add_argument("--problems", nargs="+", choices=PROBLEMS, default=[*PROBLEMS])
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--picture", type=Path, help="where to draw the schedules; the problem's name is added")
     arguments = parser.parse_args()
-    for name in arguments.problems or PROBLEMS:
+    for name in arguments.problems:
         compare(name, arguments.seeds, arguments.picture)
 
 

@@ -6,7 +6,7 @@ on a horizon that it never trained on. The other optimizers have their learning 
 places, by the last loss on training tasks (on digits, the same training images and the validation part).
 
     python benchmarks/learned_optimizer.py                  # both, 3 seeds
-    python benchmarks/learned_optimizer.py quadratics --seeds 1 --generations 100
+    python benchmarks/learned_optimizer.py --bases quadratics --seeds 1 --generations 100
 """
 
 import argparse
@@ -132,7 +132,7 @@ def judge(
 ) -> Callable[..., np.ndarray]:
     """Return a compiled function: from what ``by`` takes besides key and task to losses ``[tasks, POINTS]``."""
     tasks = setting.test_tasks if test else setting.tuning_tasks
-    trials = TaskJudge(problem).trials(jax.random.key(2016), tasks, test=test)
+    trials = TaskJudge(problem).trials(jax.random.key(2026), tasks, test=test)
 
     @jax.jit
     def run(what: Any) -> jax.Array:
@@ -199,12 +199,12 @@ def compare(name: str, seeds: int, generations: int | None, picture: Path | None
 def main() -> None:
     """Learn, judge and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("bases", nargs="*", choices=[*SETTINGS], help="what is trained; both where none is named")
+    parser.add_argument("--bases", nargs="+", choices=SETTINGS, default=[*SETTINGS], help="what is trained")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--generations", type=int, help="of each search; by default as many as it takes")
     parser.add_argument("--picture", type=Path, help="where to draw losses over inner steps; the base's name is added")
     arguments = parser.parse_args()
-    for name in arguments.bases or SETTINGS:
+    for name in arguments.bases:
         compare(name, arguments.seeds, arguments.generations, arguments.picture)
 
 

@@ -17,7 +17,7 @@ Quality is the mean over held-out tasks, for each seed.
 To add a problem, add a line to ``PROBLEMS``.
 
     python benchmarks/meta_optimizers.py
-    python benchmarks/meta_optimizers.py sinusoid --seconds 20 --keep measured.json
+    python benchmarks/meta_optimizers.py --problems sinusoid --seconds 20 --keep measured.json
 """
 
 import argparse
@@ -175,7 +175,7 @@ def untrained(entry: Entry) -> float:
 def main() -> None:
     """Run each side of each problem in a process of its own, and print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("problems", nargs="*", choices=[*PROBLEMS], help="which problems; all where none is named")
+    parser.add_argument("--problems", nargs="+", choices=PROBLEMS, default=[*PROBLEMS])
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=10.0, help="of each search")
     parser.add_argument("--keep", type=Path, help="a file for what was measured; goes on where it was interrupted")
@@ -187,13 +187,13 @@ def main() -> None:
         return
     rows = []
     kept = json.loads(arguments.keep.read_text()) if arguments.keep and arguments.keep.exists() else {}
-    for name in arguments.problems or PROBLEMS:
+    for name in arguments.problems:
         entry = PROBLEMS[name]
         size = f"{name}, D={entry.problem.space.size}, S={entry.problem.inner_steps}"
         rows.append([size, "none", f"{untrained(entry):.3f}", "", "", "", "", ""])
         for side in SIDES:
             limits = ["--seeds", str(arguments.seeds), "--seconds", str(arguments.seconds)]
-            command = [sys.executable, __file__, name, "--side", side, *limits]
+            command = [sys.executable, __file__, "--problems", name, "--side", side, *limits]
             what = " ".join(command[2:])
             if what not in kept:
                 done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)

@@ -47,7 +47,8 @@ class XNES(Strategy[XNESState]):
 
     The principled relative of CMA-ES: no evolution paths, one update for everything, and a covariance that stays
     positive definite by construction, since it is changed by the true exponential of a symmetric matrix. Time grows as
-    D³, memory as D²; CMAES needs fewer evaluations where these are what counts. For up to about a hundred real numbers.
+    P·D², memory as D²; CMAES needs fewer evaluations where these are what counts. It learns a covariance for up to about
+    a hundred real numbers.
 
     Candidates of equal fitness share their utilities; failed candidates have the lowest. A search ends by itself for
     the reasons in :attr:`stop_reasons`; a tolerance of 0 switches its reason off.
@@ -107,14 +108,13 @@ class XNES(Strategy[XNESState]):
         rate = self.covariance_learning_rate or (9 + 3 * math.log(d)) / (5 * d * math.sqrt(d))
         utility = gains(place_values(p), places(fitness)) - 1 / p
         # Σ u = 0, so the -I of each term of G_M drops out.
-        gradient = (state.noise * utility[:, None]).T @ state.noise  # G_M
-        gradient_sigma = jnp.trace(gradient) / d  # G_σ
-        gradient_shape = gradient - gradient_sigma * jnp.eye(d, dtype=gradient.dtype)  # G_B
+        gradient_sigma = utility @ jnp.sum(state.noise**2, axis=1) / d  # G_σ, the trace of G_M in parts of D
+        shape = _changed(state.shape, state.noise, rate / 2 * utility)
         generation = state.generation + 1
         return XNESState(
             mean=state.mean + self.learning_rate * (utility @ (genotypes - state.mean)),
             sigma=state.sigma * jnp.exp(rate / 2 * gradient_sigma),
-            shape=state.shape @ _exponential(rate / 2 * gradient_shape),
+            shape=shape * jnp.exp(-rate / 2 * gradient_sigma),  # G_B = G_M - G_σ I
             noise=state.noise,
             generation=generation,
             history=record(state.history, generation, fitness),
@@ -134,8 +134,14 @@ class XNES(Strategy[XNESState]):
         return {"sigma": state.sigma}
 
 
-def _exponential(symmetric: jax.Array) -> jax.Array:
-    """Return the matrix exponential of a symmetric matrix, by its eigenvalues: exactly positive definite."""
-    values, vectors = jnp.linalg.eigh(symmetric)
-    exponential: jax.Array = (vectors * jnp.exp(values)) @ vectors.T
-    return exponential
+def _changed(shape: jax.Array, noise: jax.Array, weight: jax.Array) -> jax.Array:
+    """Return B exp(G_M) for G_M = Σ w z zᵀ, from the exponentials of its eigenvalues: exactly positive definite.
+
+    G_M is zero outside the plane of the z, so that fewer z than coordinates need no D³ operations: with Q an
+    orthonormal basis of that plane, exp(G_M) = I + Q (exp(Qᵀ G_M Q) - I) Qᵀ.
+    """
+    basis, triangle = jnp.linalg.qr(noise.T)
+    values, vectors = jnp.linalg.eigh((triangle * weight) @ triangle.T)
+    basis = basis @ vectors
+    changed: jax.Array = shape + ((shape @ basis) * jnp.expm1(values)) @ basis.T
+    return changed

@@ -65,6 +65,18 @@ def test_fronts_are_those_of_the_definition(count: int, objectives: int) -> None
     assert found.tolist() == peeled(values, violation)
 
 
+@pytest.mark.parametrize("enough", [3000, 700])
+def test_many_candidates_are_sorted_into_the_same_fronts(enough: int) -> None:
+    rng = np.random.default_rng(0)
+    values = rng.integers(0, 60, (3000, 2)).astype(np.float32)
+    violation = np.maximum(rng.integers(-90, 10, 3000), 0).astype(np.float32)
+    failed = rng.random(3000) < 0.05
+    values[failed], violation[failed] = np.inf, np.inf
+    # A third objective in which all are alike changes nothing, and is not for sorting.
+    by_bits = fronts(np.pad(values, ((0, 0), (0, 1))), violation, enough)
+    assert fronts(values, violation, enough).tolist() == by_bits.tolist()
+
+
 def test_fronts_are_left_unnumbered_once_there_are_enough() -> None:
     values = jnp.stack([jnp.arange(10.0), jnp.arange(10.0)], axis=1)
     assert fronts(values, jnp.zeros(10), 3).tolist() == [0, 1, 2, *[10] * 7]
