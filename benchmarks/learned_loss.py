@@ -120,7 +120,8 @@ def compare(problem: Any, arguments: argparse.Namespace) -> None:
     texts = []
     kept = json.loads(arguments.keep.read_text()) if arguments.keep and arguments.keep.exists() else {}
     for seed in range(arguments.seeds):
-        label = f"{arguments.kind} noise={noise} seed={seed} generations={arguments.generations}"
+        size = f"trainings={problem.num_tasks} generations={arguments.generations}"
+        label = f"{arguments.kind} noise={noise} seed={seed} {size}"
         if label not in kept:
             kept[label] = searched(problem, seed, arguments.generations)
             if arguments.keep:
@@ -150,12 +151,13 @@ def main() -> None:
     parser.add_argument("--noise", type=float, nargs="+", default=[0.4, 0.0])
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--generations", type=int, default=60)
+    parser.add_argument("--trainings", type=int, default=2, help="that a candidate is judged by")
     parser.add_argument("--tasks", type=int, default=64, help="held-out tasks")
     parser.add_argument("--keep", type=pathlib.Path, help="where what was found is kept, and read from")
     parser.add_argument("--pictures", type=pathlib.Path, help="a folder for a picture of each loss that was found")
     arguments = parser.parse_args()
     for noise in arguments.noise:
-        compare(KINDS[arguments.kind](label_noise=noise), arguments)
+        compare(KINDS[arguments.kind](label_noise=noise, num_tasks=arguments.trainings), arguments)
 
 
 if __name__ == "__main__":

@@ -32,8 +32,8 @@ def fronts(objectives: jax.Array, violation: jax.Array, enough: int) -> jax.Arra
     """
     count = len(violation)
     if objectives.shape[1] == 2 and count >= _MANY:
-        front = _chains(objectives, violation)
-        return jnp.where(front <= jnp.sort(front)[enough - 1], front, count)
+        number_of = _chains(objectives, violation)
+        return jnp.where(number_of <= jnp.sort(number_of)[enough - 1], number_of, count)
     dominators = _dominators(objectives, violation)
 
     def take_away(carry: Any) -> Any:

@@ -47,8 +47,8 @@ class XNES(Strategy[XNESState]):
 
     The principled relative of CMA-ES: no evolution paths, one update for everything, and a covariance that stays
     positive definite by construction, since it is changed by the true exponential of a symmetric matrix. Time grows as
-    P·D², memory as D²; CMAES needs fewer evaluations where these are what counts. It learns a covariance for up to about
-    a hundred real numbers.
+    P·D², memory as D²; CMAES needs fewer evaluations where these are what counts. For up to about a hundred real
+    numbers: with a thousand, the step sizes of the paper change the scale so little that a search hardly moves.
 
     Candidates of equal fitness share their utilities; failed candidates have the lowest. A search ends by itself for
     the reasons in :attr:`stop_reasons`; a tolerance of 0 switches its reason off.
