@@ -2,9 +2,9 @@
 
 Searches are by evolution (OpenAI-ES) and by the gradient through inner training; their centre is judged on held-out
 alphabets, and on the distributions that the problem calls shifted. Beside embeddings stand pixels and random weights.
-Beside initialisations stand random weights, and weights trained on all characters of training at once to tell them
-apart; both are trained in each episode by the same gradient descent, whose step sizes and number of steps are chosen
-for them on training episodes.
+Beside initialisations stand random weights, weights trained jointly on all episodes of training with no adaptation
+(Finn et al.'s baseline), and weights trained on all characters of training at once to tell them apart; each is trained
+in an episode by the same gradient descent, whose step sizes and number of steps are chosen for it on training episodes.
 
     python benchmarks/omniglot.py prototypes --data-directory FOLDER     # or EVOMETA_DATA=FOLDER
     python benchmarks/omniglot.py initialisation --shots 1 5
@@ -196,6 +196,7 @@ def adapted(problem: OmniglotInitialisation, convolutions: Any, rate: jax.Array,
 
 
 TUNING_EPISODES = 100
+STEPS_OF_PRETRAINING = 3000
 
 
 def tuned(problem: OmniglotInitialisation, convolutions: Any) -> tuple[float, str]:
@@ -207,24 +208,45 @@ def tuned(problem: OmniglotInitialisation, convolutions: Any) -> tuple[float, st
     return float(held_out), f"rate {rate[pair]:.3g}, ratio {ratio[pair]:g}, {STEPS[steps]} steps"
 
 
-def pretrained(problem: OmniglotInitialisation, key: jax.Array, steps: int = 3000, batch: int = 64) -> Any:
+def pretrained(problem: OmniglotInitialisation, key: jax.Array) -> Any:
     """Return convolutions trained to tell all characters of training apart, each turned by quarters as four classes."""
     images = problem.parts[0].images
     images = np.concatenate([np.rot90(images, quarters, (2, 3)) for quarters in range(4)])
     classes, drawers = images.shape[:2]
-    optimizer = optax.adam(optax.exponential_decay(0.003, steps, 0.03))
 
-    def error(weights: Any, number: jax.Array, drawer: jax.Array) -> jax.Array:
-        x = jnp.asarray(images)[number, drawer].astype(jnp.float32) / 255
-        features = problem.network.run(weights["convolutions"], x)
-        logits = features @ weights["output"]["kernel"] + weights["output"]["bias"]
-        return cross_entropy(logits, jax.nn.one_hot(number, classes))
+    def draw(key: jax.Array) -> Any:
+        keys = jax.random.split(key)
+        number, drawer = (jax.random.randint(k, (64,), 0, n) for k, n in zip(keys, (classes, drawers), strict=True))
+        return jnp.asarray(images)[number, drawer].astype(jnp.float32) / 255, jax.nn.one_hot(number, classes)
+
+    return fitted(problem, key, "pretraining", classes, draw)
+
+
+def jointly_pretrained(problem: OmniglotInitialisation, key: jax.Array) -> Any:
+    """Return convolutions trained on all episodes of training as if they were one task, with no adaptation.
+
+    The order of an episode's classes is random, so there is no network that does well on all of them at once.
+    """
+
+    def draw(key: jax.Array) -> Any:
+        support, query = problem.sample_task(key)
+        images = jnp.concatenate([flat(support), flat(query)])
+        return images, jnp.concatenate([problem.targets(problem.shots), problem.targets(problem.queries)])
+
+    return fitted(problem, key, "joint pretraining", problem.ways, draw)
+
+
+def fitted(problem: OmniglotInitialisation, key: jax.Array, name: str, classes: int, draw: Any) -> Any:
+    """Return convolutions that are trained by Adam, with an output layer, on drawn images and one-hot labels."""
+    optimizer = optax.adam(optax.exponential_decay(0.003, STEPS_OF_PRETRAINING, 0.03))
+
+    def error(weights: Any, images: jax.Array, labels: jax.Array) -> jax.Array:
+        features = problem.network.run(weights["convolutions"], images)
+        return cross_entropy(features @ weights["output"]["kernel"] + weights["output"]["bias"], labels)
 
     def one(carry: Any, key: jax.Array) -> Any:
         weights, state = carry
-        keys = jax.random.split(key)
-        number, drawer = (jax.random.randint(k, (batch,), 0, n) for k, n in zip(keys, (classes, drawers), strict=True))
-        loss, gradient = jax.value_and_grad(error)(weights, number, drawer)
+        loss, gradient = jax.value_and_grad(error)(weights, *draw(key))
         updates, state = optimizer.update(gradient, state)
         return (optax.apply_updates(weights, updates), state), loss
 
@@ -232,10 +254,10 @@ def pretrained(problem: OmniglotInitialisation, key: jax.Array, steps: int = 300
     features = problem.network.features
     output = {"kernel": jnp.zeros((features, classes), jnp.float32), "bias": jnp.zeros(classes, jnp.float32)}
     weights = {"convolutions": problem.network.draw(key_draw), "output": output}
-    (weights, _), losses = jax.jit(lambda c: jax.lax.scan(one, c, jax.random.split(key_steps, steps)))(
+    (weights, _), losses = jax.jit(lambda c: jax.lax.scan(one, c, jax.random.split(key_steps, STEPS_OF_PRETRAINING)))(
         (weights, optimizer.init(weights))
     )
-    print(f"pretraining: cross-entropy {float(jnp.mean(losses[-100:])):.3f}", file=sys.stderr, flush=True)
+    print(f"{name}: cross-entropy {float(jnp.mean(losses[-100:])):.3f}", file=sys.stderr, flush=True)
     return weights["convolutions"]
 
 
@@ -247,7 +269,8 @@ def initialisation(arguments: argparse.Namespace) -> None:
         found: dict[str, list[dict[str, float]]] = {}
         for seed in arguments.seeds:
             starts: dict[str, Any] = {"random weights": problem.network.draw}
-            starts["pretrained"] = functools.partial(pretrained, problem)
+            starts["pretrained on episodes"] = functools.partial(jointly_pretrained, problem)
+            starts["pretrained on all characters"] = functools.partial(pretrained, problem)
             for name, start in starts.items() if arguments.baselines else ():
                 accuracy, how = tuned(problem, start(jax.random.key(seed)))
                 print(f"{name}, seed {seed}: {accuracy:.3f} with {how}", file=sys.stderr, flush=True)

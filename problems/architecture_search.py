@@ -72,6 +72,10 @@ class ArchitectureSearch(InnerTraining):
     arXiv:1802.01548, searches such cells by aged evolution. Our networks are far smaller, and no number of theirs is
     compared here.
 
+    Our result, medians (``benchmarks/aged_evolution.py``): aged evolution judges 22 cells until one is of the best 1 %,
+    random search 74; where each cell is really trained, 24 on 4 tasks that stay the same all along a search, 32 on 8
+    new ones for each cell, and 44 on 2 new ones.
+
     Args:
         operations: names of what an edge may do: none, skip (the identity), and linear, relu and tanh (a layer).
         nodes: of a cell, at least 2.

@@ -82,7 +82,7 @@ class LearnedEvolutionStrategy(InnerTraining):
     arXiv:2211.11260, whose attention and rates these are. There the paths are of steps in the units of x; here of z
     and z², which no scaling of a function's argument changes. None of their numbers is compared here. Our result,
     the median rank of four on held-out functions after half a minute of learning: 2, where OpenAI-ES tuned on the
-    training functions has 3, SNES 3 and CMA-ES 1.5 (``benchmarks/learned_evolution_strategy.py``).
+    training functions has 3, SNES 3 and CMA-ES 1 (``benchmarks/learned_evolution_strategy.py``).
 
     Args:
         population_size: N, at least 2.

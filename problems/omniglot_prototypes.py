@@ -38,6 +38,9 @@ class OmniglotPrototypes(FewShot):
     five alphabets of Omniglot's first minimal set; held out are the 106 characters of the three alphabets that only the
     second one has. One of these, Tagalog, has 17 characters, to which three of the others come.
 
+    Our result, error on held-out episodes, mean of 3 seeds (``benchmarks/omniglot.py``): 25.0 % by the gradient in half
+    a minute, 33.1 % by OpenAI-ES in a minute of one core; pixels have 43.2 %, random weights about 51 %.
+
     Args:
         characters: whose characters: those of Omniglot's files, or glyphs, made up and with no need of files.
         data_directory: the folder with Omniglot's zip files; by default the environment variable EVOMETA_DATA names it.
