@@ -32,6 +32,8 @@ PUBLISHED = {
 }
 
 
+DECAY = 6000
+"""Generations over which the learning rate falls to a tenth, for bandits."""
 WIDTHS = (0.0, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 1.0, 1.4)
 
 
@@ -85,7 +87,7 @@ def rewards(problem: Bandit, omega: Any, trials: Any) -> jax.Array:
 def bandit(pulls: int, seconds: float, seeds: int) -> None:
     """Print the total reward for one number of pulls."""
     problem = Bandit(inner_steps=pulls, num_tasks=64)
-    strategy = OpenAIES(population_size=256, sigma=0.5, learning_rate=0.1)
+    strategy = OpenAIES(256, sigma=0.5, learning_rate=0.1, learning_rate_final=0.1, decay_generations=DECAY)
     places = {"held-out": problem, **problem.shifted()}
     drawn = {name: episodes(place, 2016) for name, place in places.items()}
     rows = [
@@ -135,13 +137,13 @@ def main() -> None:
     parser.add_argument("which", nargs="?", choices=("bandit", "hypernetwork"), help="one of them; both by default")
     parser.add_argument("--pulls", type=int, nargs="+", default=[10, 100])
     parser.add_argument(
-        "--seconds", type=float, help="of one search; 120 for 10 pulls, 600 for more, 200 for sinusoids"
+        "--seconds", type=float, help="of one search; 120 for 10 pulls, 900 for more, 200 for sinusoids"
     )
     parser.add_argument("--seeds", type=int, default=3)
     arguments = parser.parse_args()
     if arguments.which in (None, "bandit"):
         for pulls in arguments.pulls:
-            bandit(pulls, arguments.seconds or (120 if pulls <= 10 else 600), arguments.seeds)
+            bandit(pulls, arguments.seconds or (120 if pulls <= 10 else 900), arguments.seeds)
     if arguments.which in (None, "hypernetwork"):
         hypernetwork(arguments.seconds or 200, arguments.seeds)
 

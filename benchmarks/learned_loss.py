@@ -81,11 +81,12 @@ def places(problem: Any) -> dict[str, Any]:
     }
 
 
-def searched(problem: Any, seed: int, generations: int) -> tuple[Any, float]:
+def searched(problem: Any, seed: int, generations: int, validation_tasks: int) -> tuple[Any, float]:
     """Return what a search selects, as text or as a list of numbers, and its seconds."""
     recipe = problem.about.recipe
     strategy = getattr(em.strategies, recipe.strategy)(**recipe.settings)
-    search = em.Search(problem, strategy, seed=seed, validate_every=generations, validation_tasks=16, progress=False)
+    validation = {"validate_every": generations, "validation_tasks": validation_tasks}
+    search = em.Search(problem, strategy, seed=seed, progress=False, **validation)
     start = time.perf_counter()
     omega = search.run(generations=generations).selected_omega
     found = str(omega) if isinstance(omega, Program) else ravel_pytree(omega)[0].tolist()
@@ -121,9 +122,10 @@ def compare(problem: Any, arguments: argparse.Namespace) -> None:
     kept = json.loads(arguments.keep.read_text()) if arguments.keep and arguments.keep.exists() else {}
     for seed in range(arguments.seeds):
         size = f"trainings={problem.num_tasks} generations={arguments.generations}"
+        size += f" validation={arguments.validation_tasks}"
         label = f"{arguments.kind} noise={noise} seed={seed} {size}"
         if label not in kept:
-            kept[label] = searched(problem, seed, arguments.generations)
+            kept[label] = searched(problem, seed, arguments.generations, arguments.validation_tasks)
             if arguments.keep:
                 arguments.keep.write_text(json.dumps(kept, indent=1))
         found, seconds = kept[label]
@@ -152,6 +154,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--generations", type=int, default=60)
     parser.add_argument("--trainings", type=int, default=2, help="that a candidate is judged by")
+    parser.add_argument("--validation-tasks", type=int, default=16, help="that the last candidates are chosen by")
     parser.add_argument("--tasks", type=int, default=64, help="held-out tasks")
     parser.add_argument("--keep", type=pathlib.Path, help="where what was found is kept, and read from")
     parser.add_argument("--pictures", type=pathlib.Path, help="a folder for a picture of each loss that was found")

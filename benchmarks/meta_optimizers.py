@@ -82,6 +82,15 @@ PROBLEMS: dict[str, Entry] = {
         tasks=64,
     ),
     "learned-evolution-strategy": Entry(problems.LearnedEvolutionStrategy(inner_steps=20), 64, 0.1, 0.03, 0.01),
+    "omniglot-prototypes": Entry(problems.OmniglotPrototypes(characters="glyphs", num_tasks=2), 256, 0.05, 0.02, 0.005),
+    "omniglot-initialisation": Entry(
+        problems.OmniglotInitialisation(characters="glyphs", num_tasks=2), 256, 0.05, 0.02, 0.005
+    ),
+    "hypercleaning": Entry(problems.Hypercleaning(), 256, 0.05, 0.02, 0.01, tasks=64),
+    "auxiliary-tasks": Entry(problems.AuxiliaryTasks(), 16, 0.15, 0.03, 0.03, tasks=64),
+    "dataset-distillation": Entry(problems.DatasetDistillation(), 256, 0.03, 0.02, 0.03, tasks=64),
+    "curriculum": Entry(problems.Curriculum(), 16, 0.15, 0.03, 0.03, tasks=64),
+    "sample-selection": Entry(problems.SampleSelection(), 24, 0.15, 0.03, 0.03, tasks=64),
 }
 
 

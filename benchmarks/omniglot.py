@@ -156,9 +156,9 @@ def prototypes(arguments: argparse.Namespace) -> None:
 
 # Initialisations
 
-RATES = (1.0, 3.0, 10.0, 30.0, 100.0)
-RATIOS = (0.0, 0.001, 0.01, 0.1)
-STEPS = (1, 3, 10, 30)
+RATES = (1.0, 3.0, 10.0, 30.0)
+RATIOS = (0.0, 0.01, 0.1, 1.0)
+STEPS = (1, 3, 10, 30, 100)
 
 
 def with_rates(problem: OmniglotInitialisation, convolutions: Any, rate: Any, ratio: Any) -> Any:

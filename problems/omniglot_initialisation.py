@@ -54,7 +54,7 @@ class OmniglotInitialisation(FewShot):
     num_tasks: int = 4
     inner_steps: int = 3
     learning_rate: float = 0.1
-    output_learning_rate: float = 30.0
+    output_learning_rate: float = 10.0
 
     about: ClassVar[About] = About(
         branch="learned initialisations",

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from evometa import At, ConfigurationError, Final, InnerTraining, Mean, Search
+from evometa import At, ConfigurationError, Final, Mean, Search
 from evometa.evaluation import Evaluator
 from evometa.naming import load
 from evometa.problems import BoostingHyperparameters
@@ -18,28 +18,10 @@ from evometa.strategies import NRES, PES, TruncatedES
 from evometa.unroll import Episodes, Place, Unroller, _episode_keys
 
 TOYS = Path(__file__).with_name("toys.py")
-Chase, Waves, Bowl = (load(f"{TOYS}:{name}") for name in ("Chase", "Waves", "Bowl"))
+Chase, Fragile, HoldsAKey, Waves, Bowl = (
+    load(f"{TOYS}:{name}") for name in ("Chase", "Fragile", "HoldsAKey", "Waves", "Bowl")
+)
 KEY = jax.random.key(5)
-
-
-class Fragile(Chase):  # type: ignore[misc,valid-type]
-    """A negative ω breaks its learner."""
-
-    def step(self, key: Any, omega: Any, task: Any, learner: Any) -> Any:
-        return jnp.where(omega < 0, jnp.nan, super().step(key, omega, task, learner))
-
-
-class HoldsAKey(Chase):  # type: ignore[misc,valid-type]
-    metrics = InnerTraining.metrics
-
-    def init(self, key: Any, omega: Any, task: Any) -> Any:
-        return {"w": omega, "key": key}
-
-    def step(self, key: Any, omega: Any, task: Any, learner: Any) -> Any:
-        return learner
-
-    def loss(self, key: Any, omega: Any, task: Any, learner: Any) -> Any:
-        return learner["w"]
 
 
 def unroller(problem: Any, strategy: Any, chunk: int = 2, devices: int = 1) -> Unroller:

@@ -103,6 +103,28 @@ class Chase(InnerTraining):
         return {"distance": jnp.abs(learner - task)}
 
 
+class Fragile(Chase):
+    """A negative ω breaks its learner."""
+
+    def step(self, key: Any, omega: Any, task: Any, learner: Any) -> Any:
+        return jnp.where(omega < 0, jnp.nan, super().step(key, omega, task, learner))
+
+
+class HoldsAKey(Chase):
+    """Its learner holds a key, which no array is."""
+
+    metrics = InnerTraining.metrics
+
+    def init(self, key: Any, omega: Any, task: Any) -> Any:
+        return {"w": omega, "key": key}
+
+    def step(self, key: Any, omega: Any, task: Any, learner: Any) -> Any:
+        return learner
+
+    def loss(self, key: Any, omega: Any, task: Any, learner: Any) -> Any:
+        return learner["w"]
+
+
 @dataclasses.dataclass(frozen=True)
 class Waves(InnerTraining):
     """A small network learns sine waves by noisy gradient steps; ω = its first weights and a log learning rate.

@@ -97,27 +97,6 @@ def test_survives_a_rotated_ellipsoid() -> None:
     assert found.best < 1e3
 
 
-@pytest.mark.parametrize(("population_size", "d"), [(200, 1), (300, 3), (4, 3000)])
-def test_large_populations_and_dimensions_stay_sound(population_size: int, d: int) -> None:
-    strategy = CRFMNES(population_size, sigma=0.01)
-    found = search(strategy, Box((d,), start=np.zeros(d)), sphere, generations=60)
-    assert float(sphere(found.state.mean)) < 0.25 * d
-    assert all(np.isfinite(value) for value in strategy.diagnostics(found.state).values())
-
-
-@pytest.mark.parametrize(
-    ("settings", "function", "reason"),
-    [
-        ({}, lambda x: jnp.zeros(len(x)), "tolfunhist"),
-        ({"tolfunhist": 0.0, "tolx": 1e-3}, sphere, "tolx"),
-        ({"tolfunhist": 0.0}, lambda x: sphere(x - 1000.0), "noeffectcoord"),
-    ],
-)
-def test_stops_by_itself(settings: dict[str, float], function, reason: str) -> None:
-    found = search(CRFMNES(12, **settings), Box((10,), start=np.ones(10)), function, generations=5000)
-    assert found.reason == reason
-
-
 @pytest.mark.parametrize(
     ("settings", "words"),
     [

@@ -47,28 +47,6 @@ def test_the_first_step_is_the_papers() -> None:
     np.testing.assert_allclose(after.variance, variance, rtol=1e-4)
 
 
-@pytest.mark.parametrize(("population_size", "d"), [(200, 1), (300, 3), (4, 3000)])
-def test_large_populations_and_dimensions_stay_sound(population_size: int, d: int) -> None:
-    strategy = SepCMAES(population_size, sigma=0.01)
-    found = search(strategy, Box((d,), start=np.zeros(d)), sphere, generations=60)
-    assert float(sphere(found.state.mean)) < 0.25 * d
-    assert all(np.isfinite(value) for value in strategy.diagnostics(found.state).values())
-
-
-@pytest.mark.parametrize(
-    ("settings", "function", "reason"),
-    [
-        ({}, lambda x: jnp.zeros(len(x)), "tolfunhist"),
-        ({"tolfunhist": 0.0, "tolx": 1e-3}, sphere, "tolx"),
-        ({"tolfunhist": 0.0}, lambda x: sphere(x - 1000.0), "noeffectcoord"),
-        ({"tolfunhist": 0.0}, lambda x: x[:, 0], "nonfinite"),
-    ],
-)
-def test_stops_by_itself(settings: dict[str, float], function, reason: str) -> None:
-    found = search(SepCMAES(12, **settings), Box((4,), start=np.ones(4)), function, generations=5000)
-    assert found.reason == reason
-
-
 def test_does_not_stop_on_a_noisy_fitness() -> None:
     found = search(
         SepCMAES(12),

@@ -10,7 +10,7 @@ from evometa.spaces import Box
 from evometa.strategies.xnes import XNES
 from evometa.testing import check_strategy
 
-from .driver import ellipsoid, search, sphere
+from .driver import ellipsoid, search
 
 KEY = jax.random.key(6)
 
@@ -64,19 +64,6 @@ def test_ties_change_nothing() -> None:
     after = strategy.tell(KEY, state, genotypes, jnp.full(8, 3.0))
     for field in ("mean", "sigma", "shape"):
         np.testing.assert_allclose(getattr(after, field), getattr(state, field), atol=1e-6)
-
-
-@pytest.mark.parametrize(
-    ("settings", "function", "reason"),
-    [
-        ({}, lambda x: jnp.zeros(len(x)), "tolfunhist"),
-        ({"tolfunhist": 0.0, "tolx": 1e-3}, sphere, "tolx"),
-        ({"tolfunhist": 0.0}, lambda x: sphere(x - 1000.0), "noeffectcoord"),
-    ],
-)
-def test_stops_by_itself(settings: dict[str, float], function, reason: str) -> None:
-    found = search(XNES(12, **settings), Box((4,), start=np.ones(4)), function, generations=5000)
-    assert found.reason == reason
 
 
 @pytest.mark.parametrize(
