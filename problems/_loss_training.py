@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from evometa.errors import ConfigurationError
 from evometa.problem import InnerTraining
 from evometa.problems._classification import Name, Table, require_name, table
+from evometa.problems._label_noise import noisy, require_share
 from evometa.problems._networks import MLP
 from evometa.types import Key, Omega, Scalar
 
@@ -70,10 +71,7 @@ class LossTraining(InnerTraining):
                 f"{name} expects batch_size and the widths in hidden of at least 1, and a learning_rate > 0, "
                 f"got batch_size={self.batch_size}, hidden={self.hidden} and learning_rate={self.learning_rate}."
             )
-        if not 0 <= self.label_noise < 1:
-            raise ConfigurationError(
-                f"{name} expects 0 <= label_noise < 1, a share of the labels, got {self.label_noise}."
-            )
+        require_share(name, self.label_noise)
         require_name(name, self.data_set)
 
     @property
@@ -108,11 +106,8 @@ class LossTraining(InnerTraining):
     def _draw(self, key: Key, judged_on: NDArray[np.int32]) -> Training:
         key_weights, key_batches, key_wrong, key_class = jax.random.split(key, 4)
         data, training = self._data, jnp.asarray(self._data.training)
-        count, classes = len(data.labels), data.targets.shape[1]
         chosen = jax.random.randint(key_batches, (self.inner_steps, self.batch_size), 0, len(training), jnp.int32)
-        wrong = jax.random.bernoulli(key_wrong, self.label_noise, (count,))
-        other = jax.random.randint(key_class, (count,), 1, classes, jnp.int32)
-        labels = jnp.where(wrong, (data.labels + other) % classes, data.labels)
+        labels = noisy(key_wrong, key_class, data.labels, data.targets.shape[1], self.label_noise)
         weights = self.network.draw(key_weights, data.features.shape[1])
         return Training(weights, training[chosen], labels, jnp.asarray(judged_on))
 

@@ -4,11 +4,10 @@ import dataclasses
 import typing
 
 import jax
-import jax.numpy as jnp
 
-from evometa.errors import ConfigurationError
-from evometa.problems._classification import Name, Table, table
+from evometa.problems._classification import Name, Table, require_name, table
 from evometa.problems._data_training import DataTraining
+from evometa.problems._label_noise import noisy, require_share
 from evometa.types import Key
 
 
@@ -28,14 +27,8 @@ class NoisyTraining(DataTraining):
         super().__post_init__()
         name = type(self).__name__
         self.require_at_least_1(batch_size=self.batch_size)
-        if not 0 <= self.label_noise < 1:
-            raise ConfigurationError(
-                f"{name} expects 0 <= label_noise < 1, a share of the labels, got {self.label_noise}."
-            )
-        if self.data_set not in typing.get_args(Name):
-            raise ConfigurationError(
-                f"{name} expects data_set to be one of {', '.join(typing.get_args(Name))}, got {self.data_set!r}."
-            )
+        require_share(name, self.label_noise)
+        require_name(name, self.data_set)
 
     @property
     def data(self) -> Table:
@@ -54,7 +47,5 @@ class NoisyTraining(DataTraining):
     def noisy_labels(self, key: Key) -> jax.Array:
         """Draw the labels ``[N]`` that training sees of the training part, int32."""
         key_wrong, key_class = jax.random.split(key)
-        right, classes = jnp.asarray(self.data.labels[self.data.training]), self.data.targets.shape[1]
-        other = jax.random.randint(key_class, right.shape, 1, classes, jnp.int32)
-        wrong = jax.random.bernoulli(key_wrong, self.label_noise, right.shape)
-        return jnp.where(wrong, (right + other) % classes, right)
+        labels, classes = self.data.labels[self.data.training], self.data.targets.shape[1]
+        return noisy(key_wrong, key_class, labels, classes, self.label_noise)

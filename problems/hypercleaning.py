@@ -17,6 +17,7 @@ from evometa.about import About, Recipe
 from evometa.errors import ConfigurationError
 from evometa.problems._data_training import LEARNING_RATE, DataTraining, Learner, Trial, each_cross_entropy
 from evometa.problems._digits import CLASSES, digits
+from evometa.problems._label_noise import require_share
 from evometa.spaces import Box, Dict
 from evometa.types import Key, Omega, Scalar
 
@@ -77,10 +78,7 @@ class Hypercleaning(DataTraining):
                 f"Hypercleaning expects at most {most[0]} training_examples and {most[1]} clean_examples, all that the "
                 f"parts of digits have, got {self.training_examples} and {self.clean_examples}."
             )
-        if not 0 <= self.label_noise < 1:
-            raise ConfigurationError(
-                f"Hypercleaning expects 0 <= label_noise < 1, a share of the labels, got {self.label_noise}."
-            )
+        require_share("Hypercleaning", self.label_noise)
 
     @property
     def space(self) -> Dict:
