@@ -86,11 +86,11 @@ PROBLEMS: dict[str, Entry] = {
     "omniglot-initialisation": Entry(
         problems.OmniglotInitialisation(characters="glyphs", num_tasks=2), 256, 0.05, 0.02, 0.005
     ),
-    "hypercleaning": Entry(problems.Hypercleaning(), 256, 0.05, 0.02, 0.01, tasks=64),
-    "auxiliary-tasks": Entry(problems.AuxiliaryTasks(), 16, 0.15, 0.03, 0.03, tasks=64),
-    "dataset-distillation": Entry(problems.DatasetDistillation(), 256, 0.03, 0.02, 0.03, tasks=64),
-    "curriculum": Entry(problems.Curriculum(), 16, 0.15, 0.03, 0.03, tasks=64),
-    "sample-selection": Entry(problems.SampleSelection(), 24, 0.15, 0.03, 0.03, tasks=64),
+    "hypercleaning": Entry(problems.Hypercleaning(), 256, 0.05, 0.02, 0.01, tasks=32),
+    "auxiliary-tasks": Entry(problems.AuxiliaryTasks(), 16, 0.15, 0.03, 0.03, tasks=32),
+    "dataset-distillation": Entry(problems.DatasetDistillation(), 256, 0.03, 0.02, 0.03, tasks=32),
+    "curriculum": Entry(problems.Curriculum(), 16, 0.15, 0.03, 0.03, tasks=32),
+    "sample-selection": Entry(problems.SampleSelection(), 24, 0.15, 0.03, 0.03, tasks=32),
 }
 
 

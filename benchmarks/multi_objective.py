@@ -4,6 +4,7 @@ ZDT1-4 and 6 with their usual dimensions (two objectives, reference point 1.1) a
 coordinates, reference point 1.1), population 100, the same operators with the same settings, 250 generations.
 
     python benchmarks/multi_objective.py
+    python benchmarks/multi_objective.py --seeds 31 --problems ZDT4 DTLZ2
 """
 
 import argparse
@@ -55,24 +56,31 @@ def pymoo(problem: Any, m: int, seed: int, generations: int) -> tuple[np.ndarray
     return found.F, generations / (time.process_time() - start)
 
 
+def error(values: np.ndarray) -> float:
+    """Return the standard error of the mean, NaN of a single value."""
+    return float(np.std(values, ddof=1) / len(values) ** 0.5) if len(values) > 1 else np.nan
+
+
 def main() -> None:
     """Measure and print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--generations", type=int, default=250)
     parser.add_argument("--seeds", type=int, default=3)
+    names = [type(problem).__name__ for problem in PROBLEMS]
+    parser.add_argument("--problems", nargs="+", choices=names, default=names)
     arguments = parser.parse_args()
     rows = []
     with alone():
-        for problem in PROBLEMS:
+        for problem in (one for one in PROBLEMS if type(one).__name__ in arguments.problems):
             m = 3 if isinstance(problem, DTLZ2) else 2
             volume = HV(ref_point=np.full(m, 1.1))
             found = {}
             for name, side in (("ours", ours), ("pymoo", pymoo)):
                 runs = [side(problem, m, seed, arguments.generations) for seed in range(arguments.seeds)]
-                found[name] = np.mean([[volume(front), speed] for front, speed in runs], axis=0)
-            one, other = found["ours"], found["pymoo"]
-            name = type(problem).__name__
-            rows.append([name, *(f"{side[0]:.4f}" for side in (one, other)), f"{one[0] / other[0]:.3f}"])
+                found[name] = np.array([[volume(front), speed] for front, speed in runs])
+            one, other = (found[name].mean(axis=0) for name in ("ours", "pymoo"))
+            volumes = [f"{side[:, 0].mean():.4f} ± {error(side[:, 0]):.4f}" for side in found.values()]
+            rows.append([type(problem).__name__, *volumes, f"{one[0] / other[0]:.3f}"])
             rows[-1] += [f"{one[1]:.0f}", f"{other[1]:.0f}", f"{one[1] / other[1]:.1f}"]
     header = ["problem", "hypervolume", "pymoo's", "ratio", "generations / CPU-s", "pymoo's", "ratio"]
     print_table(header, rows)
