@@ -1,7 +1,7 @@
 """Gradient descent through inner training: what evolution does without, for comparison and for a warm start."""
 
 import dataclasses
-from typing import Literal, NamedTuple
+from typing import ClassVar, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -18,6 +18,8 @@ from evometa.types import Key, Scalar
 
 MEMORY = 0.9
 """What the running mean of a point's fitness keeps of itself in a generation."""
+PATIENCE = 10
+"""Generations without any gradient before a search ends."""
 
 
 class GradientState(NamedTuple):
@@ -33,6 +35,8 @@ class GradientState(NamedTuple):
     """Running mean of the fitness, ``[P]``; +inf before there is one."""
     norm: jax.Array
     """Euclidean norm of the last gradient before it was shortened, ``[P]``."""
+    idle: Scalar
+    """Generations in a row in which every gradient was exactly zero, int32."""
     optimizer: optax.OptState
     """Moments and counts of the optimizers, arrays."""
 
@@ -49,7 +53,8 @@ class Gradient(Strategy[GradientState]):
 
     P independent points share each generation's tasks. One begins at the space's start, the others at draws from the
     space; the center is the point whose running mean of the fitness is best. A point at which fitness or gradient is
-    not finite goes half of the way back to where both were finite last.
+    not finite goes half of the way back to where both were finite last. Where all gradients are exactly zero for ten
+    generations, as those of a fitness that counts errors are, the search ends and says so.
 
     The center can be a warm start for evolution: a space begins where it is told to. ::
 
@@ -84,6 +89,9 @@ class Gradient(Strategy[GradientState]):
     Forward: in the time of about D judgements, in constant memory; for few hyperparameters and long training."""
 
     needs = ("gradient",)
+    stop_reasons: ClassVar[tuple[str, ...]] = (
+        f"nogradient: for {PATIENCE} generations every gradient was exactly zero; evolution needs none",
+    )
 
     def __post_init__(self) -> None:
         require_population(self)
@@ -112,7 +120,7 @@ class Gradient(Strategy[GradientState]):
         points = _populations.draw(key, vector_space(self, space), self.population_size)
         none = jnp.zeros(self.population_size, points.dtype)
         optimizer = jax.vmap(self._transformation().init)(points)
-        return GradientState(points, points, jnp.zeros_like(none, bool), none + jnp.inf, none, optimizer)
+        return GradientState(points, points, jnp.zeros_like(none, bool), none + jnp.inf, none, jnp.int32(0), optimizer)
 
     def ask(self, key: Key, state: GradientState) -> tuple[jax.Array, GradientState]:
         """Return the points ``[P, D]``, after bringing back those that failed."""
@@ -137,6 +145,7 @@ class Gradient(Strategy[GradientState]):
             failed=failed,
             mean=unless_failed(mean, state.mean),
             norm=unless_failed(norm, state.norm),
+            idle=jnp.where(jnp.all(failed | (norm == 0)) & ~jnp.all(failed), state.idle + 1, 0),
             optimizer=jax.tree.map(unless_failed, optimizer, state.optimizer),
         )
 
@@ -166,6 +175,10 @@ class Gradient(Strategy[GradientState]):
         """Return the best of the points ``[D]``, or where it was last sound."""
         points = jnp.where(state.failed[:, None], state.safe, state.points)
         return points[self._best(state)]
+
+    def stop(self, state: GradientState) -> Scalar:
+        """Return 1 when there has been no gradient for too long, or 0."""
+        return (state.idle >= PATIENCE).astype(jnp.int32)
 
     def diagnostics(self, state: GradientState) -> dict[str, Scalar]:
         """Return the norm of the best point's gradient."""

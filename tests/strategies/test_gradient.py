@@ -97,6 +97,23 @@ def test_the_center_is_the_point_that_has_been_best_for_long() -> None:
     np.testing.assert_array_equal(strategy.center(states[-1]), states[0].points[1])
 
 
+class Steps(Problem):
+    """A sum of rounded numbers, which has no gradient anywhere."""
+
+    space = Box((2,))
+
+    def evaluate(self, key: Any, omega: Any) -> Any:
+        return jnp.sum(jnp.round(omega - 1.0))
+
+
+def test_ends_where_there_is_no_gradient() -> None:
+    result = Search(Steps(), Gradient(2)).run(generations=100)
+    assert result.generations == 10
+    assert result.stop_reason.startswith("nogradient")
+    result = Search(Ledge(), Gradient(2)).run(generations=100)
+    assert result.generations == 100
+
+
 def test_a_maximum_is_climbed() -> None:
     class Hill(Ledge):
         direction = "maximize"
