@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 import evometa as em
 from evometa.evaluation import TaskJudge
 from evometa.problems import Bandit, SinusoidHypernetwork
-from evometa.strategies import OpenAIES
+from evometa.strategies import Averaged, OpenAIES
 
 EPISODES = 20_000
 PUBLISHED = {
@@ -32,8 +32,6 @@ PUBLISHED = {
 }
 
 
-DECAY = 6000
-"""Generations over which the learning rate falls to a tenth, for bandits."""
 WIDTHS = (0.0, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 1.0, 1.4)
 
 
@@ -87,7 +85,7 @@ def rewards(problem: Bandit, omega: Any, trials: Any) -> jax.Array:
 def bandit(pulls: int, seconds: float, seeds: int) -> None:
     """Print the total reward for one number of pulls."""
     problem = Bandit(inner_steps=pulls, num_tasks=64)
-    strategy = OpenAIES(256, sigma=0.5, learning_rate=0.1, learning_rate_final=0.1, decay_generations=DECAY)
+    strategy = Averaged(OpenAIES(256, sigma=0.5, learning_rate=0.1), generations=500)
     places = {"held-out": problem, **problem.shifted()}
     drawn = {name: episodes(place, 2016) for name, place in places.items()}
     rows = [

@@ -13,7 +13,7 @@ from evometa.types import Genotype, Key
 
 
 def simulated_binary_crossover(
-    key: Key, bounds: Coordinates, first: jax.Array, second: jax.Array, *, rate: float, eta: float
+    key: Key, bounds: Coordinates, parents: jax.Array, *, rate: float, eta: float
 ) -> jax.Array:
     """Return the two children of each pair of parents, ``[2 N, D]``: the first ones, then the second ones.
 
@@ -22,18 +22,22 @@ def simulated_binary_crossover(
     Args:
         key: random key.
         bounds: of the coordinates; infinite where there are none.
-        first: one parent of each pair, ``[N, D]``.
-        second: the other one.
+        parents: one of each pair, then the other, ``[2, N, D]``.
         rate: chance of a pair to be crossed at all; then each coordinate is, with chance 1/2.
         eta: the larger, the closer the children to their parents.
     """
     key_pair, key_bits = jax.random.split(key)
+    _, count, dimension = parents.shape
+    # In one row of numbers a CPU computes powers many at a time; with a short last axis, one after the other.
+    pairs = parents.reshape(2, -1)
+    first, second = pairs
     # One word a coordinate serves three draws: 24 bits are a uniform number, two more are coins.
-    bits = jax.random.bits(key_bits, first.shape, jnp.uint32)
+    bits = jax.random.bits(key_bits, (count, dimension), jnp.uint32).ravel()
     u = ((bits >> 8).astype(jnp.float32) * 2.0**-24).astype(first.dtype)
-    crossed = (first != second) & (bits & 1 == 0) & jax.random.bernoulli(key_pair, rate, (len(first), 1))
-    side = jnp.where(bits & 2 == 0, 1.0, -1.0).astype(first.dtype) * np.array([1.0, -1.0], first.dtype)[:, None, None]
-    lower, upper = (jnp.asarray(bound, first.dtype) for bound in (bounds.lower, bounds.upper))
+    crossed = (first != second) & (bits & 1 == 0)
+    crossed &= jnp.repeat(jax.random.bernoulli(key_pair, rate, (count,)), dimension)
+    side = jnp.where(bits & 2 == 0, 1.0, -1.0).astype(first.dtype) * np.array([[1.0], [-1.0]], first.dtype)
+    lower, upper = (_repeated(bound, count, first.dtype) for bound in (bounds.lower, bounds.upper))
     low, high = jnp.minimum(first, second), jnp.maximum(first, second)
     distance = jnp.where(high > low, high - low, 1.0)
     room = jnp.where(side > 0, upper - high, low - lower)
@@ -41,7 +45,7 @@ def simulated_binary_crossover(
     # β: the distance of the children in parts of that of the parents, limited by the distance of the bound.
     spread = _power(jnp.where(u * alpha <= 1.0, u * alpha, 1.0 / (2.0 - u * alpha)), 1.0 / (eta + 1.0))
     child = jnp.clip(0.5 * (low + high + side * spread * distance), lower, upper)
-    return jnp.where(crossed, child, jnp.stack([first, second])).reshape(-1, first.shape[1])
+    return jnp.where(crossed, child, pairs).reshape(-1, dimension)
 
 
 def polynomial_mutation(key: Key, bounds: Coordinates, genotypes: jax.Array, *, rate: float, eta: float) -> jax.Array:
@@ -55,19 +59,26 @@ def polynomial_mutation(key: Key, bounds: Coordinates, genotypes: jax.Array, *, 
         eta: the larger, the smaller the changes; of the size 1 / eta about.
     """
     key_which, key_size = jax.random.split(key)
-    u = jax.random.uniform(key_size, genotypes.shape, jnp.float32).astype(genotypes.dtype)
-    lower, upper = (jnp.asarray(bound, genotypes.dtype) for bound in (bounds.lower, bounds.upper))
-    bounded = np.isfinite(bounds.lower) & np.isfinite(bounds.upper)
+    x, count = genotypes.ravel(), len(genotypes)  # in one row, as above
+    u = jax.random.uniform(key_size, genotypes.shape, jnp.float32).ravel().astype(x.dtype)
+    lower, upper = (_repeated(bound, count, x.dtype) for bound in (bounds.lower, bounds.upper))
+    bounded = jnp.isfinite(lower) & jnp.isfinite(upper)
     span = jnp.where(bounded, upper - lower, 1.0)
     down = u < 0.5
-    room = jnp.where(down, genotypes - lower, upper - genotypes) / span
+    room = jnp.where(down, x - lower, upper - x) / span
     room = jnp.where(jnp.isfinite(room), jnp.clip(room, 0.0, 1.0), 1.0)
     share = jnp.where(down, 1.0 - 2.0 * u, 2.0 * u - 1.0)
     size = 1.0 - _power(1.0 - share * (1.0 - _power(1.0 - room, eta + 1.0)), 1.0 / (eta + 1.0))
     # Next to a bound, where 1 - room loses what tells it from 1, the size is that share of the room.
     size = jnp.where(room < 1e-4, share * room, size)
-    moved = jnp.clip(genotypes + jnp.where(down, -size, size) * span, lower, upper)
-    return jnp.where(jax.random.bernoulli(key_which, rate, genotypes.shape), moved, genotypes)
+    moved = jnp.clip(x + jnp.where(down, -size, size) * span, lower, upper)
+    which = jax.random.bernoulli(key_which, rate, genotypes.shape).ravel()
+    return jnp.where(which, moved, x).reshape(genotypes.shape)
+
+
+def _repeated(bound: np.ndarray, count: int, dtype: np.dtype) -> jax.Array:
+    """Return a bound of each coordinate ``[D]``, ``count`` times in a row."""
+    return jnp.broadcast_to(jnp.asarray(bound, dtype), (count, len(bound))).ravel()
 
 
 def _power(base: jax.Array, exponent: float) -> jax.Array:

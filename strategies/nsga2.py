@@ -114,34 +114,35 @@ class NSGA2(Strategy[NSGA2State]):
     def _children(self, key: Key, state: NSGA2State) -> Genotype:
         space, size = state.space, self.population_size
         key_parents, key_cross, key_mutate, key_other = jax.random.split(key, 4)
-        first, second = (_populations.take(state.parents, half) for half in self._pairs(key_parents))
+        parents = _populations.take(state.parents, self._pairs(key_parents))
         rate = self.mutation_rate
         if rate is None:
             rate = 1 / space.size if isinstance(space, VectorSpace) else 0.0
 
         def bred() -> Genotype:
-            pairs = (first, second), (second, first)
-            one, two = (jax.tree.map(lambda a, b: jnp.concatenate([a, b])[:size], *pair) for pair in pairs)
+            one, two = (
+                jax.tree.map(lambda leaf, order=order: jnp.concatenate([leaf[i] for i in order])[:size], parents)
+                for order in ((0, 1), (1, 0))
+            )
             return others(key_other, space, one, two, crossover_rate=self.crossover_rate, mutation_rate=rate)
 
         if not isinstance(space, VectorSpace):
             return bred()
         bounds = space.coordinates
         crossed = simulated_binary_crossover(
-            key_cross, bounds, first, second, rate=self.crossover_rate, eta=self.crossover_eta
+            key_cross, bounds, parents, rate=self.crossover_rate, eta=self.crossover_eta
         )
         children = polynomial_mutation(key_mutate, bounds, crossed[:size], rate=rate, eta=self.mutation_eta)
         if not space.continuous:
             children = jnp.where(bounds.kind == REAL, children, bred())
         return children
 
-    def _pairs(self, key: Key) -> tuple[jax.Array, jax.Array]:
-        """Return the parents of ⌈P/2⌉ pairs: two tournaments of two, in which everybody takes part twice."""
+    def _pairs(self, key: Key) -> jax.Array:
+        """Return the parents of ⌈P/2⌉ pairs, ``[2, ⌈P/2⌉]``: two tournaments of two; everybody takes part in both."""
         size = self.population_size
         rounds = jax.vmap(lambda key: jax.random.permutation(key, size))(jax.random.split(key))
         rounds = jnp.concatenate([rounds, rounds[:, : size % 2]], axis=1)
-        winners = jnp.min(rounds.reshape(2, -1, 2), axis=2)  # parents are in order, so the smaller number is better
-        return winners[0], winners[1]
+        return jnp.min(rounds.reshape(2, -1, 2), axis=2)  # parents are in order, so the smaller number is better
 
     def learn(self, key: Key, state: NSGA2State, genotypes: Genotype, judged: Evaluation) -> NSGA2State:
         """Let the better half of parents and children be the next parents."""

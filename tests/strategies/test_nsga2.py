@@ -141,7 +141,7 @@ def test_crossover_keeps_the_middle_of_the_parents_and_the_bounds(bounds: tuple[
     space = Box((3,), *bounds)
     unit = 1.0 if bounds[0] is None else bounds[1] - bounds[0]
     first, second = jnp.zeros((count, 3)), jnp.ones((count, 3)) / unit
-    children = simulated_binary_crossover(KEY, space.coordinates, first, second, rate=0.8, eta=2.0)
+    children = simulated_binary_crossover(KEY, space.coordinates, jnp.stack([first, second]), rate=0.8, eta=2.0)
     one, two = np.asarray(children[:count]), np.asarray(children[count:])
     lower, upper = space.coordinates.lower, space.coordinates.upper
     assert (one >= lower - 1e-6).all()
@@ -153,7 +153,7 @@ def test_crossover_keeps_the_middle_of_the_parents_and_the_bounds(bounds: tuple[
     assert abs(one[crossed].mean() - 0.5 / unit) < 0.02
     inside = ((one > 0) & (one < 1 / unit))[crossed]
     assert abs(inside.mean() - 0.5) < 0.03 or bounds[0] is not None  # contracting as often as expanding
-    alike = simulated_binary_crossover(KEY, space.coordinates, first, first, rate=1.0, eta=2.0)
+    alike = simulated_binary_crossover(KEY, space.coordinates, jnp.stack([first, first]), rate=1.0, eta=2.0)
     assert (alike == 0).all()
 
 
