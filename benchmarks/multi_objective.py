@@ -4,7 +4,7 @@ ZDT1-4 and 6 with their usual dimensions (two objectives, reference point 1.1) a
 coordinates, reference point 1.1), population 100, the same operators with the same settings, 250 generations.
 
     python benchmarks/multi_objective.py
-    python benchmarks/multi_objective.py --seeds 31 --problems ZDT4 DTLZ2
+    python benchmarks/multi_objective.py --seeds 31
 """
 
 import argparse

@@ -36,7 +36,9 @@ class LearnedLossTaylor(LossTraining):
 
     Paper: Gonzalez and Miikkulainen, "Optimizing loss functions through multi-variate Taylor polynomial
     parameterization" (TaylorGLO), GECCO 2021, searched by CMA-ES. Their data sets and networks are larger; none of
-    their numbers is compared here.
+    their numbers is compared here. Measured by ``benchmarks/learned_loss.py`` on held-out digits, 5 searches of 4,800
+    candidates each: 3.2 points over cross-entropy with a tuned learning rate where 40 % of the labels are wrong (also
+    with a network four times as wide), and 0.2 below it on clean labels.
 
     Args:
         label_noise: share of the training labels that are replaced by one of the other classes, in [0, 1).
