@@ -1,4 +1,4 @@
-"""Fair timing of several sides in one process, and the tables they are printed in."""
+"""Fair timing of several sides in one process, the standard error, and the tables all is printed in."""
 
 import contextlib
 import fcntl
@@ -10,6 +10,8 @@ from pathlib import Path
 
 import jax
 import jax.numpy as jnp
+import numpy as np
+from numpy.typing import ArrayLike
 
 LOCK = Path(tempfile.gettempdir()) / "evometa-benchmark.lock"
 
@@ -61,6 +63,12 @@ def matmul() -> Callable[[], object]:
     a = jnp.ones((MATMUL_SIZE, MATMUL_SIZE), jnp.float32)
     product = jax.jit(jnp.matmul)
     return lambda: product(a, a).block_until_ready()
+
+
+def standard_error(values: ArrayLike) -> float:
+    """Return the standard error of the mean of numbers ``[N]``, NaN of a single one."""
+    known = np.asarray(values, np.float64)
+    return float(known.std(ddof=1) / len(known) ** 0.5) if len(known) > 1 else float("nan")
 
 
 def print_table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> None:

@@ -17,7 +17,7 @@ from typing import Any
 
 import jax
 import numpy as np
-from _measure import alone, print_table
+from _measure import alone, print_table, standard_error
 from numpy.typing import NDArray
 
 import evometa as em
@@ -71,7 +71,7 @@ def tuned(problem: Bandit) -> float:
 
 def shown(totals: NDArray[Any]) -> str:
     """Return the mean and its standard error."""
-    return f"{totals.mean():.3f} ± {totals.std() / np.sqrt(len(totals)):.3f}"
+    return f"{totals.mean():.3f} ± {standard_error(totals):.3f}"
 
 
 @functools.partial(jax.jit, static_argnums=0)

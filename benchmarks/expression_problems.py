@@ -28,7 +28,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from _measure import print_table
+from _measure import print_table, standard_error
 
 import evometa as em
 from evometa.expressions import Tree, parse, python, text
@@ -98,7 +98,7 @@ def searched(problem: Any, seed: int, args: argparse.Namespace) -> str:
 def difference(one: np.ndarray, other: np.ndarray) -> tuple[float, float]:
     """Return the mean and the standard error of paired differences."""
     apart = one - other
-    return float(apart.mean()), float(apart.std(ddof=1) / np.sqrt(len(apart)))
+    return float(apart.mean()), standard_error(apart)
 
 
 def compare(name: str, args: argparse.Namespace) -> None:

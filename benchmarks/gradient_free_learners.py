@@ -15,7 +15,7 @@ from typing import Any
 
 import jax
 import numpy as np
-from _measure import print_table
+from _measure import print_table, standard_error
 
 import evometa as em
 from evometa.evaluation import Evaluator
@@ -37,7 +37,7 @@ def selected(problem: em.InnerTraining, strategy: Strategy[Any], generations: in
 
 def spread(values: list[float]) -> str:
     """Return mean, standard error, and how many of those the mean is."""
-    error = np.std(values, ddof=1) / len(values) ** 0.5
+    error = standard_error(values)
     return f"{np.mean(values):+.4f} ± {error:.4f} ({np.mean(values) / error:+.1f})"
 
 

@@ -16,7 +16,6 @@ over searches first. In brackets the gains of the searches one by one.
 
 import argparse
 import dataclasses
-import math
 import sys
 import time
 from pathlib import Path
@@ -25,7 +24,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from _measure import print_table
+from _measure import print_table, standard_error
 
 import evometa as em
 from evometa.evaluation import TaskJudge
@@ -98,8 +97,8 @@ def best_constant(problem: Any, budget: int) -> float:
 def gain(constant: np.ndarray, found: np.ndarray) -> str:
     """Return the mean gain of searches ``[N, tasks]`` over a constant ``[tasks]``, its error, and each search's."""
     gains = constant - found
-    error = gains.mean(axis=0).std(ddof=1) / math.sqrt(gains.shape[1])
-    return f"{gains.mean():.4f} ± {error:.4f} ({', '.join(f'{one:.3f}' for one in gains.mean(axis=1))})"
+    each = ", ".join(f"{one:.3f}" for one in gains.mean(axis=1))
+    return f"{gains.mean():.4f} ± {standard_error(gains.mean(axis=0)):.4f} ({each})"
 
 
 def compare(name: str, seeds: int, picture: Path | None) -> None:

@@ -24,7 +24,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from _measure import print_table
+from _measure import print_table, standard_error
 from jax.flatten_util import ravel_pytree
 
 import evometa as em
@@ -107,8 +107,7 @@ def shown(results: dict[str, tuple[float, np.ndarray]]) -> list[str]:
 
 def spread(values: list[float]) -> str:
     """Return mean and standard error."""
-    error = np.std(values, ddof=1) / len(values) ** 0.5 if len(values) > 1 else np.nan
-    return f"{np.mean(values):+.2f} ± {error:.2f}"
+    return f"{np.mean(values):+.2f} ± {standard_error(values):.2f}"
 
 
 def compare(problem: Any, arguments: argparse.Namespace) -> None:

@@ -11,7 +11,6 @@ places, by the last loss on training tasks (on digits, the same training images 
 
 import argparse
 import dataclasses
-import math
 import sys
 import time
 from collections.abc import Callable
@@ -22,7 +21,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from _measure import print_table
+from _measure import print_table, standard_error
 
 import evometa as em
 from evometa.evaluation import TaskJudge
@@ -158,7 +157,7 @@ def tuned(problem: LearnedOptimizer, setting: Setting, name: str) -> tuple[float
 
 def shown(losses: np.ndarray) -> str:
     """Return the mean of last losses with its standard error over tasks."""
-    return f"{losses.mean():.4f} ± {losses.std(ddof=1) / math.sqrt(len(losses)):.4f}"
+    return f"{losses.mean():.4f} ± {standard_error(losses):.4f}"
 
 
 def compare(name: str, seeds: int, generations: int | None, picture: Path | None) -> None:

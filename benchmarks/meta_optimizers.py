@@ -91,6 +91,10 @@ PROBLEMS: dict[str, Entry] = {
     "dataset-distillation": Entry(problems.DatasetDistillation(), 256, 0.03, 0.02, 0.03, tasks=32),
     "curriculum": Entry(problems.Curriculum(), 16, 0.15, 0.03, 0.03, tasks=32),
     "sample-selection": Entry(problems.SampleSelection(), 24, 0.15, 0.03, 0.03, tasks=32),
+    "data-augmentation": Entry(problems.DataAugmentation(), 16, 0.15, 0.03, 0.03, tasks=32),
+    "learned-loss-taylor": Entry(problems.LearnedLossTaylor(), 32, 0.3, 0.1, 0.03, tasks=32),
+    "learned-loss-network": Entry(problems.LearnedLossNetwork(), 32, 0.1, 0.03, 0.01, tasks=32),
+    "influence-balancing": Entry(problems.InfluenceBalancing(), 16, 0.1, 0.01, 0.01, tasks=1),
 }
 
 

@@ -16,7 +16,7 @@ if hasattr(os, "sched_setaffinity"):
     os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})  # before JAX counts the cores
 
 import numpy as np
-from _measure import alone, print_table
+from _measure import alone, print_table, standard_error
 
 import evometa as em
 from evometa.problems import DTLZ2, ZDT1, ZDT2, ZDT3, ZDT4, ZDT6
@@ -56,11 +56,6 @@ def pymoo(problem: Any, m: int, seed: int, generations: int) -> tuple[np.ndarray
     return found.F, generations / (time.process_time() - start)
 
 
-def error(values: np.ndarray) -> float:
-    """Return the standard error of the mean, NaN of a single value."""
-    return float(np.std(values, ddof=1) / len(values) ** 0.5) if len(values) > 1 else np.nan
-
-
 def main() -> None:
     """Measure and print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -74,14 +69,15 @@ def main() -> None:
         for problem in (one for one in PROBLEMS if type(one).__name__ in arguments.problems):
             m = 3 if isinstance(problem, DTLZ2) else 2
             volume = HV(ref_point=np.full(m, 1.1))
-            found = {}
-            for name, side in (("ours", ours), ("pymoo", pymoo)):
+            volumes, speeds, cells = [], [], []
+            for side in (ours, pymoo):
                 runs = [side(problem, m, seed, arguments.generations) for seed in range(arguments.seeds)]
-                found[name] = np.array([[volume(front), speed] for front, speed in runs])
-            one, other = (found[name].mean(axis=0) for name in ("ours", "pymoo"))
-            volumes = [f"{side[:, 0].mean():.4f} ± {error(side[:, 0]):.4f}" for side in found.values()]
-            rows.append([type(problem).__name__, *volumes, f"{one[0] / other[0]:.3f}"])
-            rows[-1] += [f"{one[1]:.0f}", f"{other[1]:.0f}", f"{one[1] / other[1]:.1f}"]
+                reached = np.array([volume(front) for front, _ in runs])
+                volumes.append(reached.mean())
+                speeds.append(np.mean([speed for _, speed in runs]))
+                cells.append(f"{reached.mean():.4f} ± {standard_error(reached):.4f}")
+            rows.append([type(problem).__name__, *cells, f"{volumes[0] / volumes[1]:.3f}"])
+            rows[-1] += [*(f"{speed:.0f}" for speed in speeds), f"{speeds[0] / speeds[1]:.1f}"]
     header = ["problem", "hypervolume", "pymoo's", "ratio", "generations / CPU-s", "pymoo's", "ratio"]
     print_table(header, rows)
 

@@ -120,10 +120,8 @@ class NSGA2(Strategy[NSGA2State]):
             rate = 1 / space.size if isinstance(space, VectorSpace) else 0.0
 
         def bred() -> Genotype:
-            one, two = (
-                jax.tree.map(lambda leaf, order=order: jnp.concatenate([leaf[i] for i in order])[:size], parents)
-                for order in ((0, 1), (1, 0))
-            )
+            one = jax.tree.map(lambda leaf: jnp.concatenate(leaf)[:size], parents)
+            two = jax.tree.map(lambda leaf: jnp.concatenate(leaf[::-1])[:size], parents)
             return others(key_other, space, one, two, crossover_rate=self.crossover_rate, mutation_rate=rate)
 
         if not isinstance(space, VectorSpace):
