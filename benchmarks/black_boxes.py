@@ -117,16 +117,16 @@ def hypernetwork(seconds: float, seeds: int) -> None:
     for seed in range(seeds):
         with alone():
             result = em.Search(problem, strategy, seed=seed).run(seconds=seconds)
-        standings = em.generalization(problem, result.center_omega, tasks=1000, seed=2017)
+        scores = em.generalization(problem, result.center_omega, tasks=1000, seed=2017)
         rows.append(
             [
                 f"seed {seed}",
                 f"{result.generations:,}",
-                *(f"{s.fitness:.3f} ± {s.standard_error:.3f}" for s in standings),
+                *(f"{s.fitness:.3f} ± {s.standard_error:.3f}" for s in scores),
             ]
         )
     print(f"\nSinusoids, 10 shots, {seconds:g} s a search; mean squared error; published 0.67 (MAML, one step)\n")
-    print_table(["", "generations", *(standing.where for standing in standings)], rows)
+    print_table(["", "generations", *(score.distribution for score in scores)], rows)
 
 
 def main() -> None:

@@ -107,7 +107,7 @@ def of_deap(population: int, rate: float | None, task: Task, seeds: int) -> list
     for seed in range(seeds):
         random.seed(seed)
         crowd = tools.initRepeat(list, toolbox.individual, population)
-        # About 0.6 of a generation is new and evaluated.
+        # ProblemCard 0.6 of a generation is new and evaluated.
         generations = int(2 * BUDGET / population)
         _, log = algorithms.eaSimple(crowd, toolbox, 0.5, 0.2, generations, stats=statistics, verbose=False)
         evaluated = np.cumsum(log.select("nevals"))

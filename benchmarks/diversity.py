@@ -37,7 +37,7 @@ def ours(strategy: Any, seed: int, generations: int) -> tuple[float, float, floa
     )
     search.run(generations=10)  # compiles
     start = time.process_time()
-    kept = search.run(generations=generations).kept
+    kept = search.run(generations=generations).archive
     spent = time.process_time() - start
     return float(np.sum(kept.fitness)), len(kept.fitness) / np.prod(CELLS), (generations - 10) / spent
 

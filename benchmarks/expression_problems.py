@@ -88,7 +88,7 @@ def searched(problem: Any, seed: int, args: argparse.Namespace) -> str:
         finalists=0,
         progress=False,
     )
-    front = search.run(generations=args.generations).kept
+    front = search.run(generations=args.generations).archive
     trees = jax.tree.map(jnp.asarray, front.genotypes)
     loss, _ = judge(problem, trees, SELECTION_KEY, args.tasks, test=False)
     means = np.where(np.isfinite(loss).all(axis=1), loss.mean(axis=1), np.inf)

@@ -218,7 +218,7 @@ def toy(seeds: int) -> None:
             for seed in range(seeds):
                 settings = {"validation_tasks": 1, "finalists": 0}
                 result = search(Surrogate(), one, seed, **settings).run(inner_steps=size * 200)
-                found.append(result.kept.fitness[-1] if result.kept else result.best_fitness)
+                found.append(result.archive.fitness[-1] if result.archive else result.best_fitness)
             rows.append([name, size, spread(found)])
     trained = (0.9 * 0.98**200) ** 2
     print(f"\nthe best constant, h = (1, 1), ends at {1.2 - 2 * trained:.3f}, a corner at {1.2 - 0.81 - trained:.3f}\n")
@@ -233,7 +233,7 @@ def quadratic(seeds: int) -> None:
     problem, size = NoisyQuadratic(knots=1), 32
     schedules, constants = [], []
     for seed in range(seeds):
-        kept = search(problem, PBT(size), seed, validation_tasks=1, finalists=0).run(generations=20).kept
+        kept = search(problem, PBT(size), seed, validation_tasks=1, finalists=0).run(generations=20).archive
         assert kept is not None
         schedules.append(problem.expected(kept.omegas))
         drawn = search(problem, RandomSearch(size), seed, validation_tasks=1, finalists=0).run(generations=1)
@@ -283,7 +283,7 @@ def digits(seeds: int) -> None:
             "CMA-ES, 20 times": [],
         }
         for seed in range(seeds):
-            kept = search(problem, PBT(size), seed, finalists=0, validation_tasks=1).run(inner_steps=budget).kept
+            kept = search(problem, PBT(size), seed, finalists=0, validation_tasks=1).run(inner_steps=budget).archive
             assert kept is not None
             found["PBT's schedule"].append((float(kept.fitness[-1]), held_out(problem, kept.omegas)))
             drawn = search(problem, RandomSearch(size), seed, finalists=0, validation_tasks=1).run(inner_steps=budget)

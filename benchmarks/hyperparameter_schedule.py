@@ -55,8 +55,8 @@ def by_pbt(problem: Any, seed: int, budget: int) -> tuple[np.ndarray, int]:
     """Likewise; a single training of 64 members on 16 tasks, which is less than the budget."""
     constant = dataclasses.replace(problem, knots=1, num_tasks=16)
     result = search(constant, PBT(64, windows=problem.inner_steps // EVERY), seed, inner_steps=budget)
-    assert result.kept is not None
-    rates = np.ravel(result.kept.omegas)
+    assert result.archive is not None
+    rates = np.ravel(result.archive.omegas)
     return np.repeat(rates, problem.inner_steps // len(rates)), result.inner_steps
 
 

@@ -83,7 +83,7 @@ def places(problem: Any) -> dict[str, Any]:
 
 def searched(problem: Any, seed: int, generations: int, validation_tasks: int) -> tuple[Any, float]:
     """Return what a search selects, as text or as a list of numbers, and its seconds."""
-    recipe = problem.about.recipe
+    recipe = problem.card.recipe
     strategy = getattr(em.strategies, recipe.strategy)(**recipe.settings)
     validation = {"validate_every": generations, "validation_tasks": validation_tasks}
     search = em.Search(problem, strategy, seed=seed, progress=False, **validation)

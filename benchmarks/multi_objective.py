@@ -43,7 +43,7 @@ def ours(problem: Any, m: int, seed: int, generations: int) -> tuple[np.ndarray,
     search.run(generations=5)  # compiles
     start = time.process_time()
     result = search.run(generations=generations)
-    return result.kept.objectives, (generations - 5) / (time.process_time() - start)
+    return result.archive.objectives, (generations - 5) / (time.process_time() - start)
 
 
 def pymoo(problem: Any, m: int, seed: int, generations: int) -> tuple[np.ndarray, float]:

@@ -18,11 +18,11 @@ Importing the package asks JAX for one CPU device a core (:mod:`evometa.devices`
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from evometa.about import About, Recipe
+from evometa.card import ProblemCard, Recipe
 from evometa.convolution import conv2d
 from evometa.devices import request_cpu_devices
 from evometa.errors import ConfigurationError, EvometaError, RunDirectoryError
-from evometa.generalization import Standing, generalization
+from evometa.generalization import DistributionScore, generalization
 from evometa.objectives import At, Final, Mean
 from evometa.population_training import TrainsPopulation, replay
 from evometa.problem import Evaluation, HostProblem, InnerTraining, Problem, learning_curve
@@ -38,12 +38,12 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
-    "About",
     "At",
     "Box",
     "Categorical",
     "ConfigurationError",
     "Dict",
+    "DistributionScore",
     "Evaluation",
     "EvometaError",
     "Final",
@@ -53,12 +53,12 @@ __all__ = [
     "Like",
     "Mean",
     "Problem",
+    "ProblemCard",
     "Recipe",
     "Result",
     "RunDirectoryError",
     "Search",
     "Space",
-    "Standing",
     "Strategy",
     "TrainsPopulation",
     "Unrolled",

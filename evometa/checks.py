@@ -93,9 +93,9 @@ def _check_inner(problem: InnerTraining, key: Any, omega: Any) -> None:
         _check_evaluation(f"{name}.loss", _abstract(f"{name}.loss", problem.loss, key, omega, kind, learner))
         metrics = _abstract(f"{name}.metrics", problem.metrics, key, omega, kind, learner)
         _check_metrics(f"{name}.metrics", metrics)
-        judge = f"{name}.judge_learner"
+        judge = f"{name}.evaluate_learner"
         fitness = jax.ShapeDtypeStruct((), jnp.float32)
-        judged = _abstract(judge, problem.judge_learner, key, omega, kind, learner, fitness)
+        judged = _abstract(judge, problem.evaluate_learner, key, omega, kind, learner, fitness)
         _check_evaluation(judge, judged, problem.objective_names)
     _warn_of_double_precision(name, omega, learner)
 

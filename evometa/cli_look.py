@@ -39,15 +39,15 @@ class Plot:
 
     def execute(self) -> int:
         """Draw; return the exit status."""
-        from evometa import history, kept_file, plots
+        from evometa import archive_file, history, plots
         from evometa.plots.diagnostics import PREFIX
 
         run = history.read(self.run_directory)
         save(plots.fitness(run, x=self.x), self.output or self.run_directory / "fitness.png")
         if any(column.startswith(PREFIX) for column in run.columns):
             save(plots.diagnostics(run, x=self.x), self._beside("strategy"))
-        if (self.run_directory / kept_file.ARCHIVE).exists():
-            kept = kept_file.read(self.run_directory)
+        if (self.run_directory / archive_file.ARCHIVE).exists():
+            kept = archive_file.read(self.run_directory)
             if kept.objectives is not None:
                 save(plots.pareto(kept), self._beside("front"))
             if kept.measures is not None:
@@ -98,8 +98,8 @@ class List:
 
         problems = Table("name", "branch of meta-learning", "ω: what is learned", "learner", "paper", title="problems")
         for name, cls in table("problem").items():
-            about = cls.about
-            problems.add_row(*map(Text, (name, about.branch, about.omega, about.learner, about.paper)))
+            card = cls.card
+            problems.add_row(*map(Text, (name, card.branch, card.omega, card.learner, card.paper)))
         strategies = Table("name", "what it is", title="strategies")
         for name, cls in table("strategy").items():
             strategies.add_row(*map(Text, (name, first_line(cls))))
@@ -164,8 +164,8 @@ class Generalize:
             )
         found = search.run(generations=int(done["generation"]))
         shown = Table("tasks", "fitness", "standard error", title=f"{self.tasks:,} of each")
-        for standing in generalization(search.problem, found.selected_omega, tasks=self.tasks, seed=self.seed):
-            shown.add_row(standing.where, f"{standing.fitness:.6g}", f"{standing.standard_error:.2g}")
+        for score in generalization(search.problem, found.selected_omega, tasks=self.tasks, seed=self.seed):
+            shown.add_row(score.distribution, f"{score.fitness:.6g}", f"{score.standard_error:.2g}")
         Console().print(shown)
         return 0
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from tyro.conf import OmitArgPrefixes, Positional, arg
 
-from evometa.about import Recipe
+from evometa.card import Recipe
 from evometa.cli_names import Role, find, kebab
 from evometa.cli_options import Execution, Limits
 from evometa.errors import ConfigurationError
@@ -131,8 +131,8 @@ def run_with_options(args: Sequence[str]) -> tuple[type[Run], list[str]]:
     if args and not args[0].startswith("-"):
         classes["problem"] = find(args[0], "problem")
         fields.append((PROBLEM, _options(classes["problem"], "problem")))
-        about = classes["problem"].about
-        recipe = about.recipe if about and strategy is None else None
+        card = classes["problem"].card
+        recipe = card.recipe if card and strategy is None else None
     if strategy:
         classes["strategy"] = find(strategy, "strategy")
         fields.append((STRATEGY, _options(classes["strategy"], "strategy")))
@@ -202,8 +202,8 @@ def report(result: "Result", directory: Path) -> int:
         print(f"selected   {', '.join(chosen)}")
     if isinstance(result.selected_omega, Program):
         print(f"found      {result.selected_omega}")
-    if result.kept is not None:
-        print(f"kept       {len(result.kept.fitness)} candidates")
+    if result.archive is not None:
+        print(f"kept       {len(result.archive.fitness)} candidates")
     print(f"work       {', '.join(work)}, {duration(result.seconds)}")
     print(f"look       evometa plot {directory}")
     print(f"go on      evometa resume {directory} --generations {max(2 * result.generations, 1)}")

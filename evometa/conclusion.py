@@ -10,7 +10,7 @@ import numpy as np
 from evometa.finalists import Finalists
 from evometa.problem import BaseProblem, Evaluation
 from evometa.program import Program, SearchState, sign_of, validation_columns
-from evometa.result import Counters, Kept, Result
+from evometa.result import Archive, Counters, Result
 from evometa.space import Space
 from evometa.strategy import Strategy
 from evometa.types import Genotype, Omega
@@ -62,7 +62,7 @@ def conclude(
         selected_omega=_decode(space, chosen),
         selected_fitness=float(chosen_train.fitness),
         selected_held_out=math.nan if chosen_test is None else float(chosen_test.fitness),
-        kept=_kept(strategy, problem, space, state),
+        archive=_archive(strategy, problem, space, state),
         generations=done.generation,
         evaluations=done.evaluations,
         inner_steps=done.inner_steps,
@@ -103,7 +103,7 @@ def _all_decoded(space: Space, genotypes: Genotype) -> Omega:
     return jax.vmap(lambda genotype: space.decode(space.repair(genotype)))(genotypes)
 
 
-def _kept(strategy: Strategy[Any], problem: BaseProblem, space: Space, state: SearchState) -> Kept | None:
+def _archive(strategy: Strategy[Any], problem: BaseProblem, space: Space, state: SearchState) -> Archive | None:
     archive = strategy.archive(state.strategy)
     if archive is None:
         return None
@@ -113,7 +113,7 @@ def _kept(strategy: Strategy[Any], problem: BaseProblem, space: Space, state: Se
     genotypes, judged, omegas = jax.tree.map(lambda leaf: np.asarray(leaf)[held], every)
     sign, own = sign_of(problem), strategy.objective_names
     signs = np.where(np.arange(len(own)) > 0, 1.0, sign) if own else sign
-    return Kept(
+    return Archive(
         omegas=omegas,
         genotypes=genotypes,
         fitness=sign * judged.fitness,

@@ -13,10 +13,10 @@ from evometa.problem import BaseProblem, Evaluation, HostProblem, InnerTraining,
 from evometa.types import Key, Omega
 
 
-class Standing(NamedTuple):
+class DistributionScore(NamedTuple):
     """How one ω does on one distribution of tasks."""
 
-    where: str
+    distribution: str
     """training, held-out, or a name that the problem's :meth:`~evometa.Problem.shifted` gives."""
     fitness: float
     """Mean over tasks, in the problem's own direction; NaN where any task gave none."""
@@ -24,7 +24,7 @@ class Standing(NamedTuple):
     """Of that mean; NaN for a single task."""
 
 
-def generalization(problem: BaseProblem, omega: Omega, *, tasks: int = 1000, seed: int = 0) -> list[Standing]:
+def generalization(problem: BaseProblem, omega: Omega, *, tasks: int = 1000, seed: int = 0) -> list[DistributionScore]:
     """Judge one ω on fresh tasks of training, on held-out ones, and on each shifted distribution that there is.
 
     Args:
@@ -41,12 +41,12 @@ def generalization(problem: BaseProblem, omega: Omega, *, tasks: int = 1000, see
     places: list[tuple[str, BaseProblem, bool]] = [("training", problem, False)]
     places += [("held-out", problem, True)] if problem.has_test() else []
     places += [(name, other, other.has_test()) for name, other in problem.shifted().items()]
-    standings = []
-    for number, (where, place, test) in enumerate(places):
+    scores = []
+    for number, (name, place, test) in enumerate(places):
         fitness = _on_tasks(place, omega, tasks, (seed, number), test)
         error = float(np.std(fitness, ddof=1)) / math.sqrt(tasks) if tasks > 1 else math.nan
-        standings.append(Standing(where, float(np.mean(fitness)), error))
-    return standings
+        scores.append(DistributionScore(name, float(np.mean(fitness)), error))
+    return scores
 
 
 def _on_tasks(problem: BaseProblem, omega: Omega, tasks: int, seed: tuple[int, int], test: bool) -> NDArray[np.float64]:

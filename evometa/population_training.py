@@ -40,7 +40,7 @@ class TrainsPopulation(Strategy[State]):
         """Judge by training that goes on."""
         return PopulationTrainer(evaluator, self)
 
-    def refuses_problem(self, problem: BaseProblem) -> str | None:
+    def problem_incompatibility(self, problem: BaseProblem) -> str | None:
         """Refuse problems without inner training, and those whose objective or length does not fit windows."""
         return refuse_population_training(self, problem)
 
@@ -139,7 +139,7 @@ class PopulationTrainer(CarriesLearners):
             first = shared.window == 0
             learner = jax.lax.cond(first, lambda: begin(problem, key, omega, task), lambda: learner)
             loss, learner = train_window(problem, key, omega, task, learner, shared.window, windows)
-            return problem.judge_learner(_part(key, "metrics"), omega, task, learner, loss), learner
+            return problem.evaluate_learner(_part(key, "metrics"), omega, task, learner, loss), learner
 
         results, learners = jax.vmap(on_task)(shared.trials.keys, shared.trials.tasks, learners)
         return Evaluation(*jax.tree.map(lambda leaf: jnp.mean(leaf, axis=0), results)), learners
@@ -160,7 +160,7 @@ def replay(problem: InnerTraining, key: Key, omegas: Omega, task: Task) -> tuple
     Args:
         problem: the problem.
         key: the task's key.
-        omegas: the schedule: ω of each window, leaves ``[W, ...]``, such as ``result.kept.omegas``; W divides the
+        omegas: the schedule: ω of each window, leaves ``[W, ...]``, such as ``result.archive.omegas``; W divides the
             problem's ``inner_steps``. The learner is initialised with the first.
         task: one task.
 

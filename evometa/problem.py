@@ -20,7 +20,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from evometa.about import About
+from evometa.card import ProblemCard
 from evometa.errors import ConfigurationError
 from evometa.objectives import Final, Objective
 from evometa.space import Space
@@ -53,7 +53,7 @@ class BaseProblem(abc.ABC):
 
     direction: ClassVar[Literal["minimize", "maximize"]] = "minimize"
     """Whether a smaller or a larger fitness is better."""
-    about: ClassVar[About | None] = None
+    card: ClassVar[ProblemCard | None] = None
     """What the problem is in a line of ``evometa list``, and how ``evometa run`` searches it when told nothing else."""
 
     objective_names: ClassVar[tuple[str, ...]] = ()
@@ -169,9 +169,9 @@ class InnerTraining(BaseProblem):
     def evaluate_task(self, key: Key, omega: Omega, task: Task) -> Evaluation:
         """Train one learner with one ω on one task, and judge it as the objective says."""
         losses, learner = learning_curve(self, key, omega, task, self.objective.steps(self.inner_steps))
-        return self.judge_learner(_part(key, "metrics"), omega, task, learner, jnp.mean(losses))
+        return self.evaluate_learner(_part(key, "metrics"), omega, task, learner, jnp.mean(losses))
 
-    def judge_learner(self, key: Key, omega: Omega, task: Task, learner: Learner, fitness: Scalar) -> Evaluation:
+    def evaluate_learner(self, key: Key, omega: Omega, task: Task, learner: Learner, fitness: Scalar) -> Evaluation:
         """Return the judgement of a fully trained learner; averaged over tasks.
 
         By default the fitness that the objective gave and :meth:`metrics`; override it to add objectives, constraints

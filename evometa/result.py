@@ -11,7 +11,7 @@ from evometa.types import Omega
 
 
 @dataclasses.dataclass(frozen=True)
-class Kept:
+class Archive:
     """The candidates that a strategy with several goals keeps as its answer; leading axis N."""
 
     omegas: Omega
@@ -53,7 +53,7 @@ class Result:
     """Its fitness there: the best of a few means over many tasks, so hardly lucky."""
     selected_held_out: float
     """Its fitness on held-out tasks, which had no part in the selection; NaN for problems without any."""
-    kept: Kept | None
+    archive: Archive | None
     """What the strategy keeps as its answer (a Pareto front, an archive), None where that is one candidate."""
     generations: int
     """Generations over the run's life; likewise the counts below."""

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from numpy.typing import NDArray
 
-from evometa import checkpoint, history, kept_file, naming
+from evometa import archive_file, checkpoint, history, naming
 from evometa.checkpoint import Checkpoint
 from evometa.checks import check_problem, require_needs
 from evometa.conclusion import best_fitness, conclude
@@ -220,7 +220,7 @@ class Search:
             reason = self._loop(program, limits, entered, folder, progress)
             result = self._result(program, reason)
             if self._path is not None:
-                kept_file.write(self._path, result.kept)
+                archive_file.write(self._path, result.archive)
             return result
 
     def _prepare(self, stack: contextlib.ExitStack, progress: Progress) -> Program:

@@ -37,7 +37,7 @@ from evometa.types import Genotype, Key, Scalar
 State = TypeVar("State")
 
 
-class Archive(NamedTuple):
+class ArchiveRecord(NamedTuple):
     """Candidates that a strategy keeps as its answer, where one best candidate is not all of it; leading axis N."""
 
     genotypes: Genotype
@@ -74,11 +74,11 @@ class Strategy(abc.ABC, Generic[State]):
         """
         return 0
 
-    def refuses(self, space: Space) -> str | None:
+    def incompatibility(self, space: Space) -> str | None:
         """Return why the strategy cannot search a space, in one sentence, or None when it can."""
         return None
 
-    def refuses_problem(self, problem: BaseProblem) -> str | None:
+    def problem_incompatibility(self, problem: BaseProblem) -> str | None:
         """Return why the strategy cannot search for a problem, in one sentence, or None when it can."""
         return None
 
@@ -133,7 +133,7 @@ class Strategy(abc.ABC, Generic[State]):
         """Return the genotype in the middle of the search distribution, or None when there is no such thing."""
         return None
 
-    def archive(self, state: State) -> Archive | None:
+    def archive(self, state: State) -> ArchiveRecord | None:
         """Return the candidates kept as the answer, or None when the best one is all of it."""
         return None
 
@@ -159,7 +159,7 @@ def refuse_unless_continuous(strategy: Strategy[Any], space: Space) -> str | Non
 
 def require_space(strategy: Strategy[Any], space: Space) -> None:
     """Raise ConfigurationError with the strategy's own words when it cannot search a space."""
-    reason = strategy.refuses(space)
+    reason = strategy.incompatibility(space)
     if reason:
         raise ConfigurationError(reason)
 
@@ -184,6 +184,6 @@ def require_positive(owner: object, **values: float) -> None:
 
 def require_problem(strategy: Strategy[Any], problem: BaseProblem) -> None:
     """Raise ConfigurationError with the strategy's own words when it cannot search for a problem."""
-    reason = strategy.refuses_problem(problem)
+    reason = strategy.problem_incompatibility(problem)
     if reason:
         raise ConfigurationError(reason)

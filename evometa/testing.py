@@ -56,7 +56,7 @@ def check_strategy(strategy: Strategy[Any], space: Space | None = None, *, gener
     """
     if space is None:
         space = Box((4,), start=np.zeros(4))
-        if strategy.refuses(space):
+        if strategy.incompatibility(space):
             space = Dict({"real": Box((2,), 0.0, 1.0), "integer": Integer(0, 9), "category": Categorical(3)})
     require_space(strategy, space)
     _StrategyCheck(strategy, space).run(generations)

@@ -56,7 +56,7 @@ class Unrolled(Strategy[State]):
         """Judge by windows."""
         return Unroller(evaluator, self)
 
-    def refuses_problem(self, problem: BaseProblem) -> str | None:
+    def problem_incompatibility(self, problem: BaseProblem) -> str | None:
         """Refuse problems without inner training, and those whose objective or horizon does not fit windows."""
         return refuse_unroll(self, problem)
 

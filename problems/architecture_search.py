@@ -14,7 +14,7 @@ import numpy as np
 import optax
 from numpy.typing import NDArray
 
-from evometa.about import About, Recipe
+from evometa.card import ProblemCard, Recipe
 from evometa.errors import ConfigurationError, nearest
 from evometa.problem import InnerTraining
 from evometa.problems._classification import Name, components, require_name, table
@@ -89,7 +89,7 @@ class ArchitectureSearch(InnerTraining):
             the data, sizes or a learning rate that are not positive.
     """
 
-    about: ClassVar[About] = About(
+    card: ClassVar[ProblemCard] = ProblemCard(
         "architectures",
         "a cell: an operation for each edge",
         "a masked supernet, trained by Adam",

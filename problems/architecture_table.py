@@ -19,7 +19,7 @@ import jax.numpy as jnp
 import numpy as np
 from numpy.typing import NDArray
 
-from evometa.about import About, Recipe
+from evometa.card import ProblemCard, Recipe
 from evometa.errors import ConfigurationError
 from evometa.files import write_atomically
 from evometa.problem import Evaluation, Problem, learning_curve
@@ -60,7 +60,7 @@ class ArchitectureTable(Problem):
         ConfigurationError: no such file, or one that holds no table.
     """
 
-    about: ClassVar[About] = About(
+    card: ClassVar[ProblemCard] = ProblemCard(
         "architectures",
         "a cell: an operation for each edge",
         "none: all are trained already",

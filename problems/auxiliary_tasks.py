@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from evometa.about import About, Recipe
+from evometa.card import ProblemCard, Recipe
 from evometa.problems._data_training import LEARNING_RATE, DataTraining, examples, number
 from evometa.problems._digits import CLASSES, digits
 from evometa.problems._networks import MLP, cross_entropy
@@ -82,7 +82,7 @@ class AuxiliaryTasks(DataTraining):
     labelled: int = 40
     batch_size: int = 32
 
-    about: ClassVar[About] = About(
+    card: ClassVar[ProblemCard] = ProblemCard(
         branch="auxiliary tasks",
         omega="weights of ten auxiliary losses, how they combine and fade, a learning rate",
         learner="multi-head MLP on 40 labelled digits",

@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Literal, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from evometa.about import About, Recipe
+from evometa.card import ProblemCard, Recipe
 from evometa.errors import ConfigurationError
 from evometa.objectives import Mean, Objective
 from evometa.problem import InnerTraining
@@ -65,7 +65,7 @@ class Bandit(InnerTraining):
         ConfigurationError: fewer than 2 arms, no unit, a range that is not within 0 to 1.
     """
 
-    about: ClassVar[About] = About(
+    card: ClassVar[ProblemCard] = ProblemCard(
         branch="black-box learners, recurrent",
         omega="weights of a GRU",
         learner="the GRU's state",

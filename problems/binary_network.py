@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from numpy.typing import NDArray
 
-from evometa.about import About, Recipe
+from evometa.card import ProblemCard, Recipe
 from evometa.errors import ConfigurationError
 from evometa.problem import InnerTraining
 from evometa.problems._digits import CLASSES, PIXELS, digits
@@ -71,7 +71,7 @@ class BinaryNetwork(InnerTraining):
         ConfigurationError: sizes below 1, or an even number of units.
     """
 
-    about: ClassVar[About] = About(
+    card: ClassVar[ProblemCard] = ProblemCard(
         "hyperparameters of a learner without gradients",
         "a local learning rule: margin, reach, noise ...",
         "a network of binary weights and signs",

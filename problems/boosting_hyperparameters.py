@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from evometa.about import About, Recipe
+from evometa.card import ProblemCard, Recipe
 from evometa.errors import ConfigurationError
 from evometa.problem import Evaluation, HostProblem
 from evometa.spaces import Box, Dict
@@ -55,7 +55,7 @@ class BoostingHyperparameters(HostProblem):
         folds: of the cross-validation, at least 2.
     """
 
-    about: ClassVar[About] = About(
+    card: ClassVar[ProblemCard] = ProblemCard(
         branch="hyperparameters",
         omega="six hyperparameters of boosting",
         learner="scikit-learn's gradient boosting",

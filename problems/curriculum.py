@@ -10,7 +10,7 @@ from typing import Any, ClassVar, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from evometa.about import About, Recipe
+from evometa.card import ProblemCard, Recipe
 from evometa.problems._data_training import LEARNING_RATE, each_cross_entropy
 from evometa.problems._noisy_training import NoisyTraining
 from evometa.spaces import Box, Dict
@@ -66,7 +66,7 @@ class Curriculum(NoisyTraining):
             or breast_cancer (569, 2).
     """
 
-    about: ClassVar[About] = About(
+    card: ClassVar[ProblemCard] = ProblemCard(
         branch="training data: curriculum",
         omega="which share of the examples is open when, easy or hard ones first, a learning rate",
         learner="MLP on digits, 40 % of the labels wrong",

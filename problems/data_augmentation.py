@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from evometa.about import About, Recipe
+from evometa.card import ProblemCard, Recipe
 from evometa.problems._data_training import LEARNING_RATE, DataTraining, examples
 from evometa.problems._digits import digits
 from evometa.problems._networks import cross_entropy
@@ -78,7 +78,7 @@ class DataAugmentation(DataTraining):
     labelled: int = 50
     batch_size: int = 32
 
-    about: ClassVar[About] = About(
+    card: ClassVar[ProblemCard] = ProblemCard(
         branch="training data: augmentation",
         omega="probability and strength of eight changes of an image, a learning rate",
         learner="MLP on 50 digits",

@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from evometa.about import About, Recipe
+from evometa.card import ProblemCard, Recipe
 from evometa.problems._data_training import DataTraining, examples, number
 from evometa.problems._digits import CLASSES, digits
 from evometa.problems._networks import cross_entropy
@@ -50,7 +50,7 @@ class DatasetDistillation(DataTraining):
     images_per_class: int = 1
     judged_examples: int = 256
 
-    about: ClassVar[About] = About(
+    card: ClassVar[ProblemCard] = ProblemCard(
         branch="training data: dataset distillation",
         omega="one synthetic image per class, a learning rate",
         learner="MLP on digits, 10 steps",

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from numpy.typing import NDArray
 
-from evometa.about import About, Recipe
+from evometa.card import ProblemCard, Recipe
 from evometa.errors import ConfigurationError
 from evometa.problem import InnerTraining
 from evometa.problems._classification import Name, require_name, table
@@ -74,7 +74,7 @@ class DecisionTree(InnerTraining):
         ConfigurationError: more than 10 levels, no cuts, an unknown data set.
     """
 
-    about: ClassVar[About] = About(
+    card: ClassVar[ProblemCard] = ProblemCard(
         "hyperparameters of a learner without gradients",
         "a price for each feature; when to split",
         "a decision tree, grown by greedy splits",

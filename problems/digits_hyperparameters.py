@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from numpy.typing import NDArray
 
-from evometa.about import About, Recipe
+from evometa.card import ProblemCard, Recipe
 from evometa.errors import ConfigurationError
 from evometa.problem import InnerTraining
 from evometa.problems._digits import CLASSES, PIXELS, digits
@@ -62,7 +62,7 @@ class DigitsHyperparameters(InnerTraining):
         hidden: widths of the hidden layers.
     """
 
-    about: ClassVar[About] = About(
+    card: ClassVar[ProblemCard] = ProblemCard(
         branch="hyperparameters",
         omega="five hyperparameters of SGD",
         learner="MLP on digits",

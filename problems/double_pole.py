@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from evometa.about import About, Recipe
+from evometa.card import ProblemCard, Recipe
 from evometa.errors import ConfigurationError
 from evometa.growing_network import Network
 from evometa.problem import Evaluation, Problem
@@ -74,7 +74,7 @@ class DoublePole(Problem):
     """
 
     direction: ClassVar[Literal["minimize", "maximize"]] = "maximize"
-    about: ClassVar[About] = About(
+    card: ClassVar[ProblemCard] = ProblemCard(
         "architectures: topology",
         "a growing network with its weights",
         "none",

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from numpy.typing import NDArray
 
-from evometa.about import About, Recipe
+from evometa.card import ProblemCard, Recipe
 from evometa.errors import ConfigurationError
 from evometa.problem import Evaluation, Problem
 from evometa.spaces import Box
@@ -31,7 +31,7 @@ class DTLZ2(Problem):
         objectives: M, at least 2.
     """
 
-    about: ClassVar[About] = About(
+    card: ClassVar[ProblemCard] = ProblemCard(
         branch="none: several objectives",
         omega="a point",
         learner="none",

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from numpy.typing import NDArray
 
-from evometa.about import About, Recipe
+from evometa.card import ProblemCard, Recipe
 from evometa.errors import ConfigurationError
 from evometa.problems._data_training import LEARNING_RATE, DataTraining, Learner, Trial, each_cross_entropy
 from evometa.problems._digits import CLASSES, digits
@@ -61,7 +61,7 @@ class Hypercleaning(DataTraining):
     label_noise: float = 0.5
     corruption: int = 0
 
-    about: ClassVar[About] = About(
+    card: ClassVar[ProblemCard] = ProblemCard(
         branch="hyperparameters: data cleansing",
         omega="a weight of each training example, L2 of each layer, a learning rate",
         learner="MLP on digits, half of the labels wrong",

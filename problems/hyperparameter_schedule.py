@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import jax
 import numpy as np
 
-from evometa.about import About, Recipe
+from evometa.card import ProblemCard, Recipe
 from evometa.errors import ConfigurationError
 from evometa.problems._schedules import ScheduledTraining
 from evometa.problems.digits_hyperparameters import DigitsHyperparameters, Learner, Training
@@ -50,7 +50,7 @@ class HyperparameterSchedule(ScheduledTraining):
         ConfigurationError: a size below 1, or a momentum outside [0, 1).
     """
 
-    about: ClassVar[About] = About(
+    card: ClassVar[ProblemCard] = ProblemCard(
         branch="hyperparameters over time",
         omega="learning rates at moments of training",
         learner="MLP on digits, SGD with momentum",

@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from evometa.about import About, Recipe
+from evometa.card import ProblemCard, Recipe
 from evometa.errors import ConfigurationError
 from evometa.objectives import Mean, Objective
 from evometa.problem import InnerTraining
@@ -37,7 +37,7 @@ class InfluenceBalancing(InnerTraining):
         ConfigurationError: positive not between 0 and units.
     """
 
-    about: ClassVar[About] = About(
+    card: ClassVar[ProblemCard] = ProblemCard(
         branch="truncation of inner training",
         omega="a number that pushes a chain",
         learner="the chain's state",

@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from evometa.about import About, Recipe
+from evometa.card import ProblemCard, Recipe
 from evometa.errors import ConfigurationError
 from evometa.expressions import Expression, PrimitiveSet, Program
 from evometa.problems._tuned_training import TunedTraining
@@ -59,7 +59,7 @@ class LearnedActivation(TunedTraining):
         momentum: in [0, 1).
     """
 
-    about: ClassVar[About] = About(
+    card: ClassVar[ProblemCard] = ProblemCard(
         branch="architectures",
         omega="a formula of one number, the activation",
         learner="an MLP, at several learning rates",

@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from evometa.about import About, Recipe
+from evometa.card import ProblemCard, Recipe
 from evometa.errors import ConfigurationError
 from evometa.problem import InnerTraining
 from evometa.problems._black_boxes import FUNCTIONS
@@ -97,7 +97,7 @@ class LearnedEvolutionStrategy(InnerTraining):
         ConfigurationError: a size too small, sigma not positive, no function, or one of an unknown name.
     """
 
-    about: ClassVar[About] = About(
+    card: ClassVar[ProblemCard] = ProblemCard(
         branch="learned black-box optimizers",
         omega="weights of an evolution strategy",
         learner="the evolution strategy, on test functions",

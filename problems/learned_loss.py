@@ -11,7 +11,7 @@ from typing import ClassVar
 import jax
 import numpy as np
 
-from evometa.about import About, Recipe
+from evometa.card import ProblemCard, Recipe
 from evometa.expressions import Expression, PrimitiveSet, Program
 from evometa.problems._loss_training import PROBABILITIES, LossTraining
 
@@ -50,7 +50,7 @@ class LearnedLoss(LossTraining):
         start: text of the expression a search begins with, such as ``CROSS_ENTROPY``; None draws all.
     """
 
-    about: ClassVar[About] = About(
+    card: ClassVar[ProblemCard] = ProblemCard(
         branch="losses",
         omega="a formula of prediction and label",
         learner="an MLP, by gradient descent",

@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from evometa.about import About, Recipe
+from evometa.card import ProblemCard, Recipe
 from evometa.errors import ConfigurationError
 from evometa.problems._loss_training import LossTraining
 from evometa.problems._networks import MLP
@@ -48,7 +48,7 @@ class LearnedLossNetwork(LossTraining):
         ConfigurationError: fewer than one hidden unit.
     """
 
-    about: ClassVar[About] = About(
+    card: ClassVar[ProblemCard] = ProblemCard(
         branch="losses",
         omega="weights of a network from prediction and label to a loss",
         learner="an MLP, by gradient descent",

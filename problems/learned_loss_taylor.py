@@ -10,7 +10,7 @@ from typing import ClassVar
 import jax
 import jax.numpy as jnp
 
-from evometa.about import About, Recipe
+from evometa.card import ProblemCard, Recipe
 from evometa.problems._loss_training import LossTraining
 from evometa.spaces import Box
 
@@ -49,7 +49,7 @@ class LearnedLossTaylor(LossTraining):
             or breast_cancer (569, 2).
     """
 
-    about: ClassVar[About] = About(
+    card: ClassVar[ProblemCard] = ProblemCard(
         branch="losses",
         omega="8 coefficients of a Taylor polynomial",
         learner="an MLP, by gradient descent",

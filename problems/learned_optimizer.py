@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from numpy.typing import NDArray
 
-from evometa.about import About, Recipe
+from evometa.card import ProblemCard, Recipe
 from evometa.errors import ConfigurationError
 from evometa.objectives import Mean, Objective
 from evometa.problem import InnerTraining
@@ -87,7 +87,7 @@ class LearnedOptimizer(InnerTraining):
             step_scale that is not positive, or time that stops before it begins.
     """
 
-    about: ClassVar[About] = About(
+    card: ClassVar[ProblemCard] = ProblemCard(
         branch="learned optimizers",
         omega="weights of an MLP applied to each weight",
         learner="MLP on digits",

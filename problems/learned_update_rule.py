@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from evometa.about import About, Recipe
+from evometa.card import ProblemCard, Recipe
 from evometa.errors import ConfigurationError
 from evometa.expressions import LOSS_PRIMITIVES, Expression, PrimitiveSet, Program
 from evometa.problems._tuned_training import TunedTraining
@@ -89,7 +89,7 @@ class LearnedUpdateRule(TunedTraining):
         second_moment_decay: of the average of squared gradients, in [0, 1).
     """
 
-    about: ClassVar[About] = About(
+    card: ClassVar[ProblemCard] = ProblemCard(
         branch="learned optimizers",
         omega="a formula from gradient and moments to a step",
         learner="an MLP, at several learning rates",

@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from evometa.about import About, Recipe
+from evometa.card import ProblemCard, Recipe
 from evometa.errors import ConfigurationError
 from evometa.problem import Evaluation, Problem
 from evometa.spaces import Box
@@ -38,7 +38,7 @@ class LinearProjection(Problem):
 
     direction = "maximize"
 
-    about: ClassVar[About] = About(
+    card: ClassVar[ProblemCard] = ProblemCard(
         branch="none: an archive of solutions",
         omega="a point",
         learner="none",

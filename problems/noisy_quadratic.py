@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from evometa.about import About, Recipe
+from evometa.card import ProblemCard, Recipe
 from evometa.errors import ConfigurationError
 from evometa.problems._schedules import HIGHEST, LOWEST, ScheduledTraining
 from evometa.types import Key, Scalar
@@ -47,7 +47,7 @@ class NoisyQuadratic(ScheduledTraining):
         ConfigurationError: a dimension below 1, or a negative variance.
     """
 
-    about: ClassVar[About] = About(
+    card: ClassVar[ProblemCard] = ProblemCard(
         branch="hyperparameters over time",
         omega="learning rates at moments of training",
         learner="noisy gradient descent",

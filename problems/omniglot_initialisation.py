@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from evometa.about import About, Recipe
+from evometa.card import ProblemCard, Recipe
 from evometa.errors import ConfigurationError
 from evometa.problems._few_shot import Episode, FewShot, flat
 from evometa.problems._networks import cross_entropy
@@ -61,7 +61,7 @@ class OmniglotInitialisation(FewShot):
     learning_rate: float = 0.1
     output_learning_rate: float = 10.0
 
-    about: ClassVar[About] = About(
+    card: ClassVar[ProblemCard] = ProblemCard(
         branch="learned initialisations",
         omega="initial weights, and a step size for each tensor",
         learner="convolutional network, by gradient descent",

@@ -10,7 +10,7 @@ from typing import ClassVar
 import jax
 import jax.numpy as jnp
 
-from evometa.about import About, Recipe
+from evometa.card import ProblemCard, Recipe
 from evometa.problems._few_shot import Episode, FewShot, flat
 from evometa.spaces import Like
 from evometa.types import Key, Omega
@@ -60,7 +60,7 @@ class OmniglotPrototypes(FewShot):
     inner_steps: int = 0
     ways: int = 20
 
-    about: ClassVar[About] = About(
+    card: ClassVar[ProblemCard] = ProblemCard(
         branch="learned embeddings",
         omega="weights of a convolutional network",
         learner="class prototypes",

@@ -10,7 +10,7 @@ from typing import Any, ClassVar, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from evometa.about import About, Recipe
+from evometa.card import ProblemCard, Recipe
 from evometa.problems._data_training import LEARNING_RATE, each_cross_entropy, examples
 from evometa.problems._networks import MLP
 from evometa.problems._noisy_training import NoisyTraining
@@ -59,7 +59,7 @@ class SampleSelection(NoisyTraining):
             or breast_cancer (569, 2).
     """
 
-    about: ClassVar[About] = About(
+    card: ClassVar[ProblemCard] = ProblemCard(
         branch="training data: sample selection",
         omega="a network from an example's loss to its weight, a learning rate",
         learner="MLP on digits, 40 % of the labels wrong",

@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from numpy.typing import NDArray
 
-from evometa.about import About, Recipe
+from evometa.card import ProblemCard, Recipe
 from evometa.errors import ConfigurationError
 from evometa.problem import InnerTraining, begin, train
 from evometa.problems._networks import MLP, squared_error
@@ -105,7 +105,7 @@ class Sinusoid(InnerTraining):
         learn_rates: whether ω holds a step size for each weight tensor.
     """
 
-    about: ClassVar[About] = About(
+    card: ClassVar[ProblemCard] = ProblemCard(
         branch="learned initialisations and step sizes",
         omega="initial weights",
         learner="MLP, gradient descent",

@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 from jax.flatten_util import ravel_pytree
 
-from evometa.about import About, Recipe
+from evometa.card import ProblemCard, Recipe
 from evometa.errors import ConfigurationError
 from evometa.problem import InnerTraining
 from evometa.problems._networks import MLP, squared_error
@@ -46,7 +46,7 @@ class SinusoidHypernetwork(InnerTraining):
         ConfigurationError: a number below 1.
     """
 
-    about: ClassVar[About] = About(
+    card: ClassVar[ProblemCard] = ProblemCard(
         branch="black-box learners, hypernetworks",
         omega="weights of a hypernetwork",
         learner="the network it makes",

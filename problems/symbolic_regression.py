@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from evometa.about import About, Recipe
+from evometa.card import ProblemCard, Recipe
 from evometa.errors import ConfigurationError, nearest
 from evometa.expressions import Expression, PrimitiveSet, Program
 from evometa.problem import Evaluation, Problem
@@ -73,7 +73,7 @@ class SymbolicRegression(Problem):
             rows; a label that never changes; more cases than points.
     """
 
-    about: ClassVar[About] = About(
+    card: ClassVar[ProblemCard] = ProblemCard(
         branch="none",
         omega="a formula of the columns of a table",
         learner="none",

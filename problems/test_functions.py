@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from numpy.typing import NDArray
 
-from evometa.about import About, Recipe
+from evometa.card import ProblemCard, Recipe
 from evometa.errors import ConfigurationError
 from evometa.problem import Problem
 from evometa.problems import _black_boxes
@@ -40,7 +40,7 @@ class _TestFunction(Problem):
     least_dimension: ClassVar[int] = 1
     """The function is defined from so many dimensions on."""
 
-    about: ClassVar[About] = About(
+    card: ClassVar[ProblemCard] = ProblemCard(
         branch="none: plain optimisation",
         omega="a point",
         learner="none",

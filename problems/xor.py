@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from evometa.about import About, Recipe
+from evometa.card import ProblemCard, Recipe
 from evometa.growing_network import Network
 from evometa.problem import Evaluation, Problem
 from evometa.topology import Topology
@@ -40,7 +40,7 @@ class XOR(Problem):
     """
 
     direction: ClassVar[Literal["minimize", "maximize"]] = "maximize"
-    about: ClassVar[About] = About(
+    card: ClassVar[ProblemCard] = ProblemCard(
         "architectures: topology",
         "a growing network with its weights",
         "none",

@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from numpy.typing import NDArray
 
-from evometa.about import About, Recipe
+from evometa.card import ProblemCard, Recipe
 from evometa.errors import ConfigurationError
 from evometa.problem import Evaluation, Problem
 from evometa.spaces import Box
@@ -33,7 +33,7 @@ class _ZDT(Problem):
     """
 
     objective_names: ClassVar[tuple[str, ...]] = ("f₁", "f₂")
-    about: ClassVar[About] = About(
+    card: ClassVar[ProblemCard] = ProblemCard(
         branch="none: two objectives",
         omega="a point",
         learner="none",

@@ -16,7 +16,7 @@ from jax import lax
 from evometa.errors import ConfigurationError
 from evometa.problem import BaseProblem, Evaluation
 from evometa.strategies._vectors import refuse_unless_length, require_length
-from evometa.strategy import Archive, Strategy, require_population
+from evometa.strategy import ArchiveRecord, Strategy, require_population
 from evometa.types import Genotype, Key, Scalar
 
 State = TypeVar("State")
@@ -134,7 +134,7 @@ class GridStrategy(Strategy[State]):
                 f"{name} expects finite low, high and worst_fitness and fewer than 2³¹ cells, got {self}."
             )
 
-    def refuses_problem(self, problem: BaseProblem) -> str | None:
+    def problem_incompatibility(self, problem: BaseProblem) -> str | None:
         """Refuse problems with another number of measures."""
         return refuse_unless_length(self, problem, "measures", len(self.cells), "cells, low and high")
 
@@ -160,11 +160,11 @@ class GridStrategy(Strategy[State]):
         fitness, cell = lax.optimization_barrier((fitness, self._cell(judged.measures)))
         return enter(elites, cell, genotypes, fitness, judged.measures, self.worst_fitness)
 
-    def archive(self, state: Any) -> Archive:
+    def archive(self, state: Any) -> ArchiveRecord:
         """Return the elites of all cells; those of cells that are not empty are held."""
         elites: Elites = state.elites
         judged = Evaluation(elites.fitness, {}, measures=elites.measures)
-        return Archive(elites.genotypes, judged, jnp.isfinite(elites.fitness))
+        return ArchiveRecord(elites.genotypes, judged, jnp.isfinite(elites.fitness))
 
     def diagnostics(self, state: Any) -> dict[str, Scalar]:
         """Return the part of all cells that hold a candidate, and the QD score (Pugh et al. 2015).

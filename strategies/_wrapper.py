@@ -10,7 +10,7 @@ from evometa.errors import ConfigurationError
 from evometa.problem import BaseProblem, Evaluation
 from evometa.space import Space
 from evometa.strategies.cmaes import CMAES
-from evometa.strategy import Archive, Strategy
+from evometa.strategy import ArchiveRecord, Strategy
 from evometa.types import Genotype, Key, Scalar
 
 
@@ -73,13 +73,13 @@ class Wrapper(Strategy[State]):
         """That of the strategy inside."""
         return self.strategy.members_per_task_set
 
-    def refuses(self, space: Space) -> str | None:
+    def incompatibility(self, space: Space) -> str | None:
         """Refuse what the strategy inside refuses."""
-        return self.strategy.refuses(space)
+        return self.strategy.incompatibility(space)
 
-    def refuses_problem(self, problem: BaseProblem) -> str | None:
+    def problem_incompatibility(self, problem: BaseProblem) -> str | None:
         """Refuse what the strategy inside refuses."""
-        return self.strategy.refuses_problem(problem)
+        return self.strategy.problem_incompatibility(problem)
 
     def tell(self, key: Key, state: State, genotypes: Genotype, fitness: jax.Array) -> State:
         """Learn from fitness alone."""
@@ -93,7 +93,7 @@ class Wrapper(Strategy[State]):
         """Return that of the strategy inside."""
         return self.strategy.round(state.inner)
 
-    def archive(self, state: State) -> Archive | None:
+    def archive(self, state: State) -> ArchiveRecord | None:
         """Return that of the strategy inside."""
         return self.strategy.archive(state.inner)
 
@@ -114,7 +114,7 @@ def unless_all_failed(fitness: jax.Array, told: Any, before: Any) -> Any:
 
 def refuse_without_center(wrapper: Wrapper[Any], strategy: Strategy[Any], space: Space) -> str | None:
     """Return why a wrapper that needs the center of a strategy cannot search a space with it, or None when it can."""
-    reason = strategy.refuses(space)
+    reason = strategy.incompatibility(space)
     if reason is None:
         state = jax.eval_shape(lambda key: strategy.init(key, space), jax.eval_shape(jax.random.key, 0))
         if jax.eval_shape(strategy.center, state) is None:

@@ -69,11 +69,11 @@ class AugmentedLagrangian(Wrapper[LagrangianState]):
         """P + 1: the center is judged too."""
         return self.strategy.population_size + 1
 
-    def refuses(self, space: Space) -> str | None:
+    def incompatibility(self, space: Space) -> str | None:
         """Refuse what is not continuous, what the strategy inside refuses, and strategies without a center."""
         return refuse_unless_continuous(self, space) or refuse_without_center(self, self.strategy, space)
 
-    def refuses_problem(self, problem: BaseProblem) -> str | None:
+    def problem_incompatibility(self, problem: BaseProblem) -> str | None:
         """Refuse problems with another number of constraints."""
         has = vector_lengths(problem).get("constraints", self.num_constraints)  # none at all: says the search
         if has != self.num_constraints:
@@ -81,7 +81,7 @@ class AugmentedLagrangian(Wrapper[LagrangianState]):
                 f"AugmentedLagrangian expects num_constraints={has}, as {type(problem).__name__} has, "
                 f"got {self.num_constraints}."
             )
-        return self.strategy.refuses_problem(problem)
+        return self.strategy.problem_incompatibility(problem)
 
     def init(self, key: Key, space: Space) -> LagrangianState:
         """Begin without prices."""

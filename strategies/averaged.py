@@ -42,7 +42,7 @@ class Averaged(Wrapper[AveragedState]):
         super().__post_init__()
         require_positive(self, generations=self.generations)
 
-    def refuses(self, space: Space) -> str | None:
+    def incompatibility(self, space: Space) -> str | None:
         """Refuse what the strategy inside refuses, and strategies without a center."""
         return refuse_without_center(self, self.strategy, space)
 

@@ -35,7 +35,7 @@ class CMAMEState(NamedTuple):
 class CMAME(GridStrategy[CMAMEState]):
     """Fill a grid of behaviour by several CMA-ES, each following what is new to the archive or better than it has.
 
-    For problems of real numbers whose :class:`~evometa.Evaluation` has ``measures``; ``Result.kept`` is the archive.
+    For problems of real numbers whose :class:`~evometa.Evaluation` has ``measures``; ``Result.archive`` is the archive.
     These are the paper's improvement emitters: an emitter ranks its candidates by what they did for the archive, those
     that discovered a cell before those that improved one before the rest, each by how much; when nothing comes of it
     any more it begins anew at a random elite. A candidate that violates a constraint is not let in.
@@ -72,7 +72,7 @@ class CMAME(GridStrategy[CMAMEState]):
     def _batch(self) -> int:
         return self.population_size // self.emitters
 
-    def refuses(self, space: Space) -> str | None:
+    def incompatibility(self, space: Space) -> str | None:
         """Refuse spaces with anything but real coordinates."""
         return refuse_unless_continuous(self, space)
 

@@ -116,7 +116,7 @@ class CMAES(Strategy[CMAESState]):
         """Return Hansen's 4 + ⌊3 ln D⌋, for a smooth fitness judged one candidate at a time."""
         return 4 + int(3 * math.log(dimension))
 
-    def refuses(self, space: Space) -> str | None:
+    def incompatibility(self, space: Space) -> str | None:
         """Refuse spaces with anything but real coordinates."""
         return refuse_unless_continuous(self, space)
 

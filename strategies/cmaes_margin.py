@@ -99,7 +99,7 @@ class CMAwM(Strategy[CMAwMState]):
         shared = {field.name: getattr(self, field.name) for field in dataclasses.fields(self) if field.name != "margin"}
         return CMAES(**shared)
 
-    def refuses(self, space: Space) -> str | None:
+    def incompatibility(self, space: Space) -> str | None:
         """Refuse spaces whose genotypes are not vectors."""
         if isinstance(space, VectorSpace):
             return None

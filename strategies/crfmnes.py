@@ -91,7 +91,7 @@ class CRFMNES(Strategy[CRFMNESState]):
         require_positive(self, sigma=self.sigma)
         require_nonnegative(self, tolfunhist=self.tolfunhist, tolx=self.tolx)
 
-    def refuses(self, space: Space) -> str | None:
+    def incompatibility(self, space: Space) -> str | None:
         """Refuse spaces with anything but real coordinates."""
         return refuse_unless_continuous(self, space)
 

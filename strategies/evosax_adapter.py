@@ -131,7 +131,7 @@ class Evosax(Strategy[EvosaxAdapterState]):
                 "update evosax."
             )
 
-    def refuses(self, space: Space) -> str | None:
+    def incompatibility(self, space: Space) -> str | None:
         """Refuse spaces with anything but real coordinates."""
         return refuse_unless_continuous(self, space)
 

@@ -20,7 +20,7 @@ from evometa.strategies._constant_gradient import GivenConstants, TuningByGradie
 from evometa.strategies._constants import TunedConstants
 from evometa.strategies._lexicase import lexicase
 from evometa.strategies._vectors import refuse_unless_length, require_length
-from evometa.strategy import Archive, Strategy, require_population, require_positive
+from evometa.strategy import ArchiveRecord, Strategy, require_population, require_positive
 from evometa.types import Genotype, Key, Scalar
 
 
@@ -62,7 +62,7 @@ class GeneticProgramming(Strategy[GeneticProgrammingState]):
     go on unchanged and are judged again, so that luck with a generation's tasks does not last. Of two that are equally
     good the smaller one wins.
 
-    ``Result.kept`` is the Pareto front of fitness against size, of all that was judged; ``Result.best`` the best.
+    ``Result.archive`` is the Pareto front of fitness against size, of all that was judged; ``Result.best`` the best.
 
     Raises:
         ConfigurationError: population_size below 2, more elites and tuned members than leave room for children, a
@@ -136,7 +136,7 @@ class GeneticProgramming(Strategy[GeneticProgrammingState]):
         """Objectives, for lexicase selection."""
         return ("objectives",) if self.cases else ()
 
-    def refuses(self, space: Space) -> str | None:
+    def incompatibility(self, space: Space) -> str | None:
         """Refuse all but expressions."""
         if isinstance(space, Expression):
             return None
@@ -145,7 +145,7 @@ class GeneticProgramming(Strategy[GeneticProgrammingState]):
             "use GeneticAlgorithm, which searches any space."
         )
 
-    def refuses_problem(self, problem: BaseProblem) -> str | None:
+    def problem_incompatibility(self, problem: BaseProblem) -> str | None:
         """Refuse problems with another number of cases, and those without a gradient where it is needed."""
         if self.carries:
             reason = refuse_unless_tunable(problem)
@@ -308,13 +308,13 @@ class GeneticProgramming(Strategy[GeneticProgrammingState]):
             return super().tell(key, state, genotypes, fitness)
         return self.learn(key, state, genotypes, Evaluation(fitness))
 
-    def archive(self, state: GeneticProgrammingState) -> Archive:
+    def archive(self, state: GeneticProgrammingState) -> ArchiveRecord:
         """Return the best of each size; those are held that are better than all smaller ones."""
         count = jnp.arange(1, len(state.best_fitness) + 1, dtype=state.best_fitness.dtype)
         before = jnp.concatenate([jnp.full(1, jnp.inf, count.dtype), lax.cummin(state.best_fitness)[:-1]])
         objectives = jnp.stack([state.best_fitness, count], axis=1)
         judged = Evaluation(state.best_fitness, {}, objectives=objectives)
-        return Archive(state.best, judged, state.best_fitness < before)
+        return ArchiveRecord(state.best, judged, state.best_fitness < before)
 
     def diagnostics(self, state: GeneticProgrammingState) -> dict[str, Scalar]:
         """Return the mean and the best parent's number of nodes, and which share of the proposals was new and alive."""

@@ -103,11 +103,11 @@ class Gradient(Strategy[GradientState]):
         )
         require_fraction(self, learning_rate_final=self.learning_rate_final)
 
-    def refuses(self, space: Space) -> str | None:
+    def incompatibility(self, space: Space) -> str | None:
         """Refuse spaces with anything but real coordinates."""
         return refuse_unless_continuous(self, space)
 
-    def refuses_problem(self, problem: BaseProblem) -> str | None:
+    def problem_incompatibility(self, problem: BaseProblem) -> str | None:
         """Refuse problems that JAX cannot differentiate."""
         return refuse_unless_differentiable(self, problem, self.mode)
 

@@ -107,7 +107,7 @@ class LMMAES(Strategy[LMMAESState]):
         if self.directions is not None:
             require_positive(self, directions=self.directions)
 
-    def refuses(self, space: Space) -> str | None:
+    def incompatibility(self, space: Space) -> str | None:
         """Refuse spaces with anything but real coordinates."""
         return refuse_unless_continuous(self, space)
 

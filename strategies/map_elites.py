@@ -29,7 +29,7 @@ class MAPElitesState(NamedTuple):
 class MAPElites(GridStrategy[MAPElitesState]):
     """Fill a grid of behaviour with the best candidate of each cell, by varying those that are there.
 
-    For problems whose :class:`~evometa.Evaluation` has ``measures``; ``Result.kept`` is the archive. A child is an
+    For problems whose :class:`~evometa.Evaluation` has ``measures``; ``Result.archive`` is the archive. A child is an
     elite x, changed by ``iso_sigma`` N(0, I) + ``line_sigma`` (y - x) N(0, 1), where y is another elite; its integers,
     categories and structures are bred from both by the space's own ``crossover`` and ``mutate``. The first generation
     is drawn from the whole space. A candidate that violates a constraint is not let in.

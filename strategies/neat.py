@@ -99,7 +99,7 @@ class NEAT(Strategy[NEATState]):
             weight_rate=self.weight_rate,
         )
 
-    def refuses(self, space: Space) -> str | None:
+    def incompatibility(self, space: Space) -> str | None:
         """Refuse all but growing networks."""
         if isinstance(space, Topology):
             return None

@@ -16,7 +16,7 @@ from evometa.strategies._hypervolume import MOST_OBJECTIVES, hypervolume
 from evometa.strategies._pareto import crowding, fronts
 from evometa.strategies._variation import others, polynomial_mutation, simulated_binary_crossover
 from evometa.strategies._vectors import refuse_unless_length, require_length
-from evometa.strategy import Archive, Strategy, require_population, require_positive
+from evometa.strategy import ArchiveRecord, Strategy, require_population, require_positive
 from evometa.types import Genotype, Key, Scalar
 
 
@@ -45,8 +45,8 @@ class NSGA2State(NamedTuple):
 class NSGA2(Strategy[NSGA2State]):
     """Keep the best of parents and children by fronts, and within a front those with the most room around them.
 
-    For problems whose :class:`~evometa.Evaluation` has ``objectives``; ``Result.kept`` is the Pareto front. Constraints
-    count first: what violates them less is better, whatever its objectives. Real coordinates are bred by simulated
+    For problems whose :class:`~evometa.Evaluation` has ``objectives``; ``Result.archive`` is the Pareto front.
+    Constraints count first: what violates them less is better, whatever its objectives. Real coordinates are bred by simulated
     binary crossover and polynomial mutation, all others by the space's own ``crossover`` and ``mutate``. Parents keep
     the objectives they were judged with, so on a noisy problem lucky ones stay.
 
@@ -88,7 +88,7 @@ class NSGA2(Strategy[NSGA2State]):
                 f"got {self.reference_point}."
             )
 
-    def refuses_problem(self, problem: BaseProblem) -> str | None:
+    def problem_incompatibility(self, problem: BaseProblem) -> str | None:
         """Refuse problems with another number of objectives."""
         return refuse_unless_length(self, problem, "objectives", self.objectives, "objectives")
 
@@ -176,10 +176,10 @@ class NSGA2(Strategy[NSGA2State]):
             space=state.space,
         )
 
-    def archive(self, state: NSGA2State) -> Archive:
+    def archive(self, state: NSGA2State) -> ArchiveRecord:
         """Return the parents; the allowed ones of the first front are held."""
         judged = Evaluation(state.fitness, {}, objectives=state.objectives)
-        return Archive(state.parents, judged, self._held(state))
+        return ArchiveRecord(state.parents, judged, self._held(state))
 
     @staticmethod
     def _held(state: NSGA2State) -> jax.Array:

@@ -84,7 +84,7 @@ class OpenAIES(Strategy[OpenAIESState]):
         """2 with ``tasks_per_pair``, else 0: the whole population shares its tasks."""
         return 2 if self.tasks_per_pair else 0
 
-    def refuses(self, space: Space) -> str | None:
+    def incompatibility(self, space: Space) -> str | None:
         """Refuse spaces with anything but real coordinates."""
         return refuse_unless_continuous(self, space)
 

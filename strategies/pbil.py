@@ -79,7 +79,7 @@ class PBIL(Strategy[PBILState]):
         if self.away_from not in ("model", "losers"):
             raise ConfigurationError(f"PBIL expects away_from to be 'model' or 'losers', got {self.away_from!r}.")
 
-    def refuses(self, space: Space) -> str | None:
+    def incompatibility(self, space: Space) -> str | None:
         """Refuse spaces with anything but integers and categories."""
         return _categories.refuse_unless_discrete(self, space)
 

@@ -12,7 +12,7 @@ from evometa.population_training import TrainsPopulation
 from evometa.problem import Evaluation
 from evometa.space import Space
 from evometa.strategies import _populations
-from evometa.strategy import Archive, require_population, require_positive
+from evometa.strategy import ArchiveRecord, require_population, require_positive
 from evometa.types import Genotype, Key, Scalar
 
 
@@ -52,7 +52,7 @@ class PBT(TrainsPopulation[PBTState]):
     as they are. The first members are the space's start and draws from the space.
 
     The search stops by itself when all W windows are done, which costs P trainings in all. Its answer is a schedule:
-    ``result.kept`` holds what the best member's learners were trained with, window by window (``omegas``, leaves
+    ``result.archive`` holds what the best member's learners were trained with, window by window (``omegas``, leaves
     ``[W, ...]``), and their losses then (``fitness``). :func:`evometa.replay` trains other learners by it. By contrast,
     ``best_omega`` is the winner's last ω, ``held_out`` what that one is worth if kept constant for a whole training,
     and ``selected_omega`` the best constant one among the best of some windows.
@@ -163,7 +163,7 @@ class PBT(TrainsPopulation[PBTState]):
             lambda old, new, other: jnp.where(explores, jnp.where(resampled, new, other), old), genotype, drawn, mutant
         )
 
-    def archive(self, state: PBTState) -> Archive:
+    def archive(self, state: PBTState) -> ArchiveRecord:
         """Return the schedule that made the learners of the best member, one genotype for each window told."""
         rows = lax.iota(jnp.int32, self.windows)
         last = state.window - 1
@@ -174,7 +174,7 @@ class PBT(TrainsPopulation[PBTState]):
 
         _, members = lax.scan(back, winner, rows, reverse=True)
         genotypes, _, fitness = jax.tree.map(lambda leaf: leaf[rows, members], state.past)
-        return Archive(genotypes, Evaluation(fitness), rows <= last)
+        return ArchiveRecord(genotypes, Evaluation(fitness), rows <= last)
 
     def stop(self, state: PBTState) -> Scalar:
         """Stop after the last window."""

@@ -53,7 +53,7 @@ class PGPE(Strategy[EvosaxState]):
             sigma_max_change=self.sigma_max_change,
         )
 
-    def refuses(self, space: Space) -> str | None:
+    def incompatibility(self, space: Space) -> str | None:
         """Refuse spaces with anything but real coordinates."""
         return refuse_unless_continuous(self, space)
 

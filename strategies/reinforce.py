@@ -50,7 +50,7 @@ class Reinforce(Strategy[ReinforceState]):
         require_positive(self, learning_rate=self.learning_rate)
         require_nonnegative(self, entropy_weight=self.entropy_weight)
 
-    def refuses(self, space: Space) -> str | None:
+    def incompatibility(self, space: Space) -> str | None:
         """Refuse spaces with anything but integers and categories."""
         return _categories.refuse_unless_discrete(self, space)
 

@@ -111,7 +111,7 @@ class _RestartedCMAES(Strategy[RestartedState]):
     def _local(self) -> CMAES:
         return CMAES(self.population_size, self.sigma, self.diagonal_decoding, stagnation=True)
 
-    def refuses(self, space: Space) -> str | None:
+    def incompatibility(self, space: Space) -> str | None:
         """Refuse spaces with anything but real coordinates."""
         return refuse_unless_continuous(self, space)
 

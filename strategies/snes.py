@@ -47,7 +47,7 @@ class SNES(Strategy[EvosaxState]):
         if self.sigma_learning_rate is not None:
             require_positive(self, sigma_learning_rate=self.sigma_learning_rate)
 
-    def refuses(self, space: Space) -> str | None:
+    def incompatibility(self, space: Space) -> str | None:
         """Refuse spaces with anything but real coordinates."""
         return refuse_unless_continuous(self, space)
 

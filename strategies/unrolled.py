@@ -89,7 +89,7 @@ class _AntitheticES(Strategy[PairsState]):
             direction: ξ so far, ``[P/2, D]``.
         """
 
-    def refuses(self, space: Space) -> str | None:
+    def incompatibility(self, space: Space) -> str | None:
         """Refuse spaces with anything but real coordinates."""
         return refuse_unless_continuous(self, space)
 

@@ -80,7 +80,7 @@ class XNES(Strategy[XNESState]):
         if self.covariance_learning_rate is not None:
             require_positive(self, covariance_learning_rate=self.covariance_learning_rate)
 
-    def refuses(self, space: Space) -> str | None:
+    def incompatibility(self, space: Space) -> str | None:
         """Refuse spaces with anything but real coordinates."""
         return refuse_unless_continuous(self, space)
 

@@ -26,7 +26,7 @@ import dataclasses
 import jax
 import jax.numpy as jnp
 import evometa as em
-from evometa import About, Recipe
+from evometa import ProblemCard, Recipe
 
 @dataclasses.dataclass(frozen=True)
 class Slope(em.InnerTraining):
@@ -59,7 +59,8 @@ class Slope(em.InnerTraining):
 class Suggested(Slope):
     """The same, and how it is searched well."""
 
-    about = About("none", "a number", "a number", recipe=Recipe("OpenAIES", {"population_size": 4}, {"generations": 2}))
+    recipe = Recipe("OpenAIES", {"population_size": 4}, {"generations": 2})
+    card = ProblemCard("none", "a number", "a number", recipe=recipe)
 
 class Unfinished(em.Problem):
     """Lacks everything."""
@@ -263,15 +264,15 @@ def test_list_says_what_there_is(capsys: pytest.CaptureFixture[str], monkeypatch
 
 @pytest.mark.parametrize(("name", "cls"), table("problem").items())
 def test_every_problem_says_where_it_stands_and_how_it_is_searched(name: str, cls: type[BaseProblem]) -> None:
-    about = cls.about
-    assert about is not None, f"{name} expects to say what it is about"
-    assert about.branch
-    assert about.omega
-    assert about.learner
-    assert about.recipe is not None
-    strategy = find(about.recipe.strategy, "strategy")(**about.recipe.settings)
+    card = cls.card
+    assert card is not None, f"{name} expects to say what it is about"
+    assert card.branch
+    assert card.omega
+    assert card.learner
+    assert card.recipe is not None
+    strategy = find(card.recipe.strategy, "strategy")(**card.recipe.settings)
     require_space(strategy, cls().space)
-    assert set(about.recipe.limits) <= set(inspect.signature(Search.run).parameters)
+    assert set(card.recipe.limits) <= set(inspect.signature(Search.run).parameters)
 
 
 def test_a_problem_is_searched_as_it_suggests_where_nothing_else_is_said(capsys: pytest.CaptureFixture[str]) -> None:

@@ -55,17 +55,17 @@ class Coin(em.HostProblem):
 
 def test_each_distribution_is_judged_with_its_own_tasks() -> None:
     found = generalization(Away(), np.float32(1), tasks=400)
-    assert [standing.where for standing in found] == ["training", "held-out", "far"]
-    for standing, mean in zip(found, (-1, 9, 109), strict=True):
-        assert standing.standard_error == pytest.approx(0.05, rel=0.2)
-        assert abs(standing.fitness - mean) < 4 * standing.standard_error
+    assert [score.distribution for score in found] == ["training", "held-out", "far"]
+    for score, mean in zip(found, (-1, 9, 109), strict=True):
+        assert score.standard_error == pytest.approx(0.05, rel=0.2)
+        assert abs(score.fitness - mean) < 4 * score.standard_error
     again, other = (generalization(Away(), np.float32(1), tasks=400, seed=seed)[0].fitness for seed in (0, 1))
     assert again == found[0].fitness != other
 
 
 def test_plain_problems_and_plain_python() -> None:
     (only,) = generalization(em.problems.Sphere(), np.zeros(16, np.float32), tasks=1)
-    assert only.where == "training"
+    assert only.distribution == "training"
     assert math.isnan(only.standard_error)
     (only,) = generalization(Coin(), 5.0, tasks=300)
     assert abs(only.fitness - 5) < 4 * only.standard_error < 0.4

@@ -94,7 +94,7 @@ def test_what_cannot_be_differentiated_is_refused() -> None:
     ):
         with pytest.raises(ConfigurationError, match=re.escape(words)):
             Search(problem, Gradient())
-    assert "Errand is judged by plain Python" in str(Gradient().refuses_problem(Errand()))
+    assert "Errand is judged by plain Python" in str(Gradient().problem_incompatibility(Errand()))
     with pytest.raises(ConfigurationError, match="Gradient searches real vectors only"):
         Search(Errand(), Gradient())
     np.testing.assert_allclose(judge(Loops(), jnp.array([[2.0]]), "forward").gradient, [[12.0]])

@@ -77,15 +77,15 @@ def test_the_schedule_leads_to_the_losses_it_is_kept_with() -> None:
     assert result.stop_reason == "trained: all windows of the training run are done"
     assert (result.generations, result.inner_steps) == (6, 8 * 2 * 12)
     assert search.history["strategy/exploited"].max() > 0
-    assert result.kept is not None
-    schedule = result.kept.omegas
+    assert result.archive is not None
+    schedule = result.archive.omegas
     assert len(np.unique(schedule["rate"])) > 1  # the winner has been replaced on its way
     _, root, _ = root_keys(1)
     trials = TaskJudge(problem).draw(jax.random.fold_in(generation_keys(root, 0)[1], 0))
     again = jax.jit(jax.vmap(lambda key, task: replay(problem, key, schedule, task)))
     losses, learners = again(trials.keys, trials.tasks)
-    np.testing.assert_allclose(jnp.mean(losses, axis=0), result.kept.fitness, rtol=2e-5)
-    np.testing.assert_allclose(result.kept.fitness[-1], search.history["best"][-1], rtol=1e-6)
+    np.testing.assert_allclose(jnp.mean(losses, axis=0), result.archive.fitness, rtol=2e-5)
+    np.testing.assert_allclose(result.archive.fitness[-1], search.history["best"][-1], rtol=1e-6)
     state: Any = search._state
     winner = np.argmin(state.strategy.past.fitness[-1])
     np.testing.assert_allclose(state.carried.learners["out"][winner], learners["out"], rtol=1e-4)
@@ -97,8 +97,8 @@ def test_a_window_in_which_all_fail_is_followed_by_a_new_run() -> None:
     failed = search.history["failed"]
     assert (failed == 2).any()
     assert int(search._state.carried.number) == (failed == 2).sum()  # type: ignore[union-attr]
-    assert result.kept is not None
-    assert np.isfinite(result.kept.fitness).all()
+    assert result.archive is not None
+    assert np.isfinite(result.archive.fitness).all()
     assert result.stop_reason.startswith("trained")
     assert result.generations > 4
 
@@ -125,9 +125,9 @@ def test_a_run_interrupted_in_mid_training_ends_in_the_same_bits(tmp_path: Path)
     assert (tmp_path / "cut" / "history.csv").read_bytes() == (tmp_path / "whole" / "history.csv").read_bytes()
     for one, other in zip(jax.tree.leaves(whole._state), jax.tree.leaves(resumed._state), strict=True):
         assert (one.dtype, np.asarray(one).tobytes()) == (other.dtype, np.asarray(other).tobytes())
-    assert result.kept is not None
-    assert again.kept is not None
-    np.testing.assert_array_equal(result.kept.genotypes, again.kept.genotypes)
+    assert result.archive is not None
+    assert again.archive is not None
+    np.testing.assert_array_equal(result.archive.genotypes, again.archive.genotypes)
     assert resumed.run(generations=200).generations == 7  # what is trained stays trained
 
 

@@ -30,7 +30,7 @@ def test_every_strategy_searches_bounded_and_nested_spaces(name: str) -> None:
     network = Like({"w": jnp.zeros((2, 2)), "b": jnp.zeros(2)})
     space = Dict({"rate": Box((), 1e-4, 1.0, log=True, start=1e-2), "network": network})
     strategy = getattr(strategies, name)(**SETTINGS.get(name, {"population_size": 8}))
-    if strategy.refuses(space):
+    if strategy.incompatibility(space):
         pytest.skip(f"{name} refuses real vectors")
     check_strategy(strategy, space)
 

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from evometa.errors import ConfigurationError
 from evometa.plots import style
-from evometa.plots.pareto import KeptRun, load_kept
-from evometa.result import Kept
+from evometa.plots.pareto import ArchiveRun, load_archive
+from evometa.result import Archive
 from evometa.run_directory import read_manifest
 
 
@@ -31,7 +31,7 @@ class ArchiveMap:
 
 
 def archive_map(
-    run: KeptRun,
+    run: ArchiveRun,
     *,
     cells: Sequence[int] | None = None,
     low: Sequence[float] | None = None,
@@ -40,7 +40,7 @@ def archive_map(
     """Compute what :func:`archive` draws.
 
     Args:
-        run: a run directory, or ``Result.kept``.
+        run: a run directory, or ``Result.archive``.
         cells: into how many cells the range of each measure is cut; None: as the run's strategy did, 50 if unknown.
         low: lower end of the range of each measure; None: as the run's strategy did, the smallest found if unknown.
         high: upper end, likewise.
@@ -49,12 +49,12 @@ def archive_map(
         ConfigurationError: the run has no measures, or another number of them.
         RunDirectoryError: the run keeps nothing.
     """
-    kept = load_kept(run)
+    kept = load_archive(run)
     if kept.measures is None:
         raise ConfigurationError("archive expects a run with measures, and this one has none; draw its Pareto front.")
     measures, fitness = np.asarray(kept.measures, np.float64), np.asarray(kept.fitness, np.float64)
     count = measures.shape[1]
-    fields: dict[str, Any] = {} if isinstance(run, Kept) else read_manifest(Path(run)).strategy["fields"]
+    fields: dict[str, Any] = {} if isinstance(run, Archive) else read_manifest(Path(run)).strategy["fields"]
     some = len(measures) > 0
     known = {
         "cells": cells or fields.get("cells") or [50] * count,
@@ -81,7 +81,7 @@ def archive_map(
 
 
 def archive(
-    run: KeptRun,
+    run: ArchiveRun,
     *,
     cells: Sequence[int] | None = None,
     low: Sequence[float] | None = None,
@@ -92,7 +92,7 @@ def archive(
     With a single measure it is a curve; with more than two the mean over those that are not shown.
 
     Args:
-        run: a run directory, or ``Result.kept``.
+        run: a run directory, or ``Result.archive``.
         cells: into how many cells the range of each measure is cut; None: as the run's strategy did, 50 if unknown.
         low: lower end of the range of each measure; None: as the run's strategy did, the smallest found if unknown.
         high: upper end, likewise.

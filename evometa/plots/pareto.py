@@ -9,13 +9,13 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike, NDArray
 
-from evometa import kept_file
+from evometa import archive_file
 from evometa.errors import ConfigurationError
 from evometa.plots import style
-from evometa.result import Kept
+from evometa.result import Archive
 
-KeptRun = str | os.PathLike[str] | Kept
-"""What a run keeps: its directory, or ``Result.kept``."""
+ArchiveRun = str | os.PathLike[str] | Archive
+"""What a run keeps: its directory, or ``Result.archive``."""
 
 MARKERS = "os^Dvp"
 
@@ -45,16 +45,16 @@ class ParetoFronts:
         return int(self.fronts[0].points.shape[1])
 
 
-def load_kept(run: KeptRun) -> Kept:
+def load_archive(run: ArchiveRun) -> Archive:
     """Return what a run keeps, given by its directory, or as it is."""
-    return run if isinstance(run, Kept) else kept_file.read(run)
+    return run if isinstance(run, Archive) else archive_file.read(run)
 
 
-def pareto_fronts(runs: KeptRun | Mapping[str, KeptRun], *, truth: ArrayLike | None = None) -> ParetoFronts:
+def pareto_fronts(runs: ArchiveRun | Mapping[str, ArchiveRun], *, truth: ArrayLike | None = None) -> ParetoFronts:
     """Compute what :func:`pareto` draws.
 
     Args:
-        runs: a run directory or ``Result.kept``; or label -> one of these.
+        runs: a run directory or ``Result.archive``; or label -> one of these.
         truth: points of the true front ``[N, M]``, for problems that know it.
 
     Raises:
@@ -64,7 +64,7 @@ def pareto_fronts(runs: KeptRun | Mapping[str, KeptRun], *, truth: ArrayLike | N
     labelled = runs if isinstance(runs, Mapping) else {"found": runs}
     fronts, names = [], set()
     for label, run in labelled.items():
-        kept = load_kept(run)
+        kept = load_archive(run)
         objectives = kept.objectives
         if objectives is None:
             raise ConfigurationError(f"pareto expects runs with objectives, and {label!r} has none; draw its archive.")
@@ -82,7 +82,7 @@ def pareto_fronts(runs: KeptRun | Mapping[str, KeptRun], *, truth: ArrayLike | N
     return ParetoFronts(tuple(fronts), known, shared if len(shared) == len(numbered) else numbered)
 
 
-def pareto(runs: KeptRun | Mapping[str, KeptRun], *, truth: ArrayLike | None = None) -> Figure:
+def pareto(runs: ArchiveRun | Mapping[str, ArchiveRun], *, truth: ArrayLike | None = None) -> Figure:
     """Draw the Pareto fronts that runs have found.
 
     Two objectives make one panel, three a panel for each pair, with logarithmic axes where an objective is positive and
@@ -90,7 +90,7 @@ def pareto(runs: KeptRun | Mapping[str, KeptRun], *, truth: ArrayLike | None = N
     axes, each from the smallest to the largest value found.
 
     Args:
-        runs: a run directory or ``Result.kept``; or label -> one of these.
+        runs: a run directory or ``Result.archive``; or label -> one of these.
         truth: points of the true front ``[N, M]``, for problems that know it, such as ``ZDT1().front()``.
 
     Returns:

@@ -7,16 +7,16 @@ import pytest
 from evometa import Search, plots
 from evometa.errors import ConfigurationError
 from evometa.problems import LinearProjection
-from evometa.result import Kept
+from evometa.result import Archive
 from evometa.strategies import MAPElites
 
 nan = np.nan
 RANGE: dict[str, Any] = {"cells": (2, 3), "low": (0.0, 0.0), "high": (1.0, 3.0)}
 
 
-def kept(measures: Any, fitness: Any) -> Kept:
+def kept(measures: Any, fitness: Any) -> Archive:
     count = len(fitness)
-    return Kept(
+    return Archive(
         np.zeros((count, 1)), np.zeros((count, 1)), np.asarray(fitness, float), None, None, np.asarray(measures)
     )
 
@@ -32,12 +32,12 @@ def test_the_cells_of_a_run_are_those_of_its_strategy(tmp_path: Path) -> None:
     strategy = MAPElites(40, cells=(7, 5), iso_sigma=0.3)
     search = Search(LinearProjection(2), strategy, run_directory=tmp_path / "run", progress=False, devices=1)
     result = search.run(generations=20)
-    assert result.kept is not None
+    assert result.archive is not None
     numbers = plots.archive_map(tmp_path / "run")
     # One elite a cell: as many filled cells as candidates, and all their fitness.
-    assert np.isfinite(numbers.fitness).sum() == numbers.elites == len(result.kept.fitness)
+    assert np.isfinite(numbers.fitness).sum() == numbers.elites == len(result.archive.fitness)
     assert numbers.coverage == pytest.approx(search.history["strategy/coverage"][-1])
-    assert np.nansum(numbers.fitness) == pytest.approx(result.kept.fitness.sum(), rel=1e-5)
+    assert np.nansum(numbers.fitness) == pytest.approx(result.archive.fitness.sum(), rel=1e-5)
 
 
 def test_two_measures_are_a_map_and_one_is_a_curve() -> None:
@@ -75,6 +75,6 @@ def test_an_empty_archive_is_an_empty_map() -> None:
 
 def test_what_cannot_be_drawn() -> None:
     with pytest.raises(ConfigurationError, match="expects a run with measures, and this one has none"):
-        plots.archive(Kept(None, None, np.zeros(1), None, None, None))
+        plots.archive(Archive(None, None, np.zeros(1), None, None, None))
     with pytest.raises(ConfigurationError, match=r"cells to have a number for each of the 2 measures, got \(4,\)"):
         plots.archive(kept([[0.0, 0.5]], [1.0]), cells=(4,))

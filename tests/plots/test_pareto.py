@@ -4,19 +4,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from evometa import kept_file, plots
+from evometa import archive_file, plots
 from evometa.errors import ConfigurationError, RunDirectoryError
-from evometa.result import Kept
+from evometa.result import Archive
 
 
-def kept(objectives: object) -> Kept:
+def kept(objectives: object) -> Archive:
     points = None if objectives is None else np.asarray(objectives, np.float32)
     count = 0 if points is None else len(points)
-    return Kept(np.zeros((count, 1)), np.zeros((count, 1)), np.zeros(count), points, None, None)
+    return Archive(np.zeros((count, 1)), np.zeros((count, 1)), np.zeros(count), points, None, None)
 
 
 def test_numbers_are_those_of_the_run_directory_in_order(tmp_path: Path) -> None:
-    kept_file.write(tmp_path, kept([[3.0, 1.0], [1.0, 2.0], [1.0, 1.5]]))
+    archive_file.write(tmp_path, kept([[3.0, 1.0], [1.0, 2.0], [1.0, 1.5]]))
     numbers = plots.pareto_fronts(tmp_path, truth=[[0.0, 1.0]])
     assert numbers.fronts[0].points.tolist() == [[1.0, 1.5], [1.0, 2.0], [3.0, 1.0]]
     assert numbers.truth is not None

@@ -135,9 +135,9 @@ def test_an_interrupted_search_ends_as_a_whole_one_and_leaves_its_archive(tmp_pa
     Search.resume(tmp_path / "cut", **QUIET).run(generations=30)
     for name in ("history.csv", "archive.npz"):
         assert (tmp_path / "whole" / name).read_bytes() == (tmp_path / "cut" / name).read_bytes(), name
-    assert whole.kept is not None
-    assert len(whole.kept.fitness) > 20
-    assert whole.best_fitness == pytest.approx(whole.kept.fitness.max())
+    assert whole.archive is not None
+    assert len(whole.archive.fitness) > 20
+    assert whole.best_fitness == pytest.approx(whole.archive.fitness.max())
 
 
 @pytest.mark.parametrize(
@@ -158,4 +158,4 @@ def test_refuses_settings(settings: dict[str, Any], words: str) -> None:
 
 
 def test_refuses_integers() -> None:
-    assert CMAME().refuses(Integer(0, 3)) is not None
+    assert CMAME().incompatibility(Integer(0, 3)) is not None

@@ -128,8 +128,8 @@ def test_no_candidate_causes_a_compilation_and_the_archive_is_the_front_of_error
     finally:
         jax.monitoring.clear_event_listeners()
     assert after == []
-    assert result.kept is not None
-    errors, nodes = np.asarray(result.kept.objectives).T
+    assert result.archive is not None
+    errors, nodes = np.asarray(result.archive.objectives).T
     assert (np.diff(nodes) > 0).all()
     assert (np.diff(errors) < 0).all()
     assert errors[-1] == pytest.approx(result.best_fitness)
@@ -178,10 +178,10 @@ def test_trees_tuned_by_gradient_are_candidates_of_the_next_generation() -> None
     assert search.run(generations=1).best_fitness < -0.1
     found = search.run(generations=3)
     assert found.best_fitness > -1e-9, str(found.best_omega)
-    assert found.kept is not None
-    assert found.kept.objective_names == ("fitness", "size")
-    fitness, nodes = np.asarray(found.kept.objectives).T  # the size is not turned with the direction of the fitness
-    np.testing.assert_array_equal(fitness, found.kept.fitness)
+    assert found.archive is not None
+    assert found.archive.objective_names == ("fitness", "size")
+    fitness, nodes = np.asarray(found.archive.objectives).T  # the size is not turned with the direction of the fitness
+    np.testing.assert_array_equal(fitness, found.archive.fitness)
     assert (np.diff(fitness) > 0).all()
     assert (np.diff(nodes) > 0).all()
     assert nodes[0] >= 1

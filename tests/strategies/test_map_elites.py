@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from evometa import Evaluation, Search, kept_file
+from evometa import Evaluation, Search, archive_file
 from evometa.errors import ConfigurationError
 from evometa.problems import ZDT1, LinearProjection
 from evometa.spaces import Box, Categorical, Dict, Integer
@@ -116,9 +116,9 @@ def test_an_interrupted_search_ends_as_a_whole_one_and_leaves_its_archive(tmp_pa
     Search.resume(tmp_path / "cut", **QUIET).run(generations=40)
     for name in ("history.csv", "archive.npz"):
         assert (tmp_path / "whole" / name).read_bytes() == (tmp_path / "cut" / name).read_bytes(), name
-    kept = kept_file.read(tmp_path / "cut")
-    assert result.kept is not None
-    np.testing.assert_array_equal(kept.omegas, result.kept.omegas)
+    kept = archive_file.read(tmp_path / "cut")
+    assert result.archive is not None
+    np.testing.assert_array_equal(kept.omegas, result.archive.omegas)
     # What is kept is in the problem's own direction, judged as the problem judges it, and what the history counts.
     again = jax.vmap(problem.evaluate, in_axes=(None, 0))(KEY, jnp.asarray(kept.omegas))
     np.testing.assert_allclose(kept.fitness, again.fitness, rtol=1e-5)

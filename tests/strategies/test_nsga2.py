@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from evometa import Evaluation, Problem, Search, history, kept_file
+from evometa import Evaluation, Problem, Search, archive_file, history
 from evometa.errors import ConfigurationError
 from evometa.problems import DTLZ2, ZDT1, Sphere
 from evometa.space import REAL
@@ -189,12 +189,12 @@ def test_finds_the_front_of_zdt1() -> None:
     search = Search(ZDT1(dimension=10), strategy, **QUIET)
     result = search.run(generations=150)
     assert search.history["strategy/hypervolume"][-1] > 0.86  # of 0.8766
-    assert result.kept is not None
-    assert result.kept.objectives is not None
-    assert len(result.kept.fitness) > 35
-    distance = result.kept.objectives[:, 1] - 1 + np.sqrt(result.kept.objectives[:, 0])
+    assert result.archive is not None
+    assert result.archive.objectives is not None
+    assert len(result.archive.fitness) > 35
+    distance = result.archive.objectives[:, 1] - 1 + np.sqrt(result.archive.objectives[:, 0])
     assert distance.max() < 0.02
-    np.testing.assert_allclose(result.kept.fitness, result.kept.objectives.sum(axis=1), rtol=1e-5)
+    np.testing.assert_allclose(result.archive.fitness, result.archive.objectives.sum(axis=1), rtol=1e-5)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -214,9 +214,9 @@ class Budget(Problem):
 def test_follows_the_edge_of_what_is_allowed() -> None:
     search = Search(Budget(), NSGA2(40, reference_point=(0.0, 0.0)), **QUIET)
     result = search.run(generations=100)
-    assert result.kept is not None
-    assert result.kept.objectives is not None
-    radius = np.linalg.norm(result.kept.objectives, axis=1)
+    assert result.archive is not None
+    assert result.archive.objectives is not None
+    radius = np.linalg.norm(result.archive.objectives, axis=1)
     assert radius.max() <= 1
     assert radius.min() > 0.98
     assert result.best_fitness <= np.sqrt(2)
@@ -231,8 +231,8 @@ def test_an_interrupted_search_ends_as_a_whole_one_and_leaves_its_front(tmp_path
     Search.resume(tmp_path / "cut", **QUIET).run(generations=9)
     for name in ("history.csv", "archive.npz"):
         assert (tmp_path / "whole" / name).read_bytes() == (tmp_path / "cut" / name).read_bytes(), name
-    assert whole.kept is not None
-    np.testing.assert_array_equal(kept_file.read(tmp_path / "cut").objectives, whole.kept.objectives)
+    assert whole.archive is not None
+    np.testing.assert_array_equal(archive_file.read(tmp_path / "cut").objectives, whole.archive.objectives)
     volume = history.read(tmp_path / "cut")["strategy/hypervolume"]
     assert volume[-1] > 1.5 * volume[0]
 

@@ -115,7 +115,7 @@ class Surrogate(InnerTraining):
 def test_the_toy_of_the_paper() -> None:
     alone = 1.2 - 0.9**2  # what either corner comes to by itself: one of the two is never trained
     search = Search(Surrogate(), PBT(4, windows=50, resample_probability=0.5), validation_tasks=1)
-    kept = search.run(generations=50).kept
+    kept = search.run(generations=50).archive
     assert kept is not None
     assert kept.fitness[-1] == search.history["best"][-1]
     assert kept.fitness[-1] > 1.1 > alone + 0.5

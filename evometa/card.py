@@ -18,7 +18,7 @@ class Recipe(NamedTuple):
     """Arguments of :meth:`evometa.Search.run`."""
 
 
-class About(NamedTuple):
+class ProblemCard(NamedTuple):
     """Where a problem stands: what is learned, by whom, and who proposed it."""
 
     branch: str

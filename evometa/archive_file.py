@@ -1,6 +1,6 @@
 """``archive.npz``: the candidates that a strategy keeps as its answer, in the run directory of a finished search.
 
-One array for each part of :class:`~evometa.result.Kept`, leading axis N: ``fitness``, and where there are any
+One array for each part of :class:`~evometa.result.Archive`, leading axis N: ``fitness``, and where there are any
 ``objectives``, ``constraints`` and ``measures``; ``genotypes`` and ``omegas``, where these are trees of arrays one for
 each leaf, with its path behind the name, such as ``omegas['weights']``; and ``objective_names``, where objectives have
 some. ``numpy.load`` reads it without pickle.
@@ -17,14 +17,14 @@ from numpy.typing import NDArray
 
 from evometa.errors import RunDirectoryError
 from evometa.files import write_atomically
-from evometa.result import Kept
+from evometa.result import Archive
 
 ARCHIVE = "archive.npz"
 SCHEMA_VERSION = 1
 _VECTORS, _TREES = ("fitness", "objectives", "constraints", "measures"), ("omegas", "genotypes")
 
 
-def write(run_directory: Path, kept: Kept | None) -> None:
+def write(run_directory: Path, kept: Archive | None) -> None:
     """Write what a strategy keeps; with None remove what an earlier run in the same folder kept.
 
     Raises:
@@ -45,11 +45,11 @@ def write(run_directory: Path, kept: Kept | None) -> None:
         ) from error
 
 
-def read(run_directory: str | os.PathLike[str]) -> Kept:
+def read(run_directory: str | os.PathLike[str]) -> Archive:
     """Read what a finished run keeps.
 
     Returns:
-        As in ``Result.kept``, but ω and genotypes that are trees are dicts from the path of a leaf to its array.
+        As in ``Result.archive``, but ω and genotypes that are trees are dicts from the path of a leaf to its array.
 
     Raises:
         RunDirectoryError: there is no such file, or it cannot be read.
@@ -72,10 +72,10 @@ def read(run_directory: str | os.PathLike[str]) -> Kept:
     trees = {name: _tree(arrays, name) for name in _TREES}
     names = tuple(str(name) for name in arrays.get("objective_names", ()))
     vectors: dict[str, Any] = {name: arrays.get(name) for name in _VECTORS}
-    return Kept(**trees, **vectors, objective_names=names)
+    return Archive(**trees, **vectors, objective_names=names)
 
 
-def _arrays(kept: Kept) -> dict[str, NDArray[Any]]:
+def _arrays(kept: Archive) -> dict[str, NDArray[Any]]:
     found = {"schema_version": np.array(SCHEMA_VERSION)}
     for name in _VECTORS:
         part = getattr(kept, name)

@@ -8,11 +8,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from evometa import Box, Dict, Evaluation, Integer, Problem, Search, kept_file
+from evometa import Box, Dict, Evaluation, Integer, Problem, Search, archive_file
 from evometa.cli import main
 from evometa.errors import RunDirectoryError
 from evometa.problems import ZDT1
-from evometa.result import Kept
+from evometa.result import Archive
 from evometa.strategies import CMAES, NSGA2
 
 QUIET: dict[str, Any] = {"progress": False, "devices": 1}
@@ -36,10 +36,10 @@ class Mixed(Problem):
 
 def test_every_part_comes_back(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
-    kept = Kept(rng.random((3, 2)), rng.random((3, 2)), rng.random(3), None, rng.random((3, 1)), rng.random((3, 2)))
-    kept_file.write(tmp_path, kept)
-    again = kept_file.read(tmp_path)
-    for field in dataclasses.fields(Kept):
+    kept = Archive(rng.random((3, 2)), rng.random((3, 2)), rng.random(3), None, rng.random((3, 1)), rng.random((3, 2)))
+    archive_file.write(tmp_path, kept)
+    again = archive_file.read(tmp_path)
+    for field in dataclasses.fields(Archive):
         np.testing.assert_array_equal(getattr(again, field.name), getattr(kept, field.name))
     assert again.objectives is None
     with np.load(tmp_path / "archive.npz", allow_pickle=False) as file:
@@ -48,13 +48,13 @@ def test_every_part_comes_back(tmp_path: Path) -> None:
 
 def test_trees_come_back_by_the_paths_of_their_leaves(tmp_path: Path) -> None:
     result = Search(Mixed(), NSGA2(6), run_directory=tmp_path / "run", **QUIET).run(generations=3)
-    kept = kept_file.read(tmp_path / "run")
-    assert result.kept is not None
+    kept = archive_file.read(tmp_path / "run")
+    assert result.archive is not None
     assert sorted(kept.omegas) == ["['n']", "['x']"]
-    np.testing.assert_array_equal(kept.omegas["['n']"], result.kept.omegas["n"])
+    np.testing.assert_array_equal(kept.omegas["['n']"], result.archive.omegas["n"])
     assert kept.omegas["['x']"].dtype == np.float32
-    np.testing.assert_array_equal(kept.omegas["['x']"], result.kept.omegas["x"].astype(np.float32))
-    np.testing.assert_array_equal(kept.objectives, result.kept.objectives)
+    np.testing.assert_array_equal(kept.omegas["['x']"], result.archive.omegas["x"].astype(np.float32))
+    np.testing.assert_array_equal(kept.objectives, result.archive.objectives)
     assert kept.objective_names == ("error", "price")
 
 
@@ -63,19 +63,19 @@ def test_a_run_that_keeps_nothing_leaves_no_file_of_an_earlier_one(tmp_path: Pat
     assert (tmp_path / "run" / "archive.npz").exists()
     Search(ZDT1(dimension=3), CMAES(4), run_directory=tmp_path / "run", overwrite=True, **QUIET).run(generations=1)
     with pytest.raises(RunDirectoryError, match=r"archive\.npz was expected to hold what a run keeps"):
-        kept_file.read(tmp_path / "run")
+        archive_file.read(tmp_path / "run")
 
 
 def test_another_schema_is_refused(tmp_path: Path) -> None:
     np.savez(tmp_path / "archive.npz", schema_version=np.array(9))
     with pytest.raises(RunDirectoryError, match="has schema version 9, and this version of evometa reads 1"):
-        kept_file.read(tmp_path)
+        archive_file.read(tmp_path)
 
 
 def test_a_folder_that_cannot_be_written_to(tmp_path: Path) -> None:
-    kept = Kept(np.zeros((1, 1)), np.zeros((1, 1)), np.zeros(1), None, None, None)
+    kept = Archive(np.zeros((1, 1)), np.zeros((1, 1)), np.zeros(1), None, None, None)
     with pytest.raises(RunDirectoryError, match=r"Could not write .*archive\.npz: .*; the run's history and check"):
-        kept_file.write(tmp_path / "gone", kept)
+        archive_file.write(tmp_path / "gone", kept)
 
 
 def test_the_command_line_draws_what_a_run_keeps(
