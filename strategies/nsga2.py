@@ -46,9 +46,9 @@ class NSGA2(Strategy[NSGA2State]):
     """Keep the best of parents and children by fronts, and within a front those with the most room around them.
 
     For problems whose :class:`~evometa.Evaluation` has ``objectives``; ``Result.archive`` is the Pareto front.
-    Constraints count first: what violates them less is better, whatever its objectives. Real coordinates are bred by simulated
-    binary crossover and polynomial mutation, all others by the space's own ``crossover`` and ``mutate``. Parents keep
-    the objectives they were judged with, so on a noisy problem lucky ones stay.
+    Constraints count first: what violates them less is better, whatever its objectives. Real coordinates are bred by
+    simulated binary crossover and polynomial mutation, all others by the space's own ``crossover`` and ``mutate``.
+    Parents keep the objectives they were evaluated with, so on a noisy problem lucky ones stay.
 
     Raises:
         ConfigurationError: population_size below 2, fewer than two objectives, a reference point of another length, a
