@@ -18,19 +18,21 @@ Importing the package asks JAX for one CPU device a core (:mod:`evometa.devices`
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from evometa.callbacks import Callback, Report
 from evometa.card import ProblemCard, Recipe
 from evometa.convolution import conv2d
+from evometa.decisions import StopReason
 from evometa.devices import request_cpu_devices
 from evometa.errors import ConfigurationError, EvometaError, RunDirectoryError
 from evometa.generalization import DistributionScore, generalization
 from evometa.objectives import At, Final, Mean
-from evometa.population_training import TrainsPopulation, replay
 from evometa.problem import Evaluation, HostProblem, InnerTraining, Problem, learning_curve
-from evometa.result import Result
+from evometa.result import Archive, Result
+from evometa.result_file import load_result
 from evometa.search import Search
 from evometa.spaces import Box, Categorical, Dict, Integer, Like, Space, VectorSpace
-from evometa.strategy import Strategy
-from evometa.unroll import Unrolled
+from evometa.strategy import Strategy, TrainsPopulation, Unrolled
+from evometa.training_evaluator import replay
 
 if TYPE_CHECKING:
     from evometa import plots, problems, strategies, testing
@@ -38,8 +40,10 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "Archive",
     "At",
     "Box",
+    "Callback",
     "Categorical",
     "ConfigurationError",
     "Dict",
@@ -55,10 +59,12 @@ __all__ = [
     "Problem",
     "ProblemCard",
     "Recipe",
+    "Report",
     "Result",
     "RunDirectoryError",
     "Search",
     "Space",
+    "StopReason",
     "Strategy",
     "TrainsPopulation",
     "Unrolled",
@@ -67,6 +73,7 @@ __all__ = [
     "conv2d",
     "generalization",
     "learning_curve",
+    "load_result",
     "plots",
     "problems",
     "replay",

@@ -11,12 +11,12 @@ import os
 from pathlib import Path
 from typing import Any
 
-import jax
 import numpy as np
 from numpy.typing import NDArray
 
 from evometa.errors import RunDirectoryError
 from evometa.files import write_atomically
+from evometa.flat_trees import flatten, unflatten
 from evometa.result import Archive
 
 ARCHIVE = "archive.npz"
@@ -69,7 +69,7 @@ def read(run_directory: str | os.PathLike[str]) -> Archive:
             f"{path} has schema version {version}, and this version of evometa reads {SCHEMA_VERSION}; "
             "use the version that wrote it."
         )
-    trees = {name: _tree(arrays, name) for name in _TREES}
+    trees = {name: unflatten(name, arrays) for name in _TREES}
     names = tuple(str(name) for name in arrays.get("objective_names", ()))
     vectors: dict[str, Any] = {name: arrays.get(name) for name in _VECTORS}
     return Archive(**trees, **vectors, objective_names=names)
@@ -84,14 +84,5 @@ def _arrays(kept: Archive) -> dict[str, NDArray[Any]]:
     if kept.objective_names:
         found["objective_names"] = np.array(kept.objective_names)
     for name in _TREES:
-        for path, leaf in jax.tree_util.tree_flatten_with_path(getattr(kept, name))[0]:
-            array = np.asarray(leaf)
-            # Types that numpy only knows as bytes, such as bfloat16, all fit into float32.
-            found[name + jax.tree_util.keystr(path)] = array.astype(np.float32) if array.dtype.kind == "V" else array
+        found |= flatten(name, getattr(kept, name))
     return found
-
-
-def _tree(arrays: dict[str, NDArray[Any]], name: str) -> Any:
-    if name in arrays:
-        return arrays[name]
-    return {key.removeprefix(name): array for key, array in arrays.items() if key.startswith((f"{name}[", f"{name}."))}

@@ -1,43 +1,47 @@
-"""What all judging has in common whose learners are carried from one generation to the next."""
+"""What population evaluators have in common whose learners are carried from one generation to the next."""
 
 import dataclasses
+from typing import Any, Generic, TypeVar, cast
 
 import jax
 import jax.numpy as jnp
 
-from evometa.evaluation import Evaluator, TaskJudge, TaskSet
+from evometa.population_evaluator import PopulationEvaluator
 from evometa.problem import InnerTraining, begin
+from evometa.strategy import Strategy
+from evometa.task_source import TaskSet, TrainingTasks
 from evometa.types import Genotype, Learner
+
+Carrier = TypeVar("Carrier", bound=Strategy[Any])
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class CarriesLearners:
-    """A part of :class:`~evometa.evaluation.Judging`: what an evaluator says about inner training.
+class CarriedLearners(PopulationEvaluator, Generic[Carrier]):
+    """Evaluates by inner training that continues over generations.
 
     Args:
-        evaluator: its problem (an :class:`~evometa.InnerTraining`), space, chunk size and devices.
+        strategy: the strategy whose hooks say where training begins and continues.
     """
 
-    evaluator: Evaluator
+    strategy: Carrier = dataclasses.field(kw_only=True)
 
     @property
-    def problem(self) -> InnerTraining:
-        """The problem."""
-        return self._judge.problem
+    def training(self) -> InnerTraining:
+        """The problem, as the inner training that it is."""
+        return cast(InnerTraining, self.problem)
 
     @property
-    def _judge(self) -> TaskJudge:
-        judge = self.evaluator.judge
-        assert isinstance(judge, TaskJudge)
-        return judge
+    def tasks(self) -> TrainingTasks:
+        """Where the tasks come from."""
+        return TrainingTasks(self.training)
 
-    def _learners(self, trials: TaskSet, genotype: Genotype) -> Learner:
+    def learners(self, tasks: TaskSet, genotype: Genotype) -> Learner:
         """Initialise the learners of one candidate, ``[T, ...]``."""
-        omega = self.evaluator.omega(genotype)
-        return jax.vmap(lambda key, task: begin(self.problem, key, omega, task))(trials.keys, trials.tasks)
+        omega = self.omega(genotype)
+        return jax.vmap(lambda key, task: begin(self.training, key, omega, task))(tasks.keys, tasks.tasks)
 
 
-def refuse_learners(name: str, learners: Learner) -> str | None:
+def learners_incompatibility(name: str, learners: Learner) -> str | None:
     """Return why learners of these shapes cannot be carried, in one sentence, or None when they can.
 
     Args:

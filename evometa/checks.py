@@ -1,6 +1,7 @@
 """Checking a problem before anything is compiled: abstract evaluation finds wrong shapes and says whose they are."""
 
 import dataclasses
+import difflib
 import inspect
 import warnings
 from collections.abc import Callable
@@ -10,10 +11,12 @@ import jax
 import jax.numpy as jnp
 
 from evometa.errors import ConfigurationError
-from evometa.evaluation import Evaluator
-from evometa.problem import BaseProblem, Evaluation, HostProblem, InnerTraining, Problem
+from evometa.full_evaluator import FullEvaluator
+from evometa.population_evaluator import plan_incompatibility
+from evometa.problem import BaseProblem, HostProblem, InnerTraining, Problem
 from evometa.space import Space
 from evometa.strategy import Strategy
+from evometa.task_source import as_evaluation
 
 
 def check_problem(problem: BaseProblem) -> Space:
@@ -30,6 +33,7 @@ def check_problem(problem: BaseProblem) -> Space:
             f"{'; make an instance of the class first' if isinstance(problem, type) else ''}."
         )
     _check_fields(problem)
+    check_names(problem, _base_of(problem))
     name = type(problem).__name__
     space = problem.space
     if not isinstance(space, Space):
@@ -40,13 +44,21 @@ def check_problem(problem: BaseProblem) -> Space:
     if isinstance(problem, InnerTraining):
         _check_inner(problem, key, omega)
     elif isinstance(problem, Problem):
-        judged = _abstract(f"{name}.evaluate", problem.evaluate, key, omega)
-        _check_evaluation(f"{name}.evaluate", judged, problem.objective_names)
+        evaluation = _abstract(f"{name}.evaluate", problem.evaluate, key, omega)
+        _check_evaluation(f"{name}.evaluate", evaluation, problem.objective_names)
     return space
 
 
-def require_needs(strategy: Strategy[Any], problem: BaseProblem) -> None:
-    """Raise ConfigurationError when the judgements of a problem lack what a strategy learns from."""
+def require_compatible(strategy: Strategy[Any], problem: BaseProblem, space: Space) -> None:
+    """Raise ConfigurationError, in the words of what does not fit, when a strategy cannot search for a problem."""
+    check_names(strategy, Strategy)
+    for reason in (
+        strategy.incompatibility(space),
+        strategy.problem_incompatibility(problem),
+        plan_incompatibility(strategy, problem),
+    ):
+        if reason:
+            raise ConfigurationError(reason)
     given = set(vector_lengths(problem)) if strategy.needs else set()
     missing = [name for name in strategy.needs if name not in given | {"gradient"}]  # which the engine adds
     if missing:
@@ -58,17 +70,75 @@ def require_needs(strategy: Strategy[Any], problem: BaseProblem) -> None:
 
 
 def vector_lengths(problem: BaseProblem) -> dict[str, int]:
-    """Return how many objectives, constraints and measures the judgements of a (checked) problem have."""
+    """Return how many objectives, constraints and measures the evaluations of a (checked) problem have."""
     if isinstance(problem, HostProblem):
         return {name: length for name, length in problem.vector_lengths.items() if length}
     assert isinstance(problem, (Problem, InnerTraining))
-    space = problem.space
-    evaluator = Evaluator(problem, space, 0, 1, ())
-    key = jax.eval_shape(jax.random.key, 0)
-    work = evaluator.work()
-    judged = jax.eval_shape(work.function, work.shared, jax.eval_shape(space.sample, key))
-    vectors = {name: getattr(judged, name) for name in ("objectives", "constraints", "measures")}
+    one = FullEvaluator(problem, problem.space).one_candidate()
+    evaluation = jax.eval_shape(one.function, one.shared, one.item)
+    vectors = {name: getattr(evaluation, name) for name in ("objectives", "constraints", "measures")}
     return {name: vector.shape[0] for name, vector in vectors.items() if vector is not None}
+
+
+def noisy(problem: BaseProblem) -> bool:
+    """Return whether evaluating the same ω again may give another fitness.
+
+    So it is with inner training, with problems that say how many tasks an evaluation averages, and with a
+    :class:`Problem` that makes use of its key.
+    """
+    if problem.num_tasks is not None:
+        return True
+    if not isinstance(problem, Problem):
+        return False
+    space, key = problem.space, jax.eval_shape(jax.random.key, 0)
+    omega = jax.eval_shape(lambda key: space.decode(space.repair(space.sample(key))), key)
+
+    def fitness(key: Any, omega: Any) -> Any:
+        return [as_evaluation(evaluate(key, omega)).fitness for evaluate in (problem.evaluate, problem.evaluate_test)]
+
+    return _uses_first_argument(jax.make_jaxpr(fitness)(key, omega).jaxpr)
+
+
+def _uses_first_argument(jaxpr: Any) -> bool:
+    """Return whether the results of a traced function depend on its first argument (a step inside counts whole)."""
+
+    def variables(atoms: Any) -> set[Any]:
+        return {atom for atom in atoms if not hasattr(atom, "val")}  # the others are literals
+
+    wanted = variables(jaxpr.outvars)
+    for equation in reversed(jaxpr.eqns):
+        if wanted & set(equation.outvars):
+            wanted |= variables(equation.invars)
+    return jaxpr.invars[0] in wanted
+
+
+def check_names(thing: object, base: type) -> None:
+    """Raise ConfigurationError for a method whose name is nearly that of an optional one, which is not there.
+
+    A misspelt method would never be called. A name counts as misspelt when the method takes as many arguments as the
+    optional one.
+    """
+    own = {
+        name: value
+        for cls in type(thing).__mro__
+        if not cls.__module__.startswith("evometa.")
+        for name, value in vars(cls).items()
+        if inspect.isfunction(value) and not name.startswith("_") and not hasattr(base, name)
+    }
+    optional = [name for name in dir(base) if not name.startswith("_") and inspect.isfunction(getattr(base, name))]
+    absent = [name for name in optional if getattr(type(thing), name) is getattr(base, name)]
+    for name, method in own.items():
+        for near in difflib.get_close_matches(name, absent, n=1, cutoff=0.8):
+            expected = inspect.signature(getattr(base, near)).parameters
+            if len(inspect.signature(method).parameters) == len(expected):
+                raise ConfigurationError(
+                    f"{type(thing).__name__}.{name} would never be called; did you mean {near}, which a "
+                    f"{base.__name__} may define? Rename it (or begin it with an underscore)."
+                )
+
+
+def _base_of(problem: BaseProblem) -> type:
+    return next(kind for kind in (Problem, InnerTraining, HostProblem) if isinstance(problem, kind))
 
 
 def _check_fields(problem: BaseProblem) -> None:
@@ -93,10 +163,10 @@ def _check_inner(problem: InnerTraining, key: Any, omega: Any) -> None:
         _check_evaluation(f"{name}.loss", _abstract(f"{name}.loss", problem.loss, key, omega, kind, learner))
         metrics = _abstract(f"{name}.metrics", problem.metrics, key, omega, kind, learner)
         _check_metrics(f"{name}.metrics", metrics)
-        judge = f"{name}.evaluate_learner"
+        method = f"{name}.evaluate_learner"
         fitness = jax.ShapeDtypeStruct((), jnp.float32)
-        judged = _abstract(judge, problem.evaluate_learner, key, omega, kind, learner, fitness)
-        _check_evaluation(judge, judged, problem.objective_names)
+        evaluation = _abstract(method, problem.evaluate_learner, key, omega, kind, learner, fitness)
+        _check_evaluation(method, evaluation, problem.objective_names)
     _warn_of_double_precision(name, omega, learner)
 
 
@@ -112,12 +182,12 @@ def _check_same(method: str, before: Any, after: Any) -> None:
             raise ConfigurationError(
                 f"{method} expects to keep the learner's shapes and types, and changed "
                 f"learner{jax.tree_util.keystr(path)} from {old.dtype}{list(old.shape)} to "
-                f"{new.dtype}{list(new.shape)}; mend init or step."
+                f"{new.dtype}{list(new.shape)}; fix init or step."
             )
 
 
 def _check_evaluation(method: str, result: Any, objective_names: tuple[str, ...] = ()) -> None:
-    whole = result if isinstance(result, Evaluation) else Evaluation(result)
+    whole = as_evaluation(result)
     fitness: Any = whole.fitness
     if not hasattr(fitness, "shape") or fitness.shape != ():
         raise ConfigurationError(

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evometa.errors import ConfigurationError
-from evometa.problem import BaseProblem, Evaluation, HostProblem, InnerTraining, Problem
+from evometa.problem import BaseProblem, HostProblem, InnerTraining, Problem
+from evometa.task_source import as_evaluation
 from evometa.types import Key, Omega
 
 
@@ -25,7 +26,7 @@ class DistributionScore(NamedTuple):
 
 
 def generalization(problem: BaseProblem, omega: Omega, *, tasks: int = 1000, seed: int = 0) -> list[DistributionScore]:
-    """Judge one ω on fresh tasks of training, on held-out ones, and on each shifted distribution that there is.
+    """Evaluate one ω on fresh training tasks, on held-out ones, and on each shifted distribution that there is.
 
     Args:
         problem: the problem that ω was found for.
@@ -61,7 +62,7 @@ def _on_tasks(problem: BaseProblem, omega: Omega, tasks: int, seed: tuple[int, i
             key_task, key_learner = jax.random.split(key)
             task = problem.sample_test_task(key_task) if test else problem.sample_task(key_task)
             return problem.evaluate_task(key_learner, omega, task).fitness
-        return _fitness((getattr(problem, "evaluate_test") if test else problem.evaluate)(key, omega))  # noqa: B009
+        return as_evaluation((problem.evaluate_test if test else problem.evaluate)(key, omega)).fitness
 
     found = jax.jit(lambda keys: jax.lax.map(one, keys, batch_size=min(tasks, _BATCH)))(jax.random.split(key, tasks))
     return np.asarray(found, np.float64)
@@ -73,10 +74,6 @@ _BATCH = 64
 
 
 def _on_host(problem: HostProblem, omega: Omega, tasks: int, seed: tuple[int, int], test: bool) -> Iterator[float]:
-    evaluate = getattr(problem, "evaluate_test") if test else problem.evaluate  # noqa: B009
+    evaluate = problem.evaluate_test if test else problem.evaluate
     for number in range(tasks):
-        yield float(_fitness(evaluate(np.random.default_rng((_APART, *seed, number)), omega)))
-
-
-def _fitness(judged: Any) -> Any:
-    return judged.fitness if isinstance(judged, Evaluation) else judged
+        yield float(as_evaluation(evaluate(np.random.default_rng((_APART, *seed, number)), omega)).fitness)

@@ -1,12 +1,13 @@
-"""Evaluation of plain-Python problems by worker processes.
+"""The local executor: trials of plain-Python problems run in worker processes of this machine.
 
 Each worker is a fresh interpreter that builds the problem from its description (:mod:`evometa.naming`) and speaks
 frames over pipes (:mod:`evometa.worker`). Whatever happens in user code stays there: an exception, a hang or a crash
-costs one candidate, and the worker where needed, never the search. For POSIX systems.
+costs one trial, and the worker where needed, never the search. For POSIX systems.
 """
 
 import collections
 import contextlib
+import itertools
 import json
 import math
 import os
@@ -14,17 +15,17 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from multiprocessing.connection import wait
 from types import TracebackType
-from typing import IO, Any, NamedTuple, cast
+from typing import IO, Any, cast
 
 import jax
 
 from evometa.errors import ConfigurationError
+from evometa.executor import Outcome, Trial, failed
 from evometa.naming import describe, refuse_while_importing, user_file
 from evometa.problem import HostProblem
-from evometa.types import Omega
 from evometa.worker import GRACE, SIZES, pack
 
 START_LIMIT = 300.0
@@ -40,31 +41,14 @@ TAIL = 4000
 BOOT = "import sys; sys.path[:] = sys.argv[1:]; del sys.argv[1:]; from evometa.worker import main; main()"
 
 
-class Outcome(NamedTuple):
-    """What became of one candidate."""
-
-    fitness: float
-    """The problem's fitness, in its own direction; nan when failed."""
-    metrics: Mapping[str, float]
-    """The problem's metrics; empty when failed."""
-    failure: str | None
-    """Why the candidate failed, in words; None when it did not."""
-    vectors: Mapping[str, Sequence[float]] = {}
-    """Objectives, constraints and measures, empty where the problem has none; nothing when failed."""
-
-
-def _failed(reason: str) -> Outcome:
-    return Outcome(math.nan, {}, reason)
-
-
 class WorkerPool:
-    """Judges populations of a :class:`~evometa.problem.HostProblem` in worker processes.
+    """Runs trials of a :class:`~evometa.HostProblem` in worker processes; an :class:`~evometa.executor.Executor`.
 
     A context manager; leaving it ends the workers. They start when first needed, with one thread each for linear
     algebra (unless ``OMP_NUM_THREADS`` says otherwise) and JAX on the CPU.
 
     Args:
-        problem: what judges ω.
+        problem: the problem that evaluates ω.
         workers: processes at work at once, at least 1.
 
     Raises:
@@ -82,6 +66,8 @@ class WorkerPool:
         file = user_file(type(problem))
         self._path = [os.path.abspath(entry) for entry in sys.path] + ([str(file.parent)] if file else [])
         self._workers: list[_Worker] = []
+        self._waiting: collections.deque[tuple[int, Trial]] = collections.deque()
+        self._numbers = itertools.count()
 
     def __enter__(self) -> "WorkerPool":
         return self
@@ -99,59 +85,63 @@ class WorkerPool:
             worker.end(patience=GRACE)
         self._workers = []
 
-    def evaluate(self, omegas: Sequence[Omega], seed: Sequence[int], *, test: bool = False) -> list[Outcome]:
-        """Judge one generation.
+    def submit(self, trials: Sequence[Trial]) -> list[int]:
+        """Take trials to run; workers are handed them by :meth:`as_completed`.
 
-        Every candidate gets a generator with the same seed (common random numbers), so an outcome depends on ω and
-        the seed alone, never on which worker computed it or when. Only a time limit and a worker's death are
-        matters of chance.
-
-        Args:
-            omegas: P candidates, each a pytree of arrays as the problem's space decodes it.
-            seed: non-negative integers for :func:`numpy.random.default_rng`.
-            test: call ``evaluate_test`` in place of ``evaluate``.
-
-        Returns:
-            P outcomes, in the order of ``omegas``.
+        An outcome depends on ω and the seed alone, never on which worker computed it or when. Only a time limit and a
+        worker's death are matters of chance.
 
         Raises:
-            ConfigurationError: ``test`` without an ``evaluate_test``, or a worker that cannot start.
+            ConfigurationError: ``evaluate_test`` of a problem without one, or a budget, which the pool cannot keep.
         """
-        if test and not self._problem.has_test():
-            raise ConfigurationError(
-                f"{type(self._problem).__name__} expects a method evaluate_test(rng, omega) to be judged on what is "
-                "held out, but has none; define it."
-            )
-        header = {"method": "evaluate_test" if test else "evaluate", "seed": [int(part) for part in seed]}
-        waiting = collections.deque(range(len(omegas)))
-        outcomes: dict[int, Outcome] = {}
+        numbers = []
+        for trial in trials:
+            if trial.method == "evaluate_test" and not self._problem.has_test():
+                raise ConfigurationError(
+                    f"{type(self._problem).__name__} expects a method evaluate_test(rng, omega) to be evaluated on "
+                    "what is held out, but has none; define it."
+                )
+            if trial.budget is not None:
+                raise ConfigurationError(
+                    f"WorkerPool expects trials without a budget, which it cannot keep, got budget={trial.budget}."
+                )
+            numbers.append(next(self._numbers))
+            self._waiting.append((numbers[-1], trial))
+        return numbers
+
+    def as_completed(self) -> Iterator[tuple[int, Outcome]]:
+        """Return number and outcome of each trial as it is completed, until none is left.
+
+        Raises:
+            ConfigurationError: a worker that cannot start.
+        """
         try:
-            while len(outcomes) < len(omegas):
-                self._staff(len(waiting))
+            while self._waiting or any(worker.trial is not None for worker in self._workers):
+                self._staff(len(self._waiting))
                 for worker in self._workers:
-                    if worker.idle and waiting:
-                        chosen = waiting.popleft()
-                        frame = pack(header, jax.tree.leaves(omegas[chosen]))
-                        worker.hand(chosen, frame, self._problem.time_limit)
+                    if worker.idle and self._waiting:
+                        number, trial = self._waiting.popleft()
+                        header = {"method": trial.method, "seed": [int(part) for part in trial.seed]}
+                        worker.hand(number, pack(header, jax.tree.leaves(trial.omega)), self._problem.time_limit)
                 _listen(self._workers)
                 for worker in list(self._workers):
-                    member, outcome = worker.member, worker.look()
-                    if member is not None and outcome is not None:
-                        outcomes[member] = outcome
+                    number_in_flight, outcome = worker.trial, worker.look()
                     if worker.ended:
                         self._workers.remove(worker)
+                    if number_in_flight is not None and outcome is not None:
+                        yield number_in_flight, outcome
         finally:
-            for worker in [worker for worker in self._workers if worker.member is not None]:
-                worker.end()  # interrupted: its late answer must not be taken for one of the next generation
+            self._waiting.clear()
+            for worker in [worker for worker in self._workers if worker.trial is not None]:
+                worker.end()  # interrupted: its late answer must not be taken for one of a later trial
                 self._workers.remove(worker)
-        return [outcomes[member] for member in range(len(omegas))]
 
     def _staff(self, waiting: int) -> None:
-        """Drop workers that died while idle, and start those that the waiting candidates need."""
+        """Drop workers that died while idle, and start those that the waiting trials need."""
         for worker in [worker for worker in self._workers if worker.idle and worker.process.poll() is not None]:
             worker.end()
             self._workers.remove(worker)
-        free = sum(worker.member is None for worker in self._workers)
+        free = sum(worker.trial is None for worker in self._workers)
         for _ in range(min(waiting - free, self._size - len(self._workers))):
             self._workers.append(_Worker(self._path, self._introduction))
 
@@ -192,7 +182,7 @@ class _Worker:
         self.streams: list[IO[bytes]] = [self._replies, self._errors]
         self.ready = False
         self.ended = False
-        self.member: int | None = None
+        self.trial: int | None = None
         self.deadline = time.monotonic() + START_LIMIT
         self._limit: float | None = None
         self._received = bytearray()
@@ -201,12 +191,12 @@ class _Worker:
 
     @property
     def idle(self) -> bool:
-        """Whether the worker could take a candidate."""
-        return self.ready and self.member is None
+        """Whether the worker could take a trial."""
+        return self.ready and self.trial is None
 
-    def hand(self, member: int, frame: bytes, limit: float | None) -> None:
-        """Give the worker a candidate."""
-        self.member, self._limit = member, limit
+    def hand(self, trial: int, frame: bytes, limit: float | None) -> None:
+        """Give the worker a trial."""
+        self.trial, self._limit = trial, limit
         self._write(frame)
         self.deadline = math.inf if limit is None else time.monotonic() + limit
 
@@ -217,7 +207,7 @@ class _Worker:
                 rest = rest[self._input.write(rest) :]
 
     def look(self) -> Outcome | None:
-        """Take in what the worker said; return the outcome of its candidate once there is one."""
+        """Take in what the worker said; return the outcome of its trial once there is one."""
         gone = self.process.poll() is not None  # asked before listening, so that its last answer still counts
         self._hear()
         reply = self._reply()
@@ -229,9 +219,9 @@ class _Worker:
             self.ready, self.deadline = True, math.inf
             sys.stderr.write(self._words.decode(errors="replace"))
             return None
-        self.member = None
+        self.trial = None
         if "failure" in reply:
-            return _failed(reply["failure"])
+            return failed(reply["failure"])
         return Outcome(reply["fitness"], reply["metrics"], None, reply["vectors"])
 
     def _hear(self) -> None:
@@ -264,18 +254,18 @@ class _Worker:
         reason = f"signal {-code}" if code < 0 else f"exit status {code}"
         if not self.ready:
             raise self._start_error(f"ended with {reason}")
-        return _failed(f"worker died ({reason})")
+        return failed(f"worker died ({reason})")
 
     def _give_up(self) -> Outcome:
         self.end()
         if not self.ready:
             raise self._start_error(f"did not import the problem within {START_LIMIT:g} s")
-        return _failed(f"time limit of {self._limit:g} s exceeded")
+        return failed(f"time limit of {self._limit:g} s exceeded")
 
     def _start_error(self, what: str) -> ConfigurationError:
         words = self._words.decode(errors="replace").strip() or "(nothing)"
         return ConfigurationError(
-            f"A worker process expects to import and build the problem, but {what}; mend what it says here:\n{words}"
+            f"A worker process expects to import and build the problem, but {what}; fix what it says here:\n{words}"
         )
 
     def dismiss(self) -> None:

@@ -25,6 +25,11 @@ class Interrupt:
         if self._before is not None:
             signal.signal(signal.SIGINT, self._before)
 
+    def renew(self) -> bool:
+        """Return whether there was a request, and wait for a new one: the next SIGINT is a first one again."""
+        requested, self.requested = self.requested, False
+        return requested
+
     def _handle(self, number: int, frame: FrameType | None) -> None:
         if self.requested:
             raise KeyboardInterrupt

@@ -9,9 +9,10 @@ from typing import Any, Literal
 
 import jax
 
+from evometa import full_evaluator, gradient_evaluator, training_evaluator, windowed_evaluator  # noqa: F401  (register)
 from evometa.cost import flops
 from evometa.errors import ConfigurationError
-from evometa.evaluation import Evaluator, Work
+from evometa.population_evaluator import OneCandidate, PopulationEvaluator, evaluator_for
 from evometa.problem import InnerTraining, Problem
 from evometa.space import Space
 from evometa.strategy import Strategy
@@ -31,8 +32,8 @@ def plan(
     population_chunk: int | Literal["auto"] = "auto",
     memory_budget: int,
     devices: int | None = None,
-) -> Evaluator:
-    """Return an evaluator with its chunk size and devices chosen.
+) -> PopulationEvaluator:
+    """Return the population evaluator of a strategy's plan with its chunk size and devices chosen.
 
     Args:
         problem: the problem.
@@ -47,26 +48,25 @@ def plan(
         ConfigurationError: a chunk or device count out of range.
     """
     population = strategy.population_size
-    evaluator = Evaluator(problem, space, strategy.members_per_task_set, 1, (jax.local_devices()[0],))
-    work = strategy.judging(evaluator).work()
-    chosen = _devices(work, population, devices)
-    evaluator = dataclasses.replace(evaluator, devices=chosen)
+    evaluator = evaluator_for(strategy, problem, space)
+    one = evaluator.one_candidate()
+    chosen = _devices(one, population, devices)
     share = -(-population // len(chosen))
     if population_chunk == "auto":
         on_cpu = chosen[0].platform == "cpu"
         budget = min(CACHE_BYTES, memory_budget) if on_cpu else memory_budget // (2 * len(chosen))
         most = (1 if space.branches else min(share, LARGEST_CHUNK)) if on_cpu else share
-        chunk = _largest_chunk(work, chosen[0], most, budget)
+        chunk = _largest_chunk(one, chosen[0], most, budget)
     elif not isinstance(population_chunk, int) or population_chunk < 1:
         raise ConfigurationError(
             f"Search expects population_chunk >= 1, candidates batched at a time, or 'auto', got {population_chunk!r}."
         )
     else:
         chunk = min(population_chunk, share)
-    return dataclasses.replace(evaluator, chunk=chunk)
+    return dataclasses.replace(evaluator, chunk=chunk, devices=chosen)
 
 
-def _devices(work: Work, population: int, wanted: int | None) -> tuple[jax.Device, ...]:
+def _devices(one: OneCandidate, population: int, wanted: int | None) -> tuple[jax.Device, ...]:
     available = jax.local_devices()
     if wanted is not None:
         if not 1 <= wanted <= len(available):
@@ -74,10 +74,10 @@ def _devices(work: Work, population: int, wanted: int | None) -> tuple[jax.Devic
                 f"Search expects devices from 1 to the {len(available)} local devices JAX has, got {wanted}."
             )
         return tuple(available[:wanted])
-    return tuple(available if population * flops(*work) >= LEAST_FLOPS_TO_SPREAD else available[:1])
+    return tuple(available if population * flops(*one) >= LEAST_FLOPS_TO_SPREAD else available[:1])
 
 
-def _largest_chunk(work: Work, device: jax.Device, most: int, budget: int) -> int:
+def _largest_chunk(one: OneCandidate, device: jax.Device, most: int, budget: int) -> int:
     """Return the largest power of two within ``most`` whose batch is predicted to need at most ``budget`` bytes.
 
     The memory of a chunk is close to a + b · chunk; two small compilations give both numbers.
@@ -85,17 +85,17 @@ def _largest_chunk(work: Work, device: jax.Device, most: int, budget: int) -> in
     here = jax.sharding.SingleDeviceSharding(device)
 
     def temporary(chunk: int) -> int:
-        batch = jax.tree.map(lambda s: jax.ShapeDtypeStruct((chunk, *s.shape), s.dtype), work.item)
-        batched = jax.jit(jax.vmap(work.function, in_axes=(None, 0)), in_shardings=here, out_shardings=here)
-        analysis = batched.lower(work.shared, batch).compile().memory_analysis()
+        batch = jax.tree.map(lambda s: jax.ShapeDtypeStruct((chunk, *s.shape), s.dtype), one.item)
+        batched = jax.jit(jax.vmap(one.function, in_axes=(None, 0)), in_shardings=here, out_shardings=here)
+        analysis = batched.lower(one.shared, batch).compile().memory_analysis()
         arguments = sum(int(leaf.size) * int(leaf.dtype.itemsize) for leaf in jax.tree.leaves(batch))
         return int(getattr(analysis, "temp_size_in_bytes", 0)) + arguments
 
     if most < 2:
         return 1
-    one, two = temporary(1), temporary(2)
-    each = max(two - one, 1)
-    affordable = max(1, int((budget - (one - each)) // each))
+    first, second = temporary(1), temporary(2)
+    each = max(second - first, 1)
+    affordable = max(1, int((budget - (first - each)) // each))
     chunk = 1
     while 2 * chunk <= min(most, affordable):
         chunk *= 2

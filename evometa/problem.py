@@ -1,14 +1,17 @@
-"""Problems: what judges ω.
+"""Problems: what evaluates ω.
 
 ========================  ==============================================================================
-:class:`Problem`          judge one ω by a JAX function; batched over the population by the engine
-:class:`InnerTraining`    judge one ω by training learners with it on tasks: what most people subclass
-:class:`HostProblem`      judge one ω by plain Python, in worker processes
+:class:`Problem`          evaluate one ω by a JAX function; batched over the population by the engine
+:class:`InnerTraining`    evaluate one ω by training learners with it on tasks: what most people subclass
+:class:`HostProblem`      evaluate one ω by plain Python, in worker processes
 ========================  ==============================================================================
 
 A problem is a frozen dataclass: its fields are its settings, printed, stored in the run's manifest, and turned into
 command-line options. All methods are pure; randomness comes in by the key (or generator) they are handed, and is the
 same for the whole population of a generation, so that candidates differ by ω alone (common random numbers).
+
+Optional methods are defined on the base classes; a subclass that has one overrides it, and the engine asks for that
+(:func:`overrides`).
 """
 
 import abc
@@ -26,11 +29,14 @@ from evometa.objectives import Final, Objective
 from evometa.space import Space
 from evometa.types import Key, Learner, Omega, Scalar, Task
 
+VALIDATION_TASKS = 256
+"""Tasks of each kind that a validation of a compiled problem with noise averages, unless something else is said."""
+
 
 class Evaluation(NamedTuple):
-    """A judgement with more to say than one number.
+    """The evaluation of one ω, where the fitness alone does not say everything.
 
-    What is None is not there. A candidate with a non-finite fitness, objective, constraint or measure failed.
+    Fields left as None are absent. A candidate with a non-finite fitness, objective, constraint or measure failed.
     """
 
     fitness: Scalar | float
@@ -40,25 +46,25 @@ class Evaluation(NamedTuple):
     objectives: Any = None
     """``[M]``: several goals at once, each in the problem's direction, for strategies that weigh them by dominance."""
     constraints: Any = None
-    """``[C]``: what must be ≤ 0 each; a candidate that violates one is never the best of a search."""
+    """``[C]``: each must be ≤ 0; a candidate that violates one is never the best of a search."""
     measures: Any = None
-    """``[K]``: where the candidate stands in behaviour space, for strategies that fill an archive."""
+    """``[K]``: the candidate's place in behaviour space, for strategies that fill an archive."""
     gradient: Any = None
     """The gradient of the fitness with respect to the genotype, filled in by the engine for strategies that ask."""
 
 
 @dataclasses.dataclass(frozen=True)
 class BaseProblem(abc.ABC):
-    """What every kind of problem has."""
+    """What all kinds of problem have in common."""
 
     direction: ClassVar[Literal["minimize", "maximize"]] = "minimize"
     """Whether a smaller or a larger fitness is better."""
     card: ClassVar[ProblemCard | None] = None
-    """What the problem is in a line of ``evometa list``, and how ``evometa run`` searches it when told nothing else."""
+    """The problem in a line of ``evometa list``, and the strategy and budget that ``evometa run`` uses by default."""
 
     objective_names: ClassVar[tuple[str, ...]] = ()
-    """What the objectives of its judgements are called, in their order, such as ``("error", "milliseconds")``; empty:
-    they go by their numbers."""
+    """Names of the objectives of an evaluation, in their order, such as ``("error", "milliseconds")``; when empty they
+    are numbered."""
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -73,38 +79,63 @@ class BaseProblem(abc.ABC):
         """What ω may be."""
 
     @property
+    def num_tasks(self) -> int | None:
+        """How many tasks, episodes or draws one evaluation averages; None for problems without noise (the default).
+
+        A problem whose fitness depends on its key or generator says so with a number, as a field or a class variable
+        (``num_tasks = 1``): the engine calls ``evaluate`` that many times, each time with randomness of its own.
+        """
+        return None
+
+    @property
+    def num_validation_tasks(self) -> int:
+        """How many tasks, episodes or draws a validation averages where :class:`~evometa.Search` is not told."""
+        return 1 if self.num_tasks is None else VALIDATION_TASKS
+
+    @property
     def inner_steps_per_evaluation(self) -> int:
-        """Learner updates that judging one candidate once costs (T · S for inner training, otherwise 0)."""
+        """Learner updates that evaluating one candidate once costs (T · S for inner training, otherwise 0)."""
         return 0
 
     def has_test(self) -> bool:
-        """Whether the problem can judge ω on something held out from the search."""
-        return hasattr(self, "evaluate_test")
+        """Whether the problem can evaluate ω on something held out from the search: it overrides ``evaluate_test``."""
+        return overrides(self, "evaluate_test")
 
     def shifted(self) -> Mapping[str, "BaseProblem"]:
-        """Return problems for the same ω with tasks of another distribution, by what is other; by default none.
+        """Return problems for the same ω with tasks of other distributions, by name; by default none.
 
-        They say how far what was learned carries (:func:`evometa.generalization`); a search never uses them.
+        They measure generalization beyond the training distribution (:func:`evometa.generalization`); a search never
+        uses them.
         """
         return {}
 
 
 class Problem(BaseProblem):
-    """Judge one ω by a JAX function.
+    """Evaluate one ω by a JAX function.
 
-    Subclasses define :attr:`space` and :meth:`evaluate`; ``evaluate_test(key, omega)`` beside it, if defined, judges
-    on what is held out from the search. ``evaluate_population(key, omegas)``, if defined, judges a population:
-    the same judgements with a leading axis, for what is faster when all are known.
+    Subclasses define :attr:`space` and :meth:`evaluate`, and override :meth:`evaluate_test` and
+    :meth:`evaluate_population` where they have them.
     """
 
     @abc.abstractmethod
     def evaluate(self, key: Key, omega: Omega) -> Scalar | Evaluation:
         """Return the fitness of one ω, a scalar, or an :class:`Evaluation`."""
 
+    def evaluate_test(self, key: Key, omega: Omega) -> Scalar | Evaluation:
+        """Return the fitness of one ω on what is held out from the search; optional."""
+        return self.evaluate(key, omega)
+
+    def evaluate_population(self, key: Key, omegas: Omega) -> jax.Array | Evaluation:
+        """Return the fitness ``[P]`` of a population, or an :class:`Evaluation` with leading axis P; optional.
+
+        The same evaluations as those of :meth:`evaluate`, for problems that are faster when all ω are known.
+        """
+        return jax.vmap(lambda omega: self.evaluate(key, omega))(omegas)
+
 
 @dataclasses.dataclass(frozen=True)
 class InnerTraining(BaseProblem):
-    """Judge one ω by training a learner with it on each of several tasks.
+    """Evaluate one ω by training a learner with it on each of several tasks.
 
     Subclasses define :attr:`space`, :meth:`sample_task`, :meth:`init`, :meth:`step` and :meth:`loss`. Each is written
     for one candidate, one task and one learner; the engine batches them. From them it builds the whole unroll: the
@@ -131,7 +162,7 @@ class InnerTraining(BaseProblem):
 
     @property
     def inner_steps_per_evaluation(self) -> int:
-        """T · S: learner updates that judging one candidate once costs."""
+        """T · S: learner updates that evaluating one candidate once costs."""
         return self.num_tasks * self.inner_steps
 
     def has_test(self) -> bool:
@@ -167,12 +198,12 @@ class InnerTraining(BaseProblem):
         return {}
 
     def evaluate_task(self, key: Key, omega: Omega, task: Task) -> Evaluation:
-        """Train one learner with one ω on one task, and judge it as the objective says."""
+        """Train one learner with one ω on one task; its fitness is what the objective says."""
         losses, learner = learning_curve(self, key, omega, task, self.objective.steps(self.inner_steps))
         return self.evaluate_learner(_part(key, "metrics"), omega, task, learner, jnp.mean(losses))
 
     def evaluate_learner(self, key: Key, omega: Omega, task: Task, learner: Learner, fitness: Scalar) -> Evaluation:
-        """Return the judgement of a fully trained learner; averaged over tasks.
+        """Return the evaluation of a fully trained learner; the engine averages it over tasks.
 
         By default the fitness that the objective gave and :meth:`metrics`; override it to add objectives, constraints
         or measures.
@@ -182,11 +213,11 @@ class InnerTraining(BaseProblem):
 
 @dataclasses.dataclass(frozen=True)
 class HostProblem(BaseProblem):
-    """Judge one ω by plain Python: scikit-learn, PyTorch, a simulator; run by worker processes.
+    """Evaluate one ω by plain Python: scikit-learn, PyTorch, a simulator; run by worker processes.
 
-    Subclasses define :attr:`space` and :meth:`evaluate`; ``evaluate_test(rng, omega)`` beside it, if defined, judges
-    on what is held out. A call that raises, exceeds the time limit or kills its worker is a failed candidate: it is
-    counted and reported, and the search goes on.
+    Subclasses define :attr:`space` and :meth:`evaluate`, and override :meth:`evaluate_test` where something is held
+    out. A call that raises, exceeds the time limit or kills its worker is a failed candidate: it is counted and
+    reported, and the search continues.
 
     Args:
         time_limit: seconds one call may take, None for no limit.
@@ -197,7 +228,7 @@ class HostProblem(BaseProblem):
     metric_names: ClassVar[tuple[str, ...]] = ()
     """The names of the metrics that an :class:`Evaluation` of this problem has, for the history's columns."""
     vector_lengths: ClassVar[Mapping[str, int]] = {}
-    """How many objectives, constraints and measures it has, such as ``{"objectives": 2}``; what is left out it has not.
+    """How many objectives, constraints and measures it has, such as ``{"objectives": 2}``; absent are those not named.
     """
 
     def __post_init__(self) -> None:
@@ -209,6 +240,21 @@ class HostProblem(BaseProblem):
     @abc.abstractmethod
     def evaluate(self, rng: np.random.Generator, omega: Omega) -> float | Evaluation:
         """Return the fitness of one ω (leaves are numpy arrays, scalars where the space's shape is empty)."""
+
+    def evaluate_test(self, rng: np.random.Generator, omega: Omega) -> float | Evaluation:
+        """Return the fitness of one ω on what is held out from the search; optional."""
+        return self.evaluate(rng, omega)
+
+    @property
+    def num_validation_tasks(self) -> int:
+        """Four times as many calls as one evaluation; one for problems without noise."""
+        return 1 if self.num_tasks is None else 4 * self.num_tasks
+
+
+def overrides(problem: BaseProblem, method: str) -> bool:
+    """Return whether a problem's class defines an optional method of its base class by itself."""
+    base = next(kind for kind in (Problem, InnerTraining, HostProblem) if isinstance(problem, kind))
+    return getattr(type(problem), method, None) is not getattr(base, method, None)
 
 
 def _part(key: Key, name: Literal["init", "step", "loss", "metrics"]) -> Key:

@@ -12,7 +12,7 @@ from evometa.types import Omega
 
 @dataclasses.dataclass(frozen=True)
 class Archive:
-    """The candidates that a strategy with several goals keeps as its answer; leading axis N."""
+    """The candidates that a strategy keeps as its answer, a Pareto front or an archive; leading axis N."""
 
     omegas: Omega
     """ω of each; leaves ``[N, ...]``."""
@@ -41,32 +41,45 @@ class Result:
     center_omega: Omega | None
     """The ω in the middle of the strategy's distribution, None for strategies without one."""
     center_fitness: float
-    """Fitness of the center (of the best, where there is no center) on fresh training tasks."""
+    """Fitness of the center (of the best, where there is no center) on fresh training tasks; where the final selection
+    was skipped, that of the newest validation."""
     held_out: float
     """The same on held-out tasks, NaN for problems without any."""
     metrics: dict[str, float]
-    """Metrics of that judgement, ``center/<name>`` and ``held_out/<name>``."""
+    """Metrics of that evaluation, ``center/<name>`` and ``held_out/<name>``."""
     selected_omega: Omega
-    """The winner of the final selection: the best on fresh training tasks among the center (the best, where there is
-    none) and the finalists. The one to use when a search is over."""
+    """The one to use when a search is over: the winner of the final selection, the best on fresh training tasks of the
+    center, the best so far and the finalists, feasible ones first."""
     selected_fitness: float
-    """Its fitness there: the best of a few means over many tasks, so hardly lucky."""
+    """Its fitness there, a mean over many tasks and so hardly lucky; NaN where the selection was skipped."""
     selected_held_out: float
     """Its fitness on held-out tasks, which had no part in the selection; NaN for problems without any."""
     archive: Archive | None
-    """What the strategy keeps as its answer (a Pareto front, an archive), None where that is one candidate."""
+    """The candidates that the strategy keeps as its answer (a Pareto front, an archive), None where that is one."""
     generations: int
     """Generations over the run's life; likewise the counts below."""
     evaluations: int
-    """Candidates judged, failed ones included."""
+    """Candidates evaluated in generations, failed ones included."""
     inner_steps: int
-    """Updates of learners in those evaluations."""
+    """Learner updates in those evaluations."""
+    validation_evaluations: int
+    """Evaluations that validations and final selections took besides."""
+    validation_inner_steps: int
+    """Learner updates in those."""
+    validation_tasks: int
+    """Tasks (episodes, draws) in those, on which one ω each was evaluated."""
+    selection_tasks: int
+    """Tasks that the final selection evaluated each of its candidates on; 0 where it was skipped."""
     failed: int
     """Candidates whose fitness was not finite."""
     seconds: float
     """Seconds of searching, compilation included."""
+    direction: str
+    """Whether the search was to ``minimize`` or ``maximize``."""
     stop_reason: str
     """Why the search stopped, in words."""
+    stop_code: str
+    """The same as a code, such as ``generations`` or ``strategy:tolx``; see :class:`evometa.StopReason`."""
 
 
 @dataclasses.dataclass
@@ -76,11 +89,13 @@ class Counters:
     generation: int = 0
     """Generations done."""
     evaluations: int = 0
-    """Candidates judged."""
+    """Candidates evaluated in generations."""
     inner_steps: int = 0
     """Updates of learners."""
     failed: int = 0
     """Candidates whose fitness was not finite."""
+    validation_tasks: int = 0
+    """Tasks on which validations and final selections evaluated a candidate."""
     seconds: float = 0.0
     """Seconds of searching."""
     center: float = math.nan
@@ -88,6 +103,8 @@ class Counters:
     held_out: float = math.nan
     """The newest validation on held-out tasks."""
     stop_reason: str | None = None
-    """Why the search stopped, None while it goes on."""
+    """Why the search stopped, in words; None while it continues."""
+    stop_code: str | None = None
+    """The same as a code, see :class:`~evometa.decisions.StopReason`."""
     chunk: int | None = None
     """The chunk size in use; a resumed run keeps it, and with it every bit."""

@@ -5,58 +5,37 @@ import dataclasses
 import math
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from numpy.typing import NDArray
 
-from evometa import archive_file, checkpoint, history, naming
+from evometa import archive_file, checkpoint, history, naming, result_file
+from evometa.callbacks import Report, as_callback
 from evometa.checkpoint import Checkpoint
-from evometa.checks import check_problem, require_needs
-from evometa.conclusion import best_fitness, conclude
+from evometa.checks import check_problem, noisy, require_compatible
+from evometa.compiled_driver import CompiledDriver
+from evometa.decisions import Decider, Decision, Limits, StopReason
 from evometa.devices import cpu_cores
+from evometa.driver import Driver, Rows, ValidationSettings, best_fitness
 from evometa.errors import ConfigurationError
+from evometa.generation import SearchState, sign_of
 from evometa.history import COUNTS, History
 from evometa.host import WorkerPool
-from evometa.host_program import HostProgram
 from evometa.interrupt import Interrupt
-from evometa.limits import Limits, Pace
 from evometa.planning import plan
-from evometa.problem import BaseProblem, HostProblem, InnerTraining, Problem
-from evometa.program import (
-    FIRST_STRATEGY_STOP,
-    GO_ON,
-    MOST_GENERATIONS,
-    TARGET_REACHED,
-    CompiledProgram,
-    Program,
-    Rows,
-    SearchState,
-    sign_of,
-)
+from evometa.problem import VALIDATION_TASKS, BaseProblem, HostProblem, InnerTraining, Problem
 from evometa.progress import Progress, Status
 from evometa.result import Counters, Result
 from evometa.run_directory import RunDirectory, describe_run, read_manifest, warn_of_changes
-from evometa.strategy import Strategy, require_problem, require_space
-
-
-class Report(NamedTuple):
-    """What a callback is told after each dispatch."""
-
-    search: "Search"
-    """The search."""
-    status: Status
-    """Where it stands."""
-    rows: dict[str, NDArray[Any]]
-    """The history of the dispatch's generations, a column at a time."""
-
-
-Callback = Callable[[Report], bool | None]
-"""Called after each dispatch; a true result stops the search."""
+from evometa.search_result import result_of
+from evometa.selection import FinalSelection, skipped
+from evometa.stepped_driver import SteppedDriver
+from evometa.strategy import Strategy
 
 
 class Search:
@@ -72,13 +51,18 @@ class Search:
         memory_budget: bytes that the compiled program may need.
         devices: local devices to use; None chooses.
         validate_every: generations from one validation of the strategy's center (or best) to the next.
-        validation_tasks: fresh training tasks, and as many held-out ones, a validation uses.
-        finalists: candidates kept for the final selection (:attr:`Result.selected_omega`), each the best of a
-            generation; None: 8 for problems with tasks, which are noisy, otherwise 0.
+        validation_tasks: fresh training tasks (episodes, draws), and as many held-out ones, that a validation averages;
+            None: 256 for compiled problems with noise, what a plain-Python problem says
+            (:attr:`HostProblem.num_validation_tasks`), and 1 for problems without noise.
+        finalists: candidates kept for the final selection (:attr:`Result.selected_omega`) besides the center and the
+            best, each the best of a generation; None: 8 for problems with noise, otherwise 0.
+        validation_share: what validations and final selections together may cost, as a share of the search's own
+            evaluations or inner steps; with little, they use fewer tasks and finalists, but never fewer tasks than one
+            evaluation does. Their cost counts in the limits of :meth:`run`.
         checkpoint_seconds: seconds from one checkpoint to the next.
         keep_checkpoints: how many of the newest checkpoints are kept.
         workers: worker processes for a :class:`~evometa.HostProblem`; None: one for each core.
-        callbacks: called after each dispatch.
+        callbacks: functions called after each dispatch, or instances of :class:`~evometa.Callback`.
         progress: show a progress bar; None: where standard error is a terminal.
 
     Raises:
@@ -98,51 +82,64 @@ class Search:
         memory_budget: int = 2 * 2**30,
         devices: int | None = None,
         validate_every: int = 100,
-        validation_tasks: int = 256,
+        validation_tasks: int | None = None,
         finalists: int | None = None,
+        validation_share: float = 0.25,
         checkpoint_seconds: float = 30.0,
         keep_checkpoints: int = 3,
         workers: int | None = None,
-        callbacks: Sequence[Callback] = (),
+        callbacks: Sequence[Any] = (),
         progress: bool | None = None,
     ) -> None:
         for name, value in (
             ("validate_every", validate_every),
-            ("validation_tasks", validation_tasks),
+            ("validation_tasks", 1 if validation_tasks is None else validation_tasks),
             ("keep_checkpoints", keep_checkpoints),
             ("workers", 1 if workers is None else workers),
         ):
             if value < 1:
                 raise ConfigurationError(f"Search expects {name} >= 1, got {value}.")
+        if finalists is not None and finalists < 0:
+            raise ConfigurationError(
+                f"Search expects finalists >= 0, candidates evaluated again at the end, got {finalists}."
+            )
+        if not validation_share >= 0:
+            raise ConfigurationError(
+                "Search expects validation_share >= 0, the cost of validations as a share of the search's own, got "
+                f"{validation_share}."
+            )
         if not isinstance(strategy, Strategy):
             raise ConfigurationError(
                 f"Search expects a strategy, an instance such as OpenAIES(population_size=64), got {strategy!r}."
             )
         self.problem, self.strategy, self.seed = problem, strategy, seed
         self._space = check_problem(problem)
-        require_space(strategy, self._space)
-        require_problem(strategy, problem)
-        require_needs(strategy, problem)
+        require_compatible(strategy, problem, self._space)
         self._population_chunk, self._memory_budget, self._devices = population_chunk, memory_budget, devices
-        self._validate_every, self._validation_tasks = validate_every, validation_tasks
-        self._finalists = (8 if isinstance(problem, InnerTraining) else 0) if finalists is None else finalists
-        if self._finalists < 0:
-            raise ConfigurationError(
-                f"Search expects finalists >= 0, candidates judged again at the end, got {finalists}."
-            )
+        noise = noisy(problem)
+        default = problem.num_validation_tasks if problem.num_tasks or not noise else VALIDATION_TASKS
+        self._validation = ValidationSettings(
+            every=validate_every,
+            tasks=default if validation_tasks is None else validation_tasks,
+            finalists=(8 if noise else 0) if finalists is None else finalists,
+            share=validation_share,
+        )
         self._checkpoint_seconds, self._keep_checkpoints = checkpoint_seconds, keep_checkpoints
         self._workers = workers or cpu_cores()
-        self._callbacks, self._show = tuple(callbacks), progress
+        self._callbacks = tuple(as_callback(each) for each in callbacks)
+        self._show = progress
         self._counters = Counters()
         self._state: SearchState | None = None
-        self._program: Program | None = None
+        self._driver: Driver | None = None
+        self._selection: FinalSelection | None = None
         self._rows: list[dict[str, NDArray[Any]]] = []
         self._path = Path(run_directory) if run_directory is not None else None
         if self._path is not None:
             options = {
                 "validate_every": validate_every,
-                "validation_tasks": validation_tasks,
-                "finalists": self._finalists,
+                "validation_tasks": self._validation.tasks,
+                "finalists": self._validation.finalists,
+                "validation_share": validation_share,
             }
             RunDirectory(self._path, describe_run(problem, strategy, seed, options), overwrite=overwrite).close()
 
@@ -177,7 +174,10 @@ class Search:
             raise ConfigurationError(
                 f"Search.resume keeps the run's own {', '.join(sorted(fixed))}; start a new run to change that."
             )
-        search = cls(problem, strategy, seed=manifest.seed, **manifest.options, **execution)
+        options = dict(manifest.options)
+        if "validation_share" not in options and not isinstance(problem, InnerTraining):
+            options["validation_tasks"] = 1  # of a run from when problems without tasks were validated once
+        search = cls(problem, strategy, seed=manifest.seed, **options, **execution)
         search._path = path
         if "population_chunk" not in execution:  # the chunk it began with, and with it every bit
             search._counters.chunk = (checkpoint.progress(path) or {}).get("chunk")
@@ -195,13 +195,15 @@ class Search:
         """Search until the first limit is reached, the strategy stops, or Ctrl-C is pressed.
 
         Every limit counts over the run's life: ``run(generations=100)`` twice does 100 generations, and after a resume
-        ``run(generations=4000)`` goes on to 4000. Ctrl-C ends the dispatch in flight, writes a checkpoint and returns;
-        pressed twice it raises KeyboardInterrupt at once.
+        ``run(generations=4000)`` continues to 4000. Ctrl-C ends the dispatch in flight, writes a checkpoint and returns
+        after the final selection, which another Ctrl-C skips; pressed twice before that it raises KeyboardInterrupt at
+        once.
 
         Args:
             generations: stop after this many generations.
-            evaluations: stop before more candidates than this were judged.
-            inner_steps: stop before more learner updates than this were done.
+            evaluations: stop before more evaluations than this were made, with those of validations and of the final
+                selection (T tasks of them count as one).
+            inner_steps: stop before more learner updates than this were made, likewise.
             seconds: stop when this many seconds have passed (at the end of a dispatch, about a second).
             target: stop when the best fitness is as good as this.
 
@@ -214,29 +216,34 @@ class Search:
         with contextlib.ExitStack() as stack:
             progress = stack.enter_context(Progress(self._show))
             folder = stack.enter_context(RunDirectory(self._path)) if self._path is not None else None
-            program = self._prepare(stack, progress)
+            driver = self._prepare(stack, progress)
             if folder is not None:
-                self._restore(folder, program)
-            reason = self._loop(program, limits, entered, folder, progress)
-            result = self._result(program, reason)
+                self._restore(folder, driver)
+            interrupt = stack.enter_context(Interrupt())
+            for callback in self._callbacks:
+                callback.start(self)
+            reason = self._loop(driver, limits, entered, folder, progress, interrupt)
+            result = self._select(driver, reason, progress, interrupt)
             if self._path is not None:
+                result_file.write(self._path, result)
                 archive_file.write(self._path, result.archive)
+            for callback in self._callbacks:
+                callback.end(self, result)
             return result
 
-    def _prepare(self, stack: contextlib.ExitStack, progress: Progress) -> Program:
+    def _prepare(self, stack: contextlib.ExitStack, progress: Progress) -> Driver:
         if isinstance(self.problem, HostProblem):
-            pool = stack.enter_context(WorkerPool(self.problem, self._workers))
-            return HostProgram(
+            executor = stack.enter_context(WorkerPool(self.problem, self._workers))
+            return SteppedDriver(
                 self.problem,
                 self._space,
                 self.strategy,
-                pool,
+                executor,
                 self.seed,
-                validate_every=self._validate_every,
-                finalists=self._finalists,
+                self._validation,
                 note=progress.note,
             )
-        if self._program is None:
+        if self._driver is None:
             assert isinstance(self.problem, (Problem, InnerTraining))
             evaluator = plan(
                 self.problem,
@@ -247,87 +254,101 @@ class Search:
                 devices=self._devices,
             )
             self._counters.chunk = evaluator.chunk
-            self._program = CompiledProgram(
-                evaluator,
-                self.strategy,
-                self.seed,
-                validate_every=self._validate_every,
-                validation_tasks=self._validation_tasks,
-                finalists=self._finalists,
-                memory_budget=self._memory_budget,
+            self._driver = CompiledDriver(
+                evaluator, self.strategy, self.seed, self._validation, memory_budget=self._memory_budget
             )
-        return self._program
+        return self._driver
 
-    def _restore(self, folder: RunDirectory, program: Program) -> None:
-        found = folder.restore(program.initial(), program.columns)
+    def _restore(self, folder: RunDirectory, driver: Driver) -> None:
+        found = folder.restore(driver.initial(), driver.columns)
         self._state = jax.tree.map(jnp.asarray, found.state) if found else None
         chunk = self._counters.chunk
         self._counters = dataclasses.replace(Counters(**(found.progress if found else {})), chunk=chunk)
+        # The final selection comes after the last checkpoint; what it took stands in the result.
+        self._counters.validation_tasks = max(
+            self._counters.validation_tasks, result_file.tasks_after(folder.path, self._counters.generation)
+        )
 
     def _loop(
-        self, program: Program, limits: Limits, entered: float, folder: RunDirectory | None, progress: Progress
-    ) -> str:
+        self,
+        driver: Driver,
+        limits: Limits,
+        entered: float,
+        folder: RunDirectory | None,
+        progress: Progress,
+        interrupt: Interrupt,
+    ) -> StopReason:
         """Dispatch until there is a reason to stop; return it. State and counters are left up to date."""
-        state = self._state if self._state is not None else program.initial()
-        done, pace, begun = self._counters, Pace(), entered - self._counters.seconds
-        population, inner = self.strategy.population_size, program.inner_steps
-        target = limits.target if limits.target is not None else -math.inf * sign_of(self.problem)
-        saved, saved_at = done.generation, time.monotonic()
-        with Interrupt() as interrupt:
-            reason = limits.reached(done, population, inner)
-            while reason is None:
-                left = limits.generations_left(done, population, inner)
-                seconds_left = math.inf if limits.seconds is None else limits.seconds - done.seconds
-                start = time.monotonic()
-                state, rows, code = program.advance(
-                    state, done.generation + 1, pace.generations(left, seconds_left, MOST_GENERATIONS), target
-                )
-                spent = time.monotonic() - start
-                pace.learn(len(rows.failed), spent)
-                counts = self._count(done, rows, population, inner)
-                done.seconds = time.monotonic() - begun
-                self._state = state
-                table = self._record(program, counts, rows, done)
-                if folder is not None and len(rows.failed):
-                    folder.append(counts, rows.values, done.generation, done.seconds)
-                status = self._status(state, done, limits, inner, len(rows.failed) / spent, pace.seconds_for(left))
-                progress.update(status)
-                report = Report(self, status, table)
-                called = [callback(report) for callback in self._callbacks]
-                reason = self._why(code, limits) or limits.reached(done, population, inner)
-                if interrupt.requested:
-                    reason = "interrupted"
-                elif any(called):
-                    reason = reason or "a callback asked to stop"
-                done.stop_reason = reason
-                due = time.monotonic() - saved_at >= self._checkpoint_seconds
-                if folder is not None and done.generation > saved and (reason is not None or due):
-                    folder.save(Checkpoint(state, dataclasses.asdict(done)), keep=self._keep_checkpoints)
-                    saved, saved_at = done.generation, time.monotonic()
-        return reason
-
-    @staticmethod
-    def _count(done: Counters, rows: Rows, population: int, inner_steps: int) -> NDArray[np.int64]:
-        """Add the generations of a dispatch to the counters; return the history's whole numbers ``[N, 4]``."""
-        number = np.arange(1, len(rows.failed) + 1)
-        counts = np.stack(
-            [
-                done.generation + number,
-                done.evaluations + number * population,
-                done.inner_steps + number * population * inner_steps,
-                rows.failed,
-            ],
-            axis=1,
+        state = self._state if self._state is not None else driver.initial()
+        done, begun = self._counters, entered - self._counters.seconds
+        target = limits.target if limits.target is not None else -math.inf * driver.sign
+        decider = Decider(
+            limits,
+            driver.prices,
+            self.strategy.stop_reasons,
+            checkpoint_seconds=self._checkpoint_seconds,
+            saved=done.generation,
+            now=time.monotonic(),
         )
-        if len(number):
-            done.generation, done.evaluations, done.inner_steps = (int(n) for n in counts[-1, :3])
-        done.failed += int(rows.failed.sum())
-        return counts
+        decision = decider.decide(done, now=time.monotonic())
+        while decision.stop is None:
+            start = time.monotonic()
+            state, rows, code = driver.advance(state, done.generation + 1, decision.generations, target)
+            spent = time.monotonic() - start
+            decider.pace.learn(len(rows.failed), spent)
+            counts = _count(done, rows)
+            done.seconds = time.monotonic() - begun
+            self._state = state
+            table = self._record(driver, counts, rows, done)
+            if folder is not None and len(rows.failed):
+                folder.append(counts, rows.values, done.generation, done.seconds)
+            status = self._status(state, done, decider, rows, spent)
+            progress.update(status)
+            report = Report(self, status, table)
+            try:
+                asked = self._call_back(report)
+            except BaseException:
+                self._save(driver, folder, decider.decide(done, now=time.monotonic(), asked=True))
+                raise
+            decision = decider.decide(
+                done, now=time.monotonic(), code=code, interrupted=interrupt.requested, asked=asked
+            )
+            if self._save(driver, folder, decision):
+                for callback in self._callbacks:
+                    callback.checkpoint(report)
+        return decision.stop
 
-    def _record(
-        self, program: Program, counts: NDArray[np.int64], rows: Rows, done: Counters
-    ) -> dict[str, NDArray[Any]]:
-        table = dict(zip(COUNTS, counts.T, strict=True)) | dict(zip(program.columns, rows.values.T, strict=True))
+    def _call_back(self, report: Report) -> bool:
+        """Call the callbacks after a dispatch; return whether any asks to stop."""
+        asked = [callback.dispatch(report) for callback in self._callbacks]
+        if np.isfinite(report.rows["center"]).any():
+            for callback in self._callbacks:
+                callback.validation(report)
+        return any(asked)
+
+    def _save(self, driver: Driver, folder: RunDirectory | None, decision: Decision) -> bool:
+        """Write a checkpoint, and what is found so far, where it is due; return whether it was."""
+        done = self._counters
+        done.stop_reason, done.stop_code = (None, None) if decision.stop is None else decision.stop[::-1]
+        if folder is None or self._state is None or not decision.checkpoint:
+            return False
+        folder.save(Checkpoint(self._state, dataclasses.asdict(done)), keep=self._keep_checkpoints)
+        unselected = skipped(self._state, done, driver.center(self._state))
+        reason = decision.stop or StopReason("running", "the search was running at its newest checkpoint")
+        result_file.write(folder.path, result_of(driver, self._state, done, unselected, reason))
+        return True
+
+    def _select(self, driver: Driver, reason: StopReason, progress: Progress, interrupt: Interrupt) -> Result:
+        """Make the final selection and return the result."""
+        state = self._state if self._state is not None else driver.initial()
+        interrupt.renew()
+        if self._selection is None or isinstance(self.problem, HostProblem):
+            self._selection = FinalSelection(driver, progress.note)
+        selection = self._selection.select(state, self._counters, lambda: interrupt.requested)
+        return result_of(driver, state, self._counters, selection, reason)
+
+    def _record(self, driver: Driver, counts: NDArray[np.int64], rows: Rows, done: Counters) -> dict[str, NDArray[Any]]:
+        table = dict(zip(COUNTS, counts.T, strict=True)) | dict(zip(driver.columns, rows.values.T, strict=True))
         for name in ("center", "held_out"):
             known = table[name][~np.isnan(table[name])]
             if len(known):
@@ -336,41 +357,19 @@ class Search:
             self._rows.append(table | {"seconds": np.array([done.seconds])})
         return table
 
-    def _status(
-        self,
-        state: SearchState,
-        done: Counters,
-        limits: Limits,
-        inner_steps: int,
-        speed: float,
-        seconds_left: float | None,
-    ) -> Status:
-        evaluations = speed * self.strategy.population_size
-        if limits.seconds is not None:
-            seconds_left = min(limits.seconds - done.seconds, math.inf if seconds_left is None else seconds_left)
+    def _status(self, state: SearchState, done: Counters, decider: Decider, rows: Rows, spent: float) -> Status:
         return Status(
             generation=done.generation,
-            of=limits.generations,
+            of=decider.limits.generations,
             best_so_far=best_fitness(state, sign_of(self.problem)),
             center=done.center,
             held_out=done.held_out,
             failed=done.failed,
-            inner_steps_per_second=evaluations * inner_steps,
-            evaluations_per_second=evaluations,
+            inner_steps_per_second=float(rows.inner_steps.sum()) / spent,
+            evaluations_per_second=float(rows.evaluations.sum()) / spent,
             seconds=done.seconds,
-            seconds_left=seconds_left,
+            seconds_left=decider.seconds_left(done),
         )
-
-    def _why(self, code: int, limits: Limits) -> str | None:
-        if code == GO_ON:
-            return None
-        if code == TARGET_REACHED:
-            return f"the target fitness {limits.target:g} was reached"
-        return self.strategy.stop_reasons[code - FIRST_STRATEGY_STOP]
-
-    def _result(self, program: Program, reason: str) -> Result:
-        state = self._state if self._state is not None else program.initial()
-        return conclude(program, self.strategy, self.problem, self._space, state, self._counters, reason)
 
     @property
     def chunk(self) -> int | None:
@@ -387,3 +386,21 @@ class Search:
         ends = [[rows["generation"][-1], rows["seconds"][0]] for rows in self._rows if len(rows["generation"])]
         generations, seconds = np.array(ends, np.float64).reshape(len(ends), 2).T
         return History(columns, {"generation": generations, "seconds": seconds})
+
+
+def _count(done: Counters, rows: Rows) -> NDArray[np.int64]:
+    """Add the generations of a dispatch to the counters; return the history's whole numbers ``[N, 4]``."""
+    counts = np.stack(
+        [
+            done.generation + np.arange(1, len(rows.failed) + 1),
+            done.evaluations + np.cumsum(rows.evaluations),
+            done.inner_steps + np.cumsum(rows.inner_steps),
+            rows.failed,
+        ],
+        axis=1,
+    )
+    if len(counts):
+        done.generation, done.evaluations, done.inner_steps = (int(n) for n in counts[-1, :3])
+    done.failed += int(rows.failed.sum())
+    done.validation_tasks += int(rows.validation_tasks.sum())
+    return counts

@@ -29,7 +29,7 @@ import jax
 import jax.numpy as jnp
 
 from evometa.errors import ConfigurationError
-from evometa.evaluation import Evaluator, Judging, Whole
+from evometa.evaluation_plan import EvaluationPlan, FullEvaluation, PopulationTraining, WindowedEvaluation
 from evometa.problem import BaseProblem, Evaluation
 from evometa.space import Space, VectorSpace
 from evometa.types import Genotype, Key, Scalar
@@ -83,16 +83,12 @@ class Strategy(abc.ABC, Generic[State]):
         return None
 
     @property
-    def carries(self) -> bool:
-        """Whether judging carries something from one generation to the next; no strategy is wrapped around such."""
-        return type(self).judging is not Strategy.judging
+    def evaluation(self) -> EvaluationPlan:
+        """How the population is evaluated: from scratch (the default), by windows, with gradients.
 
-    def judging(self, evaluator: Evaluator) -> Judging:
-        """Return how candidates are judged: as the problem says (the default), or by what is carried on, or with more.
-
-        Needs a problem that is compiled.
+        Other plans than :class:`~evometa.evaluation_plan.FullEvaluation` need a problem that is compiled.
         """
-        return Whole(evaluator)
+        return FullEvaluation()
 
     @abc.abstractmethod
     def init(self, key: Key, space: Space) -> State:
@@ -187,3 +183,63 @@ def require_problem(strategy: Strategy[Any], problem: BaseProblem) -> None:
     reason = strategy.problem_incompatibility(problem)
     if reason:
         raise ConfigurationError(reason)
+
+
+class Unrolled(Strategy[State]):
+    """A strategy that evaluates candidates by windows of an unroll that continues over generations.
+
+    What the search guarantees besides: before each ``ask`` it calls :meth:`begin_episodes`; the fitness of a candidate
+    is that of one window, and its mean over the windows of an episode is the objective of that episode. Subclasses are
+    frozen dataclasses with these two fields besides ``population_size``, which is even.
+    """
+
+    unroll_length: int
+    """K, inner steps in a window."""
+    shortest_horizon: int | None
+    """None: every episode has the problem's ``inner_steps``. A number: horizons are drawn log-uniformly from it up to
+    ``inner_steps``, in whole windows."""
+
+    @property
+    def members_per_task_set(self) -> int:
+        """2: a pair shares its episode."""
+        return 2
+
+    @property
+    def evaluation(self) -> EvaluationPlan:
+        """By windows."""
+        return WindowedEvaluation(self.unroll_length, self.shortest_horizon)
+
+    @abc.abstractmethod
+    def begin_episodes(self, state: State, begins: jax.Array) -> State:
+        """Return the state that knows for which pairs, ``[P/2]`` bool, the next window is the first of an episode."""
+
+
+class TrainsPopulation(Strategy[State]):
+    """A strategy that evaluates candidates by training runs that continue from one generation to the next.
+
+    What the search guarantees besides: before each ``ask`` it moves learners as :meth:`parents` says and calls
+    :meth:`begin_training`. Subclasses are frozen dataclasses with this field besides ``population_size``.
+    """
+
+    windows: int
+    """W, the windows of a training run; a divisor of the problem's ``inner_steps``."""
+
+    @property
+    def evaluation(self) -> EvaluationPlan:
+        """By training that continues."""
+        return PopulationTraining(self.windows)
+
+    @abc.abstractmethod
+    def told(self, state: State) -> Scalar:
+        """Return how many windows of the training run the strategy was told of, int32 from 0 to W."""
+
+    @abc.abstractmethod
+    def parents(self, state: State) -> jax.Array:
+        """Return whose learners each member continues with, int32 ``[P]``."""
+
+    @abc.abstractmethod
+    def begin_training(self, state: State, begins: Scalar) -> State:
+        """Return the state that knows whether a new training run begins with the next window; bool scalar.
+
+        It does in the first generation, after a whole training run, and after a window in which every member failed.
+        """

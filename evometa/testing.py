@@ -23,7 +23,7 @@ import numpy as np
 
 from evometa.checks import check_problem
 from evometa.errors import EvometaError
-from evometa.evaluation import Evaluator
+from evometa.full_evaluator import FullEvaluator
 from evometa.naming import describe, rebuild
 from evometa.problem import BaseProblem, Evaluation, HostProblem, InnerTraining, Problem, begin, train
 from evometa.space import Space, VectorSpace
@@ -277,7 +277,7 @@ def check_problem_contract(problem: BaseProblem, *, seed: int = 0) -> None:
         return
     assert isinstance(problem, (Problem, InnerTraining))
     population = jax.tree.map(lambda *leaves: jnp.stack(leaves), start, other, start)
-    evaluator = Evaluator(problem, space, 0, 1, (jax.local_devices()[0],))
+    evaluator = FullEvaluator(problem, space, 0, 1, (jax.local_devices()[0],))
     judge = jax.jit(evaluator.population)
     found = judge(key_judge, population)
     fitness = np.asarray(found.fitness)

@@ -9,20 +9,34 @@ import jax.numpy as jnp
 import optax
 from jax import lax
 
-from evometa.evaluation import Evaluator, Whole, Work, map_chunks
-from evometa.expressions import Tree
-from evometa.problem import BaseProblem, Evaluation, InnerTraining, Problem
-from evometa.program import sign_of
+from evometa.evaluation_plan import EvaluationPlan
+from evometa.expressions import Expression, Tree
+from evometa.full_evaluator import FullEvaluator
+from evometa.generation import sign_of
+from evometa.population_evaluator import Evaluated, register, register_incompatibility
+from evometa.problem import BaseProblem, InnerTraining, Problem
+from evometa.space import Space
 from evometa.strategies import _populations
+from evometa.strategy import Strategy
 from evometa.types import Genotype, Key, Scalar
 
 LINE_SEARCH = 6
-"""Judgements that a step may take to find its length."""
+"""Evaluations that a step may take to find its length."""
+
+
+@dataclasses.dataclass(frozen=True)
+class ConstantTuning(EvaluationPlan):
+    """Evaluate from scratch, and then tune the constants of the best trees by gradient."""
+
+    count: int
+    """How many trees are tuned in a generation."""
+    steps: int
+    """Steps for each."""
 
 
 @dataclasses.dataclass(frozen=True)
 class GivenConstants:
-    """Hands on trees whose constants were tuned where they were judged; the same methods as ``TunedConstants``.
+    """Passes on trees whose constants were tuned where they were evaluated; the same methods as ``TunedConstants``.
 
     Args:
         count: how many in a generation.
@@ -45,61 +59,48 @@ class GivenConstants:
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class TuningByGradient:
-    """Judges each population as the problem says, and then moves the constants of its best trees down the gradient.
+class TuningByGradient(FullEvaluator):
+    """Evaluates each population as the problem says, and then moves the constants of its best trees down the gradient.
 
     By L-BFGS (Liu & Nocedal 1989) on the fitness, on the same tasks. The moved trees are carried into the next
     generation, where they are candidates like all others. Trees of equal fitness, likely copies, are tuned once, and
-    trees without constants only if there are not enough others. What got no better stays as it was.
+    trees without constants only if there are not enough others. What got no better stays as it was. The inner steps of
+    tuning are not counted.
 
     Args:
-        evaluator: its problem, space, chunk size and devices.
-        count: how many trees.
-        steps: steps for each.
+        plan: how many trees, and how many steps for each.
         code: of the constant in the trees.
     """
 
-    evaluator: Evaluator
-    count: int
-    steps: int
-    code: int
-
-    @property
-    def inner_steps_per_evaluation(self) -> int:
-        """The problem's own; those of tuning are not counted."""
-        return self.evaluator.problem.inner_steps_per_evaluation
-
-    def work(self) -> Work:
-        """Return what judging one candidate takes; the few that are tuned go one by one."""
-        return self.evaluator.work()
+    plan: ConstantTuning = dataclasses.field(kw_only=True)
+    code: int = dataclasses.field(kw_only=True)
 
     def initial(self) -> Tree:
         """Return trees ``[count, L]``, which the first generation does not take yet."""
-        return GivenConstants(self.count).init(jax.random.key(0), self.evaluator.space.start(jax.random.key(0)))
+        return GivenConstants(self.plan.count).init(jax.random.key(0), self.space.start(jax.random.key(0)))
 
     def prepare(self, state: Any, carried: Tree) -> tuple[Any, Tree]:
         """Give the strategy the tuned trees."""
         return state._replace(constants=carried), carried
 
-    def population(self, root: Key, key: Key, carried: Tree, genotypes: Genotype) -> tuple[Evaluation, Tree]:
-        """Judge a population, and tune its best."""
-        judged, _ = Whole(self.evaluator).population(root, key, (), genotypes)
-        chosen = _populations.take(genotypes, self._best(genotypes, jnp.asarray(judged.fitness)))
-        shared, devices = self.evaluator.judge.draw(key), self.evaluator.devices
-        tuned: Tree = map_chunks(self.tune, shared, chosen, chunk=1, devices=devices)
-        return judged, tuned
+    def evaluate(self, root: Key, key: Key, carried: Tree, genotypes: Genotype) -> Evaluated:
+        """Evaluate a population, and tune its best."""
+        evaluation = self.population(key, genotypes)
+        chosen = _populations.take(genotypes, self._best(genotypes, jnp.asarray(evaluation.fitness)))
+        tuned: Tree = self._map(self.tune, self.tasks.draw(key), chosen, 1)
+        return Evaluated(evaluation, tuned)
 
     def _best(self, genotypes: Tree, fitness: jax.Array) -> jax.Array:
-        loss = jnp.where(jnp.isfinite(fitness), sign_of(self.evaluator.problem) * fitness, jnp.inf)
+        loss = jnp.where(jnp.isfinite(fitness), sign_of(self.problem) * fitness, jnp.inf)
         order = jnp.argsort(loss)
         copy = jnp.zeros(len(order), bool).at[order[1:]].set(loss[order[1:]] == loss[order[:-1]])
         last = copy | ~jnp.any(genotypes.op == self.code, axis=1) | ~jnp.isfinite(loss)
-        return lax.sort((last, loss, lax.iota(jnp.int32, len(loss))), num_keys=2)[2][: self.count]
+        return lax.sort((last, loss, lax.iota(jnp.int32, len(loss))), num_keys=2)[2][: self.plan.count]
 
     def loss(self, shared: Any, op: jax.Array, constants: jax.Array) -> Scalar:
         """Return the fitness of a tree, to be minimised, as a function of its constants."""
-        judged = self.evaluator.judge.one(shared, self.evaluator.omega(Tree(op, constants)))
-        return sign_of(self.evaluator.problem) * jnp.asarray(judged.fitness)
+        evaluation = self.tasks.evaluate(shared, self.omega(Tree(op, constants)))
+        return sign_of(self.problem) * jnp.asarray(evaluation.fitness)
 
     def tune(self, shared: Any, tree: Tree) -> Tree:
         """Return a tree with its constants moved."""
@@ -115,25 +116,38 @@ class TuningByGradient:
             return optax.apply_updates(constants, updates), state
 
         start = tree.constant, solver.init(tree.constant)
-        moved = lax.fori_loop(0, self.steps, step, start)[0]
+        moved = lax.fori_loop(0, self.plan.steps, step, start)[0]
         before, after = lax.map(loss, jnp.stack([tree.constant, moved]))
         better = jnp.all(jnp.isfinite(moved)) & (after < before)
         return Tree(tree.op, jnp.where(better, moved, tree.constant))
 
 
-def refuse_unless_tunable(problem: BaseProblem) -> str | None:
-    """Return why constants cannot be tuned by the gradient of a problem's fitness, or None when they can."""
+@register
+def _make(
+    plan: ConstantTuning, strategy: Strategy[Any], problem: Problem | InnerTraining, space: Space
+) -> TuningByGradient:
+    return tuning_evaluator(plan, problem, space)
+
+
+def tuning_evaluator(plan: ConstantTuning, problem: Problem | InnerTraining, space: Space) -> TuningByGradient:
+    """Return the evaluator of a plan for a problem and its space of expressions."""
+    assert isinstance(space, Expression)
+    return TuningByGradient(problem, space, plan=plan, code=space.primitives.constant)
+
+
+@register_incompatibility
+def _incompatibility(plan: ConstantTuning, strategy: Strategy[Any], problem: BaseProblem) -> str | None:
     if isinstance(problem, (Problem, InnerTraining)):
-        tuning = TuningByGradient(Evaluator(problem, problem.space, 0, 1, ()), 1, 1, 0)
-        work = tuning.work()
+        tuning = tuning_evaluator(plan, problem, problem.space)
+        one = tuning.one_candidate()
         try:
-            jax.eval_shape(jax.grad(tuning.loss, argnums=2), work.shared, *work.item)
+            jax.eval_shape(jax.grad(tuning.loss, argnums=2), one.shared, *one.item)
         except (TypeError, ValueError, NotImplementedError) as error:
             why = str(error).splitlines()[0].rstrip(". ")
         else:
             return None
     else:
-        why = "it is judged by plain Python"
+        why = "it is evaluated by plain Python"
     return (
         "GeneticProgramming(tuning='gradient') expects a problem whose fitness JAX can differentiate by constants, and "
         f"{type(problem).__name__} is none: {why}; use tuning='cmaes'."

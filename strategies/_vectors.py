@@ -5,7 +5,7 @@ from typing import Any, Literal
 import jax
 
 from evometa.errors import ConfigurationError
-from evometa.evaluation import Evaluator
+from evometa.full_evaluator import FullEvaluator
 from evometa.problem import BaseProblem, HostProblem, InnerTraining, Problem
 from evometa.strategy import Strategy
 
@@ -28,8 +28,8 @@ def refuse_unless_length(
         found = problem.vector_lengths.get(name)
     else:
         assert isinstance(problem, (Problem, InnerTraining))
-        work = Evaluator(problem, problem.space, 0, 1, ()).work()
-        vector = getattr(jax.eval_shape(work.function, work.shared, work.item), name)
+        one = FullEvaluator(problem, problem.space).one_candidate()
+        vector = getattr(jax.eval_shape(one.function, one.shared, one.item), name)
         found = None if vector is None else int(vector.shape[0])
     return None if found in (None, length) else _reason(strategy, name, found, length, fields)
 

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from evometa.errors import ConfigurationError
+from evometa.evaluation_plan import FullEvaluation
 from evometa.problem import BaseProblem, Evaluation
 from evometa.space import Space
 from evometa.strategies.cmaes import CMAES
@@ -41,9 +42,9 @@ class Wrapper(Strategy[State]):
             raise ConfigurationError(
                 f"{type(self).__name__} expects a strategy to wrap, such as CMAES(), got {self.strategy!r}."
             )
-        if self.strategy.carries:
+        if self.strategy.evaluation != FullEvaluation():
             raise ConfigurationError(
-                f"{type(self).__name__} expects a strategy whose candidates are judged from scratch each time, and "
+                f"{type(self).__name__} expects a strategy whose candidates are evaluated from scratch each time, and "
                 f"{type(self.strategy).__name__} carries something from one generation to the next; use it without."
             )
 

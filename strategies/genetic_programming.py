@@ -9,14 +9,14 @@ import numpy as np
 from jax import lax
 
 from evometa.errors import ConfigurationError
-from evometa.evaluation import Evaluator, Judging
+from evometa.evaluation_plan import EvaluationPlan, FullEvaluation
 from evometa.expressions import Expression, Tree
 from evometa.expressions.tree import sizes
 from evometa.problem import BaseProblem, Evaluation
 from evometa.space import Space
 from evometa.strategies import _populations
 from evometa.strategies._checks import require_nonnegative
-from evometa.strategies._constant_gradient import GivenConstants, TuningByGradient, refuse_unless_tunable
+from evometa.strategies._constant_gradient import ConstantTuning, GivenConstants
 from evometa.strategies._constants import TunedConstants
 from evometa.strategies._lexicase import lexicase
 from evometa.strategies._vectors import refuse_unless_length, require_length
@@ -146,29 +146,22 @@ class GeneticProgramming(Strategy[GeneticProgrammingState]):
         )
 
     def problem_incompatibility(self, problem: BaseProblem) -> str | None:
-        """Refuse problems with another number of cases, and those without a gradient where it is needed."""
-        if self.carries:
-            reason = refuse_unless_tunable(problem)
-            if reason:
-                return reason
+        """Refuse problems with another number of cases."""
         return refuse_unless_length(self, problem, "objectives", self.cases, "cases") if self.cases else None
 
     def _tuning(self, space: Expression) -> Any:
-        if self.carries:
+        if self._by_gradient:
             return GivenConstants(self.tuned)
         return TunedConstants(self.tuned, space.primitives.constant)
 
     @property
-    def carries(self) -> bool:
-        """Whether constants are tuned by gradient, where candidates are judged."""
+    def _by_gradient(self) -> bool:
         return self.tuned > 0 and self.tuning == "gradient"
 
-    def judging(self, evaluator: Evaluator) -> Judging:
-        """Judge as the problem says; with tuning by gradient, tune constants besides."""
-        if not self.carries:
-            return super().judging(evaluator)
-        assert isinstance(evaluator.space, Expression)
-        return TuningByGradient(evaluator, self.tuned, self.tuning_steps, evaluator.space.primitives.constant)
+    @property
+    def evaluation(self) -> EvaluationPlan:
+        """From scratch; with tuning by gradient, constants are tuned where candidates are evaluated."""
+        return ConstantTuning(self.tuned, self.tuning_steps) if self._by_gradient else FullEvaluation()
 
     def init(self, key: Key, space: Space) -> GeneticProgrammingState:
         """Begin without parents."""

@@ -7,9 +7,8 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from evometa.evaluation import Evaluator, Judging
-from evometa.gradients import Differentiated, Mode, refuse_unless_differentiable
-from evometa.problem import BaseProblem, Evaluation
+from evometa.evaluation_plan import EvaluationPlan, GradientEvaluation, Mode
+from evometa.problem import Evaluation
 from evometa.space import Space
 from evometa.strategies import _populations
 from evometa.strategies._checks import require_fraction, vector_space
@@ -107,13 +106,10 @@ class Gradient(Strategy[GradientState]):
         """Refuse spaces with anything but real coordinates."""
         return refuse_unless_continuous(self, space)
 
-    def problem_incompatibility(self, problem: BaseProblem) -> str | None:
-        """Refuse problems that JAX cannot differentiate."""
-        return refuse_unless_differentiable(self, problem, self.mode)
-
-    def judging(self, evaluator: Evaluator) -> Judging:
-        """Judge by fitness and gradient."""
-        return Differentiated(evaluator, self.mode)
+    @property
+    def evaluation(self) -> EvaluationPlan:
+        """With the gradient."""
+        return GradientEvaluation(self.mode)
 
     def init(self, key: Key, space: Space) -> GradientState:
         """Put the points at the space's start and at draws."""

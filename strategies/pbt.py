@@ -8,11 +8,10 @@ import jax.numpy as jnp
 from jax import lax
 
 from evometa.errors import ConfigurationError
-from evometa.population_training import TrainsPopulation
 from evometa.problem import Evaluation
 from evometa.space import Space
 from evometa.strategies import _populations
-from evometa.strategy import ArchiveRecord, require_population, require_positive
+from evometa.strategy import ArchiveRecord, TrainsPopulation, require_population, require_positive
 from evometa.types import Genotype, Key, Scalar
 
 

@@ -9,7 +9,7 @@ strategy              judges by                       noise is drawn            
 :class:`NRES`         a window of K inner steps       for each episode                 unbiased
 ====================  ==============================  ===============================  ============================
 
-The engine carries the learners and calls on these strategies as :mod:`evometa.unroll` says.
+The engine carries the learners and calls on these strategies as :mod:`evometa.windowed_evaluator` says.
 """
 
 import abc
@@ -25,9 +25,8 @@ from evometa.space import Space
 from evometa.strategies import _pairs
 from evometa.strategies._checks import require_fraction, vector_space
 from evometa.strategies._noise import standard_normal
-from evometa.strategy import Strategy, refuse_unless_continuous, require_population, require_positive
+from evometa.strategy import Strategy, Unrolled, refuse_unless_continuous, require_population, require_positive
 from evometa.types import Key, Scalar
-from evometa.unroll import Unrolled
 
 
 class PairsState(NamedTuple):

@@ -1,8 +1,9 @@
-"""Unrolled inner training: learners that are carried from one generation to the next.
+"""Evaluation by windows: learners that are carried from one generation to the next.
 
-Training a learner to its end for one judgement of ω is slow where inner training is long. A strategy that is
-:class:`Unrolled` judges candidates by a *window* of K inner steps instead. The next generation goes on from there with
-its own candidates, until the *episode* is at its horizon and a new one begins. The engine owns the learners:
+Training a learner to its end for one evaluation of ω is slow where inner training is long. A strategy that is
+:class:`~evometa.Unrolled` evaluates candidates by a *window* of K inner steps instead. The next generation continues
+from there with its own candidates, until the *episode* is at its horizon and a new one begins. The engine owns the
+learners:
 
 - Candidates 2i and 2i + 1 are an antithetic pair. Each has its own learners; the pair shares the episode: its place in
   it, its horizon, its T tasks and all keys.
@@ -14,59 +15,27 @@ its own candidates, until the *episode* is at its horizon and a new one begins. 
   generations. A pair in which a loss is not finite begins a new episode in the next generation.
 """
 
-import abc
 import dataclasses
 import functools
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from numpy.typing import NDArray
 
-from evometa.carried_learners import CarriesLearners, refuse_learners
-from evometa.evaluation import Evaluator, Judging, TaskSet, Work, map_chunks
-from evometa.problem import BaseProblem, Evaluation, InnerTraining, begin, train, validate
-from evometa.strategy import Strategy
+from evometa.carried_learners import CarriedLearners, learners_incompatibility
+from evometa.evaluation_plan import WindowedEvaluation
+from evometa.population_evaluator import Evaluated, OneCandidate, register, register_incompatibility
+from evometa.problem import BaseProblem, Evaluation, InnerTraining, Problem, begin, train, validate
+from evometa.space import Space
+from evometa.strategy import Unrolled
+from evometa.task_source import TaskSet
 from evometa.types import Genotype, Key, Learner, Scalar, Task
-
-State = TypeVar("State")
-
-
-class Unrolled(Strategy[State]):
-    """A strategy that judges candidates by windows of an unroll that goes on over generations.
-
-    What the search guarantees besides: before each ``ask`` it calls :meth:`begin_episodes`; the fitness of a candidate
-    is that of one window, and the mean of it over the windows of an episode is the objective of that episode.
-    Subclasses are frozen dataclasses with these two fields besides ``population_size``, which is even.
-    """
-
-    unroll_length: int
-    """K, inner steps in a window."""
-    shortest_horizon: int | None
-    """None: every episode has the problem's ``inner_steps``. A number: horizons are drawn log-uniformly from it up to
-    ``inner_steps``, in whole windows."""
-
-    @property
-    def members_per_task_set(self) -> int:
-        """2: a pair shares its episode."""
-        return 2
-
-    def judging(self, evaluator: Evaluator) -> Judging:
-        """Judge by windows."""
-        return Unroller(evaluator, self)
-
-    def problem_incompatibility(self, problem: BaseProblem) -> str | None:
-        """Refuse problems without inner training, and those whose objective or horizon does not fit windows."""
-        return refuse_unroll(self, problem)
-
-    @abc.abstractmethod
-    def begin_episodes(self, state: State, begins: jax.Array) -> State:
-        """Return the state that knows for which pairs, ``[P/2]`` bool, the next window is the first of an episode."""
 
 
 class Episodes(NamedTuple):
-    """What is carried between windows; leading axis P/2 but for the learners."""
+    """What is carried between windows; leading axis P/2 except for the learners."""
 
     number: jax.Array
     """Episodes that each pair had before this one, int32 ``[P/2]``."""
@@ -82,7 +51,7 @@ class Episodes(NamedTuple):
 
 
 class Place(NamedTuple):
-    """Where one pair stands in its episode; int32 scalars."""
+    """The place of one pair in its episode; int32 scalars."""
 
     pair: Scalar
     number: Scalar
@@ -90,66 +59,56 @@ class Place(NamedTuple):
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Unroller(CarriesLearners):
-    """Judges populations by windows of inner training.
-
-    Args:
-        evaluator: its problem (an :class:`~evometa.InnerTraining`), space, chunk size and devices.
-        strategy: the strategy.
-    """
-
-    strategy: Unrolled[Any]
+class WindowedEvaluator(CarriedLearners[Unrolled[Any]]):
+    """Evaluates populations by windows of inner training."""
 
     @property
     def inner_steps_per_evaluation(self) -> int:
-        """T · K: learner updates that judging one candidate by one window costs."""
-        return self.problem.num_tasks * self.strategy.unroll_length
+        """T · K: learner updates that evaluating one candidate by one window costs."""
+        return self.training.num_tasks * self.strategy.unroll_length
 
     def initial(self) -> Episodes:
         """Return the state before the first window."""
         population = self.strategy.population_size
         none = jnp.zeros((population // 2,), jnp.int32)
-        _, _, learners = self.work().item
+        _, _, learners = self.one_candidate().item
         return Episodes(none, none, jax.tree.map(lambda s: jnp.zeros((population, *s.shape), s.dtype), learners))
 
-    def work(self) -> Work:
-        """Return what judging one candidate by one window takes."""
+    def one_candidate(self) -> OneCandidate:
+        """Return the function that evaluates one candidate by one window."""
         key = jax.eval_shape(jax.random.key, 0)
-        genotype = jax.eval_shape(self.evaluator.space.sample, key)
-        pairs = self.strategy.population_size // 2
+        genotype = jax.eval_shape(self.space.sample, key)
+        pairs, draw = self.strategy.population_size // 2, self.tasks.draw
 
         def learners(key: Key, genotype: Genotype) -> Learner:
-            return self._learners(self._judge.draw(key), genotype)
+            return self.learners(draw(key), genotype)
 
         def shared(key: Key) -> tuple[jax.Array, TaskSet]:
-            return jnp.zeros((pairs,), jnp.int32), jax.vmap(self._judge.draw)(jax.random.split(key, pairs))
+            return jnp.zeros((pairs,), jnp.int32), jax.vmap(draw)(jax.random.split(key, pairs))
 
         item = (jax.ShapeDtypeStruct((), jnp.int32), genotype, jax.eval_shape(learners, key, genotype))
-        return Work(self._one, jax.eval_shape(shared, key), item)
+        return OneCandidate(self._one, jax.eval_shape(shared, key), item)
 
     def prepare(self, state: Any, carried: Episodes) -> tuple[Any, Episodes]:
         """Tell the strategy which pairs begin an episode."""
         return self.strategy.begin_episodes(state, carried.begins), carried
 
-    def population(self, root: Key, key: Key, carried: Episodes, genotypes: Genotype) -> tuple[Evaluation, Episodes]:
-        """Judge a population by its next window; all episodes follow from the key of the search.
+    def evaluate(self, root: Key, key: Key, carried: Episodes, genotypes: Genotype) -> Evaluated:
+        """Evaluate a population by its next window; all episodes follow from the key of the search.
 
-        Returns:
-            The fitness ``[P]``, without metrics, which are of fully trained learners; and where the episodes stand
-            after the window.
+        Without metrics, which are of fully trained learners.
         """
         episodes = carried
         pairs = jnp.arange(len(episodes.number), dtype=jnp.int32)
         places = Place(pairs, episodes.number, episodes.window)
         keys, _ = jax.vmap(functools.partial(_episode_keys, root))(places)
-        shared = (episodes.window, jax.vmap(self._judge.draw)(keys))
+        shared = (episodes.window, jax.vmap(self.tasks.draw)(keys))
         items = (jnp.repeat(pairs, 2), genotypes, episodes.learners)
-        chunk, devices = self.evaluator.chunk, self.evaluator.devices
-        fitness, learners = map_chunks(self._one, shared, items, chunk=chunk, devices=devices)
+        fitness, learners = self._map(self._one, shared, items, self.chunk)
         failed = ~jnp.all(jnp.isfinite(fitness.reshape(-1, 2)), axis=1)
         ends = failed | (episodes.window + 1 >= jax.vmap(functools.partial(self._windows, root))(places))
         after = Episodes(episodes.number + ends.astype(jnp.int32), jnp.where(ends, 0, episodes.window + 1), learners)
-        return Evaluation(fitness, {}), after
+        return Evaluated(Evaluation(fitness), after)
 
     def _one(self, shared: tuple[jax.Array, TaskSet], item: tuple[Scalar, Genotype, Learner]) -> tuple[Scalar, Learner]:
         """Train the learners ``[T, ...]`` of one candidate for a window; return its mean loss, and the learners.
@@ -159,9 +118,9 @@ class Unroller(CarriesLearners):
             item: the number of the candidate's pair, its genotype and its learners.
         """
         pair, genotype, learners = item
-        window, trials = jax.tree.map(lambda leaf: leaf[pair], shared)
-        omega = self.evaluator.omega(genotype)
-        problem, length = self.problem, self.strategy.unroll_length
+        window, tasks = jax.tree.map(lambda leaf: leaf[pair], shared)
+        omega = self.omega(genotype)
+        problem, length = self.training, self.strategy.unroll_length
         table = step_weights(self.strategy, problem)
         start = window * length
 
@@ -185,13 +144,13 @@ class Unroller(CarriesLearners):
             (learner, total), _ = jax.lax.scan(step, (learner, total), numbers)
             return total, learner
 
-        totals, learners = jax.vmap(on_task)(trials.keys, trials.tasks, learners)
+        totals, learners = jax.vmap(on_task)(tasks.keys, tasks.tasks, learners)
         return jnp.mean(totals), learners
 
     def _windows(self, key: Key, place: Place) -> Scalar:
         """Return the number of windows in an episode; int32 scalar."""
         length, shortest = self.strategy.unroll_length, self.strategy.shortest_horizon
-        most = -(-self.problem.inner_steps // length)
+        most = -(-self.training.inner_steps // length)
         windows = jnp.float32(most)
         if shortest is not None:
             least = -(-shortest // length)
@@ -227,29 +186,36 @@ def step_weights(strategy: Unrolled[Any], problem: InnerTraining) -> NDArray[np.
     return weights
 
 
-def refuse_unroll(strategy: Unrolled[Any], problem: BaseProblem) -> str | None:
-    """Return why a strategy cannot unroll a problem in windows, in one sentence, or None when it can."""
-    name, length = type(strategy).__name__, strategy.unroll_length
+@register
+def _make(
+    plan: WindowedEvaluation, strategy: Unrolled[Any], problem: Problem | InnerTraining, space: Space
+) -> WindowedEvaluator:
+    return WindowedEvaluator(problem, space, strategy=strategy)
+
+
+@register_incompatibility
+def _incompatibility(plan: WindowedEvaluation, strategy: Unrolled[Any], problem: BaseProblem) -> str | None:
+    name, length = type(strategy).__name__, plan.unroll_length
     if not isinstance(problem, InnerTraining):
         return (
             f"{name} expects a problem with inner training to unroll, an InnerTraining, and {type(problem).__name__} "
             "is none; use FullES or OpenAIES."
         )
-    shortest = problem.inner_steps if strategy.shortest_horizon is None else strategy.shortest_horizon
+    shortest = problem.inner_steps if plan.shortest_horizon is None else plan.shortest_horizon
     if not 1 <= length <= shortest <= problem.inner_steps:
         return (
             f"{name} expects unroll_length <= shortest horizon <= inner_steps, so that every episode has a whole "
-            f"window, got unroll_length={length}, shortest_horizon={strategy.shortest_horizon} and a problem with "
+            f"window, got unroll_length={length}, shortest_horizon={plan.shortest_horizon} and a problem with "
             f"inner_steps={problem.inner_steps}."
         )
     counts = step_weights(strategy, problem) > 0
     in_windows = counts[1:].reshape(-1, length)
     in_windows[0] |= counts[0]
     uncounted = not in_windows.any(axis=1).all()
-    if uncounted or (strategy.shortest_horizon is not None and not counts[1 : problem.inner_steps + 1].all()):
+    if uncounted or (plan.shortest_horizon is not None and not counts[1 : problem.inner_steps + 1].all()):
         return (
             f"{name} expects an objective with a loss in every window of {length} inner steps (in every step, where "
             f"horizons are drawn), since a window without any teaches nothing, got {problem.objective}; use Mean()."
         )
-    _, _, learners = Unroller(Evaluator(problem, problem.space, 2, 1, ()), strategy).work().item
-    return refuse_learners(name, learners)
+    _, _, learners = _make(plan, strategy, problem, problem.space).one_candidate().item
+    return learners_incompatibility(name, learners)

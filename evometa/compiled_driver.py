@@ -1,0 +1,170 @@
+"""The driver of compiled problems: many generations in one program.
+
+A dispatch is a ``while_loop`` over generations whose number is an argument, so one compilation serves dispatches of any
+length; it ends early when the target is reached or the strategy stops. Keys are folded from (seed, generation), so
+where a dispatch begins or ends changes nothing, and the seed is an argument too.
+"""
+
+import functools
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.sharding import NamedSharding, PartitionSpec, SingleDeviceSharding
+
+from evometa.chunks import mesh_of, on_every_device
+from evometa.decisions import MOST_GENERATIONS
+from evometa.driver import MEASURED, STATISTICS, Driver, Rows, ValidationSettings, as_numbers
+from evometa.generation import (
+    CONTINUE,
+    RootKeys,
+    SearchState,
+    generation_keys,
+    initial_state,
+    search_key,
+    stop_code,
+)
+from evometa.kernels import running_on
+from evometa.planning import check_memory
+from evometa.population_evaluator import Evaluated, PopulationEvaluator
+from evometa.problem import Evaluation
+from evometa.strategy import Strategy
+from evometa.types import Genotype, Key, Scalar
+
+LEAST_NUMBERS_TO_SPREAD = 2**18
+"""Numbers in a population from which on drawing it is spread over devices; below, each device draws it all."""
+
+
+class CompiledDriver(Driver):
+    """Runs generations inside one compiled program.
+
+    Args:
+        evaluator: evaluates populations.
+        strategy: the strategy.
+        seed: seed of everything.
+        validation: how to validate.
+        memory_budget: bytes that the program may need.
+
+    Raises:
+        ConfigurationError: the program needs more memory than the budget.
+    """
+
+    def __init__(
+        self,
+        evaluator: PopulationEvaluator,
+        strategy: Strategy[Any],
+        seed: int,
+        validation: ValidationSettings,
+        *,
+        memory_budget: int,
+    ) -> None:
+        steps = evaluator.inner_steps_per_evaluation
+        super().__init__(evaluator.problem, evaluator.space, strategy, seed, validation, steps)
+        self.evaluator = evaluator
+        self._sharding = _replicated(evaluator.devices)
+        self._initial = jax.jit(
+            lambda key: initial_state(strategy, evaluator.space, key, self._finalists, evaluator.initial()),
+            out_shardings=self._sharding,
+        )
+        shapes = jax.eval_shape(self._initial, self.keys.start)
+        keys = jax.random.split(self.keys.generations, 3)
+        _, self._fitness, record = jax.eval_shape(self._generation, shapes, keys, 1, self.keys)
+        record |= jax.eval_shape(self._validation, shapes, self.keys.validation)
+        self._measured = (*MEASURED, *sorted(record.keys() - set(MEASURED)))
+        self.columns = (*STATISTICS, *self._measured)
+        # The longest dispatch that the buffers hold: long enough for any problem, and 16 MiB of float32 at most.
+        self._most = max(1, min(MOST_GENERATIONS, 2**22 // self._fitness.shape[0]))
+        number = jax.ShapeDtypeStruct((), jnp.int32)
+        target = jax.ShapeDtypeStruct((), shapes.best_fitness.dtype)
+        # The state is not donated: should a dispatch fail or be interrupted, the search continues from it.
+        many = jax.jit(self._many, in_shardings=self._sharding, out_shardings=self._sharding)
+        with running_on(mesh_of(evaluator.devices)):
+            self._dispatch = many.lower(shapes, self.keys, number, number, target).compile()
+        check_memory(self._dispatch, memory_budget)
+        self._validate = jax.jit(self._on_tasks, static_argnames=("tasks", "test"))
+
+    def initial(self) -> SearchState:
+        """Return the state before the first generation."""
+        state: SearchState = self._initial(self.keys.start)
+        return state
+
+    def advance(self, state: SearchState, first: int, count: int, target: float) -> tuple[SearchState, Rows, int]:
+        """Run up to ``count`` generations in one dispatch."""
+        state, keys = jax.device_put((state, self.keys), self._sharding)
+        goal = np.asarray(self.sign * target, state.best_fitness.dtype)
+        state, done, code, fitness, values = self._dispatch(
+            state, keys, np.int32(first), np.int32(min(count, self._most)), goal
+        )
+        rows = int(done)
+        return state, self._rows(first, np.asarray(fitness)[:rows], np.asarray(values)[:rows]), int(code)
+
+    def validate(self, genotype: Genotype, tasks: int, *, test: bool) -> Evaluation:
+        """Evaluate one genotype on validation tasks."""
+        return as_numbers(self._validate(self.keys.validation, genotype, tasks, test=test))
+
+    def _on_tasks(self, root: Key, genotype: Genotype, tasks: int, *, test: bool) -> Evaluation:
+        return self.evaluator.validate(jax.random.split(root)[int(test)], genotype, tasks, test=test)
+
+    def _validation(self, state: SearchState, root: Key) -> dict[str, Scalar]:
+        return self._validation_record(state, functools.partial(self._on_tasks, root))
+
+    def _ask(self, key: Key, state: SearchState) -> tuple[SearchState, Genotype]:
+        ready, carried = self.evaluator.prepare(state.strategy, state.carried)
+        genotypes, asked = self.strategy.ask(key, ready)
+        if _numbers(genotypes) < LEAST_NUMBERS_TO_SPREAD:
+            genotypes, asked = on_every_device((genotypes, asked), self.evaluator.devices)
+        return state._replace(strategy=asked, carried=carried), genotypes
+
+    def _evaluate(
+        self, state: SearchState, genotypes: Genotype, key: Key, number: Any, root: RootKeys
+    ) -> tuple[SearchState, Genotype, Evaluated]:
+        evaluated = self.evaluator.evaluate(search_key(root.generations), key, state.carried, genotypes)
+        genotypes, asked = on_every_device((genotypes, state.strategy), self.evaluator.devices)
+        return state._replace(strategy=asked, carried=evaluated.carried), genotypes, evaluated
+
+    def _many(self, state: SearchState, root: RootKeys, first: Scalar, count: Scalar, target: Scalar) -> Any:
+        """Run generations up to each validation in an inner loop, so that the hot loop has no branch for it."""
+        dtype = state.best_fitness.dtype
+        fitness = jnp.zeros((self._most, *self._fitness.shape), self._fitness.dtype)
+        values = jnp.full((self._most, len(self._measured)), jnp.nan, dtype)
+        columns = {name: i for i, name in enumerate(self._measured)}
+        every = self.prices.validate_every
+        keys = jax.vmap(functools.partial(generation_keys, root.generations))(first + jnp.arange(self._most))
+
+        def write(values: jax.Array, at: Scalar, record: dict[str, Scalar]) -> jax.Array:
+            where = np.array([columns[name] for name in record])
+            return values.at[at, where].set(jnp.stack([value.astype(dtype) for value in record.values()]))
+
+        def one(carry: Any) -> Any:
+            state, done, _, fitness, values = carry
+            state, found, record = self._generation(state, keys[done], first + done, root)
+            code = stop_code(self.strategy, state, target)
+            return state, done + 1, code, fitness.at[done].set(found), write(values, done, record)
+
+        def until_validation(carry: Any) -> Any:
+            end = jnp.minimum(count, carry[1] + every - (first + carry[1] - 1) % every)
+            carry = jax.lax.while_loop(lambda carry: (carry[1] < end) & (carry[2] == CONTINUE), one, carry)
+            state, done, code, fitness, values = carry
+            values = jax.lax.cond(
+                self.validates(first + done - 1),
+                lambda: write(values, done - 1, self._validation(state, root.validation)),
+                lambda: values,
+            )
+            return state, done, code, fitness, values
+
+        def unfinished(carry: Any) -> Any:
+            return (carry[1] < count) & (carry[2] == CONTINUE)
+
+        carry = (state, jnp.int32(0), stop_code(self.strategy, state, target), fitness, values)
+        return jax.lax.while_loop(unfinished, until_validation, carry)
+
+
+def _numbers(genotypes: Genotype) -> int:
+    return sum(leaf.size for leaf in jax.tree.leaves(genotypes))
+
+
+def _replicated(devices: tuple[jax.Device, ...]) -> Any:
+    if len(devices) == 1:
+        return SingleDeviceSharding(devices[0])
+    return NamedSharding(mesh_of(devices), PartitionSpec())

@@ -1,0 +1,211 @@
+"""The driver of a search: generation after generation, a dispatch of several at a time.
+
+One generation asks the strategy, evaluates the population, tells the strategy, and leaves one record; every so often
+it ends with a validation. That is written here, once. What differs is where a population is evaluated:
+
+:class:`~evometa.compiled_driver.CompiledDriver`
+    by a population evaluator, inside one compiled program that runs many generations in a dispatch;
+:class:`~evometa.stepped_driver.SteppedDriver`
+    by an executor, which runs one call of plain Python for each candidate; JAX asks and tells.
+"""
+
+import abc
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from numpy.typing import NDArray
+
+from evometa.budget import Cost, Prices
+from evometa.generation import RootKeys, SearchState, generation_keys, root_keys, sign_of, tell, validation_columns
+from evometa.population_evaluator import Evaluated
+from evometa.problem import BaseProblem, Evaluation, InnerTraining
+from evometa.space import Space
+from evometa.strategy import Strategy
+from evometa.types import Genotype, Key, Scalar
+
+STATISTICS = ("best", "lower_quartile", "median", "upper_quartile")
+"""Columns of the history that the fitness of a generation gives."""
+
+MEASURED = ("best_so_far", "center", "held_out")
+"""Columns that every driver measures besides."""
+
+
+class Rows(NamedTuple):
+    """The records of N consecutive generations."""
+
+    failed: NDArray[np.int64]
+    """Failed candidates of each generation, ``[N]``."""
+    values: NDArray[Any]
+    """The driver's columns, ``[N, F]``: ``STATISTICS``, ``MEASURED``, then its own."""
+    evaluations: NDArray[np.int64]
+    """Evaluations that each generation took, ``[N]``."""
+    inner_steps: NDArray[np.int64]
+    """Learner updates in them, ``[N]``."""
+    validation_tasks: NDArray[np.int64]
+    """Tasks that the validation after each generation took, ``[N]``; 0 where there was none."""
+
+
+class ValidationSettings(NamedTuple):
+    """How a search validates."""
+
+    every: int
+    """Generations from one validation to the next."""
+    tasks: int
+    """Tasks of each kind that a validation averages, at most."""
+    finalists: int
+    """Candidates kept for the final selection besides the center and the best."""
+    share: float
+    """What validations and final selections together may cost, as a share of the search's own cost."""
+
+
+class Driver(abc.ABC):
+    """Runs generations of a search.
+
+    Args:
+        problem: the problem.
+        space: its space.
+        strategy: the strategy.
+        seed: seed of everything.
+        validation: how to validate.
+        inner_steps: learner updates of one candidate in one generation.
+    """
+
+    columns: tuple[str, ...]
+    """Columns of the history that it fills, beside the counts."""
+
+    def __init__(
+        self,
+        problem: BaseProblem,
+        space: Space,
+        strategy: Strategy[Any],
+        seed: int,
+        validation: ValidationSettings,
+        inner_steps: int,
+    ) -> None:
+        self.problem, self.space, self.strategy = problem, space, strategy
+        self.keys: RootKeys = root_keys(seed)
+        population = strategy.population_size
+        self.prices = Prices(
+            generation=Cost(population, population * inner_steps),
+            tasks_per_evaluation=problem.num_tasks or 1,
+            inner_steps_per_task=problem.inner_steps if isinstance(problem, InnerTraining) else 0,
+            validation_tasks=validation.tasks,
+            kinds=2 if problem.has_test() else 1,
+            validate_every=validation.every,
+            finalists=validation.finalists,
+            share=validation.share,
+        )
+        self.sign = sign_of(problem)
+        self._finalists = validation.finalists
+
+    @abc.abstractmethod
+    def initial(self) -> SearchState:
+        """Return the state before the first generation."""
+
+    @abc.abstractmethod
+    def advance(self, state: SearchState, first: int, count: int, target: float) -> tuple[SearchState, Rows, int]:
+        """Run up to ``count`` generations in one dispatch; the state given is left as it is.
+
+        Args:
+            state: the state before them.
+            first: number of the first, counted from 1.
+            count: how many at most; fewer where the target is reached or the strategy stops.
+            target: the fitness to reach, in the problem's own direction.
+
+        Returns:
+            The state, one row for each generation done, and a stop code (:mod:`evometa.generation`).
+        """
+
+    @abc.abstractmethod
+    def validate(self, genotype: Genotype, tasks: int, *, test: bool) -> Evaluation:
+        """Evaluate one genotype on the first tasks of a validation of either kind; numbers, means over tasks."""
+
+    # One generation. The compiled driver traces it, the stepped one runs it with compiled parts.
+
+    def _generation(
+        self, state: SearchState, keys: Key, number: int | Scalar, root: RootKeys
+    ) -> tuple[SearchState, jax.Array, dict[str, Any]]:
+        """Ask, evaluate and tell; return the state, the fitness ``[P]`` and the record.
+
+        Args:
+            state: the state before the generation.
+            keys: ``[3]``, for asking, evaluating and telling.
+            number: the number of the generation.
+            root: the keys of the search.
+        """
+        key = keys[1]
+        round_ = self.strategy.round(state.strategy)
+        if round_ is not None:  # the generations of one round share their tasks
+            number, key = round_, generation_keys(root.generations, round_)[1]
+        state, genotypes = self._ask(keys[0], state)
+        state, genotypes, evaluated = self._evaluate(state, genotypes, key, number, root)
+        return self._tell(keys[2], state, genotypes, evaluated)
+
+    @abc.abstractmethod
+    def _ask(self, key: Key, state: SearchState) -> tuple[SearchState, Genotype]:
+        """Return the state after asking and the population ``[P, ...]``."""
+
+    @abc.abstractmethod
+    def _evaluate(
+        self, state: SearchState, genotypes: Genotype, key: Key, number: Any, root: RootKeys
+    ) -> tuple[SearchState, Genotype, Evaluated]:
+        """Evaluate the population on the tasks that a key and the number of a generation (or round) decide."""
+
+    def _tell(
+        self, key: Key, state: SearchState, genotypes: Genotype, evaluated: Evaluated
+    ) -> tuple[SearchState, jax.Array, dict[str, Any]]:
+        return tell(self.strategy, self.sign, key, state, genotypes, evaluated)
+
+    # Validation.
+
+    def validates(self, number: Any) -> Any:
+        """Return whether a generation ends with a validation; bool."""
+        return number % self.prices.validate_every == 0
+
+    def center(self, state: SearchState) -> Genotype:
+        """Return the strategy's center, or the best so far where it has none."""
+        center = self.strategy.center(state.strategy)
+        return state.best_genotype if center is None else center
+
+    def _validation_record(self, state: SearchState, validate: Any) -> dict[str, Scalar]:
+        """Return the columns of a validation; ``validate(genotype, tasks, test=...)`` evaluates."""
+        center, tasks = self.center(state), self.prices.tasks_in_validation
+        test = validate(center, tasks, test=True) if self.problem.has_test() else None
+        return validation_columns(validate(center, tasks, test=False), test)
+
+    def _rows(self, first: int, fitness: NDArray[Any], values: NDArray[Any], cost: Cost | None = None) -> Rows:
+        """Return records from the fitness ``[N, P]`` of each generation and the columns ``[N, F - 4]`` that follow.
+
+        Order statistics are of the candidates that did not fail, at the nearest rank; NaN where all did. They are taken
+        here rather than in a compiled program because numpy sorts many short rows ten times faster than XLA.
+        """
+        sign, count = self.sign, len(fitness)
+        loss = np.where(np.isfinite(fitness), sign * fitness, np.inf)
+        loss.sort(axis=1)
+        sound = np.isfinite(loss).sum(axis=1)
+        low, high = (0.25, 0.75) if sign > 0 else (0.75, 0.25)
+        ranks = np.round(np.multiply.outer(np.maximum(sound - 1, 0), [0.0, low, 0.5, high])).astype(np.int64)
+        statistics = np.where(sound[:, None] > 0, sign * np.take_along_axis(loss, ranks, axis=1), np.nan)
+        each = cost or self.prices.generation
+        per_validation = self.prices.kinds * self.prices.tasks_in_validation
+        return Rows(
+            failed=fitness.shape[1] - sound,
+            values=np.concatenate([statistics.astype(values.dtype), values], axis=1),
+            evaluations=np.full(count, each.evaluations, np.int64),
+            inner_steps=np.full(count, each.inner_steps, np.int64),
+            validation_tasks=np.where(self.validates(first + np.arange(count)), per_validation, 0),
+        )
+
+
+def best_fitness(state: SearchState, sign: float) -> float:
+    """Return the best fitness so far in the problem's own direction, NaN before there is one."""
+    best = float(state.best_fitness)
+    return sign * best if np.isfinite(best) else float("nan")
+
+
+def as_numbers(evaluation: Evaluation) -> Evaluation:
+    """Return an evaluation on the host, as numpy arrays."""
+    found: Evaluation = jax.device_get(jax.tree.map(jnp.asarray, evaluation))
+    return found

@@ -1,0 +1,80 @@
+"""The contract of executors: where the calls of a plain-Python problem run.
+
+A trial is one call of the problem. The search submits trials and takes their outcomes as they are completed; it puts
+them back in order, so order, seeds, failures and history are the same whatever executor runs them. The process pool of
+this machine is :class:`evometa.host.WorkerPool`.
+"""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from types import TracebackType
+from typing import Literal, NamedTuple, Protocol, Self
+
+from evometa.types import Omega
+
+
+class Trial(NamedTuple):
+    """One call of a plain-Python problem."""
+
+    omega: Omega
+    """ω, a pytree of arrays as the problem's space decodes it."""
+    seed: tuple[int, ...]
+    """Non-negative integers for :func:`numpy.random.default_rng`; with ω they decide the outcome."""
+    method: Literal["evaluate", "evaluate_test"] = "evaluate"
+    """The problem's method to call."""
+    budget: int | None = None
+    """Inner steps that the call may take, for executors and problems that can stop early; None: the problem's own."""
+
+
+class Outcome(NamedTuple):
+    """What became of one trial."""
+
+    fitness: float
+    """The problem's fitness, in its own direction; nan when the trial failed."""
+    metrics: Mapping[str, float]
+    """The problem's metrics; empty when the trial failed."""
+    failure: str | None
+    """Why the trial failed, in words; None when it did not."""
+    vectors: Mapping[str, Sequence[float]] = {}
+    """Objectives, constraints and measures, each only where the problem has them; empty when the trial failed."""
+    evaluations: int = 1
+    """Calls that the trial took, with those that were lost and tried again."""
+    inner_steps: int = 0
+    """Learner updates in them, where the problem counts any."""
+
+
+def failed(reason: str) -> Outcome:
+    """Return the outcome of a trial that failed."""
+    return Outcome(math.nan, {}, reason)
+
+
+class Executor(Protocol):
+    """Runs trials; a context manager that ends what it started.
+
+    A fourth implementation needs nothing else: submitted trials are all completed, each exactly once, and what goes
+    wrong in a problem's code is an outcome with a ``failure``, never an exception.
+    """
+
+    def submit(self, trials: Sequence[Trial]) -> list[int]:
+        """Take trials to run and return a number for each, unlike all before."""
+
+    def as_completed(self) -> Iterator[tuple[int, Outcome]]:
+        """Return number and outcome of every trial submitted and not returned yet, also of those submitted meanwhile.
+
+        Ends when none is left. Trials in flight are given up when the iterator is closed or interrupted.
+        """
+
+    def __enter__(self) -> Self:
+        """Return the executor."""
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """End what was started."""
+
+
+def run_in_order(executor: Executor, trials: Sequence[Trial]) -> list[Outcome]:
+    """Return the outcomes of trials, in the order of the trials."""
+    numbers = executor.submit(trials)
+    outcomes = dict(executor.as_completed())
+    return [outcomes[number] for number in numbers]

@@ -1,0 +1,33 @@
+"""Pytrees as named arrays, for files that ``numpy.load`` reads without pickle."""
+
+from typing import Any
+
+import jax
+import numpy as np
+from numpy.typing import NDArray
+
+
+def flatten(name: str, tree: Any) -> dict[str, NDArray[Any]]:
+    """Return the leaves of a pytree as numpy arrays, each under the name and the leaf's path: ``name['w1']``."""
+    found = {}
+    for path, leaf in jax.tree_util.tree_flatten_with_path(tree)[0]:
+        array = np.asarray(leaf)
+        # Types that numpy only knows as bytes, such as bfloat16, all fit into float32.
+        found[name + jax.tree_util.keystr(path)] = array.astype(np.float32) if array.dtype.kind == "V" else array
+    return found
+
+
+def unflatten(name: str, arrays: dict[str, NDArray[Any]]) -> Any:
+    """Return what :func:`flatten` named: an array, or a dict from paths to arrays."""
+    if name in arrays:
+        return arrays[name]
+    return {key.removeprefix(name): leaf for key, leaf in arrays.items() if key.startswith((f"{name}[", f"{name}."))}
+
+
+def restore(found: Any, structure: Any) -> Any:
+    """Return the pytree with the structure of another, from what :func:`unflatten` gave; types as in the structure."""
+    shapes, tree = jax.tree.flatten(structure)
+    leaves = list(found.values()) if isinstance(found, dict) else [found]
+    return jax.tree.unflatten(
+        tree, [np.asarray(leaf).astype(shape.dtype)[()] for leaf, shape in zip(leaves, shapes, strict=True)]
+    )

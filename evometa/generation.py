@@ -1,0 +1,171 @@
+"""The state of a search, its keys, and what one generation does with an evaluated population.
+
+Everything here is pure and the same for compiled and plain-Python problems: which keys a generation uses, which
+candidates failed, what the strategy is told, which candidate is the best so far, and what the history records.
+"""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from evometa.finalists import Finalists, enter, no_finalists
+from evometa.population_evaluator import Evaluated
+from evometa.problem import BaseProblem, Evaluation
+from evometa.space import Space
+from evometa.strategy import Strategy
+from evometa.types import Genotype, Key, Scalar
+
+CONTINUE, TARGET_REACHED, FIRST_STRATEGY_STOP = 0, 1, 2
+"""Stop codes of a dispatch; a strategy's own reasons follow."""
+
+
+class SearchState(NamedTuple):
+    """Everything a search carries from one generation to the next; what a checkpoint stores."""
+
+    strategy: Any
+    """The strategy's state."""
+    best_genotype: Genotype
+    """The genotype of the best fitness so far, as asked."""
+    best_fitness: Scalar
+    """The best fitness so far, to be minimised; +inf before there is one."""
+    carried: Any = ()
+    """What the evaluation of populations carries between generations, such as learners in the middle of training."""
+    finalists: Finalists | tuple[()] = ()
+    """Candidates kept for the final selection; empty where there will be none."""
+
+
+class RootKeys(NamedTuple):
+    """The keys that everything random in a search follows from."""
+
+    start: Key
+    """For the strategy's first state."""
+    generations: Key
+    """For all generations."""
+    validation: Key
+    """For the tasks of validations and of the final selection."""
+
+
+def root_keys(seed: int) -> RootKeys:
+    """Return the keys of a seed."""
+    return RootKeys(*jax.random.split(jax.random.key(seed), 3))
+
+
+def generation_keys(root: Key, generation: int | Scalar) -> Key:
+    """Return the keys ``[3]`` of a generation for asking, evaluating and telling; generations count from 1."""
+    return jax.random.split(jax.random.fold_in(root, generation), 3)
+
+
+def search_key(root: Key) -> Key:
+    """Return the key for tasks that last over generations: that of evaluating in a generation 0, which there is not."""
+    return generation_keys(root, 0)[1]
+
+
+def initial_state(strategy: Strategy[Any], space: Space, key: Key, finalists: int, carried: Any = ()) -> SearchState:
+    """Return the state of a search before its first generation."""
+    state = strategy.init(key, space)
+    genotype = space.start(key)
+    kept = no_finalists(genotype, finalists) if finalists else ()
+    return SearchState(state, genotype, jnp.asarray(jnp.inf, jnp.result_type(float)), carried, kept)
+
+
+def sign_of(problem: BaseProblem) -> float:
+    """Return the factor that turns the problem's fitness into one to minimise, and back."""
+    return -1.0 if problem.direction == "maximize" else 1.0
+
+
+def stop_code(strategy: Strategy[Any], state: SearchState, target: Scalar) -> Scalar:
+    """Return why a dispatch ends after a generation: ``CONTINUE``, ``TARGET_REACHED`` or a strategy's reason.
+
+    Args:
+        strategy: the strategy.
+        state: the state after the generation.
+        target: the fitness to reach, to be minimised; -inf for none.
+    """
+    own = strategy.stop(state.strategy)
+    own = jnp.where(own > 0, own + FIRST_STRATEGY_STOP - 1, CONTINUE)
+    return jnp.where(state.best_fitness <= target, TARGET_REACHED, own).astype(jnp.int32)
+
+
+def tell(
+    strategy: Strategy[Any], sign: float, key: Key, state: SearchState, genotypes: Genotype, evaluated: Evaluated
+) -> tuple[SearchState, jax.Array, dict[str, Scalar]]:
+    """Tell the strategy the evaluation of a population, update the best so far, and record the generation.
+
+    The one place where the rule for failures is kept: a candidate failed when its fitness, or anything else that it is
+    evaluated by, is not finite. It is told as +inf, and a generation in which all failed is not told. A candidate that
+    violates a constraint cannot be the best.
+
+    Args:
+        strategy: the strategy.
+        sign: the factor that turns the fitness into one to minimise.
+        key: the strategy's key.
+        state: the state after ``ask``.
+        genotypes: the population ``[P, ...]``.
+        evaluated: as the problem gave it, leading axis P.
+
+    Returns:
+        The state; the fitness ``[P]``, NaN for failed candidates; and the columns of the history.
+    """
+    evaluation = evaluated.evaluation
+    fitness = jnp.asarray(evaluation.fitness)
+    sound = jnp.isfinite(fitness)
+    for part in (evaluation.objectives, evaluation.constraints, evaluation.measures):
+        if part is not None:
+            sound &= jnp.all(jnp.isfinite(part), axis=1)
+    loss = jnp.where(sound, sign * fitness, jnp.inf)
+    told = _feedback(evaluated, loss, sound, sign)
+    allowed = loss
+    if told.constraints is not None:
+        allowed = jnp.where(jnp.all(told.constraints <= 0, axis=1), loss, jnp.inf)
+    winner = jnp.argmin(allowed)
+    # A select, not a branch: it fuses with what computes the state, and a branch costs more than a light strategy.
+    any_sound = jnp.any(loss < jnp.inf)
+    learned = jax.tree.map(
+        lambda new, old: jnp.where(any_sound, new, old),
+        strategy.learn(key, state.strategy, genotypes, told),
+        state.strategy,
+    )
+    better = allowed[winner] < state.best_fitness
+    genotype = jax.tree.map(lambda new, old: jnp.where(better, new[winner], old), genotypes, state.best_genotype)
+    finalists = state.finalists
+    if isinstance(finalists, Finalists):
+        finalists = enter(finalists, jax.tree.map(lambda leaf: leaf[winner], genotypes), allowed[winner])
+    best = jnp.minimum(allowed[winner], state.best_fitness)
+    state = SearchState(learned, genotype, best, state.carried, finalists)
+    record = {"best_so_far": jnp.where(jnp.isfinite(best), sign * best, jnp.nan)}
+    record |= {f"strategy/{name}": value for name, value in strategy.diagnostics(learned).items()}
+    record |= {f"best/{name}": jnp.asarray(value)[winner] for name, value in evaluation.metrics.items()}
+    if evaluation.constraints is not None:
+        record["feasible"] = jnp.mean(jnp.all(jnp.asarray(evaluation.constraints) <= 0, axis=1))
+    return state, jnp.where(sound, fitness, jnp.nan), record
+
+
+def _feedback(evaluated: Evaluated, loss: jax.Array, sound: jax.Array, sign: float) -> Evaluation:
+    """Return what a strategy is told: to be minimised, and finite but for the losses of failed candidates."""
+    evaluation = evaluated.evaluation
+
+    def clean(part: Any, factor: float, failed: float) -> Any:
+        if part is None:
+            return None
+        return jax.tree.map(
+            lambda leaf: jnp.where(sound.reshape(-1, *[1] * (leaf.ndim - 1)), factor * leaf, failed), part
+        )
+
+    return Evaluation(
+        loss,
+        {},
+        objectives=clean(evaluation.objectives, sign, jnp.inf),
+        constraints=clean(evaluation.constraints, 1.0, jnp.inf),
+        measures=clean(evaluation.measures, 1.0, 0.0),
+        gradient=clean(evaluated.gradient, sign, 0.0),
+    )
+
+
+def validation_columns(train: Evaluation, test: Evaluation | None) -> dict[str, Scalar]:
+    """Return the columns of the history that a validation gives."""
+    columns = {"center": train.fitness} | {f"center/{name}": value for name, value in train.metrics.items()}
+    columns["held_out"] = jnp.nan if test is None else test.fitness
+    if test is not None:
+        columns |= {f"held_out/{name}": value for name, value in test.metrics.items()}
+    return {name: jnp.asarray(value) for name, value in columns.items()}

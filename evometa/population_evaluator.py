@@ -1,0 +1,169 @@
+"""The contract of population evaluators: how a compiled problem evaluates the population of a strategy.
+
+A strategy names an evaluation plan (:mod:`evometa.evaluation_plan`); for each kind of plan one population evaluator
+carries it out, and registers itself with :func:`evaluator_for`:
+
+==================================  ==========================================================================
+plan                                population evaluator
+==================================  ==========================================================================
+``FullEvaluation``                  :class:`~evometa.full_evaluator.FullEvaluator`: from scratch
+``WindowedEvaluation``              :class:`~evometa.windowed_evaluator.WindowedEvaluator`: windows of an unroll
+``PopulationTraining``              :class:`~evometa.training_evaluator.TrainingEvaluator`: training that continues
+``GradientEvaluation``              :class:`~evometa.gradient_evaluator.GradientEvaluator`: with the gradient
+==================================  ==========================================================================
+"""
+
+import abc
+import dataclasses
+import functools
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from evometa.chunks import map_chunks
+from evometa.evaluation_plan import EvaluationPlan
+from evometa.problem import Evaluation, InnerTraining, Problem
+from evometa.space import Space
+from evometa.strategy import Strategy
+from evometa.task_source import KeyDraws, TrainingTasks, mean, task_source
+from evometa.types import Genotype, Key, Omega
+
+
+class OneCandidate(NamedTuple):
+    """The function that evaluates one candidate, and the shapes of its two arguments: what a layout is planned from."""
+
+    function: Callable[[Any, Any], Any]
+    shared: Any
+    """What all candidates share."""
+    item: Any
+    """What belongs to one candidate."""
+
+
+class Evaluated(NamedTuple):
+    """What the evaluation of a population returns."""
+
+    evaluation: Evaluation
+    """Leading axis P."""
+    carried: Any
+    """What the next generation continues from, such as learners in the middle of their training."""
+    gradient: Any = None
+    """The gradient of the fitness with respect to each genotype ``[P, ...]``, where the plan asks for it."""
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class PopulationEvaluator(abc.ABC):
+    """Evaluates populations, and single genotypes on many tasks, for one problem on chosen devices.
+
+    Args:
+        problem: the problem.
+        space: its space.
+        members_per_task_set: consecutive candidates that share tasks; 0 for the whole population.
+        chunk: candidates batched at a time on each device.
+        devices: the devices to spread the population over; none where only shapes are asked for.
+    """
+
+    problem: Problem | InnerTraining
+    space: Space
+    members_per_task_set: int = 0
+    chunk: int = 1
+    devices: tuple[jax.Device, ...] = ()
+
+    @property
+    def tasks(self) -> TrainingTasks | KeyDraws:
+        """Where the tasks come from."""
+        return task_source(self.problem)
+
+    @property
+    def inner_steps_per_evaluation(self) -> int:
+        """Learner updates that evaluating one candidate in one generation costs; by default the problem's own."""
+        return self.problem.inner_steps_per_evaluation
+
+    def omega(self, genotype: Genotype) -> Omega:
+        """Return the ω that a genotype stands for."""
+        return self.space.decode(self.space.repair(genotype))
+
+    @abc.abstractmethod
+    def one_candidate(self) -> OneCandidate:
+        """Return the function that evaluates one candidate."""
+
+    def initial(self) -> Any:
+        """Return what is carried into the first generation, a pytree of arrays, part of every checkpoint; nothing."""
+        return ()
+
+    def prepare(self, state: Any, carried: Any) -> tuple[Any, Any]:
+        """Return the strategy's state and what is carried as they are before candidates are asked for; unchanged."""
+        return state, carried
+
+    @abc.abstractmethod
+    def evaluate(self, root: Key, key: Key, carried: Any, genotypes: Genotype) -> Evaluated:
+        """Evaluate a population.
+
+        Args:
+            root: key of the search, the same in every generation.
+            key: key of the generation.
+            carried: from the generation before.
+            genotypes: ``[P, ...]``.
+        """
+
+    def validate(self, key: Key, genotype: Genotype, count: int, *, test: bool) -> Evaluation:
+        """Evaluate one genotype on ``count`` fresh tasks of the training or the held-out distribution; means."""
+        source = self.tasks
+        results = self._map(
+            functools.partial(source.evaluate_on, test=test),
+            self.omega(genotype),
+            source.sample(key, count, test=test),
+            min(count, self.chunk * source.tasks_per_candidate),
+        )
+        return mean(results)
+
+    def on_tasks(self, key: Key, items: Any, function: Callable[[Any, Any], Any]) -> Any:
+        """Return ``function(shared, item)`` of each item ``[P, ...]`` on the tasks of a generation; leading axis P.
+
+        The tasks are shared by the whole population or, with :attr:`members_per_task_set`, by consecutive items.
+        """
+        draw = self.tasks.draw
+        if not self.members_per_task_set:
+            return self._map(function, draw(key), items, self.chunk)
+        count = jax.tree.leaves(items)[0].shape[0]
+        shared = jax.vmap(draw)(jax.random.split(key, -(-count // self.members_per_task_set)))
+
+        def on_own_tasks(shared: Any, numbered: Any) -> Any:
+            number, item = numbered
+            return function(jax.tree.map(lambda leaf: leaf[number], shared), item)
+
+        return self._map(on_own_tasks, shared, (jnp.arange(count) // self.members_per_task_set, items), self.chunk)
+
+    def _map(self, function: Callable[[Any, Any], Any], shared: Any, items: Any, chunk: int) -> Any:
+        return map_chunks(function, shared, items, chunk=chunk, devices=self.devices)
+
+
+@functools.singledispatch
+def _make(
+    plan: EvaluationPlan, strategy: Strategy[Any], problem: Problem | InnerTraining, space: Space
+) -> PopulationEvaluator:
+    raise TypeError(f"No population evaluator is registered for the evaluation plan {plan!r}.")
+
+
+register = _make.register
+"""Decorates the function ``(plan, strategy, problem, space) -> PopulationEvaluator`` of one kind of plan."""
+
+
+def evaluator_for(strategy: Strategy[Any], problem: Problem | InnerTraining, space: Space) -> PopulationEvaluator:
+    """Return the population evaluator that a strategy's plan asks for, with chunks of one and no devices yet."""
+    return _make(strategy.evaluation, strategy, problem, space)
+
+
+@functools.singledispatch
+def _incompatibility(plan: EvaluationPlan, strategy: Strategy[Any], problem: Any) -> str | None:
+    return None
+
+
+register_incompatibility = _incompatibility.register
+"""Decorates the function ``(plan, strategy, problem) -> str | None`` that says why a plan does not fit a problem."""
+
+
+def plan_incompatibility(strategy: Strategy[Any], problem: Any) -> str | None:
+    """Return why a problem cannot be evaluated as a strategy plans, in one sentence, or None when it can."""
+    return _incompatibility(strategy.evaluation, strategy, problem)

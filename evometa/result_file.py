@@ -1,0 +1,124 @@
+"""``result.npz`` and ``result.json``: what a run has found so far, beside its history.
+
+``result.npz`` holds everything: the numbers of a :class:`~evometa.Result` as JSON text under ``numbers``, and the ω of
+the best, the center and the selected candidate, one array for each leaf with its path behind the name, such as
+``selected_omega['w1']``. ``result.json`` is a copy of the numbers to read. Both are written with each checkpoint and at
+the end of a run, and read without compiling a search. ``numpy.load`` reads the arrays without pickle.
+"""
+
+import dataclasses
+import io
+import json
+import math
+import os
+import warnings
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from evometa import archive_file, naming
+from evometa.errors import EvometaError, RunDirectoryError
+from evometa.files import write_atomically
+from evometa.flat_trees import flatten, restore, unflatten
+from evometa.result import Result
+from evometa.run_directory import read_manifest
+
+RESULT, NUMBERS = "result.npz", "result.json"
+SCHEMA_VERSION = 1
+_OMEGAS = ("best_omega", "center_omega", "selected_omega")
+_NUMBERS = tuple(field.name for field in dataclasses.fields(Result) if field.name not in (*_OMEGAS, "archive"))
+
+
+def write(run_directory: Path, result: Result) -> None:
+    """Write a result.
+
+    Raises:
+        RunDirectoryError: a file could not be written (a full disk).
+    """
+    numbers = {"schema_version": SCHEMA_VERSION} | {name: _plain(getattr(result, name)) for name in _NUMBERS}
+    text = json.dumps(numbers, indent=2)
+    arrays = {"numbers": np.array(text)}
+    for name in _OMEGAS:
+        arrays |= flatten(name, getattr(result, name))
+    content = io.BytesIO()
+    np.savez(content, allow_pickle=False, **arrays)
+    try:
+        write_atomically(run_directory / RESULT, content.getvalue())
+        write_atomically(run_directory / NUMBERS, text.encode() + b"\n")
+    except OSError as error:
+        raise RunDirectoryError(
+            f"Could not write {run_directory / RESULT}: {error}; the run's history and checkpoints are safe, so make "
+            "room or fix the folder's permissions, then resume the run to its present generation."
+        ) from error
+
+
+def load_result(run_directory: str | os.PathLike[str]) -> Result:
+    """Return what a run has found, as ``Search.run`` returned it, without compiling a search.
+
+    Of a run that goes on or was killed: the result of its newest checkpoint, without a final selection. Where the
+    problem's class cannot be imported any more, each ω is a dict from the paths of its leaves to arrays.
+
+    Raises:
+        RunDirectoryError: there is no result, or it cannot be read.
+    """
+    folder = Path(run_directory)
+    try:
+        with np.load(folder / RESULT, allow_pickle=False) as file:
+            arrays = dict(file)
+        numbers = json.loads(str(arrays.pop("numbers")))
+        version = numbers.pop("schema_version")
+    except (OSError, ValueError, KeyError):
+        raise RunDirectoryError(
+            f"{folder / RESULT} was expected to hold a run's result and cannot be read; give the folder of a run that "
+            "has written a checkpoint, or resume the run to its present generation, which writes the file."
+        ) from None
+    if version != SCHEMA_VERSION:
+        raise RunDirectoryError(
+            f"{folder / RESULT} has schema version {version}, and this version of evometa reads {SCHEMA_VERSION}; "
+            "use the version that wrote it."
+        )
+    structure = _structure(folder)
+    found = {name: unflatten(name, arrays) for name in _OMEGAS}
+    omegas = {name: None if isinstance(tree, dict) and not tree else tree for name, tree in found.items()}
+    archive = archive_file.read(folder) if (folder / archive_file.ARCHIVE).exists() else None
+    if structure is not None:
+        omegas = {name: None if tree is None else restore(tree, structure) for name, tree in omegas.items()}
+        archive = archive and dataclasses.replace(archive, omegas=restore(archive.omegas, structure))
+    fields: dict[str, Any] = {name: _number(numbers[name]) for name in _NUMBERS}
+    return Result(**fields, **omegas, archive=archive)
+
+
+def tasks_after(run_directory: Path, generation: int) -> int:
+    """Return the tasks that validations and selections had taken when the run stopped after a generation, else 0."""
+    try:
+        numbers = json.loads((run_directory / NUMBERS).read_text())
+        return int(numbers["validation_tasks"]) if numbers["generations"] == generation else 0
+    except (OSError, ValueError, KeyError, TypeError):
+        return 0
+
+
+def _structure(folder: Path) -> Any:
+    """Return ω's pytree of shapes, None where the problem cannot be built."""
+    try:
+        space = naming.rebuild(read_manifest(folder).problem).space
+    except EvometaError as error:
+        warnings.warn(f"ω is given as arrays by path, since its problem cannot be built: {error}", stacklevel=3)
+        return None
+    return jax.eval_shape(lambda key: space.decode(space.repair(space.sample(key))), jax.eval_shape(jax.random.key, 0))
+
+
+def _plain(value: Any) -> Any:
+    """Return a number as JSON can hold it."""
+    if isinstance(value, dict):
+        return {name: _plain(item) for name, item in value.items()}
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    return value
+
+
+def _number(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _number(item) for name, item in value.items()}
+    return float(value) if value in ("nan", "inf", "-inf") else value

@@ -1,0 +1,100 @@
+"""Making the result of a search from its state, its counters and its final selection."""
+
+import functools
+import math
+from typing import Any
+
+import jax
+import numpy as np
+
+from evometa.decisions import StopReason
+from evometa.driver import Driver, best_fitness
+from evometa.generation import SearchState, validation_columns
+from evometa.problem import Evaluation
+from evometa.result import Archive, Counters, Result
+from evometa.selection import Selection
+from evometa.space import Space
+from evometa.types import Genotype, Omega
+
+
+def result_of(driver: Driver, state: SearchState, done: Counters, selection: Selection, reason: StopReason) -> Result:
+    """Return what a search has found.
+
+    Args:
+        driver: knows problem, space, strategy and prices.
+        state: the state of the search.
+        done: its counters.
+        selection: the final selection.
+        reason: why the search stopped.
+    """
+    space = driver.space
+    has_center = driver.strategy.center(state.strategy) is not None
+    numbers = {"center": done.center, "held_out": done.held_out}
+    if selection.center_train is not None:
+        columns = validation_columns(selection.center_train, selection.center_test)
+        numbers = {name: float(value) for name, value in columns.items()}
+    center_fitness, held_out = numbers.pop("center"), numbers.pop("held_out")
+    spent = driver.prices.of_tasks(done.validation_tasks)
+    return Result(
+        best_omega=_decode(space, state.best_genotype),
+        best_fitness=best_fitness(state, driver.sign),
+        center_omega=_decode(space, selection.center) if has_center else None,
+        center_fitness=center_fitness,
+        held_out=held_out,
+        metrics=numbers,
+        selected_omega=_decode(space, selection.selected),
+        selected_fitness=_fitness(selection.selected_train),
+        selected_held_out=_fitness(selection.selected_test),
+        archive=_archive(driver, state),
+        generations=done.generation,
+        evaluations=done.evaluations,
+        inner_steps=done.inner_steps,
+        validation_evaluations=spent.evaluations,
+        validation_inner_steps=spent.inner_steps,
+        validation_tasks=done.validation_tasks,
+        selection_tasks=selection.tasks,
+        failed=done.failed,
+        seconds=done.seconds,
+        direction=driver.problem.direction,
+        stop_reason=reason.text,
+        stop_code=reason.code,
+    )
+
+
+def _fitness(evaluation: Evaluation | None) -> float:
+    return math.nan if evaluation is None else float(evaluation.fitness)
+
+
+def _decode(space: Space, genotype: Genotype) -> Omega:
+    return jax.device_get(_decoded(space, genotype))
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _decoded(space: Space, genotype: Genotype) -> Omega:
+    return space.decode(space.repair(genotype))
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _all_decoded(space: Space, genotypes: Genotype) -> Omega:
+    return jax.vmap(lambda genotype: space.decode(space.repair(genotype)))(genotypes)
+
+
+def _archive(driver: Driver, state: SearchState) -> Archive | None:
+    record = driver.strategy.archive(state.strategy)
+    if record is None:
+        return None
+    held = np.asarray(record.held)
+    # All places are decoded, so that the program does not depend on how many hold something.
+    every = record.genotypes, record.evaluation, _all_decoded(driver.space, record.genotypes)
+    genotypes, evaluation, omegas = jax.tree.map(lambda leaf: np.asarray(leaf)[held], every)
+    sign, own = driver.sign, driver.strategy.objective_names
+    signs: Any = np.where(np.arange(len(own)) > 0, 1.0, sign) if own else sign
+    return Archive(
+        omegas=omegas,
+        genotypes=genotypes,
+        fitness=sign * evaluation.fitness,
+        objectives=None if evaluation.objectives is None else signs * evaluation.objectives,
+        constraints=evaluation.constraints,
+        measures=evaluation.measures,
+        objective_names=own or driver.problem.objective_names,
+    )

@@ -1,0 +1,134 @@
+"""The final selection: the candidates of a search that is over, evaluated once more on fresh tasks.
+
+On a noisy problem the best fitness of a search is the luckiest as much as the best. So the center, the best so far and
+the finalists are evaluated on tasks that no generation has used, and the best of them there is selected; on a problem
+without noise that is the best of center and best so far. What it costs is a share of the search's own cost
+(:class:`evometa.budget.Prices`).
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from evometa.budget import Cost
+from evometa.driver import Driver
+from evometa.finalists import Finalists
+from evometa.generation import SearchState
+from evometa.problem import Evaluation
+from evometa.result import Counters
+from evometa.types import Genotype
+
+
+class Selection(NamedTuple):
+    """What a final selection found; fitness in the problem's own direction."""
+
+    generation: int
+    """The generation after which it was made."""
+    center: Genotype
+    """The strategy's center, or the best where it has none."""
+    center_train: Evaluation | None
+    """The center on training tasks; None where the selection was skipped."""
+    center_test: Evaluation | None
+    """The center on held-out tasks; None where there are none."""
+    selected: Genotype
+    """The selected candidate."""
+    selected_train: Evaluation | None
+    selected_test: Evaluation | None
+    tasks: int = 0
+    """Tasks that each candidate was evaluated on; 0 where the selection was skipped."""
+
+
+class _Cancelled(Exception):
+    """The rest of a selection is skipped."""
+
+
+class FinalSelection:
+    """Makes the final selections of one search, and remembers what it has evaluated.
+
+    Args:
+        driver: evaluates candidates.
+        announce: told in words what a selection that takes long will do.
+    """
+
+    def __init__(self, driver: Driver, announce: Callable[[str], None]) -> None:
+        self._driver, self._announce = driver, announce
+        self._known: dict[tuple[bytes, int, bool], Evaluation] = {}
+        self._last: Selection | None = None
+
+    def select(self, state: SearchState, done: Counters, cancelled: Callable[[], bool]) -> Selection:
+        """Return the selection after the present generation, and count its tasks.
+
+        Args:
+            state: the state of the search.
+            done: its counters.
+            cancelled: asked before each evaluation whether to skip the rest; then the best so far is selected.
+        """
+        if self._last is not None and self._last.generation == done.generation:
+            return self._last
+        candidates = self._candidates(state)
+        own = Cost(done.evaluations, done.inner_steps)
+        plan = self._driver.prices.selection(own, done.validation_tasks, len(candidates))
+        candidates = candidates[: plan.candidates]
+        if plan.tasks > 1:
+            self._announce(f"final selection: {len(candidates)} candidates on {plan.tasks} tasks each; Ctrl-C skips it")
+
+        def evaluate(genotype: Genotype, *, test: bool) -> Evaluation:
+            place = (_bytes(genotype), plan.tasks, test)
+            if place not in self._known:
+                if cancelled():
+                    raise _Cancelled
+                self._known[place] = self._driver.validate(genotype, plan.tasks, test=test)
+                done.validation_tasks += plan.tasks
+            return self._known[place]
+
+        try:
+            trained = [evaluate(genotype, test=False) for genotype in candidates]
+            winner = min(range(len(candidates)), key=lambda i: _rank(trained[i], self._driver.sign))
+            center, chosen = candidates[0], candidates[winner]
+            tested = [
+                evaluate(genotype, test=True) if self._driver.problem.has_test() else None
+                for genotype in (center, chosen)
+            ]
+        except _Cancelled:
+            return skipped(state, done, self._driver.center(state))
+        present = {_bytes(genotype) for genotype in candidates}
+        self._known = {place: value for place, value in self._known.items() if place[0] in present}
+        self._last = Selection(
+            done.generation, center, trained[0], tested[0], chosen, trained[winner], tested[1], plan.tasks
+        )
+        return self._last
+
+    def _candidates(self, state: SearchState) -> list[Genotype]:
+        """Return center, best so far and finalists, from the best on; none twice."""
+        found = [self._driver.center(state)]
+        if np.isfinite(state.best_fitness):
+            found.append(state.best_genotype)
+        if isinstance(state.finalists, Finalists):
+            fitness = np.asarray(state.finalists.fitness)
+            order = [i for i in np.argsort(fitness, kind="stable") if np.isfinite(fitness[i])]
+            found += [_member(state.finalists.genotypes, i) for i in order]
+        return list({_bytes(genotype): genotype for genotype in reversed(found)}.values())[::-1]
+
+
+def skipped(state: SearchState, done: Counters, center: Genotype) -> Selection:
+    """Return what is known without a selection: the best so far is the selected one."""
+    chosen = state.best_genotype if np.isfinite(state.best_fitness) else center
+    return Selection(done.generation, center, None, None, chosen, None, None)
+
+
+def _rank(evaluation: Evaluation, sign: float) -> tuple[bool, bool, float]:
+    """Return what is smaller the better a candidate is: feasible ones first, then by fitness."""
+    fitness = float(evaluation.fitness)
+    feasible = evaluation.constraints is None or bool(np.all(np.asarray(evaluation.constraints) <= 0))
+    failed = not np.isfinite(fitness)
+    return failed, not feasible, 0.0 if failed else sign * fitness
+
+
+def _member(genotypes: Any, i: int) -> Genotype:
+    return jax.tree.map(lambda leaf: leaf[i], genotypes)
+
+
+def _bytes(genotype: Genotype) -> bytes:
+    return b"".join(np.asarray(leaf).tobytes() for leaf in jax.tree.leaves(genotype))

@@ -1,0 +1,162 @@
+"""The driver of plain-Python problems: an executor evaluates, JAX asks and tells, one generation at a time."""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import numpy as np
+from numpy.typing import NDArray
+
+from evometa.budget import Cost
+from evometa.driver import MEASURED, STATISTICS, Driver, Rows, ValidationSettings
+from evometa.executor import Executor, Outcome, Trial, run_in_order
+from evometa.generation import CONTINUE, RootKeys, SearchState, generation_keys, initial_state, stop_code
+from evometa.population_evaluator import Evaluated
+from evometa.problem import Evaluation, HostProblem
+from evometa.space import Space
+from evometa.strategy import Strategy
+from evometa.types import Genotype, Key
+
+_GENERATION, _TRAIN, _TEST = 0, 1, 2  # what a generator of random numbers is for; part of its seed
+
+
+class SteppedDriver(Driver):
+    """Runs generations one after the other.
+
+    Args:
+        problem: the problem.
+        space: its space.
+        strategy: the strategy.
+        executor: runs the calls of the problem.
+        seed: seed of everything.
+        validation: how to validate.
+        note: told, in words, of each new kind of failure.
+    """
+
+    def __init__(
+        self,
+        problem: HostProblem,
+        space: Space,
+        strategy: Strategy[Any],
+        executor: Executor,
+        seed: int,
+        validation: ValidationSettings,
+        *,
+        note: Callable[[str], None],
+    ) -> None:
+        super().__init__(problem, space, strategy, seed, validation, problem.inner_steps_per_evaluation)
+        self._host, self._executor, self._seed, self._note = problem, executor, seed, note
+        self._seen: set[str] = set()
+        self._cost = Cost()
+        self._initial = jax.jit(lambda key: initial_state(strategy, space, key, self._finalists))
+        self._jit_ask = jax.jit(strategy.ask)
+        self._jit_tell = jax.jit(super()._tell)
+        self._decode = jax.jit(jax.vmap(lambda genotype: space.decode(space.repair(genotype))))
+        self._stop = jax.jit(lambda state, target: stop_code(strategy, state, self.sign * target))
+        self._jit_center = jax.jit(super().center)
+        groups = ("best", "center", "held_out") if problem.has_test() else ("best", "center")
+        state = jax.eval_shape(self._initial, self.keys.start)
+        self.columns = (
+            *STATISTICS,
+            *MEASURED,
+            *(f"strategy/{name}" for name in jax.eval_shape(strategy.diagnostics, state.strategy)),
+            *(f"{group}/{name}" for group in groups for name in problem.metric_names),
+            *(("feasible",) if problem.vector_lengths.get("constraints") else ()),
+        )
+
+    def initial(self) -> SearchState:
+        """Return the state before the first generation."""
+        state: SearchState = self._initial(self.keys.start)
+        return state
+
+    def advance(self, state: SearchState, first: int, count: int, target: float) -> tuple[SearchState, Rows, int]:
+        """Run up to ``count`` generations."""
+        found: list[NDArray[Any]] = []
+        values: list[list[float]] = []
+        costs: list[Cost] = []
+        measured = self.columns[len(STATISTICS) :]
+        code = int(self._stop(state, target))
+        while code == CONTINUE and len(values) < count:
+            number = first + len(values)
+            self._cost = Cost()
+            keys = generation_keys(self.keys.generations, number)
+            state, fitness, record = self._generation(state, keys, number, self.keys)
+            costs.append(self._cost)
+            if self.validates(number):
+                record |= self._validation_record(state, self.validate)
+            found.append(np.asarray(fitness))
+            values.append([float(record.get(name, np.nan)) for name in measured])
+            code = int(self._stop(state, target))
+        dtype, n = np.dtype(state.best_fitness.dtype), len(values)
+        population = np.array(found, dtype).reshape(n, self.strategy.population_size)
+        rows = self._rows(first, population, np.array(values, dtype).reshape(n, len(measured)))
+        counted = np.array([(cost.evaluations, cost.inner_steps) for cost in costs], np.int64).reshape(n, 2)
+        return state, rows._replace(evaluations=counted[:, 0], inner_steps=counted[:, 1]), code
+
+    def validate(self, genotype: Genotype, tasks: int, *, test: bool) -> Evaluation:
+        """Evaluate one genotype with as many calls as tasks."""
+        omegas = self._unstack(jax.tree.map(lambda leaf: np.asarray(leaf)[None], genotype))
+        evaluation = self._run(omegas, _TEST if test else _TRAIN, 0, [0], tasks, test=test)
+        return Evaluation(*jax.tree.map(lambda leaf: leaf[0], evaluation))
+
+    def center(self, state: SearchState) -> Genotype:
+        """Return the strategy's center, or the best so far where it has none."""
+        return self._jit_center(state)
+
+    def _ask(self, key: Key, state: SearchState) -> tuple[SearchState, Genotype]:
+        genotypes, asked = self._jit_ask(key, state.strategy)
+        return state._replace(strategy=asked), genotypes
+
+    def _evaluate(
+        self, state: SearchState, genotypes: Genotype, key: Key, number: Any, root: RootKeys
+    ) -> tuple[SearchState, Genotype, Evaluated]:
+        omegas, members = self._unstack(genotypes), self.strategy.members_per_task_set
+        sets = [i // members if members else 0 for i in range(len(omegas))]
+        tasks = self.prices.tasks_per_evaluation
+        return state, genotypes, Evaluated(self._run(omegas, _GENERATION, int(number), sets, tasks), ())
+
+    def _tell(
+        self, key: Key, state: SearchState, genotypes: Genotype, evaluated: Evaluated
+    ) -> tuple[SearchState, jax.Array, dict[str, Any]]:
+        state, fitness, record = self._jit_tell(key, state, genotypes, evaluated)
+        return state, fitness, dict(record)
+
+    def _run(
+        self, omegas: list[Any], purpose: int, number: int, sets: list[int], tasks: int, *, test: bool = False
+    ) -> Evaluation:
+        """Evaluate every ω with as many calls as tasks; every part of the result is a mean and has leading axis P."""
+        trials = [
+            Trial(omega, _seed(self._seed, purpose, number, task_set, task), "evaluate_test" if test else "evaluate")
+            for omega, task_set in zip(omegas, sets, strict=True)
+            for task in range(tasks)
+        ]
+        outcomes = run_in_order(self._executor, trials)
+        evaluations = sum(outcome.evaluations for outcome in outcomes)
+        self._cost += Cost(-(-evaluations // tasks), sum(outcome.inner_steps for outcome in outcomes))
+        results = [self._evaluation(outcome) for outcome in outcomes]
+        stacked = jax.tree.map(lambda *leaves: np.array(leaves), *results)
+        means = jax.tree.map(lambda leaf: leaf.reshape(len(omegas), tasks, *leaf.shape[1:]).mean(axis=1), stacked)
+        return Evaluation(*means)
+
+    def _evaluation(self, outcome: Outcome) -> Evaluation:
+        """Return an outcome as an evaluation with all declared parts, NaN where it failed."""
+        if outcome.failure and outcome.failure not in self._seen:
+            self._seen.add(outcome.failure)
+            self._note(f"A candidate failed and is ranked last: {outcome.failure}")
+        vectors = {
+            name: np.array(outcome.vectors.get(name, [np.nan] * length))
+            for name, length in self._host.vector_lengths.items()
+        }
+        metrics = {name: float(outcome.metrics.get(name, np.nan)) for name in self._host.metric_names}
+        return Evaluation(np.float64(outcome.fitness), metrics, **vectors)
+
+    def _unstack(self, genotypes: Genotype) -> list[Any]:
+        leaves, tree = jax.tree.flatten(jax.device_get(self._decode(genotypes)))
+        return [jax.tree.unflatten(tree, [leaf[i] for leaf in leaves]) for i in range(len(leaves[0]))]
+
+
+def _seed(*parts: int) -> tuple[int, ...]:
+    """Return the seed of a call: search, purpose, generation, task set and task, the last two only where not 0."""
+    while len(parts) > 3 and parts[-1] == 0:
+        parts = parts[:-1]
+    return parts
