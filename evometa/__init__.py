@@ -29,7 +29,7 @@ from evometa.problem import Evaluation, HostProblem, InnerTraining, Problem, lea
 from evometa.result import Result
 from evometa.search import Search
 from evometa.spaces import Box, Categorical, Dict, Integer, Like, Space, VectorSpace
-from evometa.strategy import Strategy
+from evometa.strategy import Feedback, Strategy
 from evometa.unroll import Unrolled
 
 if TYPE_CHECKING:
@@ -46,6 +46,7 @@ __all__ = [
     "DistributionScore",
     "Evaluation",
     "EvometaError",
+    "Feedback",
     "Final",
     "HostProblem",
     "InnerTraining",

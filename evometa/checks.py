@@ -11,7 +11,7 @@ import jax.numpy as jnp
 
 from evometa.errors import ConfigurationError
 from evometa.evaluation import Evaluator
-from evometa.problem import BaseProblem, Evaluation, HostProblem, InnerTraining, Problem
+from evometa.problem import VECTORS, BaseProblem, Evaluation, HostProblem, InnerTraining, Problem
 from evometa.space import Space
 from evometa.strategy import Strategy
 
@@ -45,14 +45,14 @@ def check_problem(problem: BaseProblem) -> Space:
     return space
 
 
-def require_needs(strategy: Strategy[Any], problem: BaseProblem) -> None:
-    """Raise ConfigurationError when the judgements of a problem lack what a strategy learns from."""
-    given = set(vector_lengths(problem)) if strategy.needs else set()
-    missing = [name for name in strategy.needs if name not in given | {"gradient"}]  # which the engine adds
+def require_feedback(strategy: Strategy[Any], problem: BaseProblem) -> None:
+    """Raise ConfigurationError when the evaluations of a problem lack feedback that a strategy requires."""
+    given = set(vector_lengths(problem)) if strategy.required_feedback else set()
+    missing = [name for name in strategy.required_feedback if name not in given | {"gradient"}]  # which the engine adds
     if missing:
         where = "vector_lengths" if isinstance(problem, HostProblem) else "the Evaluation it returns"
         raise ConfigurationError(
-            f"{type(strategy).__name__} learns from {' and '.join(missing)}, and {type(problem).__name__} gives none; "
+            f"{type(strategy).__name__} requires {' and '.join(missing)}, and {type(problem).__name__} gives none; "
             f"add them to {where}."
         )
 
@@ -67,7 +67,7 @@ def vector_lengths(problem: BaseProblem) -> dict[str, int]:
     key = jax.eval_shape(jax.random.key, 0)
     work = evaluator.work()
     judged = jax.eval_shape(work.function, work.shared, jax.eval_shape(space.sample, key))
-    vectors = {name: getattr(judged, name) for name in ("objectives", "constraints", "measures")}
+    vectors = {name: getattr(judged, name) for name in VECTORS}
     return {name: vector.shape[0] for name, vector in vectors.items() if vector is not None}
 
 
@@ -127,7 +127,7 @@ def _check_evaluation(method: str, result: Any, objective_names: tuple[str, ...]
     if not jnp.issubdtype(fitness.dtype, jnp.floating):
         raise ConfigurationError(f"{method} expects to return a float, got {fitness.dtype}; convert it.")
     _check_metrics(method, whole.metrics)
-    for name in ("objectives", "constraints", "measures"):
+    for name in VECTORS:
         value = getattr(whole, name)
         if value is None:
             continue

@@ -107,18 +107,18 @@ def _archive(strategy: Strategy[Any], problem: BaseProblem, space: Space, state:
     archive = strategy.archive(state.strategy)
     if archive is None:
         return None
-    held = np.asarray(archive.held)
+    occupied = np.asarray(archive.occupied)
     # All places are decoded, so that the program does not depend on how many hold something.
-    every = archive.genotypes, archive.evaluation, _all_decoded(space, archive.genotypes)
-    genotypes, judged, omegas = jax.tree.map(lambda leaf: np.asarray(leaf)[held], every)
+    every = archive, _all_decoded(space, archive.genotypes)
+    kept, omegas = jax.tree.map(lambda leaf: np.asarray(leaf)[occupied], every)
     sign, own = sign_of(problem), strategy.objective_names
     signs = np.where(np.arange(len(own)) > 0, 1.0, sign) if own else sign
     return Archive(
         omegas=omegas,
-        genotypes=genotypes,
-        fitness=sign * judged.fitness,
-        objectives=None if judged.objectives is None else signs * judged.objectives,
-        constraints=judged.constraints,
-        measures=judged.measures,
+        genotypes=kept.genotypes,
+        fitness=sign * kept.fitness,
+        objectives=None if kept.objectives is None else signs * kept.objectives,
+        constraints=kept.constraints,
+        measures=kept.measures,
         objective_names=own or problem.objective_names,
     )

@@ -47,6 +47,10 @@ class Evaluation(NamedTuple):
     """The gradient of the fitness with respect to the genotype, filled in by the engine for strategies that ask."""
 
 
+VECTORS = ("objectives", "constraints", "measures")
+"""The vectors that an :class:`Evaluation` may have besides its fitness."""
+
+
 @dataclasses.dataclass(frozen=True)
 class BaseProblem(abc.ABC):
     """What every kind of problem has."""

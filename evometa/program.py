@@ -19,9 +19,9 @@ from evometa.evaluation import Evaluator, mesh_of, on_every_device
 from evometa.finalists import Finalists, enter, no_finalists
 from evometa.kernels import running_on
 from evometa.planning import check_memory
-from evometa.problem import BaseProblem, Evaluation
+from evometa.problem import VECTORS, BaseProblem, Evaluation
 from evometa.space import Space
-from evometa.strategy import Strategy
+from evometa.strategy import Feedback, Strategy
 from evometa.types import Genotype, Key, Scalar
 
 MOST_GENERATIONS = 4096
@@ -139,20 +139,20 @@ def absorb(
     """
     fitness = jnp.asarray(judged.fitness)
     sound = jnp.isfinite(fitness)
-    for part in (judged.objectives, judged.constraints, judged.measures):
+    for part in (getattr(judged, name) for name in VECTORS):
         if part is not None:
             sound &= jnp.all(jnp.isfinite(part), axis=1)
     loss = jnp.where(sound, sign * fitness, jnp.inf)
-    known = _oriented(judged, loss, sound, sign)
+    feedback = _feedback(judged, loss, sound, sign)
     allowed = loss
-    if known.constraints is not None:
-        allowed = jnp.where(jnp.all(known.constraints <= 0, axis=1), loss, jnp.inf)
+    if feedback.constraints is not None:
+        allowed = jnp.where(jnp.all(feedback.constraints <= 0, axis=1), loss, jnp.inf)
     winner = jnp.argmin(allowed)
     # A select, not a branch: it fuses with what computes the state, and a branch costs more than a light strategy.
     any_judged = jnp.any(loss < jnp.inf)
     told = jax.tree.map(
         lambda new, old: jnp.where(any_judged, new, old),
-        strategy.learn(key, state.strategy, genotypes, known),
+        strategy.tell(key, state.strategy, genotypes, feedback),
         state.strategy,
     )
     better = allowed[winner] < state.best_fitness
@@ -165,7 +165,7 @@ def absorb(
     return state, jnp.where(sound, fitness, jnp.nan), winner
 
 
-def _oriented(judged: Evaluation, loss: jax.Array, sound: jax.Array, sign: float) -> Evaluation:
+def _feedback(judged: Evaluation, loss: jax.Array, sound: jax.Array, sign: float) -> Feedback:
     """Return what a strategy is told: to be minimised, and without numbers that are none."""
 
     def clean(part: Any, factor: float, failed: float) -> Any:
@@ -175,9 +175,8 @@ def _oriented(judged: Evaluation, loss: jax.Array, sound: jax.Array, sign: float
             lambda leaf: jnp.where(sound.reshape(-1, *[1] * (leaf.ndim - 1)), factor * leaf, failed), part
         )
 
-    return Evaluation(
+    return Feedback(
         loss,
-        {},
         objectives=clean(judged.objectives, sign, jnp.inf),
         constraints=clean(judged.constraints, 1.0, jnp.inf),
         measures=clean(judged.measures, 1.0, 0.0),

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from evometa import archive_file, checkpoint, history, naming
 from evometa.checkpoint import Checkpoint
-from evometa.checks import check_problem, require_needs
+from evometa.checks import check_problem, require_feedback
 from evometa.conclusion import best_fitness, conclude
 from evometa.devices import cpu_cores
 from evometa.errors import ConfigurationError
@@ -122,7 +122,7 @@ class Search:
         self._space = check_problem(problem)
         require_space(strategy, self._space)
         require_problem(strategy, problem)
-        require_needs(strategy, problem)
+        require_feedback(strategy, problem)
         self._population_chunk, self._memory_budget, self._devices = population_chunk, memory_budget, devices
         self._validate_every, self._validation_tasks = validate_every, validation_tasks
         self._finalists = (8 if isinstance(problem, InnerTraining) else 0) if finalists is None else finalists
