@@ -29,7 +29,7 @@ from architecture_tables import table as table_of
 from evometa.evaluation import Evaluator
 from evometa.problems import ArchitectureSearch, ArchitectureTable
 from evometa.strategies import AgedEvolution, RandomSearch
-from evometa.strategy import Strategy
+from evometa.strategy import Feedback, Strategy
 
 TOP, LIMIT, BLOCK, BATCH = 0.01, 5000, 50, 100
 # Every evaluation counts, so one child at a time. The top 1 % is found by 69 random draws in the median, so most
@@ -63,7 +63,7 @@ def evaluations(strategy: Strategy[Any], table: np.ndarray, seeds: int, judge: J
             genotypes, state = strategy.ask(key_ask, state)
             true = losses[tuple(jax.vmap(space.decode)(genotypes).T)]
             told = true if judge is None else judge(key, key_judge, genotypes)
-            return strategy.tell(key_tell, state, genotypes, told), number + 1, jnp.min(true)
+            return strategy.tell(key_tell, state, genotypes, Feedback(told)), number + 1, jnp.min(true)
 
         def going(carry: Any) -> Any:
             _, number, best = carry

@@ -18,6 +18,7 @@ import numpy as np
 
 from evometa.spaces import Box
 from evometa.strategies import CMAES
+from evometa.strategy import Feedback
 
 warnings.filterwarnings("ignore")
 import cma  # noqa: E402  (its import warns about optional parts)
@@ -63,7 +64,7 @@ def ours(function: Function, starts: np.ndarray, population_size: int, max_evalu
             state, _ = carry
             genotypes, state = strategy.ask(jax.random.fold_in(key, state.generation), state)
             fitness = function(genotypes)
-            return strategy.tell(key, state, genotypes, fitness), fitness.min()
+            return strategy.tell(key, state, genotypes, Feedback(fitness)), fitness.min()
 
         def going(carry):
             state, best = carry

@@ -34,7 +34,7 @@ from _measure import print_table  # noqa: E402
 
 from evometa.spaces import Like  # noqa: E402
 from evometa.strategies import BIPOPCMAES, CMAES, IPOPCMAES, UHCMAES, Restarts  # noqa: E402
-from evometa.strategy import Strategy  # noqa: E402
+from evometa.strategy import Feedback, Strategy  # noqa: E402
 
 KEPT = Path(__file__).parent / "data" / "coco_pycma.json"
 
@@ -67,7 +67,7 @@ def compiled(mode: str, dimension: int) -> tuple[Callable[..., Any], Callable[..
 
     def go_on(key: jax.Array, genotypes: jax.Array, state: Any, fitness: jax.Array) -> tuple[Any, ...]:
         key, key_tell, key_ask = jax.random.split(key, 3)
-        return key, *ask(key_ask, strategy.tell(key_tell, state, genotypes, fitness))
+        return key, *ask(key_ask, strategy.tell(key_tell, state, genotypes, Feedback(fitness)))
 
     names = tuple(reason.partition(":")[0] for reason in strategy.stop_reasons)
     return jax.jit(begin), jax.jit(go_on, donate_argnums=(0, 1, 2)), names

@@ -27,7 +27,7 @@ from deap import algorithms, base, creator, tools
 from evometa.problems import ArchitectureTable
 from evometa.spaces import Categorical
 from evometa.strategies import PBIL, AgedEvolution, GeneticAlgorithm, RandomSearch, Reinforce
-from evometa.strategy import Strategy
+from evometa.strategy import Feedback, Strategy
 
 BUDGET, TRAP = 20_000, 5
 Run = tuple[np.ndarray, np.ndarray]  # evaluations and best fitness so far, one of each for every generation
@@ -77,7 +77,7 @@ def ours(strategy: Strategy[Any], task: Task, seeds: int) -> list[Run]:
             key_ask, key_tell = jax.random.split(key)
             genotypes, state = strategy.ask(key_ask, state)
             fitness = task.fitness(jax.vmap(space.decode)(genotypes)).astype(jnp.result_type(float))
-            return strategy.tell(key_tell, state, genotypes, fitness), jnp.min(fitness)
+            return strategy.tell(key_tell, state, genotypes, Feedback(fitness)), jnp.min(fitness)
 
         key, key_init = jax.random.split(key)
         return jax.lax.scan(generation, strategy.init(key_init, space), jax.random.split(key, generations))[1]

@@ -30,6 +30,7 @@ from _measure import print_table
 from evometa.errors import EvometaError
 from evometa.spaces import Box
 from evometa.strategies.evosax_adapter import REFUSED, TRUSTED, Evosax
+from evometa.strategy import Feedback
 from evometa.testing import check_strategy
 
 POPULATION, DIMENSION, GENERATIONS, FAILING = 32, 5, 3000, 20
@@ -69,7 +70,7 @@ def searches(strategy: Evosax, seeds: int) -> tuple[np.ndarray, np.ndarray]:
             told = jnp.select([which == 1, which == 2], [failing, noisy], true)
             winner = jnp.argmin(told)
             found = jnp.where(told[winner] < seeming, true[winner], found)
-            state = strategy.tell(key_tell, state, genotypes, told)
+            state = strategy.tell(key_tell, state, genotypes, Feedback(told))
             center = strategy.center(state)
             value = found if center is None else functions(center)[which]
             broken = jnp.array([jnp.any(jnp.isnan(leaf)) for leaf in jax.tree.leaves(state)]).any()

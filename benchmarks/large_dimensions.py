@@ -45,7 +45,7 @@ from evometa.spaces import Box
 from evometa.strategies import CMAES, PGPE, SNES, OpenAIES, SepCMAES
 from evometa.strategies.crfmnes import CRFMNES
 from evometa.strategies.lmmaes import LMMAES
-from evometa.strategy import Strategy
+from evometa.strategy import Feedback, Strategy
 
 PEERS = Path(__file__).parent / "data" / "large_dimensions_peers.json"
 TARGET, MOST = 1e-8, 20_000
@@ -162,7 +162,7 @@ def ours(strategy: Strategy[Any], function: Function, starts: np.ndarray) -> dic
             state, best = carry
             genotypes, state = strategy.ask(jax.random.fold_in(key, state.generation), state)
             fitness = function(genotypes)
-            return strategy.tell(key, state, genotypes, fitness), jnp.minimum(best, fitness.min())
+            return strategy.tell(key, state, genotypes, Feedback(fitness)), jnp.minimum(best, fitness.min())
 
         def going(carry: Any) -> Any:
             state, best = carry
@@ -244,7 +244,7 @@ def measure(name: str, dimension: int) -> dict[str, float]:
             fitness = jax.lax.map(lambda index: jnp.sum(strategy.member(state, index) ** 2), jnp.arange(POPULATION))
         else:
             fitness = jnp.sum(genotypes**2, axis=1)
-        return strategy.tell(key, state, genotypes, fitness)
+        return strategy.tell(key, state, genotypes, Feedback(fitness))
 
     jax.block_until_ready(jax.jit(jax.random.normal, static_argnums=1)(jax.random.key(0), (8, 8)) @ jnp.ones((8, 8)))
     before = resident()

@@ -33,6 +33,7 @@ from evometa.problem import learning_curve
 from evometa.problems import LearnedEvolutionStrategy
 from evometa.problems.learned_evolution_strategy import LEAST
 from evometa.strategies import CMAES, SNES, OpenAIES
+from evometa.strategy import Feedback
 
 PROBLEM = LearnedEvolutionStrategy(num_tasks=4)
 POPULATION = 64
@@ -82,7 +83,7 @@ def minimise(problem: LearnedEvolutionStrategy, strategy: Any, key: jax.Array, t
         points, state = strategy.ask(key_ask, state)
         values = problem.values(task, task.start + points)
         best = jnp.minimum(best, jnp.min(values))
-        return (strategy.tell(key_tell, state, points, values), best), best
+        return (strategy.tell(key_tell, state, points, Feedback(values)), best), best
 
     begun = (strategy.init(key, space), jnp.float32(1))
     _, found = jax.lax.scan(generation, begun, jax.random.split(key, problem.inner_steps))

@@ -41,6 +41,7 @@ from _measure import print_table  # noqa: E402
 from evometa.spaces import Box, Categorical, Dict, Integer  # noqa: E402
 from evometa.strategies import CMAES  # noqa: E402
 from evometa.strategies.cmaes_margin import CMAwM  # noqa: E402
+from evometa.strategy import Feedback  # noqa: E402
 
 try:
     import cmaes
@@ -185,7 +186,7 @@ def compiled(mode: str, dimension: int) -> tuple[Callable[..., Any], Callable[..
 
     def go_on(key: jax.Array, genotypes: jax.Array, state: Any, fitness: jax.Array) -> tuple[Any, ...]:
         key, key_tell, key_ask = jax.random.split(key, 3)
-        return key, *ask(key_ask, strategy.tell(key_tell, state, genotypes, fitness))
+        return key, *ask(key_ask, strategy.tell(key_tell, state, genotypes, Feedback(fitness)))
 
     return jax.jit(begin), jax.jit(go_on)
 

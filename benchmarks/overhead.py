@@ -23,7 +23,7 @@ from evometa.evaluation import Evaluator
 from evometa.planning import plan
 from evometa.problems import Sinusoid, Sphere
 from evometa.strategies import CMAES, OpenAIES
-from evometa.strategy import Strategy
+from evometa.strategy import Feedback, Strategy
 
 BUDGET = 2**31
 SECONDS = 2.0
@@ -66,7 +66,7 @@ def scan(problem: Any, strategy: Strategy[Any]) -> Callable[[int], Any]:
             key_ask, key_judge, key_tell = jax.random.split(key, 3)
             genotypes, state = strategy.ask(key_ask, state)
             fitness = evaluator.population(key_judge, genotypes).fitness
-            return strategy.tell(key_tell, state, genotypes, fitness), jnp.min(fitness)
+            return strategy.tell(key_tell, state, genotypes, Feedback(fitness)), jnp.min(fitness)
 
         return jax.lax.scan(one, state, keys)
 

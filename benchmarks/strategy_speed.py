@@ -28,6 +28,7 @@ import optax  # noqa: E402
 
 from evometa.spaces import Box  # noqa: E402
 from evometa.strategies import BIPOPCMAES, CMAES, IPOPCMAES, OpenAIES, Restarts  # noqa: E402
+from evometa.strategy import Feedback  # noqa: E402
 
 warnings.filterwarnings("ignore")
 import cma  # noqa: E402
@@ -44,7 +45,7 @@ def ours(strategy: CMAES | OpenAIES, dimension: int) -> Side:
 
     def generation(carry, number):
         genotypes, carry = strategy.ask(jax.random.fold_in(jax.random.key(1), number), carry)
-        return strategy.tell(jax.random.key(2), carry, genotypes, jnp.sum(genotypes**2, axis=1)), None
+        return strategy.tell(jax.random.key(2), carry, genotypes, Feedback(jnp.sum(genotypes**2, axis=1))), None
 
     return _scan(generation, state)
 
@@ -94,7 +95,7 @@ def restart(strategy: IPOPCMAES | BIPOPCMAES | Restarts, dimension: int, generat
     def generation(carry, number):
         genotypes, carry = strategy.ask(jax.random.fold_in(jax.random.key(1), number), carry)
         key = jax.random.fold_in(jax.random.key(2), number)
-        return strategy.tell(key, carry, genotypes, jnp.zeros(len(genotypes))), None
+        return strategy.tell(key, carry, genotypes, Feedback(jnp.zeros(len(genotypes)))), None
 
     program = jax.jit(lambda state: jax.lax.scan(generation, state, jnp.arange(generations))[0])
     restarts = int(strategy.diagnostics(program(state))["restarts"])

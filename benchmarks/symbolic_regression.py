@@ -45,6 +45,7 @@ from evometa.problems._formulas import FUNCTIONS, Points
 from evometa.problems.symbolic_regression import RECOVERED, SymbolicRegression
 from evometa.strategies.genetic_programming import GeneticProgramming
 from evometa.strategies.restarts import Restarts
+from evometa.strategy import Feedback
 
 try:
     import pyoperon
@@ -352,7 +353,7 @@ def one_program(problem: SymbolicRegression, strategy: Restarts) -> Callable[...
 
             judged = judge.evaluate_population(key, jax.vmap(space.decode)(trees))
             fitness = jnp.where(jnp.isfinite(judged.fitness), judged.fitness, jnp.inf)
-            state = strategy.learn(key_tell, state, trees, judged._replace(fitness=fitness))
+            state = strategy.tell(key_tell, state, trees, Feedback(fitness, judged.objectives))
             found = jnp.argmin(fitness)
             better = fitness[found] < least
             best = jax.tree.map(lambda old, new: jnp.where(better, new[found], old), best, trees)

@@ -24,7 +24,7 @@ from evometa.evaluation import Evaluator
 from evometa.problem import Problem
 from evometa.problems import XOR, DoublePole
 from evometa.strategies import NEAT, GeneticAlgorithm
-from evometa.strategy import Strategy
+from evometa.strategy import Feedback, Strategy
 
 PROBLEMS: dict[str, Problem] = {"xor": XOR(), "double-pole": DoublePole()}
 GOALS = {"xor": 9_500, "double-pole": 7_200}
@@ -52,7 +52,7 @@ def search(problem: Problem, strategy: Strategy[Any], most: int) -> Callable[[in
             fitness: Any = judged.fitness
             best = jnp.argmax(jnp.asarray(judged.metrics["solved"]))
             size = jnp.stack([jnp.sum(genotypes.node[best] > 0), jnp.sum(genotypes.enabled[best])])
-            state = strategy.tell(key_tell, state, genotypes, -fitness.astype(jnp.result_type(float)))
+            state = strategy.tell(key_tell, state, genotypes, Feedback(-fitness.astype(jnp.result_type(float))))
             return state, number + 1, jnp.max(jnp.asarray(judged.metrics["solved"])) > 0, size
 
         def going(carry: Any) -> Any:

@@ -31,7 +31,7 @@ from evometa.result import Archive, Result
 from evometa.result_file import load_result
 from evometa.search import Search
 from evometa.spaces import Box, Categorical, Dict, Integer, Like, Space, VectorSpace
-from evometa.strategy import Strategy, TrainsPopulation, Unrolled
+from evometa.strategy import Feedback, Strategy, TrainsPopulation, Unrolled
 from evometa.training_evaluator import replay
 
 if TYPE_CHECKING:
@@ -50,6 +50,7 @@ __all__ = [
     "DistributionScore",
     "Evaluation",
     "EvometaError",
+    "Feedback",
     "Final",
     "HostProblem",
     "InnerTraining",

@@ -17,11 +17,12 @@ from numpy.typing import NDArray
 from evometa.errors import RunDirectoryError
 from evometa.files import write_atomically
 from evometa.flat_trees import flatten, unflatten
+from evometa.problem import VECTORS
 from evometa.result import Archive
 
 ARCHIVE = "archive.npz"
 SCHEMA_VERSION = 1
-_VECTORS, _TREES = ("fitness", "objectives", "constraints", "measures"), ("omegas", "genotypes")
+_ARRAYS, _TREES = ("fitness", *VECTORS), ("omegas", "genotypes")
 
 
 def write(run_directory: Path, kept: Archive | None) -> None:
@@ -71,13 +72,13 @@ def read(run_directory: str | os.PathLike[str]) -> Archive:
         )
     trees = {name: unflatten(name, arrays) for name in _TREES}
     names = tuple(str(name) for name in arrays.get("objective_names", ()))
-    vectors: dict[str, Any] = {name: arrays.get(name) for name in _VECTORS}
+    vectors: dict[str, Any] = {name: arrays.get(name) for name in _ARRAYS}
     return Archive(**trees, **vectors, objective_names=names)
 
 
 def _arrays(kept: Archive) -> dict[str, NDArray[Any]]:
     found = {"schema_version": np.array(SCHEMA_VERSION)}
-    for name in _VECTORS:
+    for name in _ARRAYS:
         part = getattr(kept, name)
         if part is not None:
             found[name] = np.asarray(part)

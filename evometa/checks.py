@@ -13,7 +13,7 @@ import jax.numpy as jnp
 from evometa.errors import ConfigurationError
 from evometa.full_evaluator import FullEvaluator
 from evometa.population_evaluator import plan_incompatibility
-from evometa.problem import BaseProblem, HostProblem, InnerTraining, Problem
+from evometa.problem import VECTORS, BaseProblem, HostProblem, InnerTraining, Problem
 from evometa.space import Space
 from evometa.strategy import Strategy
 from evometa.task_source import as_evaluation
@@ -59,12 +59,12 @@ def require_compatible(strategy: Strategy[Any], problem: BaseProblem, space: Spa
     ):
         if reason:
             raise ConfigurationError(reason)
-    given = set(vector_lengths(problem)) if strategy.needs else set()
-    missing = [name for name in strategy.needs if name not in given | {"gradient"}]  # which the engine adds
+    given = set(vector_lengths(problem)) if strategy.required_feedback else set()
+    missing = [name for name in strategy.required_feedback if name not in given | {"gradient"}]  # which the engine adds
     if missing:
         where = "vector_lengths" if isinstance(problem, HostProblem) else "the Evaluation it returns"
         raise ConfigurationError(
-            f"{type(strategy).__name__} learns from {' and '.join(missing)}, and {type(problem).__name__} gives none; "
+            f"{type(strategy).__name__} requires {' and '.join(missing)}, and {type(problem).__name__} gives none; "
             f"add them to {where}."
         )
 
@@ -76,7 +76,7 @@ def vector_lengths(problem: BaseProblem) -> dict[str, int]:
     assert isinstance(problem, (Problem, InnerTraining))
     one = FullEvaluator(problem, problem.space).one_candidate()
     evaluation = jax.eval_shape(one.function, one.shared, one.item)
-    vectors = {name: getattr(evaluation, name) for name in ("objectives", "constraints", "measures")}
+    vectors = {name: getattr(evaluation, name) for name in VECTORS}
     return {name: vector.shape[0] for name, vector in vectors.items() if vector is not None}
 
 
@@ -197,7 +197,7 @@ def _check_evaluation(method: str, result: Any, objective_names: tuple[str, ...]
     if not jnp.issubdtype(fitness.dtype, jnp.floating):
         raise ConfigurationError(f"{method} expects to return a float, got {fitness.dtype}; convert it.")
     _check_metrics(method, whole.metrics)
-    for name in ("objectives", "constraints", "measures"):
+    for name in VECTORS:
         value = getattr(whole, name)
         if value is None:
             continue

@@ -18,10 +18,11 @@ def flatten(name: str, tree: Any) -> dict[str, NDArray[Any]]:
 
 
 def unflatten(name: str, arrays: dict[str, NDArray[Any]]) -> Any:
-    """Return what :func:`flatten` named: an array, or a dict from paths to arrays."""
+    """Return what :func:`flatten` named: an array, or a dict from paths to arrays; None where there is nothing."""
     if name in arrays:
         return arrays[name]
-    return {key.removeprefix(name): leaf for key, leaf in arrays.items() if key.startswith((f"{name}[", f"{name}."))}
+    found = {key.removeprefix(name): leaf for key, leaf in arrays.items() if key.startswith((f"{name}[", f"{name}."))}
+    return found or None
 
 
 def restore(found: Any, structure: Any) -> Any:

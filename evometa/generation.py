@@ -11,9 +11,9 @@ import jax.numpy as jnp
 
 from evometa.finalists import Finalists, enter, no_finalists
 from evometa.population_evaluator import Evaluated
-from evometa.problem import BaseProblem, Evaluation
+from evometa.problem import VECTORS, BaseProblem, Evaluation
 from evometa.space import Space
-from evometa.strategy import Strategy
+from evometa.strategy import Feedback, Strategy
 from evometa.types import Genotype, Key, Scalar
 
 CONTINUE, TARGET_REACHED, FIRST_STRATEGY_STOP = 0, 1, 2
@@ -110,7 +110,7 @@ def tell(
     evaluation = evaluated.evaluation
     fitness = jnp.asarray(evaluation.fitness)
     sound = jnp.isfinite(fitness)
-    for part in (evaluation.objectives, evaluation.constraints, evaluation.measures):
+    for part in (getattr(evaluation, name) for name in VECTORS):
         if part is not None:
             sound &= jnp.all(jnp.isfinite(part), axis=1)
     loss = jnp.where(sound, sign * fitness, jnp.inf)
@@ -123,7 +123,7 @@ def tell(
     any_sound = jnp.any(loss < jnp.inf)
     learned = jax.tree.map(
         lambda new, old: jnp.where(any_sound, new, old),
-        strategy.learn(key, state.strategy, genotypes, told),
+        strategy.tell(key, state.strategy, genotypes, told),
         state.strategy,
     )
     better = allowed[winner] < state.best_fitness
@@ -141,7 +141,7 @@ def tell(
     return state, jnp.where(sound, fitness, jnp.nan), record
 
 
-def _feedback(evaluated: Evaluated, loss: jax.Array, sound: jax.Array, sign: float) -> Evaluation:
+def _feedback(evaluated: Evaluated, loss: jax.Array, sound: jax.Array, sign: float) -> Feedback:
     """Return what a strategy is told: to be minimised, and finite but for the losses of failed candidates."""
     evaluation = evaluated.evaluation
 
@@ -152,9 +152,8 @@ def _feedback(evaluated: Evaluated, loss: jax.Array, sound: jax.Array, sign: flo
             lambda leaf: jnp.where(sound.reshape(-1, *[1] * (leaf.ndim - 1)), factor * leaf, failed), part
         )
 
-    return Evaluation(
+    return Feedback(
         loss,
-        {},
         objectives=clean(evaluation.objectives, sign, jnp.inf),
         constraints=clean(evaluation.constraints, 1.0, jnp.inf),
         measures=clean(evaluation.measures, 1.0, 0.0),

@@ -49,8 +49,10 @@ class Evaluation(NamedTuple):
     """``[C]``: each must be ≤ 0; a candidate that violates one is never the best of a search."""
     measures: Any = None
     """``[K]``: the candidate's place in behaviour space, for strategies that fill an archive."""
-    gradient: Any = None
-    """The gradient of the fitness with respect to the genotype, filled in by the engine for strategies that ask."""
+
+
+VECTORS = ("objectives", "constraints", "measures")
+"""The vectors that an :class:`Evaluation` may have besides its fitness."""
 
 
 @dataclasses.dataclass(frozen=True)

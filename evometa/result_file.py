@@ -81,13 +81,15 @@ def load_result(run_directory: str | os.PathLike[str]) -> Result:
         )
     structure = _structure(folder)
     found = {name: unflatten(name, arrays) for name in _OMEGAS}
-    omegas = {name: None if isinstance(tree, dict) and not tree else tree for name, tree in found.items()}
+    parts: dict[str, Any] = {
+        name: None if isinstance(tree, dict) and not tree else tree for name, tree in found.items()
+    }
     archive = archive_file.read(folder) if (folder / archive_file.ARCHIVE).exists() else None
     if structure is not None:
-        omegas = {name: None if tree is None else restore(tree, structure) for name, tree in omegas.items()}
+        parts = {name: None if tree is None else restore(tree, structure) for name, tree in parts.items()}
         archive = archive and dataclasses.replace(archive, omegas=restore(archive.omegas, structure))
-    fields: dict[str, Any] = {name: _number(numbers[name]) for name in _NUMBERS}
-    return Result(**fields, **omegas, archive=archive)
+    parts |= {name: _number(numbers[name]) for name in _NUMBERS}
+    return Result(**parts, archive=archive)
 
 
 def tasks_after(run_directory: Path, generation: int) -> int:

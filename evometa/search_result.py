@@ -83,18 +83,18 @@ def _archive(driver: Driver, state: SearchState) -> Archive | None:
     record = driver.strategy.archive(state.strategy)
     if record is None:
         return None
-    held = np.asarray(record.held)
+    occupied = np.asarray(record.occupied)
     # All places are decoded, so that the program does not depend on how many hold something.
-    every = record.genotypes, record.evaluation, _all_decoded(driver.space, record.genotypes)
-    genotypes, evaluation, omegas = jax.tree.map(lambda leaf: np.asarray(leaf)[held], every)
+    every = record, _all_decoded(driver.space, record.genotypes)
+    kept, omegas = jax.tree.map(lambda leaf: np.asarray(leaf)[occupied], every)
     sign, own = driver.sign, driver.strategy.objective_names
     signs: Any = np.where(np.arange(len(own)) > 0, 1.0, sign) if own else sign
     return Archive(
         omegas=omegas,
-        genotypes=genotypes,
-        fitness=sign * evaluation.fitness,
-        objectives=None if evaluation.objectives is None else signs * evaluation.objectives,
-        constraints=evaluation.constraints,
-        measures=evaluation.measures,
+        genotypes=kept.genotypes,
+        fitness=sign * kept.fitness,
+        objectives=None if kept.objectives is None else signs * kept.objectives,
+        constraints=kept.constraints,
+        measures=kept.measures,
         objective_names=own or driver.problem.objective_names,
     )

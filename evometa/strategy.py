@@ -3,19 +3,19 @@
 A strategy is a frozen dataclass of hyperparameters, its state a NamedTuple of arrays. The search calls
 
     state = strategy.init(key, space)
-    genotypes, state = strategy.ask(key, state)            # [P, D]
-    state = strategy.tell(key, state, genotypes, fitness)  # fitness [P]
+    genotypes, state = strategy.ask(key, state)             # [P, ...]
+    state = strategy.tell(key, state, genotypes, feedback)  # feedback.fitness [P]
 
 all of it inside one compiled program; every method is pure. What the search guarantees, and a strategy may rely on:
 
-- Fitness is to be **minimised** (the search turns the sign of problems that maximise).
-- A failed candidate has fitness ``+inf``; there is never a NaN or ``-inf``. ``tell`` must give a usable state for any
-  number of failed candidates but all: a generation in which all failed is not told.
-- A strategy that learns from more than fitness names it in :attr:`Strategy.needs` and defines ``learn`` in place of
-  ``tell``. Objectives are to be minimised too; of a failed candidate those and
-  constraints are ``+inf``, measures and gradient 0.
-- ``genotypes`` are exactly what ``ask`` returned, also where the problem saw their repaired form.
-- The best candidate so far is kept by the search; a strategy need not.
+- Fitness and objectives are to be **minimised**: the search changes their sign where the problem maximises.
+- A failed candidate has fitness ``+inf``, and so have its objectives and constraints; its measures and gradient are 0.
+  No number in the feedback is NaN or ``-inf``. ``tell`` must return a usable state for any number of failed candidates
+  short of all: a generation in which every candidate failed is not told.
+- A strategy that cannot do without constraints, objectives, measures or gradients names them in
+  :attr:`Strategy.required_feedback`; the search then refuses problems that lack them. Other fields may be None.
+- ``genotypes`` are exactly what ``ask`` returned, even where the problem was given a repaired form of them.
+- The search keeps the best candidate so far; a strategy need not.
 
 State arrays use JAX's default float type (float64 under ``jax_enable_x64``). A strategy that needs the space later
 may keep it in its state: a space is a static part of a pytree and holds no arrays.
@@ -30,22 +30,46 @@ import jax.numpy as jnp
 
 from evometa.errors import ConfigurationError
 from evometa.evaluation_plan import EvaluationPlan, FullEvaluation, PopulationTraining, WindowedEvaluation
-from evometa.problem import BaseProblem, Evaluation
+from evometa.problem import BaseProblem
 from evometa.space import Space, VectorSpace
 from evometa.types import Genotype, Key, Scalar
 
 State = TypeVar("State")
 
 
+class Feedback(NamedTuple):
+    """What a strategy is told about the population that it asked for; leading axis P."""
+
+    fitness: jax.Array
+    """``[P]``, to be minimised; ``+inf`` for failed candidates."""
+    objectives: jax.Array | None = None
+    """``[P, M]``, to be minimised; ``+inf`` for failed candidates. None where the problem has none, as below."""
+    constraints: jax.Array | None = None
+    """``[P, C]``, each violated where it is above 0; ``+inf`` for failed candidates."""
+    measures: jax.Array | None = None
+    """``[P, K]``, coordinates in behaviour space; 0 for failed candidates."""
+    gradient: Genotype | None = None
+    """The gradient of the fitness with respect to the genotype, leaves ``[P, ...]``; 0 for failed candidates."""
+
+
 class ArchiveRecord(NamedTuple):
-    """Candidates that a strategy keeps as its answer, where one best candidate is not all of it; leading axis N."""
+    """The candidates in a strategy's archive, such as a Pareto front or a grid of elites; N places.
+
+    All values are as the strategy was told them.
+    """
 
     genotypes: Genotype
-    """``[N, ...]``."""
-    evaluation: Evaluation
-    """Their fitness ``[N]``, objectives ``[N, M]``, measures ``[N, K]``, as the strategy was told; metrics empty."""
-    held: jax.Array
-    """Which of the places hold a candidate, bool ``[N]``."""
+    """Leaves ``[N, ...]``."""
+    fitness: jax.Array
+    """``[N]``, to be minimised."""
+    occupied: jax.Array
+    """Which places hold a candidate, bool ``[N]``."""
+    objectives: jax.Array | None = None
+    """``[N, M]``, to be minimised; None where there are none, as below."""
+    constraints: jax.Array | None = None
+    """``[N, C]``."""
+    measures: jax.Array | None = None
+    """``[N, K]``."""
 
 
 class Strategy(abc.ABC, Generic[State]):
@@ -63,8 +87,8 @@ class Strategy(abc.ABC, Generic[State]):
     """What the objectives of :meth:`archive` are called where they are not the problem's own: the fitness first, then
     what is to be minimised whatever the problem's direction."""
 
-    needs: ClassVar[tuple[str, ...]] = ()
-    """Fields of :class:`~evometa.Evaluation` that the strategy learns from besides fitness."""
+    required_feedback: ClassVar[tuple[str, ...]] = ()
+    """Fields of :class:`Feedback`, besides fitness, that the strategy cannot do without."""
 
     @property
     def members_per_task_set(self) -> int:
@@ -98,24 +122,16 @@ class Strategy(abc.ABC, Generic[State]):
     def ask(self, key: Key, state: State) -> tuple[Genotype, State]:
         """Return a population of genotypes ``[P, ...]`` and the state that remembers it."""
 
-    def tell(self, key: Key, state: State, genotypes: Genotype, fitness: jax.Array) -> State:
-        """Return the state after learning the fitness ``[P]`` of a population."""
-        raise ConfigurationError(
-            f"{type(self).__name__}.tell expects more than fitness, namely {' and '.join(self.needs)}; "
-            "call learn with an Evaluation that has it."
-        )
-
-    def learn(self, key: Key, state: State, genotypes: Genotype, judged: Evaluation) -> State:
-        """Return the state after learning all that was judged of a population; by default :meth:`tell` its fitness.
+    @abc.abstractmethod
+    def tell(self, key: Key, state: State, genotypes: Genotype, feedback: Feedback) -> State:
+        """Return the state updated by the evaluation of a population.
 
         Args:
             key: random key.
-            state: the state after :meth:`ask`.
-            genotypes: ``[P, ...]``.
-            judged: fitness ``[P]``; objectives ``[P, M]``, constraints ``[P, C]``, measures ``[P, K]`` and gradient
-                ``[P, ...]``, where the problem or the way of judging has them.
+            state: the state that :meth:`ask` returned.
+            genotypes: the population that :meth:`ask` returned, leaves ``[P, ...]``.
+            feedback: its fitness ``[P]``, and what else the problem's evaluations have.
         """
-        return self.tell(key, state, genotypes, jnp.asarray(judged.fitness))
 
     def round(self, state: State) -> Scalar | None:
         """Return the number of the population that the candidates asked for next belong to, or None (the default).

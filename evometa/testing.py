@@ -28,7 +28,7 @@ from evometa.naming import describe, rebuild
 from evometa.problem import BaseProblem, Evaluation, HostProblem, InnerTraining, Problem, begin, train
 from evometa.space import Space, VectorSpace
 from evometa.spaces import Box, Categorical, Dict, Integer
-from evometa.strategy import Strategy, require_space
+from evometa.strategy import Feedback, Strategy, require_space
 
 __all__ = ["ContractError", "check_problem_contract", "check_strategy"]
 
@@ -82,9 +82,9 @@ class _StrategyCheck:
         self.traces[name] += 1
         return function(*args)
 
-    def learn(self, key: Any, state: Any, genotypes: Any, fitness: Any) -> Any:
-        """Tell the strategy a fitness, and what else it needs: made up, but consistent with the fitness."""
-        return self.strategy.learn(key, state, genotypes, _judgement(self.strategy, genotypes, fitness))
+    def tell(self, key: Any, state: Any, genotypes: Any, fitness: Any) -> Any:
+        """Tell the strategy a fitness, and the other feedback it requires: made up, but consistent with the fitness."""
+        return self.strategy.tell(key, state, genotypes, _feedback(self.strategy, genotypes, fitness))
 
     def run(self, generations: int) -> None:
         self.declaration()
@@ -126,7 +126,7 @@ class _StrategyCheck:
         _alike(f"{self.name}.ask's genotypes", population, genotypes)
         _alike(f"{self.name}.ask's state", state, asked)
         fitness = jax.ShapeDtypeStruct((size,), jnp.result_type(float))
-        told = self.learn, key, asked, genotypes, fitness
+        told = self.tell, key, asked, genotypes, fitness
         _alike(f"{self.name}.tell's state", state, jax.eval_shape(*told))
         center = jax.eval_shape(self.strategy.center, state)
         if center is not None:
@@ -157,7 +157,7 @@ class _StrategyCheck:
             winner = jnp.argmin(noisy)
             found = jnp.where(noisy[winner] < seeming, values[winner], found)
             seeming = jnp.minimum(noisy[winner], seeming)
-            state = self.learn(key_tell, state, genotypes, jnp.where(jnp.isnan(told), noisy, told))
+            state = self.tell(key_tell, state, genotypes, jnp.where(jnp.isnan(told), noisy, told))
             return state, bests.at[number].set(jnp.min(values)), seeming, found
 
         infinity = jnp.full((), jnp.inf, jnp.result_type(float))
@@ -338,8 +338,8 @@ def _check_host(problem: HostProblem, omega: Any, seed: int) -> None:
         _require(found[0] == found[1], f"{name} expects the same fitness from the same seed, got {found}")
 
 
-def _judgement(strategy: Strategy[Any], genotypes: Any, fitness: Any) -> Evaluation:
-    """Return a judgement with all that a strategy needs, from a fitness ``[P]``.
+def _feedback(strategy: Strategy[Any], genotypes: Any, fitness: Any) -> Feedback:
+    """Return feedback with all that a strategy requires, from a fitness ``[P]``.
 
     Two objectives, the fitness and a size; constraints that all candidates keep; two measures between 0 and 1; the
     gradient of a sphere around one.
@@ -354,7 +354,7 @@ def _judgement(strategy: Strategy[Any], genotypes: Any, fitness: Any) -> Evaluat
         "measures": jnp.where(failed[:, None], 0.0, jax.nn.sigmoid(numbers[:, jnp.array([0, -1])])),
         "gradient": jax.tree.map(lambda leaf: jnp.where(failed[:, None], 0.0, 2 * (leaf - 1)), genotypes),
     }
-    return Evaluation(fitness, {}, **{name: vectors[name] for name in strategy.needs})
+    return Feedback(fitness, **{name: vectors[name] for name in strategy.required_feedback})
 
 
 def _compiled(function: Callable[..., Any]) -> Any:

@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evometa.naming import rebuild
-from evometa.problem import Evaluation, HostProblem
+from evometa.problem import VECTORS, Evaluation, HostProblem
 from evometa.types import Omega
 
 SIZES = struct.Struct(">IQ")
@@ -135,7 +135,7 @@ def _outcome(result: Any, method: str, lengths: Mapping[str, int]) -> dict[str, 
             given = f"an array of shape {array.shape}" if array.shape else type(value).__name__
             return {"failure": f"{method} expects to return a number or an Evaluation of numbers; {name} is {given}"}
     vectors = {}
-    for name in ("objectives", "constraints", "measures"):
+    for name in VECTORS:
         array = np.asarray([] if getattr(whole, name) is None else getattr(whole, name))
         if array.shape != (lengths.get(name, 0),) or array.dtype.kind not in "iuf":
             return {

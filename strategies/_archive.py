@@ -14,9 +14,9 @@ import numpy as np
 from jax import lax
 
 from evometa.errors import ConfigurationError
-from evometa.problem import BaseProblem, Evaluation
+from evometa.problem import BaseProblem
 from evometa.strategies._vectors import refuse_unless_length, require_length
-from evometa.strategy import ArchiveRecord, Strategy, require_population
+from evometa.strategy import ArchiveRecord, Feedback, Strategy, require_population
 from evometa.types import Genotype, Key, Scalar
 
 State = TypeVar("State")
@@ -114,7 +114,7 @@ class GridStrategy(Strategy[State]):
     """The fitness, as it is to be minimised, from which the QD score of a candidate is counted: choose it so that
     hardly any is worse. (For a problem that maximises: minus its fitness.)"""
 
-    needs: ClassVar[tuple[str, ...]] = ("measures",)
+    required_feedback: ClassVar[tuple[str, ...]] = ("measures",)
 
     def __post_init__(self) -> None:
         require_population(self)
@@ -150,21 +150,21 @@ class GridStrategy(Strategy[State]):
         stride = np.append(np.cumprod(cells[:0:-1])[::-1], 1).astype(np.int32)
         return jnp.sum(along * stride, axis=1, dtype=jnp.int32)
 
-    def _enter(self, elites: Elites, genotypes: Genotype, judged: Evaluation) -> tuple[Elites, Entry]:
+    def _enter(self, elites: Elites, genotypes: Genotype, feedback: Feedback) -> tuple[Elites, Entry]:
         """Let a population in; one that violates a constraint has failed."""
-        require_length(self, "measures", judged.measures, len(self.cells), "cells, low and high")
-        fitness = jnp.asarray(judged.fitness, elites.fitness.dtype)
-        if judged.constraints is not None:
-            fitness = jnp.where(jnp.all(judged.constraints <= 0, axis=1), fitness, jnp.inf)
+        measures = require_length(self, "measures", feedback.measures, len(self.cells), "cells, low and high")
+        fitness = feedback.fitness.astype(elites.fitness.dtype)
+        if feedback.constraints is not None:
+            fitness = jnp.where(jnp.all(feedback.constraints <= 0, axis=1), fitness, jnp.inf)
         # The compiler must not compute the fitness twice: what is compared below has to be the same number.
-        fitness, cell = lax.optimization_barrier((fitness, self._cell(judged.measures)))
-        return enter(elites, cell, genotypes, fitness, judged.measures, self.worst_fitness)
+        fitness, cell = lax.optimization_barrier((fitness, self._cell(measures)))
+        return enter(elites, cell, genotypes, fitness, measures, self.worst_fitness)
 
     def archive(self, state: Any) -> ArchiveRecord:
-        """Return the elites of all cells; those of cells that are not empty are held."""
+        """Return the elites of all cells; cells that are not empty are occupied."""
         elites: Elites = state.elites
-        judged = Evaluation(elites.fitness, {}, measures=elites.measures)
-        return ArchiveRecord(elites.genotypes, judged, jnp.isfinite(elites.fitness))
+        occupied = jnp.isfinite(elites.fitness)
+        return ArchiveRecord(elites.genotypes, elites.fitness, occupied, measures=elites.measures)
 
     def diagnostics(self, state: Any) -> dict[str, Scalar]:
         """Return the part of all cells that hold a candidate, and the QD score (Pugh et al. 2015).

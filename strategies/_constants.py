@@ -10,6 +10,7 @@ import numpy as np
 from evometa.expressions import Tree
 from evometa.spaces import Box
 from evometa.strategies.cmaes import CMAES
+from evometa.strategy import Feedback
 from evometa.types import Key, Scalar
 
 MOST = 8
@@ -67,7 +68,7 @@ class TunedConstants:
         """Learn how the trees fared, if they were asked for; begin anew where another tree is the best."""
         key_tell, key_init = jax.random.split(key)
         same = asked & jnp.all(best.op == state.tree.op)
-        told = self._cmaes.tell(key_tell, state.cmaes, self._steps(state, genotypes)[tried], fitness[tried])
+        told = self._cmaes.tell(key_tell, state.cmaes, self._steps(state, genotypes)[tried], Feedback(fitness[tried]))
         some = jnp.any(jnp.isfinite(fitness[tried]))  # a generation in which all failed teaches nothing
         going_on = ConstantSearch(state.tree, jax.tree.map(lambda a, b: jnp.where(some, a, b), told, state.cmaes))
         after: ConstantSearch = jax.tree.map(lambda a, b: jnp.where(same, a, b), going_on, self.init(key_init, best))

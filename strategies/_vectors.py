@@ -34,11 +34,18 @@ def refuse_unless_length(
     return None if found in (None, length) else _reason(strategy, name, found, length, fields)
 
 
-def require_length(strategy: Strategy[Any], name: Name, vector: Any, length: int, fields: str) -> None:
-    """Raise ConfigurationError unless the vectors ``[P, length]`` that a strategy is told are there, and as long."""
-    found = None if vector is None else vector.shape[1]
-    if found != length:
+def require_length(
+    strategy: Strategy[Any], name: Name, vector: jax.Array | None, length: int, fields: str
+) -> jax.Array:
+    """Return the vectors ``[P, length]`` that a strategy is told.
+
+    Raises:
+        ConfigurationError: there are none, or they are of another length.
+    """
+    if vector is None or vector.shape[1] != length:
+        found = None if vector is None else vector.shape[1]
         raise ConfigurationError(_reason(strategy, name, found, length, fields))
+    return vector
 
 
 def _reason(strategy: Strategy[Any], name: Name, found: int | None, length: int, fields: str) -> str:

@@ -8,11 +8,11 @@ import jax.numpy as jnp
 
 from evometa.errors import ConfigurationError
 from evometa.evaluation_plan import FullEvaluation
-from evometa.problem import BaseProblem, Evaluation
+from evometa.problem import BaseProblem
 from evometa.space import Space
 from evometa.strategies.cmaes import CMAES
 from evometa.strategy import ArchiveRecord, Strategy
-from evometa.types import Genotype, Key, Scalar
+from evometa.types import Genotype, Scalar
 
 
 class Wrapping(Protocol):
@@ -60,9 +60,9 @@ class Wrapper(Strategy[State]):
         return self.strategy.stop_reasons
 
     @property
-    def needs(self) -> tuple[str, ...]:  # type: ignore[override]
-        """Those of the strategy inside."""
-        return self.strategy.needs
+    def required_feedback(self) -> tuple[str, ...]:  # type: ignore[override]
+        """That of the strategy inside."""
+        return self.strategy.required_feedback
 
     @property
     def objective_names(self) -> tuple[str, ...]:  # type: ignore[override]
@@ -81,10 +81,6 @@ class Wrapper(Strategy[State]):
     def problem_incompatibility(self, problem: BaseProblem) -> str | None:
         """Refuse what the strategy inside refuses."""
         return self.strategy.problem_incompatibility(problem)
-
-    def tell(self, key: Key, state: State, genotypes: Genotype, fitness: jax.Array) -> State:
-        """Learn from fitness alone."""
-        return self.learn(key, state, genotypes, Evaluation(fitness))
 
     def center(self, state: State) -> Genotype | None:
         """Return that of the strategy inside."""

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from evometa.errors import ConfigurationError
 from evometa.space import Space
 from evometa.strategies import _populations
-from evometa.strategy import Strategy, require_population, require_positive
+from evometa.strategy import Feedback, Strategy, require_population, require_positive
 from evometa.types import Genotype, Key, Scalar
 
 
@@ -91,13 +91,13 @@ class AgedEvolution(Strategy[AgedEvolutionState]):
 
         return jax.lax.cond(state.alive < self.living, drawn, born, key), state
 
-    def tell(self, key: Key, state: AgedEvolutionState, genotypes: Genotype, fitness: jax.Array) -> AgedEvolutionState:
+    def tell(self, key: Key, state: AgedEvolutionState, genotypes: Genotype, feedback: Feedback) -> AgedEvolutionState:
         """Put the P children in the places of the P oldest."""
         size = self.population_size
         place = (state.oldest + jnp.arange(size, dtype=jnp.int32)) % self.living
         return AgedEvolutionState(
             jax.tree.map(lambda old, new: old.at[place].set(new), state.members, genotypes),
-            state.fitness.at[place].set(fitness),
+            state.fitness.at[place].set(feedback.fitness),
             (state.oldest + size) % self.living,
             jnp.minimum(state.alive + size, self.living),
             state.space,

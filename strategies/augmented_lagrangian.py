@@ -11,10 +11,10 @@ import jax.numpy as jnp
 
 from evometa.checks import vector_lengths
 from evometa.errors import ConfigurationError
-from evometa.problem import BaseProblem, Evaluation
+from evometa.problem import BaseProblem
 from evometa.space import Space
 from evometa.strategies._wrapper import Wrapper, refuse_without_center, unless_all_failed
-from evometa.strategy import refuse_unless_continuous
+from evometa.strategy import Feedback, refuse_unless_continuous
 from evometa.types import Key, Scalar
 
 K_1, K_2, DAMPING = 3.0, 5.0, 5.0
@@ -60,9 +60,9 @@ class AugmentedLagrangian(Wrapper[LagrangianState]):
             )
 
     @property
-    def needs(self) -> tuple[str, ...]:  # type: ignore[override]
-        """Constraints, and what the strategy inside needs."""
-        return ("constraints", *self.strategy.needs)
+    def required_feedback(self) -> tuple[str, ...]:  # type: ignore[override]
+        """Constraints, and what the strategy inside requires."""
+        return ("constraints", *self.strategy.required_feedback)
 
     @property
     def population_size(self) -> int:  # type: ignore[override]
@@ -94,10 +94,11 @@ class AugmentedLagrangian(Wrapper[LagrangianState]):
         center = jnp.asarray(self.strategy.center(state.inner))
         return jnp.concatenate([genotypes, center[None]]), state._replace(inner=inner)
 
-    def learn(self, key: Key, state: LagrangianState, genotypes: jax.Array, judged: Evaluation) -> LagrangianState:
+    def tell(self, key: Key, state: LagrangianState, genotypes: jax.Array, feedback: Feedback) -> LagrangianState:
         """Set the prices from the center, and tell the strategy inside the fitness with prices."""
         dtype = state.multiplier.dtype
-        fitness, constraints = jnp.asarray(judged.fitness).astype(dtype), judged.constraints.astype(dtype)
+        assert feedback.constraints is not None
+        fitness, constraints = feedback.fitness.astype(dtype), feedback.constraints.astype(dtype)
         begins = jnp.all(state.penalty == 0)
         state = state._replace(
             penalty=jnp.where(begins, _first_penalty(fitness, constraints, genotypes), state.penalty)
@@ -105,8 +106,8 @@ class AugmentedLagrangian(Wrapper[LagrangianState]):
         state = self._priced(state, fitness[-1], constraints[-1], begins, genotypes.shape[1])
         augmented = fitness + jnp.sum(_price(state, constraints), axis=1)
         told = jnp.where(jnp.isfinite(augmented), augmented, jnp.inf)  # a finite price of a failed candidate is none
-        parts = jax.tree.map(lambda leaf: leaf[:-1], judged._replace(fitness=told))
-        inner = self.strategy.learn(key, state.inner, genotypes[:-1], parts)
+        parts = jax.tree.map(lambda leaf: leaf[:-1], feedback._replace(fitness=told))
+        inner = self.strategy.tell(key, state.inner, genotypes[:-1], parts)
         return state._replace(inner=unless_all_failed(told[:-1], inner, state.inner))  # all but the center, that is
 
     def _priced(self, state: LagrangianState, value: Scalar, g: jax.Array, begins: Scalar, d: int) -> LagrangianState:

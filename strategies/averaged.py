@@ -6,10 +6,9 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from evometa.problem import Evaluation
 from evometa.space import Space
 from evometa.strategies._wrapper import Wrapper, refuse_without_center
-from evometa.strategy import require_positive
+from evometa.strategy import Feedback, require_positive
 from evometa.types import Genotype, Key, Scalar
 
 
@@ -57,9 +56,9 @@ class Averaged(Wrapper[AveragedState]):
         genotypes, inner = self.strategy.ask(key, state.inner)
         return genotypes, state._replace(inner=inner)
 
-    def learn(self, key: Key, state: AveragedState, genotypes: Genotype, judged: Evaluation) -> AveragedState:
+    def tell(self, key: Key, state: AveragedState, genotypes: Genotype, feedback: Feedback) -> AveragedState:
         """Tell the strategy inside, and add its new center."""
-        inner = self.strategy.learn(key, state.inner, genotypes, judged)
+        inner = self.strategy.tell(key, state.inner, genotypes, feedback)
         decay = jnp.exp(-1 / jnp.asarray(self.generations))
         average = jax.tree.map(lambda old, new: decay * old + new, state.average, self.strategy.center(inner))
         return AveragedState(inner, average, (decay * state.weight + 1).astype(state.weight.dtype))

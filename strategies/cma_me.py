@@ -8,14 +8,13 @@ import jax.numpy as jnp
 from jax import lax
 
 from evometa.errors import ConfigurationError
-from evometa.problem import Evaluation
 from evometa.space import Space
 from evometa.strategies import _emitter
 from evometa.strategies._archive import REJECTED, Elites, Entry, GridStrategy, pick
 from evometa.strategies._checks import vector_space
 from evometa.strategies._emitter import Emitter
 from evometa.strategies._noise import standard_normal
-from evometa.strategy import refuse_unless_continuous, require_positive
+from evometa.strategy import Feedback, refuse_unless_continuous, require_positive
 from evometa.types import Key, Scalar
 
 
@@ -93,9 +92,9 @@ class CMAME(GridStrategy[CMAMEState]):
         genotypes = jax.vmap(draw)(state.emitters, noise).reshape(self.population_size, -1)
         return genotypes, state._replace(emitters=state.emitters._replace(noise=noise))
 
-    def learn(self, key: Key, state: CMAMEState, genotypes: jax.Array, judged: Evaluation) -> CMAMEState:
+    def tell(self, key: Key, state: CMAMEState, genotypes: jax.Array, feedback: Feedback) -> CMAMEState:
         """Let the population into the archive, adapt the emitters to who got in, and begin some anew."""
-        elites, entry = self._enter(state.elites, genotypes, judged)
+        elites, entry = self._enter(state.elites, genotypes, feedback)
         each = jax.tree.map(lambda leaf: leaf.reshape(self.emitters, self._batch), entry)
         adapted, done = jax.vmap(self._follow)(state.emitters, genotypes.reshape(state.emitters.noise.shape), each)
         generation = state.generation + 1

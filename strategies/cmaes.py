@@ -14,7 +14,7 @@ from evometa.strategies._cma_rates import Rates, rates
 from evometa.strategies._noise import standard_normal
 from evometa.strategies._ranks import gains, places, shares
 from evometa.strategies._stagnation import Progress, no_progress, record, stagnates, window
-from evometa.strategy import Strategy, refuse_unless_continuous, require_population, require_positive
+from evometa.strategy import Feedback, Strategy, refuse_unless_continuous, require_population, require_positive
 from evometa.types import Key, Scalar
 
 
@@ -135,8 +135,9 @@ class CMAES(Strategy[CMAESState]):
         noise = standard_normal(key, state.noise.shape)
         return decode(state, noise), state._replace(noise=noise)
 
-    def tell(self, key: Key, state: CMAESState, genotypes: jax.Array, fitness: jax.Array) -> CMAESState:
+    def tell(self, key: Key, state: CMAESState, genotypes: jax.Array, feedback: Feedback) -> CMAESState:
         """Move the mean towards the better candidates, then adapt σ and C."""
+        fitness = feedback.fitness
         p, d = genotypes.shape
         told = adapt(state, genotypes, fitness, rates(p, d))
         best = jnp.min(fitness).astype(state.mean.dtype)

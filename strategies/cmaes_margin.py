@@ -19,7 +19,7 @@ from evometa.strategies._margin import Ranges, recombined, too_wide, with_margin
 from evometa.strategies._ranks import gains, places
 from evometa.strategies._stagnation import window
 from evometa.strategies.cmaes import CMAES, CMAESState
-from evometa.strategy import Strategy, require_population, require_positive
+from evometa.strategy import Feedback, Strategy, require_population, require_positive
 from evometa.types import Key, Scalar
 
 
@@ -138,12 +138,12 @@ class CMAwM(Strategy[CMAwMState]):
             parts.append(_categories.sample(key_choices, layout.categories, log_probability, self.population_size))
         return layout.genotype(parts), state
 
-    def tell(self, key: Key, state: CMAwMState, genotypes: jax.Array, fitness: jax.Array) -> CMAwMState:
+    def tell(self, key: Key, state: CMAwMState, genotypes: jax.Array, feedback: Feedback) -> CMAwMState:
         """Adapt the Gaussian and restore the margin of the integers; adapt the chances of the categories."""
         layout, numbers, choices = _Layout(state.space), state.numbers, state.choices
-        gain = gains(rates(self.population_size, max(layout.m, 1)).gain, places(fitness))
+        gain = gains(rates(self.population_size, max(layout.m, 1)).gain, places(feedback.fitness))
         if isinstance(numbers, Numbers):
-            gaussian = self._cmaes.tell(key, numbers.gaussian, numbers.drawn, fitness)
+            gaussian = self._cmaes.tell(key, numbers.gaussian, numbers.drawn, Feedback(feedback.fitness))
             deviation = gaussian.sigma * gaussian.scale * jnp.linalg.norm(gaussian.factor, axis=1)
             narrow = too_wide(deviation, numbers.stretch, self.sigma, layout.ranges)
             mean, stretch = with_margin(

@@ -17,7 +17,7 @@ from evometa.strategies._noise import standard_normal
 from evometa.strategies._ranks import gains, places
 from evometa.strategies.sep_cmaes import STOP_REASONS, empty_history, record, stop_code
 from evometa.strategies.xnes import place_values
-from evometa.strategy import Strategy, refuse_unless_continuous, require_population, require_positive
+from evometa.strategy import Feedback, Strategy, refuse_unless_continuous, require_population, require_positive
 from evometa.types import Key, Scalar
 
 
@@ -118,8 +118,9 @@ class CRFMNES(Strategy[CRFMNESState]):
         step = state.sigma * state.scales * _stretch(noise, unit, jnp.sqrt(1 + norm**2))
         return _pairs.join(state.mean + step, state.mean - step), state
 
-    def tell(self, key: Key, state: CRFMNESState, genotypes: jax.Array, fitness: jax.Array) -> CRFMNESState:
+    def tell(self, key: Key, state: CRFMNESState, genotypes: jax.Array, feedback: Feedback) -> CRFMNESState:
         """Weigh the candidates by rank and distance, then move the mean and adapt D, v and σ."""
+        fitness = feedback.fitness
         p, d = genotypes.shape
         at = places(fitness)
         valid = jnp.sum(at.valid).astype(state.mean.dtype)  # λ_F

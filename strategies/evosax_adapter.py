@@ -21,7 +21,7 @@ from evometa.space import Space, VectorSpace
 from evometa.strategies import _evosax, _pairs, _populations
 from evometa.strategies._checks import vector_space
 from evometa.strategies._ranks import centered_ranks, places, shares
-from evometa.strategy import Strategy, refuse_unless_continuous, require_population, require_positive
+from evometa.strategy import Feedback, Strategy, refuse_unless_continuous, require_population, require_positive
 from evometa.types import Key, Scalar
 
 # What benchmarks/evosax_trust.py found with this version, in float32 and float64; it prints what each verdict rests on.
@@ -162,8 +162,9 @@ class Evosax(Strategy[EvosaxAdapterState]):
         genotypes, inner = jax.lax.cond(state.started, asked, drawn, key) if plan.breeds else asked(key)
         return genotypes, state._replace(inner=inner)
 
-    def tell(self, key: Key, state: EvosaxAdapterState, genotypes: jax.Array, fitness: jax.Array) -> EvosaxAdapterState:
+    def tell(self, key: Key, state: EvosaxAdapterState, genotypes: jax.Array, feedback: Feedback) -> EvosaxAdapterState:
         """Hand the algorithm what it makes of the fitness; a first population becomes its own."""
+        fitness = feedback.fitness
         plan = self._plan(state.space)
         fitness = plan.shape(fitness.astype(jnp.result_type(float)))
 

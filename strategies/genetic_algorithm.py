@@ -10,7 +10,7 @@ from evometa.errors import ConfigurationError
 from evometa.space import Space
 from evometa.strategies import _populations
 from evometa.strategies._checks import require_nonnegative
-from evometa.strategy import Strategy, require_population, require_positive
+from evometa.strategy import Feedback, Strategy, require_population, require_positive
 from evometa.types import Genotype, Key, Scalar
 
 
@@ -101,7 +101,9 @@ class GeneticAlgorithm(Strategy[GeneticAlgorithmState]):
         return jax.vmap(breed)(two, keys, first, second)
 
     def tell(
-        self, key: Key, state: GeneticAlgorithmState, genotypes: Genotype, fitness: jax.Array
+        self, key: Key, state: GeneticAlgorithmState, genotypes: Genotype, feedback: Feedback
     ) -> GeneticAlgorithmState:
         """Let the generation be the next parents."""
-        return GeneticAlgorithmState(genotypes, fitness.astype(state.fitness.dtype), jnp.asarray(True), state.space)
+        return GeneticAlgorithmState(
+            genotypes, feedback.fitness.astype(state.fitness.dtype), jnp.asarray(True), state.space
+        )

@@ -12,7 +12,7 @@ from evometa.errors import ConfigurationError
 from evometa.evaluation_plan import EvaluationPlan, FullEvaluation
 from evometa.expressions import Expression, Tree
 from evometa.expressions.tree import sizes
-from evometa.problem import BaseProblem, Evaluation
+from evometa.problem import BaseProblem
 from evometa.space import Space
 from evometa.strategies import _populations
 from evometa.strategies._checks import require_nonnegative
@@ -20,7 +20,7 @@ from evometa.strategies._constant_gradient import ConstantTuning, GivenConstants
 from evometa.strategies._constants import TunedConstants
 from evometa.strategies._lexicase import lexicase
 from evometa.strategies._vectors import refuse_unless_length, require_length
-from evometa.strategy import ArchiveRecord, Strategy, require_population, require_positive
+from evometa.strategy import ArchiveRecord, Feedback, Strategy, require_population, require_positive
 from evometa.types import Genotype, Key, Scalar
 
 
@@ -132,7 +132,7 @@ class GeneticProgramming(Strategy[GeneticProgrammingState]):
     objective_names: ClassVar[tuple[str, ...]] = ("fitness", "size")
 
     @property
-    def needs(self) -> tuple[str, ...]:  # type: ignore[override]
+    def required_feedback(self) -> tuple[str, ...]:  # type: ignore[override]
         """Objectives, for lexicase selection."""
         return ("objectives",) if self.cases else ()
 
@@ -256,12 +256,12 @@ class GeneticProgramming(Strategy[GeneticProgrammingState]):
             fresh=jnp.mean(worth == 0, dtype=state.fresh.dtype),
         )
 
-    def learn(
-        self, key: Key, state: GeneticProgrammingState, genotypes: Genotype, judged: Evaluation
+    def tell(
+        self, key: Key, state: GeneticProgrammingState, genotypes: Genotype, feedback: Feedback
     ) -> GeneticProgrammingState:
         """Let the generation be the next parents, and keep the best of each size."""
         key_order, key_tune = jax.random.split(key)
-        fitness = jnp.asarray(judged.fitness, state.fitness.dtype)
+        fitness = feedback.fitness.astype(state.fitness.dtype)
         count = sizes(genotypes)
         lots = jax.random.bits(key_order, fitness.shape, jnp.uint32)
         number = lax.iota(jnp.int32, len(fitness))
@@ -280,8 +280,8 @@ class GeneticProgramming(Strategy[GeneticProgrammingState]):
                 jax.tree.map(lambda leaf: leaf[0], parents),
             )
         if self.cases:
-            require_length(self, "objectives", judged.objectives, self.cases, "cases")
-            cases = jnp.asarray(judged.objectives, cases.dtype)[order]
+            told = require_length(self, "objectives", feedback.objectives, self.cases, "cases")
+            cases = told.astype(cases.dtype)[order]
         best, best_fitness = _best_of_each_size(state, genotypes, fitness, count)
         return state._replace(
             parents=parents,
@@ -293,21 +293,12 @@ class GeneticProgramming(Strategy[GeneticProgrammingState]):
             started=jnp.asarray(True),
         )
 
-    def tell(
-        self, key: Key, state: GeneticProgrammingState, genotypes: Genotype, fitness: jax.Array
-    ) -> GeneticProgrammingState:
-        """Learn the fitness ``[P]``."""
-        if self.cases:
-            return super().tell(key, state, genotypes, fitness)
-        return self.learn(key, state, genotypes, Evaluation(fitness))
-
     def archive(self, state: GeneticProgrammingState) -> ArchiveRecord:
-        """Return the best of each size; those are held that are better than all smaller ones."""
+        """Return the best of each size; those that are better than all smaller ones are the archive."""
         count = jnp.arange(1, len(state.best_fitness) + 1, dtype=state.best_fitness.dtype)
         before = jnp.concatenate([jnp.full(1, jnp.inf, count.dtype), lax.cummin(state.best_fitness)[:-1]])
         objectives = jnp.stack([state.best_fitness, count], axis=1)
-        judged = Evaluation(state.best_fitness, {}, objectives=objectives)
-        return ArchiveRecord(state.best, judged, state.best_fitness < before)
+        return ArchiveRecord(state.best, state.best_fitness, state.best_fitness < before, objectives=objectives)
 
     def diagnostics(self, state: GeneticProgrammingState) -> dict[str, Scalar]:
         """Return the mean and the best parent's number of nodes, and which share of the proposals was new and alive."""

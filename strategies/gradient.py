@@ -8,11 +8,10 @@ import jax.numpy as jnp
 import optax
 
 from evometa.evaluation_plan import EvaluationPlan, GradientEvaluation, Mode
-from evometa.problem import Evaluation
 from evometa.space import Space
 from evometa.strategies import _populations
 from evometa.strategies._checks import require_fraction, vector_space
-from evometa.strategy import Strategy, refuse_unless_continuous, require_population, require_positive
+from evometa.strategy import Feedback, Strategy, refuse_unless_continuous, require_population, require_positive
 from evometa.types import Key, Scalar
 
 MEMORY = 0.9
@@ -87,7 +86,7 @@ class Gradient(Strategy[GradientState]):
     """How to differentiate. Reverse: in the time of a few judgements, with the learner of every inner step in memory.
     Forward: in the time of about D judgements, in constant memory; for few hyperparameters and long training."""
 
-    needs = ("gradient",)
+    required_feedback: ClassVar[tuple[str, ...]] = ("gradient",)
     stop_reasons: ClassVar[tuple[str, ...]] = (
         f"nogradient: for {PATIENCE} generations every gradient was exactly zero; evolution needs none",
     )
@@ -123,13 +122,13 @@ class Gradient(Strategy[GradientState]):
         points = jnp.where(state.failed[:, None], state.safe + (state.points - state.safe) / 2, state.points)
         return points, state._replace(points=points, failed=jnp.ones_like(state.failed))
 
-    def learn(self, key: Key, state: GradientState, genotypes: jax.Array, judged: Evaluation) -> GradientState:
+    def tell(self, key: Key, state: GradientState, genotypes: jax.Array, feedback: Feedback) -> GradientState:
         """Take one step of each optimizer."""
-        fitness = jnp.asarray(judged.fitness).astype(state.mean.dtype)
+        fitness = feedback.fitness.astype(state.mean.dtype)
         failed = ~jnp.isfinite(fitness)
         # Each part is scaled before they are added up: no finite fitness overflows it.
         mean = jnp.where(jnp.isfinite(state.mean), MEMORY * state.mean + (1 - MEMORY) * fitness, fitness)
-        gradient, norm = jax.vmap(self._shorten)(jnp.asarray(judged.gradient))
+        gradient, norm = jax.vmap(self._shorten)(jnp.asarray(feedback.gradient))
         updates, optimizer = jax.vmap(self._transformation().update)(gradient, state.optimizer, genotypes)
 
         def unless_failed(new: jax.Array, old: jax.Array) -> jax.Array:

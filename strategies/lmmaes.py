@@ -17,7 +17,7 @@ from evometa.strategies._cma_rates import rates as full_rates
 from evometa.strategies._noise import standard_normal
 from evometa.strategies._ranks import gains, places
 from evometa.strategies.sep_cmaes import STOP_REASONS, empty_history, record, stop_code
-from evometa.strategy import Strategy, refuse_unless_continuous, require_population, require_positive
+from evometa.strategy import Feedback, Strategy, refuse_unless_continuous, require_population, require_positive
 from evometa.types import Key, Scalar
 
 
@@ -134,8 +134,9 @@ class LMMAES(Strategy[LMMAESState]):
         step = a * noise + (noise @ state.directions.T) @ t.T @ state.directions
         return state.mean + state.sigma * step, state
 
-    def tell(self, key: Key, state: LMMAESState, genotypes: jax.Array, fitness: jax.Array) -> LMMAESState:
+    def tell(self, key: Key, state: LMMAESState, genotypes: jax.Array, feedback: Feedback) -> LMMAESState:
         """Move the mean towards the better candidates, then adapt the directions and σ; lines are Algorithm 1's."""
+        fitness = feedback.fitness
         r = self._rates(state)
         gain = gains(r.gain, places(fitness))
         mu_eff = 1 / jnp.sum(gain**2)  # of the weights as shared: the paths stay standard normal under random ranks

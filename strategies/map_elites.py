@@ -7,13 +7,13 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from evometa.problem import Evaluation
 from evometa.space import REAL, Space, VectorSpace
 from evometa.strategies import _populations
 from evometa.strategies._archive import Elites, GridStrategy, pick
 from evometa.strategies._checks import require_nonnegative
 from evometa.strategies._noise import standard_normal
 from evometa.strategies._variation import others
+from evometa.strategy import Feedback
 from evometa.types import Genotype, Key
 
 
@@ -81,6 +81,6 @@ class MAPElites(GridStrategy[MAPElitesState]):
             children = jnp.where(space.coordinates.kind == REAL, children, other)
         return children
 
-    def learn(self, key: Key, state: MAPElitesState, genotypes: Genotype, judged: Evaluation) -> MAPElitesState:
+    def tell(self, key: Key, state: MAPElitesState, genotypes: Genotype, feedback: Feedback) -> MAPElitesState:
         """Let the population into the archive."""
-        return state._replace(elites=self._enter(state.elites, genotypes, judged)[0])
+        return state._replace(elites=self._enter(state.elites, genotypes, feedback)[0])

@@ -10,7 +10,7 @@ from evometa.space import Space
 from evometa.strategies import _populations, _species
 from evometa.strategies._checks import require_nonnegative
 from evometa.strategies._species import Species
-from evometa.strategy import Strategy, require_population, require_positive, require_space
+from evometa.strategy import Feedback, Strategy, require_population, require_positive, require_space
 from evometa.topology import Topology
 from evometa.types import Genotype, Key, Scalar
 
@@ -157,8 +157,9 @@ class NEAT(Strategy[NEATState]):
         champion = (species.size[own] > LARGE) & (own != jnp.concatenate([jnp.full(1, -1), own[:-1]]))
         return jax.vmap(_either)(champion, _populations.take(state.parents, begin[own]), children)
 
-    def tell(self, key: Key, state: NEATState, genotypes: Genotype, fitness: jax.Array) -> NEATState:
+    def tell(self, key: Key, state: NEATState, genotypes: Genotype, feedback: Feedback) -> NEATState:
         """Divide the generation into species, and these into who goes on."""
+        fitness = feedback.fitness
         fitness = fitness.astype(state.fitness.dtype)
         own, species = _species.assign(self._distance(state.space), state.species, genotypes, self.threshold)
         better = jnp.min(fitness) < state.best

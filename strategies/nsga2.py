@@ -9,14 +9,14 @@ import numpy as np
 from jax import lax
 
 from evometa.errors import ConfigurationError
-from evometa.problem import BaseProblem, Evaluation
+from evometa.problem import BaseProblem
 from evometa.space import REAL, Space, VectorSpace
 from evometa.strategies import _populations
 from evometa.strategies._hypervolume import MOST_OBJECTIVES, hypervolume
 from evometa.strategies._pareto import crowding, fronts
 from evometa.strategies._variation import others, polynomial_mutation, simulated_binary_crossover
 from evometa.strategies._vectors import refuse_unless_length, require_length
-from evometa.strategy import ArchiveRecord, Strategy, require_population, require_positive
+from evometa.strategy import ArchiveRecord, Feedback, Strategy, require_population, require_positive
 from evometa.types import Genotype, Key, Scalar
 
 
@@ -71,7 +71,7 @@ class NSGA2(Strategy[NSGA2State]):
     """Up to where the ``hypervolume`` in the history is counted (for two or three objectives), a number for each
     objective as it is to be minimised; None: the worst of each in the first generation."""
 
-    needs: ClassVar[tuple[str, ...]] = ("objectives",)
+    required_feedback: ClassVar[tuple[str, ...]] = ("objectives",)
 
     def __post_init__(self) -> None:
         require_population(self, least=2)
@@ -142,17 +142,17 @@ class NSGA2(Strategy[NSGA2State]):
         rounds = jnp.concatenate([rounds, rounds[:, : size % 2]], axis=1)
         return jnp.min(rounds.reshape(2, -1, 2), axis=2)  # parents are in order, so the smaller number is better
 
-    def learn(self, key: Key, state: NSGA2State, genotypes: Genotype, judged: Evaluation) -> NSGA2State:
+    def tell(self, key: Key, state: NSGA2State, genotypes: Genotype, feedback: Feedback) -> NSGA2State:
         """Let the better half of parents and children be the next parents."""
-        require_length(self, "objectives", judged.objectives, self.objectives, "objectives")
+        told = require_length(self, "objectives", feedback.objectives, self.objectives, "objectives")
         size, dtype = self.population_size, state.objectives.dtype
-        violation = jnp.where(jnp.isfinite(judged.fitness), 0.0, jnp.inf).astype(dtype)
-        if judged.constraints is not None:
-            violation += jnp.sum(jnp.maximum(judged.constraints, 0.0), axis=1).astype(dtype)
+        violation = jnp.where(jnp.isfinite(feedback.fitness), 0.0, jnp.inf).astype(dtype)
+        if feedback.constraints is not None:
+            violation += jnp.sum(jnp.maximum(feedback.constraints, 0.0), axis=1).astype(dtype)
         children = state._replace(
             parents=genotypes,
-            fitness=jnp.asarray(judged.fitness, dtype),
-            objectives=judged.objectives.astype(dtype),
+            fitness=feedback.fitness.astype(dtype),
+            objectives=told.astype(dtype),
             violation=violation,
         )
         # Children first: of equals the newer one survives, so that a population drifts where all is flat.
@@ -162,7 +162,7 @@ class NSGA2(Strategy[NSGA2State]):
         lucky = jax.random.bits(key, (2 * size,), jnp.uint32)
         number, distance = lax.iota(jnp.int32, 2 * size), -crowding(objectives, front)
         order = lax.sort((front, distance, lucky, number), num_keys=3)[3][:size]
-        seen = jnp.where(jnp.isfinite(judged.objectives), judged.objectives, -jnp.inf).astype(dtype)
+        seen = jnp.where(jnp.isfinite(told), told, -jnp.inf).astype(dtype)
         fixed = state.started | jnp.asarray(self.reference_point is not None)
         parents, fitness, objectives, violation = _populations.take(both, order)
         return NSGA2State(
@@ -177,12 +177,11 @@ class NSGA2(Strategy[NSGA2State]):
         )
 
     def archive(self, state: NSGA2State) -> ArchiveRecord:
-        """Return the parents; the allowed ones of the first front are held."""
-        judged = Evaluation(state.fitness, {}, objectives=state.objectives)
-        return ArchiveRecord(state.parents, judged, self._held(state))
+        """Return the parents; those of the first front that violate no constraint are the archive."""
+        return ArchiveRecord(state.parents, state.fitness, self._on_front(state), objectives=state.objectives)
 
     @staticmethod
-    def _held(state: NSGA2State) -> jax.Array:
+    def _on_front(state: NSGA2State) -> jax.Array:
         return (state.front == 0) & (state.violation == 0)
 
     def diagnostics(self, state: NSGA2State) -> dict[str, Scalar]:
@@ -190,10 +189,10 @@ class NSGA2(Strategy[NSGA2State]):
 
         There is no hypervolume for more than three objectives, whose exact computation takes too long.
         """
-        held = self._held(state)
-        found = {"front": jnp.sum(held, dtype=jnp.int32)}
+        on_front = self._on_front(state)
+        found = {"front": jnp.sum(on_front, dtype=jnp.int32)}
         if self.objectives <= MOST_OBJECTIVES:
-            points = jnp.where(held[:, None], state.objectives, jnp.inf)
+            points = jnp.where(on_front[:, None], state.objectives, jnp.inf)
             known = jnp.where(jnp.isfinite(state.reference), state.reference, 0.0)
             found["hypervolume"] = jnp.where(state.started, hypervolume(points, known), 0.0)
         return found

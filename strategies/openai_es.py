@@ -12,7 +12,7 @@ from evometa.strategies import _pairs
 from evometa.strategies._checks import require_fraction, require_nonnegative, vector_space
 from evometa.strategies._noise import standard_normal
 from evometa.strategies._ranks import centered_ranks, places
-from evometa.strategy import Strategy, refuse_unless_continuous, require_population, require_positive
+from evometa.strategy import Feedback, Strategy, refuse_unless_continuous, require_population, require_positive
 from evometa.types import Key, Scalar
 
 
@@ -112,9 +112,9 @@ class OpenAIES(Strategy[OpenAIESState]):
         step = self._sigma(state.generation) * _noise(state, pair)
         return state.center + jnp.where(odd == 0, step, -step)
 
-    def tell(self, key: Key, state: OpenAIESState, genotypes: jax.Array, fitness: jax.Array) -> OpenAIESState:
+    def tell(self, key: Key, state: OpenAIESState, genotypes: jax.Array, feedback: Feedback) -> OpenAIESState:
         """Step against the estimated gradient, the mean over pairs of (u+ - u-)/2 · ε/σ."""
-        weights = self._pair_weights(fitness) / self._sigma(state.generation)
+        weights = self._pair_weights(feedback.fitness) / self._sigma(state.generation)
         if self.regenerate_noise:
             gradient = jax.lax.fori_loop(
                 0,

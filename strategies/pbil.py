@@ -16,7 +16,7 @@ from evometa.strategies import _categories
 from evometa.strategies._checks import vector_space
 from evometa.strategies._populations import require_chance
 from evometa.strategies._ranks import gains, places, shares
-from evometa.strategy import Strategy, require_population, require_positive
+from evometa.strategy import Feedback, Strategy, require_population, require_positive
 from evometa.types import Key, Scalar
 
 
@@ -93,9 +93,9 @@ class PBIL(Strategy[PBILState]):
         """Draw ``[P, D]`` candidates from the model."""
         return _categories.sample(key, state.space, jnp.log(state.probability), self.population_size), state
 
-    def tell(self, key: Key, state: PBILState, genotypes: jax.Array, fitness: jax.Array) -> PBILState:
+    def tell(self, key: Key, state: PBILState, genotypes: jax.Array, feedback: Feedback) -> PBILState:
         """Move the model towards the winners, and mutate it."""
-        at = places(fitness)
+        at = places(feedback.fitness)
         table = np.where(np.arange(self.population_size) < self.winners, 1 / self.winners, 0.0)
         winners = _categories.frequencies(state.space, gains(table, at), genotypes)
         losers = _categories.frequencies(state.space, shares(table[::-1], at), genotypes)

@@ -8,10 +8,9 @@ import jax.numpy as jnp
 from jax import lax
 
 from evometa.errors import ConfigurationError
-from evometa.problem import Evaluation
 from evometa.space import Space
 from evometa.strategies import _populations
-from evometa.strategy import ArchiveRecord, TrainsPopulation, require_population, require_positive
+from evometa.strategy import ArchiveRecord, Feedback, TrainsPopulation, require_population, require_positive
 from evometa.types import Genotype, Key, Scalar
 
 
@@ -124,8 +123,9 @@ class PBT(TrainsPopulation[PBTState]):
         drawn = _populations.draw(key, state.space, self.population_size)
         return jax.tree.map(lambda new, old: jnp.where(begins, new, old), drawn, state.genotypes), state
 
-    def tell(self, key: Key, state: PBTState, genotypes: Genotype, fitness: jax.Array) -> PBTState:
+    def tell(self, key: Key, state: PBTState, genotypes: Genotype, feedback: Feedback) -> PBTState:
         """Note the window, then exploit and explore."""
+        fitness = feedback.fitness
         row = state.window % self.windows
         now = Past(genotypes, state.parents, fitness.astype(state.past.fitness.dtype))
         past = jax.tree.map(lambda rows, new: rows.at[row].set(new), state.past, now)
@@ -173,7 +173,7 @@ class PBT(TrainsPopulation[PBTState]):
 
         _, members = lax.scan(back, winner, rows, reverse=True)
         genotypes, _, fitness = jax.tree.map(lambda leaf: leaf[rows, members], state.past)
-        return ArchiveRecord(genotypes, Evaluation(fitness), rows <= last)
+        return ArchiveRecord(genotypes, fitness, rows <= last)
 
     def stop(self, state: PBTState) -> Scalar:
         """Stop after the last window."""

@@ -16,7 +16,7 @@ from evometa.strategies import _evosax, _pairs
 from evometa.strategies._checks import vector_space
 from evometa.strategies._evosax import EvosaxState
 from evometa.strategies._ranks import centered_ranks, places
-from evometa.strategy import Strategy, refuse_unless_continuous, require_population, require_positive
+from evometa.strategy import Feedback, Strategy, refuse_unless_continuous, require_population, require_positive
 from evometa.types import Key, Scalar
 
 
@@ -71,12 +71,12 @@ class PGPE(Strategy[EvosaxState]):
         plus, minus = jnp.split(halves, 2)
         return _pairs.join(plus, minus), EvosaxState(inner)
 
-    def tell(self, key: Key, state: EvosaxState, genotypes: jax.Array, fitness: jax.Array) -> EvosaxState:
+    def tell(self, key: Key, state: EvosaxState, genotypes: jax.Array, feedback: Feedback) -> EvosaxState:
         """Follow the gradient of the centred ranks; a broken pair ranks in the middle and so adds nothing."""
         mean = state.inner.mean
         algorithm = _algorithm(self, len(mean), mean.dtype)
         halves = jnp.concatenate(_pairs.split(genotypes))
-        ranks = jnp.concatenate(_pairs.split(centered_ranks(places(_pairs.drop_broken(fitness)))))
+        ranks = jnp.concatenate(_pairs.split(centered_ranks(places(_pairs.drop_broken(feedback.fitness)))))
         inner, _ = algorithm.tell(key, halves, ranks, state.inner, self._parameters(algorithm))
         return EvosaxState(inner)
 

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import jax
 
 from evometa.space import Space
-from evometa.strategy import Strategy, require_population
+from evometa.strategy import Feedback, Strategy, require_population
 from evometa.types import Genotype, Key
 
 
@@ -41,6 +41,6 @@ class RandomSearch(Strategy[RandomSearchState]):
         """Draw P genotypes."""
         return jax.vmap(state.space.sample)(jax.random.split(key, self.population_size)), state
 
-    def tell(self, key: Key, state: RandomSearchState, genotypes: Genotype, fitness: jax.Array) -> RandomSearchState:
+    def tell(self, key: Key, state: RandomSearchState, genotypes: Genotype, feedback: Feedback) -> RandomSearchState:
         """Learn nothing."""
         return state

@@ -7,9 +7,9 @@ import jax
 import jax.numpy as jnp
 
 from evometa.errors import ConfigurationError
-from evometa.problem import Evaluation
 from evometa.space import Space
 from evometa.strategies._wrapper import Wrapper, unless_all_failed
+from evometa.strategy import Feedback
 from evometa.types import Genotype, Key
 
 
@@ -65,10 +65,10 @@ class Reevaluated(Wrapper[ReevaluatedState]):
         again = jax.tree.map(lambda leaf: jnp.tile(leaf, (self.times, *[1] * (leaf.ndim - 1))), genotypes)
         return again, ReevaluatedState(inner)
 
-    def learn(self, key: Key, state: ReevaluatedState, genotypes: Genotype, judged: Evaluation) -> ReevaluatedState:
+    def tell(self, key: Key, state: ReevaluatedState, genotypes: Genotype, feedback: Feedback) -> ReevaluatedState:
         """Tell the strategy inside the mean of each candidate."""
         size = self.strategy.population_size
-        means = jax.tree.map(lambda leaf: jnp.mean(leaf.reshape(self.times, size, *leaf.shape[1:]), axis=0), judged)
+        means = jax.tree.map(lambda leaf: jnp.mean(leaf.reshape(self.times, size, *leaf.shape[1:]), axis=0), feedback)
         first = jax.tree.map(lambda leaf: leaf[:size], genotypes)
-        told = self.strategy.learn(key, state.inner, first, means)
-        return ReevaluatedState(unless_all_failed(jnp.asarray(means.fitness), told, state.inner))
+        told = self.strategy.tell(key, state.inner, first, means)
+        return ReevaluatedState(unless_all_failed(means.fitness, told, state.inner))

@@ -10,7 +10,7 @@ import optax
 from evometa.space import Space, VectorSpace
 from evometa.strategies import _categories
 from evometa.strategies._checks import require_nonnegative, vector_space
-from evometa.strategy import Strategy, require_population, require_positive
+from evometa.strategy import Feedback, Strategy, require_population, require_positive
 from evometa.types import Key, Scalar
 
 
@@ -64,9 +64,9 @@ class Reinforce(Strategy[ReinforceState]):
         """Draw ``[P, D]`` candidates from the policy."""
         return _categories.sample(key, state.space, _log_policy(state), self.population_size), state
 
-    def tell(self, key: Key, state: ReinforceState, genotypes: jax.Array, fitness: jax.Array) -> ReinforceState:
+    def tell(self, key: Key, state: ReinforceState, genotypes: jax.Array, feedback: Feedback) -> ReinforceState:
         """Take a step against the estimated gradient of E[fitness] - entropy_weight · entropy."""
-        weight = advantages(fitness) / self.population_size
+        weight = advantages(feedback.fitness) / self.population_size
         log_policy = _log_policy(state)
         policy = jnp.exp(log_policy)
         # ∇ log π(x) of a softmax is onehot(x) - π.

@@ -24,7 +24,7 @@ from evometa.strategies._cma_rates import padded_rates
 from evometa.strategies._noise import standard_normal
 from evometa.strategies._stagnation import Progress, most_generations, no_progress, record, stagnates, window
 from evometa.strategies.cmaes import CMAES, CMAESState, adapt, decode, start_at
-from evometa.strategy import Strategy, refuse_unless_continuous, require_population, require_positive
+from evometa.strategy import Feedback, Strategy, refuse_unless_continuous, require_population, require_positive
 from evometa.types import Genotype, Key, Scalar
 
 TWIN = 2
@@ -156,9 +156,9 @@ class _RestartedCMAES(Strategy[RestartedState]):
         )
         return genotypes, state._replace(buffers=buffers)
 
-    def tell(self, key: Key, state: RestartedState, genotypes: jax.Array, fitness: jax.Array) -> RestartedState:
+    def tell(self, key: Key, state: RestartedState, genotypes: jax.Array, feedback: Feedback) -> RestartedState:
         """Keep the batch's fitness; when the population is complete, adapt, and restart where the run is over."""
-        kept = fitness.astype(state.buffers.fitness.dtype)
+        kept = feedback.fitness.astype(state.buffers.fitness.dtype)
         all_fitness = jax.lax.dynamic_update_slice(state.buffers.fitness, kept, (state.batch * self.population_size,))
         buffers = state.buffers._replace(fitness=all_fitness)
         run = state.run._replace(taken=state.run.taken + 1)

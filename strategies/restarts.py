@@ -8,10 +8,9 @@ import jax.numpy as jnp
 
 from evometa.anywhere import anywhere
 from evometa.errors import ConfigurationError
-from evometa.problem import Evaluation
 from evometa.space import Space
 from evometa.strategies._wrapper import Wrapper
-from evometa.strategy import require_space
+from evometa.strategy import Feedback, require_space
 from evometa.types import Genotype, Key, Scalar
 
 
@@ -74,11 +73,11 @@ class Restarts(Wrapper[RestartsState]):
         genotypes, inner = self.strategy.ask(key, state.inner)
         return genotypes, state._replace(inner=inner)
 
-    def learn(self, key: Key, state: RestartsState, genotypes: Genotype, judged: Evaluation) -> RestartsState:
+    def tell(self, key: Key, state: RestartsState, genotypes: Genotype, feedback: Feedback) -> RestartsState:
         """Tell the strategy inside, and restart it when it is at an end."""
         key_inner, key_start = jax.random.split(key)
-        inner = self.strategy.learn(key_inner, state.inner, genotypes, judged)
-        best = jnp.min(jnp.asarray(judged.fitness)).astype(state.best.dtype)
+        inner = self.strategy.tell(key_inner, state.inner, genotypes, feedback)
+        best = jnp.min(feedback.fitness).astype(state.best.dtype)
         idle = jnp.where(best < state.best, 0, state.idle + 1)
         over = self.strategy.stop(inner) > 0
         if self.patience is not None:

@@ -13,7 +13,7 @@ from evometa.strategies._cma_rates import rates
 from evometa.strategies._noise import standard_normal
 from evometa.strategies._ranks import gains, places
 from evometa.strategies.cmaes import CMAES
-from evometa.strategy import Strategy, refuse_unless_continuous, require_population, require_positive
+from evometa.strategy import Feedback, Strategy, refuse_unless_continuous, require_population, require_positive
 from evometa.types import Key, Scalar
 
 STOP_REASONS = tuple(
@@ -126,8 +126,9 @@ class SepCMAES(Strategy[SepCMAESState]):
         noise = standard_normal(key, (self.population_size, len(state.mean)))
         return state.mean + state.sigma * jnp.sqrt(state.variance) * noise, state
 
-    def tell(self, key: Key, state: SepCMAESState, genotypes: jax.Array, fitness: jax.Array) -> SepCMAESState:
+    def tell(self, key: Key, state: SepCMAESState, genotypes: jax.Array, feedback: Feedback) -> SepCMAESState:
         """Move the mean towards the better candidates, then adapt σ and the variances."""
+        fitness = feedback.fitness
         p, d = genotypes.shape
         r = rates(p, d)
         # What Ros & Hansen change: a diagonal has D numbers to learn instead of D (D + 1)/2.

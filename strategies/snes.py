@@ -17,7 +17,7 @@ from evometa.strategies import _evosax
 from evometa.strategies._checks import vector_space
 from evometa.strategies._evosax import EvosaxState
 from evometa.strategies._ranks import gains, places
-from evometa.strategy import Strategy, refuse_unless_continuous, require_population, require_positive
+from evometa.strategy import Feedback, Strategy, refuse_unless_continuous, require_population, require_positive
 from evometa.types import Key, Scalar
 
 
@@ -64,8 +64,9 @@ class SNES(Strategy[EvosaxState]):
         genotypes, inner = algorithm.ask(key, state.inner, self._parameters(algorithm))
         return genotypes, EvosaxState(inner)
 
-    def tell(self, key: Key, state: EvosaxState, genotypes: jax.Array, fitness: jax.Array) -> EvosaxState:
+    def tell(self, key: Key, state: EvosaxState, genotypes: jax.Array, feedback: Feedback) -> EvosaxState:
         """Follow the natural gradient of the ranks' utilities."""
+        fitness = feedback.fitness
         mean = state.inner.mean
         algorithm = _algorithm(self, len(mean), mean.dtype)
         utilities = gains(_table(self.population_size), places(fitness)) - 1 / len(fitness)

@@ -8,10 +8,10 @@ import jax
 import jax.numpy as jnp
 
 from evometa.errors import ConfigurationError
-from evometa.problem import Evaluation
 from evometa.space import Space
 from evometa.strategies._wrapper import Wrapper, unless_all_failed
 from evometa.strategies.cmaes import CMAES, CMAESState
+from evometa.strategy import Feedback
 from evometa.types import Key, Scalar
 
 THETA, CUMULATION = 0.5, 0.3
@@ -95,9 +95,9 @@ class UHCMAES(Wrapper[UHCMAESState]):
         inner = asked._replace(noise=jnp.where(new, asked.noise, state.inner.noise))
         return jnp.concatenate([genotypes, genotypes[: self._again]]), state._replace(inner=inner, genotypes=genotypes)
 
-    def learn(self, key: Key, state: UHCMAESState, genotypes: jax.Array, judged: Evaluation) -> UHCMAESState:
+    def tell(self, key: Key, state: UHCMAESState, genotypes: jax.Array, feedback: Feedback) -> UHCMAESState:
         """Add a round; after the last one measure the uncertainty, tell CMA-ES and treat the noise."""
-        fitness = state.fitness.at[state.judged].set(jnp.asarray(judged.fitness).astype(state.fitness.dtype))
+        fitness = state.fitness.at[state.judged].set(feedback.fitness.astype(state.fitness.dtype))
         state = state._replace(fitness=fitness, judged=state.judged + 1)
         complete = state.judged >= state.rounds.astype(jnp.int32)
         after: UHCMAESState = jax.lax.cond(complete, lambda: self._complete(key, state), lambda: state)
@@ -114,7 +114,7 @@ class UHCMAES(Wrapper[UHCMAESState]):
         at_most = state.rounds >= self.most_rounds
         rounds = jnp.where(uncertain, state.rounds * step, state.rounds * step**-0.25)
         fitness = first.at[:again].set((first[:again] + second) / 2)
-        told = self.strategy.tell(key, state.inner, state.genotypes, fitness)
+        told = self.strategy.tell(key, state.inner, state.genotypes, Feedback(fitness))
         inner = unless_all_failed(fitness, told, state.inner)
         inner = inner._replace(sigma=inner.sigma * jnp.where(uncertain & at_most, step, 1.0))
         return UHCMAESState(

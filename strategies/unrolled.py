@@ -25,7 +25,14 @@ from evometa.space import Space
 from evometa.strategies import _pairs
 from evometa.strategies._checks import require_fraction, vector_space
 from evometa.strategies._noise import standard_normal
-from evometa.strategy import Strategy, Unrolled, refuse_unless_continuous, require_population, require_positive
+from evometa.strategy import (
+    Feedback,
+    Strategy,
+    Unrolled,
+    refuse_unless_continuous,
+    require_population,
+    require_positive,
+)
 from evometa.types import Key, Scalar
 
 
@@ -106,9 +113,9 @@ class _AntitheticES(Strategy[PairsState]):
         state = state._replace(direction=direction, begins=jnp.zeros_like(state.begins))
         return _pairs.join(state.center + noise, state.center - noise), state
 
-    def tell(self, key: Key, state: PairsState, genotypes: jax.Array, fitness: jax.Array) -> PairsState:
+    def tell(self, key: Key, state: PairsState, genotypes: jax.Array, feedback: Feedback) -> PairsState:
         """Step against the estimated gradient, shortened where it is too long."""
-        gradient, scale = self._gradient(state, fitness)
+        gradient, scale = self._gradient(state, feedback.fitness)
         norm = jnp.linalg.norm(gradient)
         gradient = gradient * jnp.minimum(scale, self.largest_norm / jnp.where(norm > 0, norm, 1.0))
         updates, optimizer = self._transformation().update(gradient, state.optimizer, state.center)

@@ -14,7 +14,7 @@ from evometa.strategies._checks import require_nonnegative, vector_space
 from evometa.strategies._noise import standard_normal
 from evometa.strategies._ranks import gains, places
 from evometa.strategies.sep_cmaes import STOP_REASONS, empty_history, record, stop_code
-from evometa.strategy import Strategy, refuse_unless_continuous, require_population, require_positive
+from evometa.strategy import Feedback, Strategy, refuse_unless_continuous, require_population, require_positive
 from evometa.types import Key, Scalar
 
 
@@ -102,8 +102,9 @@ class XNES(Strategy[XNESState]):
         noise = standard_normal(key, state.noise.shape)
         return state.mean + state.sigma * (noise @ state.shape.T), state._replace(noise=noise)
 
-    def tell(self, key: Key, state: XNESState, genotypes: jax.Array, fitness: jax.Array) -> XNESState:
+    def tell(self, key: Key, state: XNESState, genotypes: jax.Array, feedback: Feedback) -> XNESState:
         """Follow the natural gradient in the coordinates of z; the names are those of the paper's Algorithm 1."""
+        fitness = feedback.fitness
         p, d = genotypes.shape
         rate = self.covariance_learning_rate or (9 + 3 * math.log(d)) / (5 * d * math.sqrt(d))
         utility = gains(place_values(p), places(fitness)) - 1 / p

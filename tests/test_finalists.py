@@ -15,6 +15,7 @@ from evometa.finalists import enter, no_finalists
 from evometa.naming import load
 from evometa.program import SearchState, absorb
 from evometa.strategies import CMAES, RandomSearch
+from evometa.strategy import Feedback
 
 TOYS = Path(__file__).with_name("toys.py")
 Chase, Fence, Liar = (load(f"{TOYS}:{name}") for name in ("Chase", "Fence", "Liar"))
@@ -64,8 +65,8 @@ def test_failed_and_forbidden_candidates() -> None:
 
     @dataclasses.dataclass(frozen=True)
     class Spy(RandomSearch):
-        def learn(self, key: Any, state: Any, genotypes: Any, judged: Evaluation) -> Any:
-            seen["judged"] = judged
+        def tell(self, key: Any, state: Any, genotypes: Any, feedback: Feedback) -> Any:
+            seen["feedback"] = feedback
             return state
 
     strategy = Spy(5)
@@ -80,7 +81,7 @@ def test_failed_and_forbidden_candidates() -> None:
     genotypes = jnp.arange(5.0)[:, None]
     state, fitness, winner = absorb(strategy, -1.0, jax.random.key(0), state, genotypes, judged)
     np.testing.assert_array_equal(fitness, [np.nan, 5, np.nan, 4, 2])
-    told = seen["judged"]
+    told = seen["feedback"]
     inf = np.inf
     np.testing.assert_array_equal(told.fitness, [inf, -5, inf, -4, -2])
     np.testing.assert_array_equal(told.objectives, [[inf, inf], [-3, -4], [inf, inf], [-7, -8], [-9, -10]])

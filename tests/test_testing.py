@@ -11,6 +11,7 @@ import pytest
 
 from evometa import Box, Dict, Like, Space, Strategy, strategies
 from evometa.naming import load
+from evometa.strategy import Feedback
 from evometa.testing import ContractError, check_problem_contract, check_strategy
 
 TOYS = Path(__file__).with_name("toys.py")
@@ -53,14 +54,14 @@ class ForgetsPopulation(Walk):  # type: ignore[misc,valid-type]
 
 @dataclasses.dataclass(frozen=True)
 class ChangesType(Walk):  # type: ignore[misc,valid-type]
-    def tell(self, key: Any, state: Any, genotypes: Any, fitness: Any) -> Any:
-        return super().tell(key, state, genotypes, fitness)._replace(told=jnp.float32(0))
+    def tell(self, key: Any, state: Any, genotypes: Any, feedback: Feedback) -> Any:
+        return super().tell(key, state, genotypes, feedback)._replace(told=jnp.float32(0))
 
 
 @dataclasses.dataclass(frozen=True)
 class LosesField(Walk):  # type: ignore[misc,valid-type]
-    def tell(self, key: Any, state: Any, genotypes: Any, fitness: Any) -> Any:
-        return tuple(super().tell(key, state, genotypes, fitness))[:-1]
+    def tell(self, key: Any, state: Any, genotypes: Any, feedback: Feedback) -> Any:
+        return tuple(super().tell(key, state, genotypes, feedback))[:-1]
 
 
 class KeyState(NamedTuple):
@@ -89,15 +90,16 @@ class ReadsTheWorld(Walk):  # type: ignore[misc,valid-type]
 
 @dataclasses.dataclass(frozen=True)
 class Poisoned(Walk):  # type: ignore[misc,valid-type]
-    def tell(self, key: Any, state: Any, genotypes: Any, fitness: Any) -> Any:
-        weights = fitness / jnp.sum(fitness)
-        return super().tell(key, state, genotypes, fitness)._replace(position=weights @ genotypes)
+    def tell(self, key: Any, state: Any, genotypes: Any, feedback: Feedback) -> Any:
+        weights = feedback.fitness / jnp.sum(feedback.fitness)
+        return super().tell(key, state, genotypes, feedback)._replace(position=weights @ genotypes)
 
 
 @dataclasses.dataclass(frozen=True)
 class GoesAway(Walk):  # type: ignore[misc,valid-type]
-    def tell(self, key: Any, state: Any, genotypes: Any, fitness: Any) -> Any:
-        return super().tell(key, state, genotypes, -jnp.where(jnp.isinf(fitness), -1e9, fitness))
+    def tell(self, key: Any, state: Any, genotypes: Any, feedback: Feedback) -> Any:
+        fitness = jnp.where(jnp.isinf(feedback.fitness), -1e9, feedback.fitness)
+        return super().tell(key, state, genotypes, Feedback(-fitness))
 
     def ask(self, key: Any, state: Any) -> Any:
         genotypes, asked = super().ask(key, state)
@@ -125,7 +127,7 @@ class Undecorated(Strategy[Any]):
     def ask(self, key: Any, state: Any) -> Any:
         return jnp.zeros((4, 4)), state
 
-    def tell(self, key: Any, state: Any, genotypes: Any, fitness: Any) -> Any:
+    def tell(self, key: Any, state: Any, genotypes: Any, feedback: Feedback) -> Any:
         return state
 
 

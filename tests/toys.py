@@ -245,7 +245,8 @@ class Walk(Strategy[WalkState]):
         noise = jax.random.normal(key, (self.population_size, *state.position.shape), state.position.dtype)
         return state.position + 0.1 * noise, state
 
-    def tell(self, key: Any, state: WalkState, genotypes: Any, fitness: Any) -> WalkState:
+    def tell(self, key: Any, state: WalkState, genotypes: Any, feedback: Any) -> WalkState:
+        fitness = feedback.fitness
         return state._replace(
             position=genotypes[jnp.argmin(fitness)], told=state.told + 1, improved=jnp.min(fitness) < 1.0
         )

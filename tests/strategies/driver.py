@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from evometa.spaces import VectorSpace
-from evometa.strategy import Strategy
+from evometa.strategy import Feedback, Strategy
 
 
 class Found(NamedTuple):
@@ -57,7 +57,7 @@ def searches(
         state, best, number = carry
         genotypes, state = strategy.ask(jax.random.fold_in(key, number), state)
         fitness = function(jax.vmap(space.repair)(genotypes))
-        state = strategy.tell(key, state, genotypes, fitness)
+        state = strategy.tell(key, state, genotypes, Feedback(fitness))
         return state, jnp.minimum(best, jnp.min(fitness)), number + 1
 
     def going(carry: Any) -> Any:

@@ -8,6 +8,7 @@ import pytest
 from evometa.errors import ConfigurationError
 from evometa.spaces import Box, Categorical, Dict, Integer
 from evometa.strategies.aged_evolution import AgedEvolution
+from evometa.strategy import Feedback
 from evometa.testing import check_strategy
 
 SPACE = Categorical(9, (7,))
@@ -20,7 +21,7 @@ def live(strategy: AgedEvolution, fitness: list[float]) -> tuple:
     for generation, told in enumerate(np.reshape(fitness, (-1, strategy.population_size))):
         key = jax.random.key(generation)
         genotypes, state = ask(key, state)
-        state = tell(key, state, genotypes, jnp.asarray(told, jnp.result_type(float)))
+        state = tell(key, state, genotypes, Feedback(jnp.asarray(told, jnp.result_type(float))))
         asked.append(np.asarray(genotypes))
     return state, np.array(asked)
 
@@ -68,7 +69,7 @@ def test_the_first_candidate_is_the_start_and_no_other() -> None:
     ask = jax.jit(strategy.ask)
     first, state = ask(jax.random.key(1), strategy.init(jax.random.key(0), space))
     np.testing.assert_array_equal(first[0], [5.0, 6.0, 7.0])
-    second, _ = ask(jax.random.key(2), strategy.tell(jax.random.key(1), state, first, jnp.ones(2)))
+    second, _ = ask(jax.random.key(2), strategy.tell(jax.random.key(1), state, first, Feedback(jnp.ones(2))))
     assert np.all(np.abs(second) < 4.9)
 
 

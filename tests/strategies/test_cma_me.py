@@ -9,11 +9,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from evometa import Evaluation, Search
+from evometa import Search
 from evometa.errors import ConfigurationError
 from evometa.problems import LinearProjection
 from evometa.spaces import Box, Integer
 from evometa.strategies import CMAME, _emitter
+from evometa.strategy import Feedback
 from evometa.testing import check_strategy
 
 QUIET: dict[str, Any] = {"progress": False, "devices": 1}
@@ -81,7 +82,7 @@ def told(strategy: CMAME, fitness: Any, measures: Any, generations: int = 1) -> 
 
 def ask_and_learn(strategy: CMAME, key: Any, state: Any, fitness: Any, measures: Any) -> Any:
     genotypes, state = strategy.ask(key, state)
-    return strategy.learn(key, state, genotypes, Evaluation(jnp.asarray(fitness), measures=jnp.asarray(measures)))
+    return strategy.tell(key, state, genotypes, Feedback(jnp.asarray(fitness), measures=jnp.asarray(measures)))
 
 
 def test_an_emitter_that_adds_nothing_begins_anew_at_an_elite() -> None:

@@ -11,6 +11,7 @@ from evometa.spaces import Box
 from evometa.strategies import CMAES
 from evometa.strategies._cma_rates import rates
 from evometa.strategies.cmaes import CMAESState, _factorise
+from evometa.strategy import Feedback
 
 from .driver import cigar, ellipsoid, first_generation, rosenbrock, search, searches, sphere
 
@@ -89,9 +90,9 @@ def test_order_and_scale_of_the_fitness_do_not_matter() -> None:
     genotypes, state = first_generation(strategy, Box((3,)))
     tell = jax.jit(strategy.tell)
     fitness = jnp.asarray([3.0, 1.0, 2.0, 2.0, 5.0, 0.0, jnp.inf, 2.0])
-    straight = tell(jax.random.key(2), state, genotypes, fitness)
-    cubed = tell(jax.random.key(2), state, genotypes, fitness**3)
-    turned = tell(jax.random.key(2), state._replace(noise=state.noise[::-1]), genotypes[::-1], fitness[::-1])
+    straight = tell(jax.random.key(2), state, genotypes, Feedback(fitness))
+    cubed = tell(jax.random.key(2), state, genotypes, Feedback(fitness**3))
+    turned = tell(jax.random.key(2), state._replace(noise=state.noise[::-1]), genotypes[::-1], Feedback(fitness[::-1]))
     for field in ("mean", "sigma", "covariance", "path_sigma", "path_c"):
         np.testing.assert_array_equal(getattr(straight, field), getattr(cubed, field))
         np.testing.assert_allclose(getattr(straight, field), getattr(turned, field), rtol=1e-5, atol=1e-6)
@@ -103,7 +104,7 @@ def test_a_plateau_leaves_sigma_unbiased() -> None:
     def last_sigma(key: jax.Array) -> jax.Array:
         def one(state: CMAESState, key: jax.Array) -> tuple[CMAESState, None]:
             genotypes, state = strategy.ask(key, state)
-            return strategy.tell(key, state, genotypes, jnp.zeros(16)), None
+            return strategy.tell(key, state, genotypes, Feedback(jnp.zeros(16))), None
 
         state = strategy.init(key, Box((8,)))
         return jax.lax.scan(one, state, jax.random.split(key, 40))[0].sigma
@@ -118,7 +119,7 @@ def test_failed_candidates_do_not_pull_the_mean() -> None:
     strategy = CMAES(6)
     genotypes, state = first_generation(strategy, Box((2,)))
     only = jnp.full(6, jnp.inf).at[4].set(1.0)
-    state = jax.jit(strategy.tell)(jax.random.key(0), state, genotypes, only)
+    state = jax.jit(strategy.tell)(jax.random.key(0), state, genotypes, Feedback(only))
     np.testing.assert_allclose(state.mean, genotypes[4], rtol=1e-6)
 
 

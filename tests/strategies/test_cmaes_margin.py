@@ -16,7 +16,7 @@ from evometa.strategies._choices import Choices, equally_likely, learn
 from evometa.strategies._margin import Ranges, recombined, too_wide, with_margin
 from evometa.strategies.cmaes import CMAESState
 from evometa.strategies.cmaes_margin import CMAwM, CMAwMState, Numbers
-from evometa.strategy import require_space
+from evometa.strategy import Feedback, require_space
 from evometa.testing import check_strategy
 from evometa.types import Key
 
@@ -65,7 +65,7 @@ def test_is_cmaes_on_real_numbers() -> None:
         genotypes, state = ours.ask(key, state)
         expected, other = theirs.ask(jax.random.split(key)[0], other)
         fitness = jnp.sum(genotypes**2, axis=1)
-        told = ours.tell(key, state, genotypes, fitness), theirs.tell(key, other, expected, fitness)
+        told = ours.tell(key, state, genotypes, Feedback(fitness)), theirs.tell(key, other, expected, Feedback(fitness))
         return jnp.abs(genotypes - expected), *told
 
     for number in range(5):

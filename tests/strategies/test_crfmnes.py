@@ -9,6 +9,7 @@ from evometa.errors import ConfigurationError
 from evometa.spaces import Box
 from evometa.strategies import crfmnes
 from evometa.strategies.crfmnes import CRFMNES, CRFMNESState
+from evometa.strategy import Feedback
 from evometa.testing import check_strategy
 
 from .driver import cigar, ellipsoid, search, sphere
@@ -39,7 +40,7 @@ def test_every_number_is_the_authors(failing: float, monkeypatch: pytest.MonkeyP
     for _ in range(40):
         genotypes, fitness, _ = theirs.one_iteration()
         assert np.isinf(fitness).sum() <= p / 2  # beyond that the two differ on purpose
-        state = tell(KEY, state, jnp.asarray(np.array(genotypes)), jnp.asarray(fitness))
+        state = tell(KEY, state, jnp.asarray(np.array(genotypes)), Feedback(jnp.asarray(fitness)))
         for ours, other in (
             (state.mean, theirs.m),
             (state.scales, theirs.D),
@@ -80,7 +81,7 @@ def test_does_not_diverge_on_a_long_slope() -> None:
     def last_center(key: jax.Array) -> jax.Array:
         def one(state: CRFMNESState, key: jax.Array) -> tuple[CRFMNESState, None]:
             genotypes, state = strategy.ask(key, state)
-            return strategy.tell(key, state, genotypes, sphere(genotypes - 1000.0)), None
+            return strategy.tell(key, state, genotypes, Feedback(sphere(genotypes - 1000.0))), None
 
         return jax.lax.scan(one, strategy.init(key, space), jax.random.split(key, 120))[0].mean
 

@@ -11,7 +11,7 @@ import pytest
 from evometa.errors import ConfigurationError
 from evometa.spaces import Box, Integer
 from evometa.strategies.evosax_adapter import REFUSED, TRUSTED, Evosax
-from evometa.strategy import require_space
+from evometa.strategy import Feedback, require_space
 from evometa.testing import check_strategy
 
 from .driver import search, sphere
@@ -59,9 +59,9 @@ def test_a_mirrored_pair_with_a_failed_member_is_dropped() -> None:
     ask, tell = jax.jit(strategy.ask), jax.jit(strategy.tell)
     x, state = ask(jax.random.key(1), strategy.init(jax.random.key(0), Box((9,), start=np.zeros(9))))
     np.testing.assert_allclose(x[:2], -x[2:])
-    after = tell(jax.random.key(2), state, x, jnp.asarray([5.0, 1.0, 3.0, np.inf]))
+    after = tell(jax.random.key(2), state, x, Feedback(jnp.asarray([5.0, 1.0, 3.0, np.inf])))
     np.testing.assert_allclose(strategy.center(after), -0.5 * np.sign(x[0]), rtol=1e-4)
-    stay = tell(jax.random.key(2), state, x, jnp.asarray([np.inf, 1.0, 3.0, np.inf]))
+    stay = tell(jax.random.key(2), state, x, Feedback(jnp.asarray([np.inf, 1.0, 3.0, np.inf])))
     np.testing.assert_array_equal(strategy.center(stay), np.zeros(9))
 
 
@@ -69,7 +69,7 @@ def test_ties_share_their_weight() -> None:
     """Where evosax itself would round the rank of a tie, and move the mean by weights whose sum is not zero."""
     strategy = Evosax("SNES", 4)
     x, state = jax.jit(strategy.ask)(jax.random.key(1), strategy.init(jax.random.key(0), Box((3,), start=np.zeros(3))))
-    after = jax.jit(strategy.tell)(jax.random.key(2), state, x, jnp.ones(4))
+    after = jax.jit(strategy.tell)(jax.random.key(2), state, x, Feedback(jnp.ones(4)))
     np.testing.assert_allclose(strategy.center(after), np.zeros(3), atol=1e-6)
 
 
@@ -88,9 +88,9 @@ def test_differential_evolution_keeps_what_is_better() -> None:
     strategy = Evosax(population_size=5)
     ask, tell = jax.jit(strategy.ask), jax.jit(strategy.tell)
     parents, state = ask(jax.random.key(1), strategy.init(jax.random.key(0), Box((3,))))
-    state = tell(jax.random.key(1), state, parents, jnp.asarray([1.0, 2.0, np.inf, 3.0, np.inf]))
+    state = tell(jax.random.key(1), state, parents, Feedback(jnp.asarray([1.0, 2.0, np.inf, 3.0, np.inf])))
     trials, state = ask(jax.random.key(2), state)
-    state = tell(jax.random.key(2), state, trials, jnp.asarray([2.0, 1.0, 9.0, np.inf, np.inf]))
+    state = tell(jax.random.key(2), state, trials, Feedback(jnp.asarray([2.0, 1.0, 9.0, np.inf, np.inf])))
     kept = np.where(np.array([[False], [True], [True], [False], [True]]), trials, parents)
     np.testing.assert_array_equal(state.inner.population, kept)
 
@@ -102,7 +102,7 @@ def test_settings_reach_the_algorithm() -> None:
     strategy = Evosax(population_size=5, settings=frozen)
     ask = jax.jit(strategy.ask)
     parents, state = ask(jax.random.key(1), strategy.init(jax.random.key(0), Box((3,))))
-    state = jax.jit(strategy.tell)(jax.random.key(1), state, parents, jnp.asarray([4.0, 2.0, 1.0, 3.0, 5.0]))
+    state = jax.jit(strategy.tell)(jax.random.key(1), state, parents, Feedback(jnp.asarray([4.0, 2.0, 1.0, 3.0, 5.0])))
     np.testing.assert_array_equal(ask(jax.random.key(2), state)[0], np.tile(parents[2], (5, 1)))
 
 

@@ -8,6 +8,7 @@ import pytest
 from evometa.errors import ConfigurationError
 from evometa.spaces import Box, Categorical, Dict, Integer
 from evometa.strategies.genetic_algorithm import GeneticAlgorithm
+from evometa.strategy import Feedback
 from evometa.testing import check_strategy
 
 from .driver import search, sphere
@@ -19,7 +20,7 @@ def second_generation(strategy: GeneticAlgorithm, fitness: list[float]) -> tuple
     """Return the first generation and the one bred from it."""
     ask = jax.jit(strategy.ask)
     parents, state = ask(jax.random.key(1), strategy.init(jax.random.key(0), SPACE))
-    state = strategy.tell(jax.random.key(1), state, parents, jnp.asarray(fitness))
+    state = strategy.tell(jax.random.key(1), state, parents, Feedback(jnp.asarray(fitness)))
     return np.asarray(parents), np.asarray(ask(jax.random.key(2), state)[0])
 
 

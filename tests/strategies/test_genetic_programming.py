@@ -21,7 +21,7 @@ from evometa.problem import Problem
 from evometa.strategies import GeneticProgramming, Reevaluated, Restarts
 from evometa.strategies._constant_gradient import TuningByGradient
 from evometa.strategies._lexicase import lexicase
-from evometa.strategy import require_problem, require_space
+from evometa.strategy import Feedback, require_problem, require_space
 from evometa.testing import check_strategy
 
 KEY = jax.random.key(1)
@@ -58,7 +58,7 @@ def generations(strategy: GeneticProgramming, space: Expression, count: int) -> 
     @jax.jit
     def step(key: Any, state: Any) -> Any:
         genotypes, state = strategy.ask(key, state)
-        return genotypes, strategy.tell(key, state, genotypes, jnp.asarray(sizes(genotypes), float))
+        return genotypes, strategy.tell(key, state, genotypes, Feedback(jnp.asarray(sizes(genotypes), float)))
 
     state, found = strategy.init(KEY, space), []
     for number in range(count):
@@ -106,7 +106,7 @@ def test_the_smaller_of_equals_comes_first_and_parsimony_is_a_price() -> None:
     state = strategy.init(KEY, SMALL)
 
     def order(strategy: GeneticProgramming, fitness: Any) -> Any:
-        return np.asarray(sizes(strategy.tell(KEY, state, trees, jnp.asarray(fitness)).parents))
+        return np.asarray(sizes(strategy.tell(KEY, state, trees, Feedback(jnp.asarray(fitness))).parents))
 
     np.testing.assert_array_equal(order(strategy, np.zeros(12)), np.sort(count))
     large = np.where(count == count.max(), -0.5, 0.0)
@@ -196,7 +196,7 @@ def test_constants_are_not_tuned_by_a_gradient_that_there_is_not() -> None:
 
     with pytest.raises(ConfigurationError, match="ByHand is none: it is judged by plain Python; use tuning='cmaes'"):
         require_problem(GeneticProgramming(8, tuned=2, tuning="gradient"), ByHand())
-    assert Reevaluated(GeneticProgramming(8, tuned=2)).needs == ()
+    assert Reevaluated(GeneticProgramming(8, tuned=2)).required_feedback == ()
     with pytest.raises(ConfigurationError, match="carries something from one generation to the next"):
         Reevaluated(GeneticProgramming(8, tuned=2, tuning="gradient"))
 
@@ -238,7 +238,7 @@ def test_it_begins_anew_where_it_gets_no_further() -> None:
     for number in range(7):
         key = jax.random.fold_in(KEY, number)
         trees, state = step(key, state)
-        state = strategy.tell(key, state, trees, jnp.ones(8))
+        state = strategy.tell(key, state, trees, Feedback(jnp.ones(8)))
         found.append(trees)
     assert int(state.restarts) == 2
     begun = parse(space.primitives, "mul(x, x)", 15)

@@ -10,9 +10,10 @@ import numpy as np
 import optax
 import pytest
 
-from evometa import Box, ConfigurationError, Dict, Evaluation, Like, Problem, Search
+from evometa import Box, ConfigurationError, Dict, Like, Problem, Search
 from evometa.problems import Sinusoid
 from evometa.strategies import Gradient, OpenAIES
+from evometa.strategy import Feedback
 from evometa.testing import check_strategy
 
 KEY = jax.random.key(3)
@@ -32,7 +33,7 @@ def descend(strategy: Gradient, gradients: Any, fitness: Any, start: Any = (0.0,
     @jax.jit
     def generation(state: Any, gradient: Any, value: Any) -> Any:
         genotypes, state = strategy.ask(KEY, state)
-        return strategy.learn(KEY, state, genotypes, Evaluation(value, {}, gradient=gradient))
+        return strategy.tell(KEY, state, genotypes, Feedback(value, gradient=gradient))
 
     states = [jax.jit(lambda: strategy.init(KEY, Box((2,), start=start)))()]
     for gradient, value in zip(jnp.asarray(gradients), jnp.asarray(fitness), strict=True):

@@ -9,6 +9,7 @@ from evometa.errors import ConfigurationError
 from evometa.spaces import Box
 from evometa.strategies._noise import standard_normal
 from evometa.strategies.lmmaes import LMMAES
+from evometa.strategy import Feedback
 from evometa.testing import check_strategy
 
 from .driver import ellipsoid, search
@@ -55,7 +56,7 @@ def test_follows_algorithm_1() -> None:
         for i in range(m):
             paths[i] = (1 - c_c[i]) * paths[i] + np.sqrt(mu * c_c[i] * (2 - c_c[i])) * w @ z[best]
         sigma *= np.exp(c_sigma * (np.linalg.norm(path) / chi - 1))
-        state = tell(KEY, state, jnp.asarray(x), jnp.asarray(fitness))
+        state = tell(KEY, state, jnp.asarray(x), Feedback(jnp.asarray(fitness)))
     np.testing.assert_allclose(state.mean, mean, rtol=1e-9)
     np.testing.assert_allclose(state.path_sigma, path, rtol=1e-6, atol=1e-9)
     np.testing.assert_allclose(state.directions, paths, rtol=1e-6, atol=1e-9)

@@ -9,12 +9,13 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from evometa import Evaluation, Search, archive_file
+from evometa import Search, archive_file
 from evometa.errors import ConfigurationError
 from evometa.problems import ZDT1, LinearProjection
 from evometa.spaces import Box, Categorical, Dict, Integer
 from evometa.strategies import MAPElites
 from evometa.strategies._archive import DISCOVERED, IMPROVED, REJECTED, enter, no_elites, pick
+from evometa.strategy import Feedback
 from evometa.testing import check_strategy
 
 QUIET: dict[str, Any] = {"progress": False, "devices": 1}
@@ -72,8 +73,8 @@ def test_draws_every_elite_equally_often_and_nobody_else() -> None:
 def learnt(strategy: MAPElites, measures: Any, fitness: Any, constraints: Any = None) -> Any:
     state = strategy.init(KEY, Box((2,)))
     genotypes, state = strategy.ask(KEY, state)
-    judged = Evaluation(jnp.asarray(fitness), measures=jnp.asarray(measures), constraints=constraints)
-    return strategy.learn(KEY, state, genotypes, judged)
+    feedback = Feedback(jnp.asarray(fitness), measures=jnp.asarray(measures), constraints=constraints)
+    return strategy.tell(KEY, state, genotypes, feedback)
 
 
 def test_cells_of_measures() -> None:
@@ -92,15 +93,15 @@ def test_what_is_reported_and_kept() -> None:
     state = learnt(strategy, measures, [1.0, 4.0, -50.0, np.inf], constraints)
     assert strategy.diagnostics(state) == {"coverage": np.float32(2 / 12), "qd_score": 15}
     archive = strategy.archive(state)
-    assert archive.evaluation.fitness[archive.held].tolist() == [1.0, 4.0]
+    assert archive.fitness[archive.occupied].tolist() == [1.0, 4.0]
 
 
 def test_children_lie_on_lines_between_elites() -> None:
     strategy = MAPElites(50, cells=(2,), low=(0.0,), high=(1.0,), iso_sigma=0.0, line_sigma=0.5)
     state = strategy.init(KEY, Box((2,)))
     genotypes = jnp.zeros((50, 2)).at[0].set(jnp.array([1.0, 3.0]))
-    judged = Evaluation(jnp.ones(50), measures=jnp.zeros((50, 1)).at[0].set(1.0))
-    children, _ = strategy.ask(KEY, strategy.learn(KEY, state, genotypes, judged))
+    feedback = Feedback(jnp.ones(50), measures=jnp.zeros((50, 1)).at[0].set(1.0))
+    children, _ = strategy.ask(KEY, strategy.tell(KEY, state, genotypes, feedback))
     x, y = np.asarray(children).T
     np.testing.assert_allclose(y, 3 * x, atol=1e-5)
     assert len(np.unique(x)) > 10
@@ -155,5 +156,5 @@ def test_refuses_settings(settings: dict[str, Any], words: str) -> None:
 def test_refuses_problems_with_other_measures() -> None:
     with pytest.raises(ConfigurationError, match="MAPElites expects 3 measures, as its cells, low and high say"):
         Search(LinearProjection(), MAPElites(cells=(4, 4, 4), low=(0.0,) * 3, high=(1.0,) * 3))
-    with pytest.raises(ConfigurationError, match="MAPElites learns from measures, and ZDT1 gives none"):
+    with pytest.raises(ConfigurationError, match="MAPElites requires measures, and ZDT1 gives none"):
         Search(ZDT1(), MAPElites())

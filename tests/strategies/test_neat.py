@@ -12,7 +12,7 @@ from evometa.errors import ConfigurationError
 from evometa.spaces import Box
 from evometa.strategies import NEAT
 from evometa.strategies._species import Species, assign, judge, nobody
-from evometa.strategy import require_space
+from evometa.strategy import Feedback, require_space
 from evometa.testing import check_strategy
 from evometa.topology import Topology
 
@@ -74,7 +74,7 @@ def test_the_best_of_a_large_species_goes_on_unchanged_and_parents_are_survivors
     ask = jax.jit(strategy.ask)
     first, state = ask(jax.random.key(1), strategy.init(jax.random.key(0), space))
     fitness = jnp.arange(20.0)[::-1]
-    state = jax.jit(strategy.tell)(jax.random.key(2), state, first, fitness)
+    state = jax.jit(strategy.tell)(jax.random.key(2), state, first, Feedback(fitness))
     children, _ = ask(jax.random.key(3), state)
     weights, parents = np.asarray(children.weight), np.asarray(first.weight)
     np.testing.assert_array_equal(weights[0], parents[19])
@@ -92,7 +92,7 @@ def test_the_fitter_parent_gives_the_structure() -> None:
 
     @jax.jit
     def sizes(fitness: jax.Array) -> jax.Array:
-        state = strategy.tell(jax.random.key(2), strategy.init(jax.random.key(0), SPACE), mixed, fitness)
+        state = strategy.tell(jax.random.key(2), strategy.init(jax.random.key(0), SPACE), mixed, Feedback(fitness))
         children, _ = strategy.ask(jax.random.key(3), state)
         return jnp.sum(children.innovation > 0, axis=1)
 

@@ -7,6 +7,7 @@ import pytest
 
 from evometa.spaces import Box
 from evometa.strategies import PGPE, SNES
+from evometa.strategy import Feedback
 
 from .driver import first_generation, search, sphere
 
@@ -27,7 +28,7 @@ def test_snes_takes_the_step_of_the_paper() -> None:
     strategy = SNES(4, sigma=0.5, learning_rate=0.8, sigma_learning_rate=0.3)
     genotypes, state = first_generation(strategy, SPACE)
     z = (np.asarray(genotypes) - [1.0, -1.0, 0.5]) / 0.5
-    state = jax.jit(strategy.tell)(KEY, state, genotypes, jnp.asarray([2.0, 0.0, 3.0, 1.0]))
+    state = jax.jit(strategy.tell)(KEY, state, genotypes, Feedback(jnp.asarray([2.0, 0.0, 3.0, 1.0])))
     raw = np.maximum(0, np.log(3) - np.log([3, 1, 4, 2]))
     utility = raw / raw.sum() - 0.25
     np.testing.assert_allclose(state.inner.mean, [1.0, -1.0, 0.5] + 0.8 * 0.5 * utility @ z, rtol=1e-4)
@@ -37,7 +38,7 @@ def test_snes_takes_the_step_of_the_paper() -> None:
 @pytest.mark.parametrize("strategy", [SNES(8), PGPE(8)], ids=["SNES", "PGPE"])
 def test_a_tie_changes_nothing(strategy) -> None:
     genotypes, state = first_generation(strategy, SPACE)
-    after = jax.jit(strategy.tell)(KEY, state, genotypes, jnp.full(8, 3.0))
+    after = jax.jit(strategy.tell)(KEY, state, genotypes, Feedback(jnp.full(8, 3.0)))
     np.testing.assert_allclose(after.inner.mean, state.inner.mean, atol=1e-6)
     np.testing.assert_allclose(after.inner.std, state.inner.std, rtol=1e-6)
 
@@ -57,8 +58,8 @@ def test_pgpe_drops_a_broken_pair() -> None:
     genotypes, state = first_generation(strategy, SPACE)
     fitness = jnp.asarray([3.0, 0.0, 1.0, 2.5, -9.0, jnp.inf])
     tell = jax.jit(strategy.tell)
-    after = tell(KEY, state, genotypes, fitness).inner
-    other = tell(KEY, state, genotypes, fitness.at[4].set(99.0)).inner
+    after = tell(KEY, state, genotypes, Feedback(fitness)).inner
+    other = tell(KEY, state, genotypes, Feedback(fitness.at[4].set(99.0))).inner
     np.testing.assert_array_equal(after.mean, other.mean)
     np.testing.assert_array_equal(after.std, other.std)
     # The step lies in the plane of the two whole pairs.

@@ -18,6 +18,7 @@ from evometa.spaces import Box, Categorical, Dict, Integer
 from evometa.strategies import NSGA2
 from evometa.strategies._pareto import crowding, fronts
 from evometa.strategies._variation import polynomial_mutation, simulated_binary_crossover
+from evometa.strategy import Feedback
 from evometa.testing import check_strategy
 
 QUIET: dict[str, Any] = {"progress": False, "devices": 1}
@@ -93,8 +94,8 @@ def learnt(strategy: NSGA2, space: Any, objectives: Any, constraints: Any = None
     state = strategy.init(KEY, space)
     genotypes, state = strategy.ask(KEY, state)
     values = jnp.asarray(objectives, float)
-    judged = Evaluation(jnp.sum(values, axis=1), objectives=values, constraints=constraints)
-    return genotypes, strategy.learn(KEY, state, genotypes, judged)
+    feedback = Feedback(jnp.sum(values, axis=1), objectives=values, constraints=constraints)
+    return genotypes, strategy.tell(KEY, state, genotypes, feedback)
 
 
 def test_constraints_come_first_and_the_archive_holds_what_is_allowed() -> None:
@@ -102,7 +103,9 @@ def test_constraints_come_first_and_the_archive_holds_what_is_allowed() -> None:
     objectives = [[2.0, 2.0], [0.0, 0.0], [1.0, 1.0], [1.0, 3.0]]
     genotypes, state = learnt(NSGA2(4), Box((3,), 0, 1), objectives, constraints)
     archive = NSGA2(4).archive(state)
-    assert sorted(np.asarray(archive.genotypes[archive.held]).tolist()) == sorted(genotypes[jnp.array([0, 3])].tolist())
+    assert sorted(np.asarray(archive.genotypes[archive.occupied]).tolist()) == sorted(
+        genotypes[jnp.array([0, 3])].tolist()
+    )
     assert state.violation.tolist() == [0, 0, 1, 2]
     diagnostics = NSGA2(4).diagnostics(state)
     assert diagnostics["front"] == 2
@@ -114,7 +117,7 @@ def test_the_reference_point_is_the_worst_of_the_first_generation_or_given() -> 
     objectives = [[1.0, 2.0], [3.0, 1.0], [np.inf, np.inf], [2.0, 2.0]]
     _, state = learnt(NSGA2(4), Box((3,), 0, 1), objectives)
     assert state.reference.tolist() == [3.0, 2.0]
-    again = NSGA2(4).learn(KEY, state, state.parents, Evaluation(jnp.ones(4), objectives=jnp.full((4, 2), 9.0)))
+    again = NSGA2(4).tell(KEY, state, state.parents, Feedback(jnp.ones(4), objectives=jnp.full((4, 2), 9.0)))
     assert again.reference.tolist() == [3.0, 2.0]
     given = NSGA2(4, reference_point=(4.0, 4.0))
     _, state = learnt(given, Box((3,), 0, 1), objectives)
@@ -130,7 +133,7 @@ def test_more_than_three_objectives_have_no_hypervolume() -> None:
 def test_of_equals_the_newer_ones_survive() -> None:
     _, state = learnt(NSGA2(6), Box((3,), 0, 1), np.ones((6, 2)))
     children, state = NSGA2(6).ask(KEY, state)
-    state = NSGA2(6).learn(KEY, state, children, Evaluation(jnp.ones(6), objectives=jnp.ones((6, 2))))
+    state = NSGA2(6).tell(KEY, state, children, Feedback(jnp.ones(6), objectives=jnp.ones((6, 2))))
     assert sorted(state.parents.tolist()) == sorted(children.tolist())
     assert sorted(state.front.tolist()) == list(range(6))
 
@@ -258,7 +261,7 @@ def test_refuses_problems_with_other_objectives() -> None:
     words = "NSGA2 expects 2 objectives, as its objectives say, and is given 3; change objectives, or the problem's"
     with pytest.raises(ConfigurationError, match=words):
         Search(DTLZ2(), NSGA2())
-    with pytest.raises(ConfigurationError, match="NSGA2 learns from objectives, and Sphere gives none"):
+    with pytest.raises(ConfigurationError, match="NSGA2 requires objectives, and Sphere gives none"):
         Search(Sphere(), NSGA2())
     with pytest.raises(ConfigurationError, match="is given none"):
-        NSGA2(4).learn(KEY, NSGA2(4).init(KEY, Box((2,))), jnp.zeros((4, 2)), Evaluation(jnp.zeros(4)))
+        NSGA2(4).tell(KEY, NSGA2(4).init(KEY, Box((2,))), jnp.zeros((4, 2)), Feedback(jnp.zeros(4)))

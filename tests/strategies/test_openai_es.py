@@ -7,6 +7,7 @@ import pytest
 
 from evometa.spaces import Box
 from evometa.strategies import OpenAIES
+from evometa.strategy import Feedback
 
 from .driver import first_generation, search, sphere
 
@@ -16,7 +17,7 @@ KEY = jax.random.key(3)
 def told(strategy: OpenAIES, fitness_of, dimension: int = 3):
     """Return the candidates of a first generation from the origin, and the center after it."""
     genotypes, state = first_generation(strategy, Box((dimension,), start=np.zeros(dimension)))
-    told = jax.jit(lambda: strategy.tell(KEY, state, genotypes, fitness_of(genotypes)))()
+    told = jax.jit(lambda: strategy.tell(KEY, state, genotypes, Feedback(fitness_of(genotypes))))()
     return genotypes, strategy.center(told)
 
 
@@ -49,9 +50,9 @@ def test_a_broken_pair_is_as_if_it_had_not_been(shaping) -> None:
     fitness = jnp.asarray([3.0, 0.0, 1.0, 2.5, -9.0, jnp.inf])
     large = OpenAIES(6, optimizer="sgd", shaping=shaping)
     genotypes, state = first_generation(large, Box((2,), start=np.ones(2)))
-    with_broken = jax.jit(large.tell)(KEY, state, genotypes, fitness).center
+    with_broken = jax.jit(large.tell)(KEY, state, genotypes, Feedback(fitness)).center
     small = OpenAIES(4, optimizer="sgd", shaping=shaping)
-    without = jax.jit(small.tell)(KEY, state, genotypes[:4], fitness[:4]).center
+    without = jax.jit(small.tell)(KEY, state, genotypes[:4], Feedback(fitness[:4])).center
     np.testing.assert_allclose(with_broken, without, rtol=1e-6)
     assert not np.allclose(without, 1.0)
 
@@ -69,7 +70,7 @@ def test_pair_differences_do_not_see_what_pairs_have_in_common() -> None:
 def test_weight_decay_shrinks_the_center_where_nothing_else_pulls() -> None:
     strategy = OpenAIES(4, weight_decay=0.5, learning_rate=0.1)
     genotypes, state = first_generation(strategy, Box((2,), start=np.asarray([2.0, -4.0])))
-    state = jax.jit(strategy.tell)(KEY, state, genotypes, jnp.ones(4))
+    state = jax.jit(strategy.tell)(KEY, state, genotypes, Feedback(jnp.ones(4)))
     np.testing.assert_allclose(state.center, [1.9, -3.8], rtol=1e-5)
 
 
@@ -85,7 +86,7 @@ def test_sigma_and_learning_rate_decay_to_their_final_fractions() -> None:
         seen.append([float(now["sigma"]), float(now["learning_rate"])])
         genotypes, state = ask(KEY, state)
         steps = state.center
-        state = tell(KEY, state, genotypes, jnp.asarray([0.0, 1.0, 0.0, 1.0]))
+        state = tell(KEY, state, genotypes, Feedback(jnp.asarray([0.0, 1.0, 0.0, 1.0])))
         # Adam's first steps under a constant gradient have the length of the learning rate.
         np.testing.assert_allclose(jnp.abs(state.center - steps), seen[-1][1], rtol=0.35)
     np.testing.assert_allclose(seen, [[0.4, 0.1], [0.2, 0.01], [0.1, 0.001], [0.1, 0.001]], rtol=1e-5)
@@ -102,5 +103,5 @@ def test_converges(precision: str) -> None:
 def test_small_noise_far_from_the_origin_keeps_its_direction() -> None:
     strategy = OpenAIES(512, sigma=1e-4, optimizer="sgd", learning_rate=1e-4)
     genotypes, state = first_generation(strategy, Box((2,), start=np.full(2, 10.0)))
-    move = jax.jit(strategy.tell)(KEY, state, genotypes, genotypes @ jnp.asarray([1.0, -1.0])).center - 10.0
+    move = jax.jit(strategy.tell)(KEY, state, genotypes, Feedback(genotypes @ jnp.asarray([1.0, -1.0]))).center - 10.0
     np.testing.assert_allclose(move / jnp.linalg.norm(move), [-(0.5**0.5), 0.5**0.5], atol=0.15)

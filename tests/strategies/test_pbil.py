@@ -10,7 +10,7 @@ import pytest
 from evometa.errors import ConfigurationError
 from evometa.spaces import Box, Categorical, Dict, Integer
 from evometa.strategies.pbil import PBIL, PBILState
-from evometa.strategy import require_space
+from evometa.strategy import Feedback, require_space
 from evometa.testing import check_strategy
 
 from .driver import search
@@ -28,7 +28,7 @@ def told(strategy: PBIL, ones: list[float], candidates: list[list[float]], fitne
     p = jnp.asarray(ones)
     state = PBILState(jnp.stack([1 - p, p], axis=1), BITS)
     state = strategy.tell(
-        jax.random.key(0), state, jnp.asarray(candidates, jnp.result_type(float)), jnp.asarray(fitness)
+        jax.random.key(0), state, jnp.asarray(candidates, jnp.result_type(float)), Feedback(jnp.asarray(fitness))
     )
     np.testing.assert_allclose(np.sum(state.probability, axis=1), 1.0, rtol=1e-6)
     return np.asarray(state.probability[:, 1])

@@ -11,6 +11,7 @@ import pytest
 
 from evometa import Box, Categorical, ConfigurationError, Dict, InnerTraining, Integer, Search
 from evometa.strategies import PBT
+from evometa.strategy import Feedback
 from evometa.testing import check_strategy
 
 KEY = jax.random.key(3)
@@ -29,7 +30,7 @@ def told(strategy: PBT, fitness: Any, seeds: int = 1, space: Any = MIXED) -> tup
     """Return the first genotypes ``[P, D]``, and for each seed the parents and the next genotypes, after one window."""
 
     def one(key: Any) -> tuple[Any, Any]:
-        state = strategy.tell(key, asked, genotypes, jnp.asarray(fitness))
+        state = strategy.tell(key, asked, genotypes, Feedback(jnp.asarray(fitness)))
         return strategy.parents(state), strategy.ask(KEY, state)[0]
 
     genotypes, asked = jax.jit(lambda: strategy.ask(KEY, strategy.init(KEY, space)))()

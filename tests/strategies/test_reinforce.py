@@ -12,7 +12,7 @@ import pytest
 from evometa.errors import ConfigurationError
 from evometa.spaces import Box, Categorical, Dict, Integer
 from evometa.strategies.reinforce import Reinforce, advantages
-from evometa.strategy import require_space
+from evometa.strategy import Feedback, require_space
 from evometa.testing import check_strategy
 
 from .driver import search
@@ -68,7 +68,7 @@ def test_the_mean_step_is_the_exact_gradient(entropy_weight: float) -> None:
     chance = np.prod(policy[np.arange(2), pairs], axis=(1, 2))
     state = strategy.init(jax.random.key(0), space)._replace(logits=logits)
     fitness = table[pairs[..., 0], pairs[..., 1]]
-    tell = jax.jit(jax.vmap(lambda pair, told: strategy.tell(jax.random.key(0), state, pair, told).logits))
+    tell = jax.jit(jax.vmap(lambda pair, told: strategy.tell(jax.random.key(0), state, pair, Feedback(told)).logits))
     steps = logits - tell(jnp.asarray(pairs, jnp.result_type(float)), fitness)
     mean = jnp.tensordot(jnp.asarray(chance, steps.dtype), steps, 1)
     np.testing.assert_allclose(mean, jax.grad(objective)(logits), rtol=1e-4, atol=1e-6)

@@ -13,6 +13,7 @@ from evometa import ConfigurationError, Problem, Search
 from evometa.spaces import Box
 from evometa.strategies import BIPOPCMAES, CMAES, IPOPCMAES
 from evometa.strategies._cma_rates import padded_rates, rates
+from evometa.strategy import Feedback
 from evometa.testing import check_strategy
 
 from .driver import search, searches, sphere
@@ -55,14 +56,14 @@ def test_a_population_of_several_batches_is_one_population() -> None:
         parts.append(genotypes)
         fitness = sphere(genotypes).at[3].set(jnp.inf)
         kept = state
-        state = strategy.tell(jax.random.key(9), state, genotypes, fitness)
+        state = strategy.tell(jax.random.key(9), state, genotypes, Feedback(fitness))
         if batch == 0:
             np.testing.assert_array_equal(state.run.cma.mean, before.mean)
     everyone = jnp.concatenate(parts)
     fitness = sphere(everyone).at[jnp.array([3, 11])].set(jnp.inf)
     plain = CMAES(16)
     whole = plain.init(jax.random.key(0), space)._replace(noise=kept.buffers.noise)
-    whole = plain.tell(jax.random.key(9), whole, everyone, fitness)
+    whole = plain.tell(jax.random.key(9), whole, everyone, Feedback(fitness))
     assert int(strategy.round(state)) == 1
     for name in ("mean", "sigma", "covariance", "path_sigma", "path_c"):
         np.testing.assert_allclose(getattr(state.run.cma, name), getattr(whole, name), rtol=1e-4, atol=1e-6)

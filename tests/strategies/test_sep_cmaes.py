@@ -8,6 +8,7 @@ import pytest
 from evometa.errors import ConfigurationError
 from evometa.spaces import Box
 from evometa.strategies.sep_cmaes import SepCMAES
+from evometa.strategy import Feedback
 from evometa.testing import check_strategy
 
 from .driver import ellipsoid, search, sphere
@@ -31,7 +32,7 @@ def test_needs_no_more_evaluations_than_the_reference_on_a_separable_ellipsoid()
 def test_the_first_step_is_the_papers() -> None:
     strategy, d = SepCMAES(6, sigma=0.5), 3
     genotypes, state = strategy.ask(KEY, strategy.init(KEY, Box((d,), start=[1.0, -1.0, 0.5])))
-    after = strategy.tell(KEY, state, genotypes, jnp.asarray([2.0, 0.0, 3.0, 1.0, 7.0, 5.0]))
+    after = strategy.tell(KEY, state, genotypes, Feedback(jnp.asarray([2.0, 0.0, 3.0, 1.0, 7.0, 5.0])))
     z = (np.asarray(genotypes) - [1.0, -1.0, 0.5]) / 0.5
     raw = np.log(3.5) - np.log([1, 2, 3])
     w = raw / raw.sum()

@@ -13,6 +13,7 @@ from evometa.evaluation import Evaluator
 from evometa.problem import learning_curve
 from evometa.problems import InfluenceBalancing
 from evometa.strategies import NRES, PES, FullES, TruncatedES
+from evometa.strategy import Feedback
 from evometa.testing import check_strategy
 from evometa.unroll import Unroller
 
@@ -98,7 +99,7 @@ def told(strategy: Any, fitness: list[float], begins: list[bool]) -> tuple[Any, 
     state = strategy.init(KEY, Box((2,), start=np.zeros(2)))
     state = state._replace(begins=jnp.array(begins), direction=jnp.ones_like(state.direction))
     genotypes, asked = strategy.ask(KEY, state)
-    return genotypes[0::2], asked, strategy.tell(KEY, asked, genotypes, jnp.array(fitness))
+    return genotypes[0::2], asked, strategy.tell(KEY, asked, genotypes, Feedback(jnp.array(fitness)))
 
 
 @pytest.mark.parametrize("cls", ALL)
@@ -128,7 +129,7 @@ def test_a_long_gradient_is_shortened_and_the_rate_decays() -> None:
     _, asked, state = told(strategy, fitness, [True])
     for _ in range(4):
         lengths.append(float(jnp.linalg.norm(state.center)))
-        state = strategy.tell(KEY, state._replace(center=jnp.zeros(2)), asked.direction, jnp.array(fitness))
+        state = strategy.tell(KEY, state._replace(center=jnp.zeros(2)), asked.direction, Feedback(jnp.array(fitness)))
     np.testing.assert_allclose(lengths, [0.1, 0.05, 0.025, 0.025], rtol=1e-5)
 
 

@@ -27,7 +27,7 @@ from evometa.strategies import (
     Restarts,
 )
 from evometa.strategies.uh_cmaes import _median, _rank_changes
-from evometa.strategy import Strategy, require_space
+from evometa.strategy import Feedback, Strategy, require_space
 from evometa.testing import check_strategy
 
 from .driver import search, searches, sphere
@@ -131,7 +131,7 @@ def test_the_average_is_that_of_the_centers() -> None:
     centers = []
     for generation in range(4):
         genotypes, state = strategy.ask(jax.random.key(generation), state)
-        state = strategy.tell(jax.random.key(0), state, genotypes, sphere(genotypes))
+        state = strategy.tell(jax.random.key(0), state, genotypes, Feedback(sphere(genotypes)))
         centers.append(np.asarray(strategy.strategy.center(state.inner)))
     weights = np.exp(-np.arange(4)[::-1] / 2.0)
     np.testing.assert_allclose(strategy.center(state), weights @ np.array(centers) / weights.sum(), rtol=1e-5)
@@ -205,7 +205,7 @@ def test_a_constrained_minimum(seed: int) -> None:
         (lambda: require_space(Restarts(CMAES(8)), Integer(0, 3)), "CMAES searches real vectors only"),
         (
             lambda: Search(Noisy(), AugmentedLagrangian(CMAES(8))),
-            "learns from constraints, and Noisy gives none",
+            "requires constraints, and Noisy gives none",
         ),
         (lambda: Search(Fenced(), AugmentedLagrangian(CMAES(8))), "AugmentedLagrangian expects num_constraints=3, as"),
     ],

@@ -8,6 +8,7 @@ import pytest
 from evometa.errors import ConfigurationError
 from evometa.spaces import Box
 from evometa.strategies.xnes import XNES
+from evometa.strategy import Feedback
 from evometa.testing import check_strategy
 
 from .driver import ellipsoid, search
@@ -30,7 +31,7 @@ def test_the_step_is_the_papers_with_the_true_exponential() -> None:
     genotypes, state = strategy.ask(KEY, state)
     z = np.asarray(state.noise)
     np.testing.assert_allclose(genotypes, 1 + 0.5 * z @ shape.T, rtol=1e-12)
-    after = strategy.tell(KEY, state, genotypes, jnp.asarray([2.0, 0.0, 3.0, 1.0, 5.0, 4.0]))
+    after = strategy.tell(KEY, state, genotypes, Feedback(jnp.asarray([2.0, 0.0, 3.0, 1.0, 5.0, 4.0])))
 
     raw = np.maximum(0, np.log(4) - np.log([3, 1, 4, 2, 6, 5]))
     u = raw / raw.sum() - 1 / p
@@ -61,7 +62,7 @@ def test_converges_on_a_rotated_ellipsoid(precision: str) -> None:
 def test_ties_change_nothing() -> None:
     strategy = XNES(8)
     genotypes, state = strategy.ask(KEY, strategy.init(KEY, Box((3,))))
-    after = strategy.tell(KEY, state, genotypes, jnp.full(8, 3.0))
+    after = strategy.tell(KEY, state, genotypes, Feedback(jnp.full(8, 3.0)))
     for field in ("mean", "sigma", "shape"):
         np.testing.assert_allclose(getattr(after, field), getattr(state, field), atol=1e-6)
 
