@@ -80,6 +80,13 @@ class Progress:
         if self._live:
             self._live.update(render(status), refresh=True)
 
+    def mention(self, message: str) -> None:
+        """Tell the user what happens now, above the bar; without one, to the log at level INFO."""
+        if self._live:
+            self._live.console.print(Text(message, style="dim"))
+        else:
+            logger.info(message)
+
     def note(self, message: str) -> None:
         """Tell the user something that matters beyond the moment: above the bar, or to the log."""
         if self._live:

@@ -80,10 +80,7 @@ def load_result(run_directory: str | os.PathLike[str]) -> Result:
             "use the version that wrote it."
         )
     structure = _structure(folder)
-    found = {name: unflatten(name, arrays) for name in _OMEGAS}
-    parts: dict[str, Any] = {
-        name: None if isinstance(tree, dict) and not tree else tree for name, tree in found.items()
-    }
+    parts: dict[str, Any] = {name: unflatten(name, arrays) for name in _OMEGAS}
     archive = archive_file.read(folder) if (folder / archive_file.ARCHIVE).exists() else None
     if structure is not None:
         parts = {name: None if tree is None else restore(tree, structure) for name, tree in parts.items()}

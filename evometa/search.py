@@ -341,10 +341,10 @@ class Search:
     def _select(self, driver: Driver, reason: StopReason, progress: Progress, interrupt: Interrupt) -> Result:
         """Make the final selection and return the result."""
         state = self._state if self._state is not None else driver.initial()
-        interrupt.renew()
-        if self._selection is None or isinstance(self.problem, HostProblem):
-            self._selection = FinalSelection(driver, progress.note)
-        selection = self._selection.select(state, self._counters, lambda: interrupt.requested)
+        announce = progress.note if interrupt.renew() else progress.mention
+        if self._selection is None:
+            self._selection = FinalSelection()
+        selection = self._selection.select(driver, state, self._counters, announce, lambda: interrupt.requested)
         return result_of(driver, state, self._counters, selection, reason)
 
     def _record(self, driver: Driver, counts: NDArray[np.int64], rows: Rows, done: Counters) -> dict[str, NDArray[Any]]:

@@ -45,71 +45,62 @@ class _Cancelled(Exception):
 
 
 class FinalSelection:
-    """Makes the final selections of one search, and remembers what it has evaluated.
+    """Makes the final selections of one search, and remembers what it has evaluated."""
 
-    Args:
-        driver: evaluates candidates.
-        announce: told in words what a selection that takes long will do.
-    """
-
-    def __init__(self, driver: Driver, announce: Callable[[str], None]) -> None:
-        self._driver, self._announce = driver, announce
+    def __init__(self) -> None:
         self._known: dict[tuple[bytes, int, bool], Evaluation] = {}
         self._last: Selection | None = None
 
-    def select(self, state: SearchState, done: Counters, cancelled: Callable[[], bool]) -> Selection:
+    def select(
+        self,
+        driver: Driver,
+        state: SearchState,
+        done: Counters,
+        announce: Callable[[str], None],
+        cancelled: Callable[[], bool],
+    ) -> Selection:
         """Return the selection after the present generation, and count its tasks.
 
         Args:
+            driver: evaluates candidates.
             state: the state of the search.
             done: its counters.
+            announce: told in words what a selection of several tasks will do.
             cancelled: asked before each evaluation whether to skip the rest; then the best so far is selected.
         """
         if self._last is not None and self._last.generation == done.generation:
             return self._last
-        candidates = self._candidates(state)
+        candidates = _candidates(driver, state)
         own = Cost(done.evaluations, done.inner_steps)
-        plan = self._driver.prices.selection(own, done.validation_tasks, len(candidates))
+        plan = driver.prices.selection(own, done.validation_tasks, len(candidates))
         candidates = candidates[: plan.candidates]
         if plan.tasks > 1:
-            self._announce(f"final selection: {len(candidates)} candidates on {plan.tasks} tasks each; Ctrl-C skips it")
+            announce(f"final selection: {len(candidates)} candidates on {plan.tasks} tasks each; Ctrl-C skips it")
 
         def evaluate(genotype: Genotype, *, test: bool) -> Evaluation:
             place = (_bytes(genotype), plan.tasks, test)
             if place not in self._known:
                 if cancelled():
                     raise _Cancelled
-                self._known[place] = self._driver.validate(genotype, plan.tasks, test=test)
+                self._known[place] = driver.validate(genotype, plan.tasks, test=test)
                 done.validation_tasks += plan.tasks
             return self._known[place]
 
         try:
             trained = [evaluate(genotype, test=False) for genotype in candidates]
-            winner = min(range(len(candidates)), key=lambda i: _rank(trained[i], self._driver.sign))
+            winner = min(range(len(candidates)), key=lambda i: _rank(trained[i], driver.sign))
             center, chosen = candidates[0], candidates[winner]
             tested = [
-                evaluate(genotype, test=True) if self._driver.problem.has_test() else None
-                for genotype in (center, chosen)
+                evaluate(genotype, test=True) if driver.problem.has_test() else None for genotype in (center, chosen)
             ]
         except _Cancelled:
-            return skipped(state, done, self._driver.center(state))
+            return skipped(state, done, driver.center(state))
         present = {_bytes(genotype) for genotype in candidates}
         self._known = {place: value for place, value in self._known.items() if place[0] in present}
         self._last = Selection(
             done.generation, center, trained[0], tested[0], chosen, trained[winner], tested[1], plan.tasks
         )
         return self._last
-
-    def _candidates(self, state: SearchState) -> list[Genotype]:
-        """Return center, best so far and finalists, from the best on; none twice."""
-        found = [self._driver.center(state)]
-        if np.isfinite(state.best_fitness):
-            found.append(state.best_genotype)
-        if isinstance(state.finalists, Finalists):
-            fitness = np.asarray(state.finalists.fitness)
-            order = [i for i in np.argsort(fitness, kind="stable") if np.isfinite(fitness[i])]
-            found += [_member(state.finalists.genotypes, i) for i in order]
-        return list({_bytes(genotype): genotype for genotype in reversed(found)}.values())[::-1]
 
 
 def skipped(state: SearchState, done: Counters, center: Genotype) -> Selection:
@@ -132,3 +123,15 @@ def _member(genotypes: Any, i: int) -> Genotype:
 
 def _bytes(genotype: Genotype) -> bytes:
     return b"".join(np.asarray(leaf).tobytes() for leaf in jax.tree.leaves(genotype))
+
+
+def _candidates(driver: Driver, state: SearchState) -> list[Genotype]:
+    """Return center, best so far and finalists, from the best on; none twice."""
+    found = [driver.center(state)]
+    if np.isfinite(state.best_fitness):
+        found.append(state.best_genotype)
+    if isinstance(state.finalists, Finalists):
+        fitness = np.asarray(state.finalists.fitness)
+        order = [i for i in np.argsort(fitness, kind="stable") if np.isfinite(fitness[i])]
+        found += [_member(state.finalists.genotypes, i) for i in order]
+    return list({_bytes(genotype): genotype for genotype in reversed(found)}.values())[::-1]

@@ -194,13 +194,6 @@ def require_positive(owner: object, **values: float) -> None:
             raise ConfigurationError(f"{type(owner).__name__} expects {name} > 0 and finite, got {value!r}.")
 
 
-def require_problem(strategy: Strategy[Any], problem: BaseProblem) -> None:
-    """Raise ConfigurationError with the strategy's own words when it cannot search for a problem."""
-    reason = strategy.problem_incompatibility(problem)
-    if reason:
-        raise ConfigurationError(reason)
-
-
 class Unrolled(Strategy[State]):
     """A strategy that evaluates candidates by windows of an unroll that continues over generations.
 

@@ -18,7 +18,8 @@ import numpy as np
 import pytest
 
 from evometa import ConfigurationError, HostProblem
-from evometa.host import Outcome, WorkerPool
+from evometa.executor import Outcome, Trial, run_in_order
+from evometa.host import WorkerPool
 from evometa.naming import load
 
 FILE = Path(__file__).parent / "user_files" / "misbehaving.py"
@@ -34,6 +35,11 @@ def omega(action: int, value: float = 0.0) -> Any:
     return np.array([action, value], np.float32)
 
 
+def evaluate(pool: WorkerPool, omegas: list[Any], seed: Any, *, test: bool = False) -> list[Outcome]:
+    method: Any = "evaluate_test" if test else "evaluate"
+    return run_in_order(pool, [Trial(one, tuple(seed), method) for one in omegas])
+
+
 def line_of(code: str) -> int:
     return next(number for number, line in enumerate(FILE.read_text().splitlines(), 1) if code in line)
 
@@ -42,8 +48,8 @@ def test_each_fault_costs_one_candidate_and_is_named(capsys: pytest.CaptureFixtu
     actions = [HANG, RAISE, DIE, EXIT, GOOD, NAN, PRINT, NOTHING, ARRAY, QUIT, BAD_METRIC, PROTOCOL]
     draw = np.random.default_rng([5, 1]).random()
     with WorkerPool(problem("Misbehaving", time_limit=4), workers=2) as pool:
-        outcomes = pool.evaluate([omega(action, 3.0) for action in actions], seed=[5, 1])
-        again = pool.evaluate([omega(GOOD, 1.0), omega(GOOD, 2.0)], seed=[5, 1])
+        outcomes = evaluate(pool, [omega(action, 3.0) for action in actions], seed=[5, 1])
+        again = evaluate(pool, [omega(GOOD, 1.0), omega(GOOD, 2.0)], seed=[5, 1])
     by_action = dict(zip(actions, outcomes, strict=True))
     for action in (GOOD, PRINT, PROTOCOL):
         assert by_action.pop(action) == Outcome(6.0 + draw, {}, None)
@@ -72,7 +78,7 @@ def test_order_and_results_do_not_depend_on_the_workers() -> None:
     directly: list[Any] = [sleepy.evaluate(np.random.default_rng([0, 7]), one) for one in omegas]
     for workers in (1, 3):
         with WorkerPool(sleepy, workers) as pool:
-            outcomes = pool.evaluate(omegas, seed=(0, 7))
+            outcomes = evaluate(pool, omegas, seed=(0, 7))
         assert outcomes == [Outcome(one.fitness, one.metrics, None) for one in directly]
 
 
@@ -83,21 +89,21 @@ def test_omega_arrives_with_the_structure_and_types_of_the_space() -> None:
     expected = [float(w["z"] + w["a"].sum() + (w["m"][0] + np.float32(1)).sum() + w["m"][1]["half"]) for w in omegas]
     assert omegas[0]["m"][1]["half"].dtype == jnp.bfloat16
     with WorkerPool(structured, workers=1) as pool:
-        outcomes = pool.evaluate(omegas, seed=[0])
+        outcomes = evaluate(pool, omegas, seed=[0])
     assert outcomes == [Outcome(value, {}, None) for value in expected]
 
 
 def test_held_out_judgement_and_a_worker_that_dies_while_idle() -> None:
     with WorkerPool(problem("Misbehaving"), workers=1) as pool:
-        (first,) = pool.evaluate([omega(GOOD, 1.5)], seed=[0], test=True)
+        (first,) = evaluate(pool, [omega(GOOD, 1.5)], seed=[0], test=True)
         assert (first.fitness, first.failure) == (-1.5, None)
         os.kill(pid := int(first.metrics["pid"]), signal.SIGKILL)
         os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)  # dead, and left for the pool to find
-        (second,) = pool.evaluate([omega(GOOD, 2.5)], seed=[0], test=True)
+        (second,) = evaluate(pool, [omega(GOOD, 2.5)], seed=[0], test=True)
         assert (second.fitness, second.failure) == (-2.5, None)
         assert second.metrics["pid"] != first.metrics["pid"]
     with WorkerPool(problem("Sleepy"), workers=1) as pool, pytest.raises(ConfigurationError, match="evaluate_test"):
-        pool.evaluate([np.float32(0)], seed=[0], test=True)
+        evaluate(pool, [np.float32(0)], seed=[0], test=True)
 
 
 def test_an_interrupted_generation_leaves_no_late_answers() -> None:
@@ -105,15 +111,15 @@ def test_an_interrupted_generation_leaves_no_late_answers() -> None:
         raise KeyboardInterrupt
 
     with WorkerPool(problem("Misbehaving"), workers=1) as pool:
-        (before,) = pool.evaluate([omega(GOOD, 1.0)], seed=[0])
+        (before,) = evaluate(pool, [omega(GOOD, 1.0)], seed=[0])
         previous = signal.signal(signal.SIGALRM, interrupt)
         signal.setitimer(signal.ITIMER_REAL, 0.5)
         try:
             with pytest.raises(KeyboardInterrupt):
-                pool.evaluate([omega(HANG)], seed=[0])
+                evaluate(pool, [omega(HANG)], seed=[0])
         finally:
             signal.signal(signal.SIGALRM, previous)
-        assert pool.evaluate([omega(GOOD, 1.0)], seed=[0]) == [before]
+        assert evaluate(pool, [omega(GOOD, 1.0)], seed=[0]) == [before]
 
 
 def test_a_problem_that_cannot_be_imported_is_one_clear_error(tmp_path: Path) -> None:
@@ -125,7 +131,25 @@ def test_a_problem_that_cannot_be_imported_is_one_clear_error(tmp_path: Path) ->
         WorkerPool(broken, workers=2) as pool,
         pytest.raises(ConfigurationError, match=r"(?s)exit status 1.*study\.py.*No module named 'not_there'"),
     ):
-        pool.evaluate([np.float32(0)] * 3, seed=[0])
+        evaluate(pool, [np.float32(0)] * 3, seed=[0])
+
+
+def test_trials_submitted_meanwhile_are_completed_too_and_a_budget_is_refused() -> None:
+    with WorkerPool(problem("Misbehaving"), workers=2) as pool:
+        first = pool.submit([Trial(omega(GOOD, float(i)), (0,)) for i in range(3)])
+        seen = {}
+        for number, outcome in pool.as_completed():
+            if not seen:
+                later = pool.submit([Trial(omega(GOOD, 10.0), (0,))])
+            seen[number] = outcome.fitness
+        assert list(pool.as_completed()) == []
+    assert sorted(seen) == sorted([*first, *later])
+    assert seen[later[0]] - seen[first[0]] == 20.0
+    with (
+        WorkerPool(problem("Sleepy"), workers=1) as pool,
+        pytest.raises(ConfigurationError, match="without a budget, which it cannot keep, got budget=7"),
+    ):
+        pool.submit([Trial(np.float32(0), (0,), budget=7)])
 
 
 def test_no_workers_is_refused() -> None:
@@ -137,12 +161,13 @@ SCRIPT = """
 import sys
 import numpy as np
 from pathlib import Path
+from evometa.executor import Trial, run_in_order
 from evometa.host import WorkerPool
 {definition}
 
 def main():
     with WorkerPool({problem}, workers=1) as pool:
-        print(pool.evaluate([np.float32(0)], seed=[0]))
+        print(run_in_order(pool, [Trial(np.float32(0), (0,))]))
 
 {start}
 """
@@ -201,7 +226,7 @@ def test_a_class_of_the_running_script(tmp_path: Path) -> None:
     guarded = 'if __name__ == "__main__":\n    main()'
     with start(tmp_path, definition=DEFINITION, problem="Mine()", start=guarded) as script:
         output, _ = script.communicate(timeout=60)
-    assert output == "[Outcome(fitness=2.5, metrics={}, failure=None, vectors={})]\n"
+    assert output == "[Outcome(fitness=2.5, metrics={}, failure=None, vectors={}, evaluations=1, inner_steps=0)]\n"
 
 
 def test_a_script_that_starts_its_search_when_imported_is_told_so(tmp_path: Path) -> None:

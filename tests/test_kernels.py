@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from jax.sharding import NamedSharding, PartitionSpec
 
-from evometa.evaluation import mesh_of
+from evometa.chunks import mesh_of
 from evometa.kernels import one_kernel, running_on
 
 DEVICES = tuple(jax.local_devices())

@@ -24,10 +24,10 @@ def chosen(problem: Any, population: int, **options: Any) -> Any:
 
 def temporary(evaluator: Any, chunk: int) -> int:
     """What the compiler says a batch of so many candidates takes."""
-    judge, key = evaluator.judge, jax.random.key(0)
+    source, key = evaluator.tasks, jax.random.key(0)
     batch = jax.ShapeDtypeStruct((chunk, evaluator.space.size), jnp.float32)
-    judged = jax.vmap(lambda shared, genotype: judge.one(shared, evaluator.space.decode(genotype)), in_axes=(None, 0))
-    compiled = jax.jit(judged).lower(jax.eval_shape(judge.draw, key), batch).compile()
+    evaluate = jax.vmap(lambda shared, one: source.evaluate(shared, evaluator.space.decode(one)), in_axes=(None, 0))
+    compiled = jax.jit(evaluate).lower(jax.eval_shape(source.draw, key), batch).compile()
     return int(compiled.memory_analysis().temp_size_in_bytes)
 
 

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from evometa import ConfigurationError, Integer, Search, checkpoint, limits
+from evometa import ConfigurationError, Integer, Search, checkpoint, decisions
 from evometa.history import HISTORY
 from evometa.naming import load
 from evometa.strategies import CMAES, OpenAIES, RandomSearch
@@ -138,9 +138,9 @@ def test_any_interruptions_and_dispatches_give_the_same_bytes(
     strategy: Any, whole: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     expected, folder = whole[type(strategy).__name__]
-    monkeypatch.setattr(limits, "DISPATCH_SECONDS", 0.0)  # a generation in each dispatch
+    monkeypatch.setattr(decisions, "DISPATCH_SECONDS", 0.0)  # a generation in each dispatch
     search(Chase(), strategy, seed=4, run_directory=tmp_path / "run").run(generations=1)
-    monkeypatch.setattr(limits, "DISPATCH_SECONDS", 0.003)
+    monkeypatch.setattr(decisions, "DISPATCH_SECONDS", 0.003)
     for generations in (2, 9, 10, 25):
         one = Search.resume(tmp_path / "run", checkpoint_seconds=0.0)
         one.run(generations=generations)
@@ -189,7 +189,7 @@ def test_a_resumed_run_keeps_its_chunk(tmp_path: Path) -> None:
     resumed.run(generations=4)
     one.run(generations=4)
     assert bits(resumed) == bits(one)
-    assert resumed._program.evaluator.chunk == 1  # type: ignore[union-attr]
+    assert resumed._driver.evaluator.chunk == 1  # type: ignore[union-attr]
 
 
 def test_a_damaged_newest_checkpoint_costs_nothing_but_time(whole: Any, tmp_path: Path) -> None:
@@ -216,7 +216,7 @@ jax.config.update("jax_enable_x64", True)
 import jax.numpy as jnp, numpy as np
 import evometa as em
 from evometa.naming import load
-from evometa.evaluation import Evaluator
+from evometa.full_evaluator import FullEvaluator
 
 toys = sys.argv[1]
 found = {}
@@ -227,8 +227,8 @@ with warnings.catch_warnings():
 one.run(generations=2)
 found["state"] = sorted({str(leaf.dtype) for leaf in jax.tree.leaves(one._state.strategy)})
 found["best"] = str(one._state.best_fitness.dtype)
-judge = Evaluator(problem, problem.space, 0, 2, (jax.devices()[0],))
-program = jax.make_jaxpr(judge.population)(jax.random.key(0), jnp.zeros((4, problem.space.size)))
+evaluator = FullEvaluator(problem, problem.space, 0, 2, (jax.devices()[0],))
+program = jax.make_jaxpr(evaluator.population)(jax.random.key(0), jnp.zeros((4, problem.space.size)))
 lines = [line for line in str(program).splitlines() if "dot_general" in line]
 found["products"] = sorted({line.split(":")[1].split("[")[0] for line in lines})
 with warnings.catch_warnings(record=True) as caught:

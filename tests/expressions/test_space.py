@@ -5,9 +5,9 @@ import pytest
 
 import evometa as em
 from evometa.errors import ConfigurationError
-from evometa.evaluation import Evaluator
 from evometa.expressions import LOSS_PRIMITIVES, Expression, PrimitiveSet, Program, Tree, parse, text
 from evometa.expressions.tree import nodes, require_valid
+from evometa.full_evaluator import FullEvaluator
 from evometa.planning import plan
 from evometa.problem import Problem
 from evometa.strategies import GeneticAlgorithm
@@ -124,7 +124,7 @@ def test_the_strategy_contract_holds_on_expressions() -> None:
 def test_on_a_cpu_expressions_are_judged_one_at_a_time() -> None:
     problem = Quadratic()
     found = plan(problem, problem.space, GeneticAlgorithm(population_size=64), memory_budget=2**30, devices=1)
-    assert isinstance(found, Evaluator)
+    assert isinstance(found, FullEvaluator)
     assert found.chunk == 1
 
 

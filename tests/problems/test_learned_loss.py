@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from evometa import ConfigurationError
-from evometa.evaluation import Evaluator
 from evometa.expressions import Tree, compile_tree, parse
+from evometa.full_evaluator import FullEvaluator
 from evometa.problems import LearnedLoss
 from evometa.problems._classification import table
 from evometa.problems._networks import cross_entropy
@@ -60,7 +60,7 @@ def test_labels_are_wrong_as_often_as_asked_and_judged_by_right_ones() -> None:
 
 
 def test_a_loss_that_is_not_finite_fails_alone() -> None:
-    evaluator = Evaluator(SMALL, SMALL.space, 0, 1, (jax.local_devices()[0],))
+    evaluator = FullEvaluator(SMALL, SMALL.space, 0, 1, (jax.local_devices()[0],))
     given = ["mul(1e30, mul(1e30, square(prediction)))", CROSS_ENTROPY]
     trees = [parse(SMALL.space.primitives, one, SMALL.max_size) for one in given]
     both = evaluator.population(KEY, Tree(*(jnp.stack(leaves) for leaves in zip(*trees, strict=True))))

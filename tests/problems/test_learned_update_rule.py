@@ -11,7 +11,7 @@ import optax
 import pytest
 
 from evometa import ConfigurationError, learning_curve
-from evometa.evaluation import map_chunks
+from evometa.chunks import map_chunks
 from evometa.expressions import parse, source
 from evometa.expressions.tree import stack
 from evometa.problem import begin

@@ -13,15 +13,14 @@ import pytest
 
 import evometa as em
 from evometa import Box, ConfigurationError, Evaluation, HostProblem
-from evometa.evaluation import Evaluator
 from evometa.expressions import LOSS_PRIMITIVES, Expression, PrimitiveSet, check_tree, parse
 from evometa.expressions.behaviour import behaviour
 from evometa.expressions.tree import sizes
 from evometa.problem import Problem
 from evometa.strategies import GeneticProgramming, Reevaluated, Restarts
-from evometa.strategies._constant_gradient import TuningByGradient
+from evometa.strategies._constant_gradient import ConstantTuning, tuning_evaluator
 from evometa.strategies._lexicase import lexicase
-from evometa.strategy import Feedback, require_problem, require_space
+from evometa.strategy import Feedback, require_space
 from evometa.testing import check_strategy
 
 KEY = jax.random.key(1)
@@ -162,7 +161,7 @@ class Likeness(Curve):
 def test_a_gradient_finds_the_constants_of_a_tree() -> None:
     problem = Likeness(slope=2.7182817)
     space = problem.space
-    tuning = TuningByGradient(Evaluator(problem, space, 0, 1, ()), 1, 16, space.primitives.constant)
+    tuning = tuning_evaluator(ConstantTuning(1, 16), problem, space)
     tree = parse(space.primitives, "mul(1.0, add(square(x), mul(0.5, x)))", 15)
     tuned = jax.jit(tuning.tune)(KEY, tree)
     np.testing.assert_array_equal(tuned.op, tree.op)
@@ -194,8 +193,8 @@ def test_constants_are_not_tuned_by_a_gradient_that_there_is_not() -> None:
         def evaluate(self, rng: Any, omega: Any) -> float:
             return 0.0
 
-    with pytest.raises(ConfigurationError, match="ByHand is none: it is judged by plain Python; use tuning='cmaes'"):
-        require_problem(GeneticProgramming(8, tuned=2, tuning="gradient"), ByHand())
+    with pytest.raises(ConfigurationError, match="ByHand is none: it is evaluated by plain Python; use tuning='cmaes'"):
+        em.Search(ByHand(), GeneticProgramming(8, tuned=2, tuning="gradient"))
     assert Reevaluated(GeneticProgramming(8, tuned=2)).required_feedback == ()
     with pytest.raises(ConfigurationError, match="carries something from one generation to the next"):
         Reevaluated(GeneticProgramming(8, tuned=2, tuning="gradient"))

@@ -1,5 +1,6 @@
 """FullES, TruncatedES, PES and NRES: whose gradient is unbiased, and what one estimate is made of."""
 
+import dataclasses
 import re
 from typing import Any
 
@@ -9,13 +10,12 @@ import numpy as np
 import pytest
 
 from evometa import Box, ConfigurationError, Search
-from evometa.evaluation import Evaluator
+from evometa.population_evaluator import evaluator_for
 from evometa.problem import learning_curve
 from evometa.problems import InfluenceBalancing
 from evometa.strategies import NRES, PES, FullES, TruncatedES
 from evometa.strategy import Feedback
 from evometa.testing import check_strategy
-from evometa.unroll import Unroller
 
 ALL = [FullES, TruncatedES, PES, NRES]
 KEY = jax.random.key(3)
@@ -46,34 +46,20 @@ def exact_gradient() -> float:
 
 def estimates(strategy: Any, seeds: int, episodes: int) -> Any:
     """Independent estimates ``[seeds]`` of the gradient at one θ, each a mean over whole episodes of a single pair."""
-    evaluator = Evaluator(PROBLEM, PROBLEM.space, 2, 2, (jax.local_devices()[0],))
-    if isinstance(strategy, FullES):
-        windows = 1
-
-        def judged(key: Any, episodes: Any, genotypes: Any) -> Any:
-            return evaluator.population(key, genotypes), episodes
-
-        start, begins = (), lambda state, _: state
-    else:
-        make = Unroller(evaluator, strategy)
-        windows = -(-PROBLEM.inner_steps // strategy.unroll_length)
-        start = make.initial()
-
-        def judged(key: Any, episodes: Any, genotypes: Any) -> Any:
-            return make.population(key, key, episodes, genotypes)
-
-        begins = lambda state, episodes: strategy.begin_episodes(state, episodes.begins)  # noqa: E731
+    evaluator = evaluator_for(strategy, PROBLEM, PROBLEM.space)
+    evaluator = dataclasses.replace(evaluator, chunk=2, devices=(jax.local_devices()[0],))
+    windows = 1 if isinstance(strategy, FullES) else -(-PROBLEM.inner_steps // strategy.unroll_length)
 
     def one(key: Any) -> Any:
         def generation(carry: Any, number: Any) -> Any:
-            state, episodes = carry
-            state = begins(state, episodes)
+            state, episodes = evaluator.prepare(*carry)
             genotypes, state = strategy.ask(jax.random.fold_in(key, number), state)
-            evaluation, episodes = judged(key, episodes, genotypes)
-            return (state, episodes), strategy.gradient(state, evaluation.fitness)[0]
+            evaluated = evaluator.evaluate(key, key, episodes, genotypes)
+            gradient, _ = strategy.gradient(state, evaluated.evaluation.fitness)
+            return (state, evaluated.carried), gradient
 
         state = strategy.init(key, PROBLEM.space)
-        _, found = jax.lax.scan(generation, (state, start), jnp.arange(1 + windows * episodes))
+        _, found = jax.lax.scan(generation, (state, evaluator.initial()), jnp.arange(1 + windows * episodes))
         return jnp.mean(found[1:])  # the first episode of a pair alone is cut to one window
 
     return np.asarray(jax.jit(jax.vmap(one))(jax.random.split(KEY, seeds)))

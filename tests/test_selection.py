@@ -1,7 +1,9 @@
 """The final selection: who is kept, who wins, what the result says; objectives and constraints on their way."""
 
 import dataclasses
+import os
 import re
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -10,15 +12,16 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from evometa import Box, ConfigurationError, Evaluation, Search
+from evometa import Box, Callback, ConfigurationError, Evaluation, Search
 from evometa.finalists import enter, no_finalists
+from evometa.generation import SearchState, tell
 from evometa.naming import load
-from evometa.program import SearchState, absorb
+from evometa.population_evaluator import Evaluated
 from evometa.strategies import CMAES, RandomSearch
 from evometa.strategy import Feedback
 
 TOYS = Path(__file__).with_name("toys.py")
-Chase, Fence, Liar = (load(f"{TOYS}:{name}") for name in ("Chase", "Fence", "Liar"))
+Bowl, Chase, Fence, Liar = (load(f"{TOYS}:{name}") for name in ("Bowl", "Chase", "Fence", "Liar"))
 
 
 def test_the_best_winners_are_kept_and_none_twice() -> None:
@@ -31,16 +34,72 @@ def test_the_best_winners_are_kept_and_none_twice() -> None:
 
 
 def test_the_selected_is_the_best_on_fresh_tasks_and_the_best_was_lucky() -> None:
-    search = Search(Chase(num_tasks=2), RandomSearch(16), seed=3, validation_tasks=64, progress=False)
+    options: Any = {"seed": 3, "validation_tasks": 64, "validation_share": 100.0, "progress": False}
+    search = Search(Chase(num_tasks=2), RandomSearch(16), **options)
     result = search.run(generations=30)
     # The best fitness of 480 is that of easy tasks; a mean over 64 tasks is not.
     assert result.selected_fitness > result.best_fitness
-    assert result.selected_fitness <= result.center_fitness  # the best is among those judged again
-    alone = Search(Chase(num_tasks=2), RandomSearch(16), seed=3, validation_tasks=64, finalists=0, progress=False)
+    assert result.selected_fitness <= result.center_fitness  # the best is among those evaluated again
+    alone = Search(Chase(num_tasks=2), RandomSearch(16), finalists=0, **options)
     one = alone.run(generations=30)
     assert (one.selected_fitness, one.selected_held_out) == (one.center_fitness, one.held_out)
     assert result.selected_fitness < one.selected_fitness
     np.testing.assert_array_equal(one.best_omega, result.best_omega)
+
+
+def test_the_selection_costs_a_share_of_the_search_and_is_not_made_twice() -> None:
+    search = Search(Chase(num_tasks=2, inner_steps=3), RandomSearch(16), seed=3, progress=False)
+    result = search.run(generations=30)
+    assert 0 < result.validation_inner_steps <= 0.25 * result.inner_steps
+    assert result.validation_inner_steps == 3 * result.validation_tasks
+    assert result.selection_tasks >= 2
+    again = search.run(generations=30)
+    assert again.validation_tasks == result.validation_tasks
+    assert again.selected_fitness == result.selected_fitness
+    longer = search.run(generations=60)
+    assert longer.validation_inner_steps <= 0.25 * longer.inner_steps
+
+
+def test_without_noise_the_best_is_selected_where_the_center_is_worse() -> None:
+    search = Search(Bowl(dimension=5), CMAES(8), seed=1, progress=False)
+    result = search.run(generations=4)
+    assert result.selection_tasks == 1
+    assert result.selected_fitness == pytest.approx(min(result.best_fitness, result.center_fitness), rel=1e-6)
+    assert result.selected_fitness <= result.best_fitness * (1 + 1e-6)
+
+
+def test_a_feasible_candidate_is_selected_before_a_better_one_that_is_not() -> None:
+    result = Search(Fence(), CMAES(8), workers=1, progress=False).run(generations=10)
+    assert result.selected_fitness == result.best_fitness
+    assert result.center_fitness < result.selected_fitness  # the strategy does not know of the constraint
+
+
+def test_a_selection_that_is_cancelled_selects_the_best_so_far(caplog: pytest.LogCaptureFixture) -> None:
+    search = Search(Chase(num_tasks=2), RandomSearch(16), seed=3, progress=False, callbacks=[(ends := Cancels())])
+    result = search.run(generations=30)
+    assert ends.result is result
+    assert result.selection_tasks == 0
+    assert np.isnan(result.selected_fitness)
+    np.testing.assert_array_equal(result.selected_omega, result.best_omega)
+
+
+class Cancels(Callback):
+    """Presses Ctrl-C when the final selection begins, by way of its first announcement."""
+
+    result: Any = None
+
+    def start(self, search: Search) -> None:
+        driver: Any = search._driver
+        validate = driver.validate
+
+        def pressed(*given: Any, **settings: Any) -> Any:
+            os.kill(os.getpid(), signal.SIGINT)
+            return validate(*given, **settings)
+
+        driver.validate = pressed
+
+    def end(self, search: Search, result: Any) -> None:
+        self.result = result
 
 
 def test_finalists_survive_an_interruption(tmp_path: Path) -> None:
@@ -72,14 +131,16 @@ def test_failed_and_forbidden_candidates() -> None:
     strategy = Spy(5)
     space = Box((1,))
     state = SearchState(strategy.init(jax.random.key(0), space), jnp.zeros(1), jnp.float32(jnp.inf))
-    judged = Evaluation(
+    evaluation = Evaluation(
         jnp.array([1.0, 5.0, 3.0, 4.0, 2.0]),
         objectives=jnp.array([[1.0, 2], [3, 4], [5, jnp.nan], [7, 8], [9, 10]]),
         constraints=jnp.array([[0.0], [-1], [-1], [-1], [1e-3]]),
         measures=jnp.array([[jnp.inf], [1], [2], [3], [4]]),
+        metrics={"number": jnp.arange(5.0)},
     )
     genotypes = jnp.arange(5.0)[:, None]
-    state, fitness, winner = absorb(strategy, -1.0, jax.random.key(0), state, genotypes, judged)
+    key = jax.random.key(0)
+    state, fitness, record = tell(strategy, -1.0, key, state, genotypes, Evaluated(evaluation, ()))
     np.testing.assert_array_equal(fitness, [np.nan, 5, np.nan, 4, 2])
     told = seen["feedback"]
     inf = np.inf
@@ -87,11 +148,11 @@ def test_failed_and_forbidden_candidates() -> None:
     np.testing.assert_array_equal(told.objectives, [[inf, inf], [-3, -4], [inf, inf], [-7, -8], [-9, -10]])
     np.testing.assert_array_equal(told.constraints[:, 0], np.array([inf, -1, inf, -1, 1e-3], np.float32))
     np.testing.assert_array_equal(told.measures[:, 0], [0, 1, 0, 3, 4])
-    assert (int(winner), float(state.best_fitness)) == (1, -5.0)
-    allowed = judged._replace(constraints=jnp.ones((5, 1)))
-    state, _, _ = absorb(
-        strategy, 1.0, jax.random.key(0), state._replace(best_fitness=jnp.float32(7)), genotypes, allowed
-    )
+    assert (int(record["best/number"]), float(state.best_fitness)) == (1, -5.0)
+    assert float(record["best_so_far"]) == 5.0
+    assert float(record["feasible"]) == pytest.approx(0.8)
+    forbidden = Evaluated(evaluation._replace(constraints=jnp.ones((5, 1))), ())
+    state, _, _ = tell(strategy, 1.0, key, state._replace(best_fitness=jnp.float32(7)), genotypes, forbidden)
     assert float(state.best_fitness) == 7.0
 
 

@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 
 from evometa import At, ConfigurationError, Final, Mean, Search
-from evometa.evaluation import Evaluator
 from evometa.naming import load
 from evometa.problems import BoostingHyperparameters
 from evometa.strategies import NRES, PES, TruncatedES
-from evometa.unroll import Episodes, Place, Unroller, _episode_keys
+from evometa.task_source import TrainingTasks
+from evometa.windowed_evaluator import Episodes, Place, WindowedEvaluator, _episode_keys
 
 TOYS = Path(__file__).with_name("toys.py")
 Chase, Fragile, HoldsAKey, Waves, Bowl = (
@@ -24,17 +24,18 @@ Chase, Fragile, HoldsAKey, Waves, Bowl = (
 KEY = jax.random.key(5)
 
 
-def unroller(problem: Any, strategy: Any, chunk: int = 2, devices: int = 1) -> Unroller:
-    return Unroller(Evaluator(problem, problem.space, 2, chunk, tuple(jax.local_devices()[:devices])), strategy)
+def unroller(problem: Any, strategy: Any, chunk: int = 2, devices: int = 1) -> WindowedEvaluator:
+    devices_used = tuple(jax.local_devices()[:devices])
+    return WindowedEvaluator(problem, problem.space, 2, chunk, devices_used, strategy=strategy)
 
 
-def run(unroller: Unroller, genotypes: Any, windows: int) -> tuple[Any, list[Episodes]]:
+def run(unroller: WindowedEvaluator, genotypes: Any, windows: int) -> tuple[Any, list[Episodes]]:
     """Judge one population again and again; return the fitness ``[windows, P]`` and where episodes stood."""
-    step = jax.jit(lambda episodes: unroller.population(KEY, KEY, episodes, genotypes))
+    step = jax.jit(lambda episodes: unroller.evaluate(KEY, KEY, episodes, genotypes))
     episodes, fitness, seen = unroller.initial(), [], []
     for _ in range(windows):
         seen.append(episodes)
-        evaluation, episodes = step(episodes)
+        evaluation, episodes, _ = step(episodes)
         fitness.append(np.asarray(evaluation.fitness))
     return np.array(fitness), [*seen, episodes]
 
@@ -52,7 +53,7 @@ def test_the_mean_over_windows_is_the_objective_of_whole_training(length: int, o
     def whole(pair: int, number: int, genotype: Any) -> Any:
         """The objective, from the keys of the episode alone."""
         key, _ = _episode_keys(KEY, Place(jnp.int32(pair), jnp.int32(number), jnp.int32(0)))
-        trials = Evaluator(problem, problem.space, 2, 1, ()).judge.draw(key)
+        trials = TrainingTasks(problem).draw(key)
         omega = problem.space.decode(problem.space.repair(genotype))
         return jnp.mean(jax.vmap(lambda k, t: problem.evaluate_task(k, omega, t).fitness)(trials.keys, trials.tasks))
 
@@ -146,8 +147,9 @@ def test_a_budget_of_inner_steps_counts_windows() -> None:
     search = Search(
         Chase(num_tasks=3, inner_steps=8, objective=Mean()), TruncatedES(4, unroll_length=2), validation_tasks=2
     )
-    result = search.run(inner_steps=100)
+    result = search.run(inner_steps=160)
     assert (result.generations, result.inner_steps) == (4, 96)  # 4 candidates · 3 tasks · 2 steps each
+    assert result.validation_inner_steps == 64  # center and best, each on 2 training and 2 held-out tasks of 8 steps
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """A candidate's fitness depends on its genotype, the generation's tasks and keys, and on nothing else."""
 
+import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from evometa.evaluation import Evaluator
+from evometa.full_evaluator import FullEvaluator
 from evometa.naming import load
 from evometa.problem import Evaluation
 
@@ -19,11 +20,11 @@ DEVICES = tuple(jax.local_devices())
 KEY = jax.random.key(11)
 
 
-def evaluator(problem: Any, chunk: int, devices: int = 1, members_per_task_set: int = 0) -> Evaluator:
-    return Evaluator(problem, problem.space, members_per_task_set, chunk, DEVICES[:devices])
+def evaluator(problem: Any, chunk: int, devices: int = 1, members_per_task_set: int = 0) -> FullEvaluator:
+    return FullEvaluator(problem, problem.space, members_per_task_set, chunk, DEVICES[:devices])
 
 
-def judged(problem: Any, genotypes: Any, chunk: int, devices: int = 1, members_per_task_set: int = 0) -> Any:
+def fitness_of(problem: Any, genotypes: Any, chunk: int, devices: int = 1, members_per_task_set: int = 0) -> Any:
     return np.asarray(
         jax.jit(evaluator(problem, chunk, devices, members_per_task_set).population)(KEY, genotypes).fitness
     )
@@ -44,18 +45,18 @@ def test_devices_and_neighbours_change_no_bit(
     waves: tuple[Any, Any], chunk: int, members_per_task_set: int, counts: tuple[int, ...]
 ) -> None:
     problem, genotypes = waves
-    alone = judged(problem, genotypes, chunk, 1, members_per_task_set)
+    alone = fitness_of(problem, genotypes, chunk, 1, members_per_task_set)
     assert len(np.unique(alone)) == 17
     for count in counts:  # on two devices: several chunks on each, one chunk on each, padding alone on the second
-        spread = judged(problem, genotypes[:count], chunk, 2, members_per_task_set)
+        spread = fitness_of(problem, genotypes[:count], chunk, 2, members_per_task_set)
         assert spread.tobytes() == alone[:count].tobytes()
 
 
 def test_the_chunk_changes_rounding_at_most(waves: tuple[Any, Any]) -> None:
     problem, genotypes = waves
-    expected = judged(problem, genotypes[:7], 1)
+    expected = fitness_of(problem, genotypes[:7], 1)
     for chunk in (3, 8):
-        np.testing.assert_allclose(judged(problem, genotypes[:7], chunk), expected, rtol=1e-4)
+        np.testing.assert_allclose(fitness_of(problem, genotypes[:7], chunk), expected, rtol=1e-4)
 
 
 def test_the_population_is_judged_as_each_candidate_is_by_hand() -> None:
@@ -102,9 +103,9 @@ def test_a_problem_may_judge_the_population_at_once(devices: int) -> None:
 
 def test_candidates_share_their_draws_by_generation_or_by_set() -> None:
     problem, genotypes = Key(), jnp.zeros((5, 4))
-    everyone = judged(problem, genotypes, 2)
+    everyone = fitness_of(problem, genotypes, 2)
     assert len(np.unique(everyone)) == 1
-    pairs = judged(problem, genotypes, 2, 2, members_per_task_set=2)
+    pairs = fitness_of(problem, genotypes, 2, 2, members_per_task_set=2)
     assert pairs[0] == pairs[1] != pairs[2] == pairs[3] != pairs[4]
     other = jax.jit(evaluator(problem, 2).population)(jax.random.key(12), genotypes).fitness
     assert other[0] != everyone[0]
@@ -113,14 +114,14 @@ def test_candidates_share_their_draws_by_generation_or_by_set() -> None:
 def test_learners_of_a_task_share_their_keys() -> None:
     problem = Waves()  # noisy in init, step and loss
     same = jnp.broadcast_to(problem.space.start(KEY), (5, problem.space.size))
-    assert len(np.unique(judged(problem, same, 1, 2))) == 1
+    assert len(np.unique(fitness_of(problem, same, 1, 2))) == 1
 
 
 def test_a_failed_candidate_disturbs_no_other() -> None:
     problem = Bowl()
     genotypes = jax.random.normal(KEY, (7, 4))
     broken = genotypes.at[0].set(jnp.nan).at[4].set(jnp.inf)
-    expected, found = judged(problem, genotypes, 2, 2), judged(problem, broken, 2, 2)
+    expected, found = fitness_of(problem, genotypes, 2, 2), fitness_of(problem, broken, 2, 2)
     assert not np.isfinite(found[[0, 4]]).any()
     rest = [1, 2, 3, 5, 6]
     assert found[rest].tobytes() == expected[rest].tobytes()
@@ -147,9 +148,37 @@ def test_validation_is_a_mean_over_tasks_of_the_distribution_asked_for(count: in
     np.testing.assert_allclose(validate(2, 2, test=False).metrics["distance"], 0.75 * 3.0, atol=0.75 * 4 / count**0.5)
 
 
-def test_validation_of_a_problem_without_tasks_asks_its_own_methods() -> None:
+def test_validation_of_a_problem_without_tasks_averages_draws_of_its_own_methods() -> None:
     genotype = jnp.zeros(4)
     one = evaluator(Key(), 4, 2)
-    train, test = (one.validate(KEY, genotype, 9, test=test).fitness for test in (False, True))
+    train, test = (one.validate(KEY, genotype, 1, test=test).fitness for test in (False, True))
     assert train == jax.random.uniform(KEY)
     assert test == -train
+    several = one.validate(KEY, genotype, 9, test=False).fitness
+    draws = [jax.random.uniform(key) for key in jax.random.split(KEY, 9)]
+    np.testing.assert_allclose(several, np.mean(draws), rtol=1e-6)
+
+
+def test_a_noisy_problem_says_how_many_draws_an_evaluation_averages() -> None:
+    @dataclasses.dataclass(frozen=True)
+    class Several(Key):  # type: ignore[misc, valid-type]
+        num_tasks: int = 5
+
+    genotypes = jnp.zeros((4, 4))
+    expected = np.mean([jax.random.uniform(key) for key in jax.random.split(KEY, 5)])
+    np.testing.assert_allclose(fitness_of(Several(), genotypes, 2), expected, rtol=1e-6)
+    pairs = fitness_of(Several(), genotypes, 2, members_per_task_set=2)
+    assert pairs[0] == pairs[1] != pairs[2] == pairs[3]
+
+
+def test_the_population_at_once_may_be_numbers_alone_and_averages_draws() -> None:
+    @dataclasses.dataclass(frozen=True)
+    class Together(Key):  # type: ignore[misc, valid-type]
+        num_tasks: int = 3
+
+        def evaluate_population(self, key: Any, omegas: Any) -> Any:
+            return omegas[:, 0] + jax.random.uniform(key)
+
+    genotypes = jnp.arange(8.0).reshape(2, 4)
+    expected = np.mean([jax.random.uniform(key) for key in jax.random.split(KEY, 3)])
+    np.testing.assert_allclose(fitness_of(Together(), genotypes, 1), expected + np.array([0.0, 4.0]), rtol=1e-6)

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 
 from evometa import ConfigurationError, Mean, Search
-from evometa.evaluation import Evaluator, TaskJudge
+from evometa.generation import root_keys, search_key
 from evometa.naming import load
-from evometa.population_training import PopulationTrainer, TrainingRun, replay
-from evometa.program import generation_keys, root_keys
 from evometa.strategies import PBT
+from evometa.task_source import TrainingTasks
+from evometa.training_evaluator import TrainingEvaluator, TrainingRun, replay
 
 TOYS = Path(__file__).with_name("toys.py")
 Chase, Fragile, HoldsAKey, Waves, Bowl = (
@@ -23,19 +23,18 @@ Chase, Fragile, HoldsAKey, Waves, Bowl = (
 KEY = jax.random.key(5)
 
 
-def trainer(problem: Any, strategy: Any, chunk: int = 2, devices: int = 1) -> PopulationTrainer:
-    return PopulationTrainer(
-        Evaluator(problem, problem.space, 0, chunk, tuple(jax.local_devices()[:devices])), strategy
-    )
+def trainer(problem: Any, strategy: Any, chunk: int = 2, devices: int = 1) -> TrainingEvaluator:
+    used = tuple(jax.local_devices()[:devices])
+    return TrainingEvaluator(problem, problem.space, 0, chunk, used, strategy=strategy)
 
 
-def run(trainer: PopulationTrainer, genotypes: Any, windows: int) -> tuple[list[Any], TrainingRun]:
+def run(trainer: TrainingEvaluator, genotypes: Any, windows: int) -> tuple[list[Any], TrainingRun]:
     """Train one population window after window, everybody with its own learners; return judgements and the end."""
-    step = jax.jit(lambda carried: trainer.population(KEY, KEY, carried, genotypes))
+    step = jax.jit(lambda carried: trainer.evaluate(KEY, KEY, carried, genotypes))
     carried, found = trainer.initial(), []
     for _ in range(windows):
-        judged, carried = step(carried)
-        found.append(judged)
+        evaluation, carried, _ = step(carried)
+        found.append(evaluation)
     return found, carried
 
 
@@ -44,9 +43,9 @@ def run(trainer: PopulationTrainer, genotypes: Any, windows: int) -> tuple[list[
 def test_windows_are_pieces_of_whole_training(problem: Any, windows: int) -> None:
     genotypes = jnp.stack([problem.space.sample(jax.random.key(i)) for i in range(4)])
     found, carried = run(trainer(problem, PBT(4, windows=windows)), genotypes, windows)
-    judge = TaskJudge(problem)
-    trials = judge.draw(jax.random.fold_in(KEY, 0))
-    whole = jax.jit(jax.vmap(lambda genotype: judge.one(trials, problem.space.decode(genotype))))(genotypes)
+    source = TrainingTasks(problem)
+    trials = source.draw(jax.random.fold_in(KEY, 0))
+    whole = jax.jit(jax.vmap(lambda genotype: source.evaluate(trials, problem.space.decode(genotype))))(genotypes)
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=2e-5), found[-1], whole)
     assert (int(carried.number), int(carried.window)) == (0, windows)
 
@@ -80,8 +79,7 @@ def test_the_schedule_leads_to_the_losses_it_is_kept_with() -> None:
     assert result.archive is not None
     schedule = result.archive.omegas
     assert len(np.unique(schedule["rate"])) > 1  # the winner has been replaced on its way
-    _, root, _ = root_keys(1)
-    trials = TaskJudge(problem).draw(jax.random.fold_in(generation_keys(root, 0)[1], 0))
+    trials = TrainingTasks(problem).draw(jax.random.fold_in(search_key(root_keys(1).generations), 0))
     again = jax.jit(jax.vmap(lambda key, task: replay(problem, key, schedule, task)))
     losses, learners = again(trials.keys, trials.tasks)
     np.testing.assert_allclose(jnp.mean(losses, axis=0), result.archive.fitness, rtol=2e-5)

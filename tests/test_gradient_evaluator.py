@@ -11,10 +11,12 @@ import numpy as np
 import pytest
 
 from evometa import Box, ConfigurationError, Problem, Search
-from evometa.evaluation import Evaluator
-from evometa.gradients import Differentiated, Mode
+from evometa.evaluation_plan import Mode
+from evometa.gradient_evaluator import GradientEvaluator
 from evometa.naming import load
+from evometa.population_evaluator import plan_incompatibility
 from evometa.strategies import Gradient
+from evometa.task_source import TrainingTasks
 
 TOYS = Path(__file__).with_name("toys.py")
 Chase, Waves, Errand = (load(f"{TOYS}:{name}") for name in ("Chase", "Waves", "Errand"))
@@ -40,46 +42,63 @@ class Loops(Root):
         return jax.lax.while_loop(lambda at: at[0] < 3, lambda at: (at[0] + 1, at[1] * omega), (0, 1.0))[1]
 
 
-def judge(problem: Any, genotypes: Any, mode: Mode = "reverse", chunk: int = 2, devices: int = 1) -> Any:
-    evaluator = Evaluator(problem, problem.space, 0, chunk, tuple(jax.local_devices()[:devices]))
-    return jax.jit(lambda: Differentiated(evaluator, mode).population(KEY, KEY, (), genotypes)[0])()
+def evaluate(
+    problem: Any, genotypes: Any, mode: Mode = "reverse", chunk: int = 2, devices: int = 1, members: int = 0
+) -> Any:
+    """Return the evaluation and the gradient."""
+    used = tuple(jax.local_devices()[:devices])
+    evaluator = GradientEvaluator(problem, problem.space, members, chunk, used, mode=mode)
+    found = jax.jit(lambda: evaluator.evaluate(KEY, KEY, (), genotypes))()
+    return found.evaluation, found.gradient
 
 
 @pytest.mark.parametrize("mode", ["reverse", "forward"])
 def test_the_gradient_of_a_known_learning_curve(mode: Mode) -> None:
     problem = Chase()
     genotypes = jnp.array([[-0.3], [0.0], [0.2]])  # times 6: ω
-    targets = np.asarray(Evaluator(problem, problem.space, 0, 1, ()).judge.draw(KEY).tasks)
+    targets = np.asarray(TrainingTasks(problem).draw(KEY).tasks)
     away = 6 * np.asarray(genotypes) - targets
-    judged = judge(problem, genotypes, mode)
-    np.testing.assert_allclose(judged.fitness, np.mean(0.75**8 * away**2, axis=1), rtol=1e-4)
-    np.testing.assert_allclose(judged.gradient[:, 0], np.mean(6 * 2 * 0.75**8 * away, axis=1), rtol=1e-4)
-    np.testing.assert_allclose(judged.metrics["distance"], np.mean(0.75**4 * np.abs(away), axis=1), rtol=1e-4)
+    evaluation, gradient = evaluate(problem, genotypes, mode)
+    np.testing.assert_allclose(evaluation.fitness, np.mean(0.75**8 * away**2, axis=1), rtol=1e-4)
+    np.testing.assert_allclose(gradient[:, 0], np.mean(6 * 2 * 0.75**8 * away, axis=1), rtol=1e-4)
+    np.testing.assert_allclose(evaluation.metrics["distance"], np.mean(0.75**4 * np.abs(away), axis=1), rtol=1e-4)
 
 
 def test_the_gradient_of_a_network_s_training() -> None:
     problem = Waves(width=4)
     genotypes = jnp.stack([problem.space.sample(jax.random.key(i)) for i in range(3)])
-    reverse, forward = (judge(problem, genotypes, mode) for mode in ("reverse", "forward"))
-    np.testing.assert_allclose(reverse.gradient, forward.gradient, rtol=1e-3, atol=1e-5)
+    reverse, forward = (evaluate(problem, genotypes, mode)[1] for mode in ("reverse", "forward"))
+    np.testing.assert_allclose(reverse, forward, rtol=1e-3, atol=1e-5)
     step = 0.01 * jax.random.normal(KEY, genotypes.shape)
-    ends = [judge(problem, genotypes + sign * step).fitness for sign in (1, -1)]
-    np.testing.assert_allclose(ends[0] - ends[1], 2 * jnp.sum(step * reverse.gradient, axis=1), rtol=0.02)
+    ends = [evaluate(problem, genotypes + sign * step)[0].fitness for sign in (1, -1)]
+    np.testing.assert_allclose(ends[0] - ends[1], 2 * jnp.sum(step * reverse, axis=1), rtol=0.02)
 
 
 def test_devices_change_no_bit_and_chunks_rounding_alone() -> None:
     problem = Waves(width=4, num_tasks=2)
     genotypes = jnp.stack([problem.space.sample(jax.random.key(i)) for i in range(5)])
-    one, two, single = (judge(problem, genotypes, chunk=c, devices=d) for c, d in ((2, 1), (2, 2), (1, 1)))
+    one, two, single = (evaluate(problem, genotypes, chunk=c, devices=d) for c, d in ((2, 1), (2, 2), (1, 1)))
     for first, second in zip(jax.tree.leaves(one), jax.tree.leaves(two), strict=True):
         np.testing.assert_array_equal(first, second)
-    np.testing.assert_allclose(one.gradient, single.gradient, rtol=1e-3, atol=1e-5)
+    np.testing.assert_allclose(one[1], single[1], rtol=1e-3, atol=1e-5)
+
+
+def test_pairs_may_have_tasks_of_their_own() -> None:
+    genotypes = jnp.zeros((4, 1))
+    fitness, gradient = (np.ravel(part) for part in evaluate_pairs(genotypes))
+    for part in (fitness, gradient):
+        assert part[0] == part[1] != part[2] == part[3]
+
+
+def evaluate_pairs(genotypes: Any) -> Any:
+    evaluation, gradient = evaluate(Chase(), genotypes, members=2)
+    return evaluation.fitness, gradient
 
 
 def test_a_candidate_without_a_finite_gradient_failed() -> None:
-    judged = judge(Root(), jnp.array([[0.0], [4.0], [jnp.inf]]))
-    np.testing.assert_array_equal(np.isfinite(judged.fitness), [False, True, False])
-    np.testing.assert_allclose(judged.gradient[1], [0.25], rtol=1e-6)
+    evaluation, gradient = evaluate(Root(), jnp.array([[0.0], [4.0], [jnp.inf]]))
+    np.testing.assert_array_equal(np.isfinite(evaluation.fitness), [False, True, False])
+    np.testing.assert_allclose(gradient[1], [0.25], rtol=1e-6)
     search = Search(Root(), Gradient(4, learning_rate=0.01))  # one starts at 0
     result = search.run(generations=5)
     assert result.failed == 5
@@ -94,8 +113,8 @@ def test_what_cannot_be_differentiated_is_refused() -> None:
     ):
         with pytest.raises(ConfigurationError, match=re.escape(words)):
             Search(problem, Gradient())
-    assert "Errand is judged by plain Python" in str(Gradient().problem_incompatibility(Errand()))
+    assert "Errand is evaluated by plain Python" in str(plan_incompatibility(Gradient(), Errand()))
     with pytest.raises(ConfigurationError, match="Gradient searches real vectors only"):
         Search(Errand(), Gradient())
-    np.testing.assert_allclose(judge(Loops(), jnp.array([[2.0]]), "forward").gradient, [[12.0]])
+    np.testing.assert_allclose(evaluate(Loops(), jnp.array([[2.0]]), "forward")[1], [[12.0]])
     Search(Loops(), Gradient(mode="forward"))
