@@ -103,7 +103,7 @@ class Cancels(Callback):
 
 
 def test_finalists_survive_an_interruption(tmp_path: Path) -> None:
-    options = {"seed": 1, "validation_tasks": 8, "finalists": 4, "progress": False}
+    options: Any = {"seed": 1, "validation_tasks": 8, "finalists": 4, "validation_share": 10.0, "progress": False}
     whole = Search(Chase(), RandomSearch(4), run_directory=tmp_path / "whole", **options).run(generations=9)
     Search(Chase(), RandomSearch(4), run_directory=tmp_path / "cut", **options).run(generations=5)
     resumed = Search.resume(tmp_path / "cut", progress=False)
