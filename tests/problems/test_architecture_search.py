@@ -132,7 +132,7 @@ def test_refuses_what_is_no_table(trained: Any, tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="there is none at"):
         ArchitectureTable(str(tmp_path / "nothing.npz"))
     (tmp_path / "words.npz").write_text("words")
-    with pytest.raises(ConfigurationError, match=r"words\.npz is none"):
+    with pytest.raises(ConfigurationError, match=r"words\.npz is not one"):
         ArchitectureTable(str(tmp_path / "words.npz"))
     write_architecture_table(trained._replace(nodes=4), tmp_path / "cut.npz")
     with pytest.raises(ConfigurationError, match="a loss for each of 64 cells"):
