@@ -78,7 +78,8 @@ def _read(path: Path, changed: int) -> Characters:
                     drawings.setdefault((alphabet, character), []).append(_decode(file.read(name)))
     except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise ConfigurationError(
-            f"Omniglot expects {path.name} as its authors made it, and the file is damaged ({error}); download it again."
+            f"Omniglot expects {path.name} as its authors made it, and the file is damaged ({error}); "
+            "download it again."
         ) from error
     counts = {len(images) for images in drawings.values()}
     if len(counts) != 1:

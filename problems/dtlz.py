@@ -60,7 +60,7 @@ class DTLZ2(Problem):
         radius = 1.0 + jnp.sum((omega[m - 1 :] - 0.5) ** 2)
         one = jnp.ones(1, omega.dtype)
         # fᵢ = (1 + g) cos a₁ … cos a_{M-i} sin a_{M-i+1}, without the sine for i = 1. The cosine is computed as the
-        # sine of the complement: exactly 0 on the bound, where cos(π/2) in single precision is negative and would reward g.
+        # sine of the complement: exactly 0 on the bound, where cos(π/2) in single precision is negative, rewarding g.
         along = jnp.concatenate([one, jnp.cumprod(cosine)])[::-1]
         across = jnp.concatenate([one, sine[::-1]])
         objectives = radius * along * across
