@@ -139,7 +139,7 @@ class DecisionTree(InnerTraining):
         """Start from a single leaf."""
         leaves, levels = 2**self.inner_steps, self.inner_steps
         last = jnp.full((levels, leaves), len(above(self.data_set, self.cuts)[0]), jnp.int32)
-        return Tree(last, jnp.zeros(len(task.grown_on), jnp.int32), jnp.int32(0))
+        return Tree(last, jnp.zeros(len(task.training), jnp.int32), jnp.int32(0))
 
     def step(self, key: Key, omega: Omega, task: Examples, learner: Tree) -> Tree:
         """Split every leaf by its best cut, if the gain exceeds the price."""

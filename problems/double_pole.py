@@ -125,13 +125,13 @@ class DoublePole(Problem):
 
         def act(carry: tuple[jax.Array, Cart]) -> tuple[jax.Array, Cart]:
             actions, cart = carry
-            return actions + 1, move(cart, omega.run(sees(cart))[0])
+            return actions + 1, move(cart, omega.run(observation(cart))[0])
 
         actions: Scalar = jax.lax.while_loop(up, act, (jnp.int32(0), start))[0]
         return actions.astype(jnp.float32)
 
 
-def sees(cart: Cart) -> jax.Array:
+def observation(cart: Cart) -> jax.Array:
     """Return the network's inputs, ``[6]``."""
     return jnp.concatenate([jnp.stack([cart.position, cart.speed]), cart.angles, cart.spins]) / jnp.asarray(SCALES)
 

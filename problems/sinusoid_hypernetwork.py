@@ -94,7 +94,7 @@ class SinusoidHypernetwork(WaveRegression):
         return unravel(base + change)
 
     def step(self, key: Key, omega: Omega, task: Wave, learner: Any) -> Any:
-        """Leave the learner as it is."""
+        """Return the learner unchanged."""
         return learner
 
     def loss(self, key: Key, omega: Omega, task: Wave, learner: Any) -> Scalar:
