@@ -93,7 +93,7 @@ class DecisionTree(InnerTraining):
         require_name("DecisionTree", self.data_set)
         if self.inner_steps > 10 or self.cuts < 1:
             raise ConfigurationError(
-                "DecisionTree expects inner_steps, the levels of a tree with 2^inner_steps leaves, of at most 10, and "
+                "DecisionTree expects at most 10 levels as inner_steps, since a tree has 2^inner_steps leaves, and "
                 f"cuts of at least 1, got inner_steps={self.inner_steps} and cuts={self.cuts}."
             )
 
