@@ -113,7 +113,7 @@ def test_one_operation_is_one_architecture() -> None:
     [
         (
             {"operations": ()},
-            "at least one operation and 2 nodes, for without them the space of architectures is empty",
+            "at least one operation and 2 nodes, since the space of architectures is empty otherwise",
         ),
         ({"nodes": 1}, "the space of architectures is empty"),
         ({"operations": ("relu", "tahn")}, "got 'tahn'. Nearest: tanh"),

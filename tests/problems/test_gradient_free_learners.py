@@ -116,7 +116,7 @@ def test_a_search_differentiates_nothing(problem: Any, monkeypatch: pytest.Monke
     ("make", "words"),
     [
         (lambda: DecisionTree(inner_steps=11), "at most 10 levels"),
-        (lambda: DecisionTree(cuts=0), "at least 1 of cuts"),
+        (lambda: DecisionTree(cuts=0), "cuts of at least 1"),
         (lambda: DecisionTree(data_set="moons"), "data_set to be one of digits"),  # type: ignore[arg-type]
         (lambda: BinaryNetwork(units=4), "an odd number of units"),
     ],
