@@ -168,7 +168,7 @@ class CleanAlone(Hypercleaning):
         """The clean examples."""
         return digits().validation[: self.training_examples]
 
-    def judged_in_search(self, key: jax.Array) -> jax.Array:
+    def search_rows(self, key: jax.Array) -> jax.Array:
         """Return the rest of the validation part."""
         return jnp.asarray(digits().validation[self.training_examples :])
 

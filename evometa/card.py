@@ -1,33 +1,36 @@
-"""What a problem says of itself: its place on the map of meta-learning, and how to search it."""
+"""The card of a problem: its branch of meta-learning, and how to search it."""
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 
 class Recipe(NamedTuple):
-    """A strategy, its settings and a limit with which a search gets somewhere in minutes.
+    """A recommended strategy, its settings and a budget, with which a search gets a good result in minutes.
 
-    It is what ``evometa run NAME`` does when it is told nothing else.
+    ``evometa run NAME`` uses it for whatever its options do not set.
     """
 
     strategy: str
     """The name of a class in :mod:`evometa.strategies`, such as ``OpenAIES``; a name, since problems import none."""
     settings: Mapping[str, Any] = {}
-    """Its fields, by name, where they differ from the defaults."""
+    """Fields of the strategy that differ from their defaults, by name."""
     limits: Mapping[str, Any] = {"seconds": 120}
     """Arguments of :meth:`evometa.Search.run`."""
 
 
 class ProblemCard(NamedTuple):
-    """Where a problem stands: what is learned, by whom, and who proposed it."""
+    """The entry of a problem in ``evometa list``, and its recipe.
+
+    It is the class attribute ``card`` of a problem.
+    """
 
     branch: str
-    """Of meta-learning, such as "learned initialisations"."""
+    """The branch of meta-learning, such as "learned initialisations"."""
     omega: str
     """What ω is, in a few words."""
     learner: str
-    """What the inner loop trains with it; "none" where there is no inner loop."""
+    """What the inner loop trains with ω; "none" without an inner loop."""
     paper: str = ""
-    """First author and year; empty where there is none."""
+    """First author and year; empty without a paper."""
     recipe: Recipe | None = None
-    """How to search it."""
+    """The recommended strategy and budget; None: ``evometa run`` needs a strategy and a limit."""

@@ -1,4 +1,4 @@
-"""Compare two strategies over several seeds: one curve each, with a band of confidence.
+"""Compare two strategies over several seeds: one curve each, with a confidence band.
 
 python examples/compare_seeds.py
 """
@@ -10,7 +10,7 @@ import evometa as em
 
 
 def main(generations: int = 150, seeds: int = 5, folder: str = "runs/compare") -> Path:
-    """Search with every strategy and seed, and return the path of the picture."""
+    """Search with every strategy and seed, and return the path of the plot."""
     problem = em.problems.Rosenbrock(dimension=4)
     strategies: dict[str, em.Strategy[Any]] = {
         "CMA-ES": em.strategies.CMAES(population_size=32),

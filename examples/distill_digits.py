@@ -1,4 +1,4 @@
-"""Distil a thousand digits into ten images, by gradients and without, and look at them.
+"""Distil a thousand digits into ten images, with and without gradients, and plot them.
 
 python examples/distill_digits.py
 """
@@ -15,7 +15,7 @@ from evometa.strategies import Gradient, OpenAIES
 
 
 def main(generations: int = 300, population_size: int = 256, steps: int = 10, file: str = "distilled.png") -> Path:
-    """Search twice from real images, and draw such and what became of them, an image of each class."""
+    """Search by two strategies from real images, and plot the real and the distilled images of each class."""
     problem = DatasetDistillation(inner_steps=steps)
     strategies = {
         "OpenAIES": OpenAIES(population_size, sigma=0.03, learning_rate=0.02),
@@ -26,7 +26,7 @@ def main(generations: int = 300, population_size: int = 256, steps: int = 10, fi
         search = em.Search(problem, strategy, seed=0, validate_every=generations, validation_tasks=32, finalists=0)
         result = search.run(generations=generations)
         accuracy = result.metrics["held_out/accuracy"]
-        print(f"{name}: a network that learns from ten images reads {accuracy:.1%} of held-out digits")
+        print(f"{name}: a network trained on ten images classifies {accuracy:.1%} of held-out digits correctly")
         rows[f"{name}, {accuracy:.1%}"] = result.selected_omega["images"]
     rows = {"real images": np.asarray(problem.real(jax.random.key(0))), **rows}
 

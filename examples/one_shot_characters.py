@@ -1,6 +1,7 @@
-"""Learn to recognise characters from one example each, and look at an episode of an alphabet never seen before.
+"""Learn to recognise characters from one example each, and plot an episode of a held-out alphabet.
 
-The characters are made up, so that nothing needs to be downloaded. With Omniglot's files in a folder, handwritten ones:
+Without an argument the characters are synthetic, so nothing needs to be downloaded; with a folder that has Omniglot's
+files, they are handwritten:
 
 python examples/one_shot_characters.py
 python examples/one_shot_characters.py FOLDER
@@ -18,7 +19,7 @@ from evometa.strategies import Gradient
 
 
 def main(generations: int = 1500, data_directory: str | None = None, folder: str = "characters") -> em.Result:
-    """Search for an embedding; draw the fitness, and how it classifies a held-out episode."""
+    """Search for an embedding; plot the fitness, and the classification of a held-out episode."""
     problem = OmniglotPrototypes(characters="omniglot" if data_directory else "glyphs", data_directory=data_directory)
     strategy = Gradient(learning_rate=0.005, decay_generations=generations, learning_rate_final=0.05)
     result = em.Search(problem, strategy, run_directory=Path(folder) / "run", overwrite=True).run(

@@ -1,4 +1,4 @@
-"""A problem in plain Python: tune a support vector machine of scikit-learn, in worker processes.
+"""A problem in plain Python: tune scikit-learn's support vector machine in worker processes.
 
 python examples/own_host_problem.py
 """
@@ -18,7 +18,7 @@ import evometa as em
 
 @dataclasses.dataclass(frozen=True)
 class SupportVectors(em.HostProblem):
-    """Maximise the cross-validated accuracy on the wine data over C and γ."""
+    """Maximise the cross-validated accuracy on the wine data over C and γ (gamma)."""
 
     direction = "maximize"
 
@@ -26,11 +26,11 @@ class SupportVectors(em.HostProblem):
 
     @property
     def space(self) -> em.Space:
-        """Two positive numbers, searched as their logarithms."""
+        """Two positive numbers, searched on a logarithmic scale."""
         return em.Dict({"C": em.Box((), 1e-2, 1e3, log=True), "gamma": em.Box((), 1e-5, 1e1, log=True)})
 
     def evaluate(self, rng: np.random.Generator, omega: Any) -> float:
-        """Train and judge; the folds are the same for all candidates of a generation."""
+        """Return the accuracy; the folds are the same for all candidates of a generation."""
         model = make_pipeline(StandardScaler(), SVC(C=float(omega["C"]), gamma=float(omega["gamma"])))
         folds = StratifiedKFold(self.folds, shuffle=True, random_state=int(rng.integers(2**31)))
         x, y = load_wine(return_X_y=True)
@@ -38,7 +38,7 @@ class SupportVectors(em.HostProblem):
 
 
 def main(generations: int = 10, population_size: int = 16) -> em.Result:
-    """Search, and print what was found."""
+    """Search, and print the result."""
     strategy = em.strategies.CMAES(population_size=population_size)
     result = em.Search(SupportVectors(time_limit=60.0), strategy, seed=0).run(generations=generations)
     omega = result.best_omega

@@ -1,4 +1,4 @@
-"""A learning problem of your own: initial weights from which ten points of a sine wave are enough to fit it.
+"""Your own inner training: initial weights that adapt to a sine wave from ten of its points.
 
 python examples/own_inner_training.py
 """
@@ -23,7 +23,7 @@ def draw_weights(key: jax.Array) -> list[dict[str, jax.Array]]:
 
 @dataclasses.dataclass(frozen=True)
 class Sine(em.InnerTraining):
-    """Few-shot regression: ω is where the network's weights start."""
+    """Few-shot regression: ω holds the initial weights of a network."""
 
     inner_steps: int = 5
     learning_rate: float = 0.02
@@ -34,7 +34,7 @@ class Sine(em.InnerTraining):
         return em.Like(draw_weights)
 
     def sample_task(self, key: jax.Array) -> dict[str, jax.Array]:
-        """Draw a wave, ten points to train on and twenty to be judged on."""
+        """Draw a wave, ten points to train on and twenty to evaluate on."""
         key_amplitude, key_phase, key_x = jax.random.split(key, 3)
         amplitude = jax.random.uniform(key_amplitude, minval=0.1, maxval=5.0)
         phase = jax.random.uniform(key_phase, maxval=jnp.pi)
@@ -46,12 +46,12 @@ class Sine(em.InnerTraining):
         return omega
 
     def step(self, key: jax.Array, omega: Any, task: Any, learner: Any) -> Any:
-        """Take one step of gradient descent. Nothing here has to be differentiable for the search."""
+        """Take one step of gradient descent. The search itself needs no gradient of any of this."""
         gradient = jax.grad(self.error)(learner, task["x"][:10], task["y"][:10])
         return jax.tree.map(lambda w, g: w - self.learning_rate * g, learner, gradient)
 
     def loss(self, key: jax.Array, omega: Any, task: Any, learner: Any) -> jax.Array:
-        """Judge the learner on the other points."""
+        """Return the learner's error on the other points."""
         return self.error(learner, task["x"][10:], task["y"][10:])
 
     def error(self, weights: Any, x: jax.Array, y: jax.Array) -> jax.Array:
@@ -62,7 +62,7 @@ class Sine(em.InnerTraining):
 
 
 def main(generations: int = 1000, run_directory: str | None = None) -> em.Result:
-    """Search; with a run directory, keep the run and draw its curves."""
+    """Search; with a run directory, save the run and plot its curves."""
     strategy = em.strategies.OpenAIES(population_size=128, sigma=0.05, learning_rate=0.03)
     result = em.Search(Sine(), strategy, seed=0, run_directory=run_directory).run(generations=generations)
     print(f"error after {Sine.inner_steps} steps on new waves: {result.held_out:.2f} ({result.seconds:.0f} s)")

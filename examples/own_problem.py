@@ -1,4 +1,4 @@
-"""A plain problem of your own: fit a decaying oscillation to data with outliers, by a loss without useful gradients.
+"""Your own problem: fit a decaying oscillation to data with outliers, by a loss without useful gradients.
 
 python examples/own_problem.py
 """
@@ -20,7 +20,7 @@ class Oscillation(em.Problem):
 
     @property
     def space(self) -> em.Space:
-        """Three numbers between bounds, two of them searched as their logarithm."""
+        """Three bounded numbers, two of them searched on a logarithmic scale."""
         return em.Dict(
             {
                 "frequency": em.Box((), 0.5, 5.0),
@@ -30,7 +30,7 @@ class Oscillation(em.Problem):
         )
 
     def evaluate(self, key: jax.Array, omega: Any) -> em.Evaluation:
-        """Return the median absolute error, which a fifth of outliers hardly moves, and the worst one."""
+        """Return the median absolute error, which is robust to the outliers, and the largest error as a metric."""
         time = jnp.linspace(0.0, 4.0, self.samples)
         truth = self.signal(time, {"frequency": 2.0, "decay": 0.5, "amplitude": 3.0})
         outliers = 10.0 * (jnp.arange(self.samples) % 5 == 0)
@@ -44,7 +44,7 @@ class Oscillation(em.Problem):
 
 
 def main(generations: int = 150) -> em.Result:
-    """Search, and print what was found."""
+    """Search, and print the result."""
     result = em.Search(Oscillation(), em.strategies.CMAES(population_size=32), seed=0).run(generations=generations)
     found = ", ".join(f"{name} {float(value):.3f}" for name, value in result.best_omega.items())
     print(f"median error {result.best_fitness:.2g} with {found}")

@@ -1,17 +1,17 @@
-"""Problems: what judges ω; one a file, each naming the branch of meta-learning it stands for.
+"""Problems: what ω is and how it is evaluated; one per file, arranged by branch of meta-learning.
 
 =============================================  =======================================================
 problem                                        branch of meta-learning
 =============================================  =======================================================
 :class:`Sinusoid`                              learned initialisations and step sizes, few-shot
-:class:`DigitsHyperparameters`                 hyperparameter optimisation, by gradient descent
-:class:`BoostingHyperparameters`               hyperparameter optimisation, without any gradient
+:class:`DigitsHyperparameters`                 hyperparameter optimisation, of gradient descent
+:class:`BoostingHyperparameters`               hyperparameter optimisation, without gradients
 :class:`DecisionTree`,                         hyperparameters of learners without gradients
 :class:`BinaryNetwork`
 :class:`HyperparameterSchedule`                hyperparameters over time
-:class:`NoisyQuadratic`                        the same, with a known answer
+:class:`NoisyQuadratic`                        the same, with a known optimum
 :class:`LearnedOptimizer`                      learned optimizers
-:class:`LearnedEvolutionStrategy`              learned optimizers of black boxes
+:class:`LearnedEvolutionStrategy`              learned black-box optimizers
 :class:`Bandit`                                black-box learners, recurrent
 :class:`SinusoidHypernetwork`                  black-box learners, hypernetworks
 :class:`OmniglotInitialisation`                learned initialisations and step sizes, few-shot vision
@@ -30,9 +30,9 @@ problem                                        branch of meta-learning
 :class:`DatasetDistillation`                   training data: dataset distillation
 :class:`SampleSelection`                       training data: sample selection
 :class:`Curriculum`                            training data: curricula
-:class:`SymbolicRegression`                    none: the formula is the learner
+:class:`SymbolicRegression`                    none: the formula itself is the learner
 :class:`InfluenceBalancing`                    truncation of long inner training
-:class:`Sphere`, :class:`Rosenbrock`,          none: plain optimisation with a known answer
+:class:`Sphere`, :class:`Rosenbrock`,          none: plain optimisation with a known optimum
 :class:`Ellipsoid`, :class:`Rastrigin`
 :class:`ZDT1`, :class:`ZDT2`, :class:`ZDT3`,   the same, with two objectives
 :class:`ZDT4`, :class:`ZDT6`

@@ -1,4 +1,4 @@
-"""What a learned optimizer learns to train: networks on digits, and random quadratics."""
+"""Training tasks for learned optimizers: networks on digits, and random quadratics."""
 
 import dataclasses
 import math
@@ -9,11 +9,11 @@ import jax.numpy as jnp
 import numpy as np
 
 from evometa.problems._digits import CLASSES, PIXELS, digits
-from evometa.problems._networks import MLP, cross_entropy
+from evometa.problems._networks import MLP, accuracy, cross_entropy
 from evometa.types import Key, Scalar
 
 WORST_LOSS = 1.5 * math.log(CLASSES)
-"""Losses on digits above this, half as much again as guessing gives, count as this."""
+"""Losses on digits are clipped at this, 1.5 times the loss of a uniform prediction."""
 
 
 class Base(Protocol):
@@ -21,29 +21,29 @@ class Base(Protocol):
 
     @property
     def worst(self) -> float:
-        """Losses above this count as this."""
+        """The value at which losses are clipped."""
 
     def sample(self, key: Key, *, test: bool) -> Any:
-        """Draw a task, of the held-out ones if asked to."""
+        """Draw a task, a held-out one with ``test``."""
 
     def draw(self, key: Key, task: Any) -> Any:
-        """Draw the weights that training begins with, a pytree of float32."""
+        """Draw initial weights, a pytree of float32."""
 
     def order(self, key: Key) -> jax.Array:
-        """Draw the order of examples, int32, empty where there are none."""
+        """Draw the order of examples, int32; empty if there are none."""
 
     def error(self, weights: Any, task: Any, order: jax.Array, steps: Scalar) -> Scalar:
-        """Return what the inner step after ``steps`` others follows the gradient of."""
+        """Return the training loss of the inner step after ``steps`` others."""
 
     def loss(self, weights: Any, task: Any) -> Scalar:
-        """Return what weights are judged by, not limited."""
+        """Return the evaluation loss of weights, not clipped."""
 
     def metrics(self, weights: Any, task: Any) -> dict[str, Scalar]:
-        """Return named scalars of trained weights."""
+        """Return the metrics of trained weights."""
 
 
 class Examples(NamedTuple):
-    """Images and what they show; as a task, what a learner is judged on."""
+    """Images and their labels; as a task, those that a learner is evaluated on."""
 
     images: jax.Array
     """``[V, 64]``"""
@@ -53,10 +53,10 @@ class Examples(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class DigitsNetwork:
-    """An MLP with ReLU on scikit-learn's digits, trained on minibatches and judged on other images.
+    """An MLP with ReLU on scikit-learn's digits, trained on minibatches and evaluated on other images.
 
     Args:
-        batch_size: examples in an inner step, and in the judgement of a task that is not held out.
+        batch_size: examples in an inner step, and in the evaluation of a task that is not held out.
         hidden: widths of the hidden layers.
     """
 
@@ -84,7 +84,7 @@ class DigitsNetwork:
         return jax.random.permutation(key, digits().training)
 
     def error(self, weights: Any, task: Any, order: jax.Array, steps: Scalar) -> Scalar:
-        """Return the cross-entropy on the next minibatch; they go through the order over and over."""
+        """Return the cross-entropy on the next minibatch; minibatches cycle through the order."""
         places = steps * self.batch_size + np.arange(self.batch_size, dtype=np.int32)
         return self.loss(weights, _examples(order[places % len(order)]))
 
@@ -95,9 +95,8 @@ class DigitsNetwork:
     def metrics(self, weights: Any, task: Examples) -> dict[str, Scalar]:
         """Return accuracy and loss on the task's images."""
         logits = self.network.run(weights, task.images)
-        correct = jnp.argmax(logits, axis=-1) == jnp.argmax(task.targets, axis=-1)
         return {
-            "accuracy": jnp.mean(correct, dtype=jnp.float32),
+            "accuracy": accuracy(logits, jnp.argmax(task.targets, axis=-1)),
             "final_loss": cross_entropy(logits, task.targets),
         }
 
@@ -107,7 +106,7 @@ def _examples(rows: jax.Array) -> Examples:
 
 
 class Quadratic(NamedTuple):
-    """A function of D weights: the mean square of matrix · weights - target; as a task."""
+    """A task: the function of D weights that is the mean square of matrix · weights - target."""
 
     matrix: jax.Array
     """``[D, D]``"""
@@ -117,35 +116,35 @@ class Quadratic(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Quadratics:
-    """Random quadratics (Andrychowicz et al. 2016): matrix, target and first weights are standard normal.
+    """Random quadratics (Andrychowicz et al. 2016): matrix, target and initial weights are standard normal.
 
     Args:
-        dimension: D, weights.
+        dimension: D, number of weights.
     """
 
     dimension: int
 
     @property
     def worst(self) -> float:
-        """Half as much again as the first weights cost on average."""
+        """1.5 times the mean loss of the initial weights."""
         return 1.5 * (self.dimension + 1)
 
     def sample(self, key: Key, *, test: bool) -> Quadratic:
-        """Draw a quadratic; no two are alike, so held-out ones are of the same distribution."""
+        """Draw a quadratic; each is new, so held-out ones come from the same distribution."""
         key_matrix, key_target = jax.random.split(key)
         matrix = jax.random.normal(key_matrix, (self.dimension, self.dimension), jnp.float32)
         return Quadratic(matrix, jax.random.normal(key_target, (self.dimension,), jnp.float32))
 
     def draw(self, key: Key, task: Quadratic) -> jax.Array:
-        """Draw the first weights."""
+        """Draw initial weights."""
         return jax.random.normal(key, (self.dimension,), jnp.float32)
 
     def order(self, key: Key) -> jax.Array:
-        """Return nothing: there are no examples."""
+        """Return an empty array: there are no examples."""
         return jnp.zeros((0,), jnp.int32)
 
     def error(self, weights: jax.Array, task: Quadratic, order: jax.Array, steps: Scalar) -> Scalar:
-        """Return the function itself."""
+        """Return the function's value."""
         return self.loss(weights, task)
 
     def loss(self, weights: jax.Array, task: Quadratic) -> Scalar:

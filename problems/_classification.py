@@ -1,27 +1,30 @@
-"""Small classification data sets that come with scikit-learn, each in three fixed parts."""
+"""Small classification data sets bundled with scikit-learn, each with a fixed train/validation/test split."""
 
 import functools
 import math
 import typing
 from typing import Any, Literal, NamedTuple
 
+import jax
+import jax.numpy as jnp
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from evometa.errors import ConfigurationError
+from evometa.types import Key
 
-# scikit-learn is imported where it is used: listing the problems must not cost the second that its import takes.
+# scikit-learn is imported inside functions: importing it takes a second, which listing the problems should not cost.
 
 Name = Literal["digits", "wine", "breast_cancer", "synthetic"]
-"""``synthetic`` is drawn: of the size of digits, 10 classes of two normal clusters each, 32 of 64 features useful."""
+"""``synthetic`` is generated: as large as digits, 10 classes of two normal clusters each, 32 of 64 features useful."""
 _HELD_OUT = 0.2
 
 
 class Table(NamedTuple):
-    """Examples, and the rows of each part; no row is in two parts."""
+    """Examples, and the rows of each part of the split; the parts are disjoint."""
 
     features: NDArray[np.float32]
-    """``[N, F]``, each of mean 0 and standard deviation 1 in the training part; pixels from 0 to 1."""
+    """``[N, F]``, with mean 0 and standard deviation 1 in the training part; pixels from 0 to 1."""
     labels: NDArray[np.int32]
     """``[N]``, from 0 to C - 1."""
     targets: NDArray[np.float32]
@@ -62,20 +65,31 @@ def _load(name: Name) -> tuple[NDArray[np.float64], NDArray[Any]]:
 
 @functools.cache
 def components(name: Name, count: int) -> NDArray[np.float32]:
-    """Return the first principal components ``[N, count]`` of all examples, the first of variance 1.
+    """Return the first principal components ``[N, count]`` of all examples, scaled so that the first has variance 1.
 
-    Axes, middle and unit are those of the training part.
+    Axes, mean and scale are those of the training part.
     """
     features, training = table(name).features, table(name).training
-    middle = features[training].mean(axis=0)
-    _, deviations, axes = np.linalg.svd(features[training] - middle, full_matrices=False)
-    scaled = (features - middle) @ axes[:count].T / deviations[0] * len(training) ** 0.5
+    mean = features[training].mean(axis=0)
+    _, deviations, axes = np.linalg.svd(features[training] - mean, full_matrices=False)
+    scaled = (features - mean) @ axes[:count].T / deviations[0] * len(training) ** 0.5
     return np.asarray(scaled, np.float32)
 
 
 def require_name(owner: str, name: str) -> None:
-    """Raise ConfigurationError unless there is a data set of that name."""
+    """Raise ConfigurationError unless ``name`` is one of the data sets."""
     if name not in typing.get_args(Name):
         raise ConfigurationError(
             f"{owner} expects data_set to be one of {', '.join(typing.get_args(Name))}, got {name!r}."
         )
+
+
+def other_data_set(name: Name) -> Name:
+    """Return the data set that a shifted task distribution has instead of ``name``."""
+    return "breast_cancer" if name == "digits" else "digits"
+
+
+def draw_rows(key: Key, rows: ArrayLike, shape: tuple[int, ...]) -> jax.Array:
+    """Draw from the given rows with replacement, int32 of the given shape, such as ``[S, B]`` for minibatches."""
+    rows = jnp.asarray(rows)
+    return rows[jax.random.randint(key, shape, 0, len(rows), jnp.int32)]

@@ -12,22 +12,22 @@ from evometa.types import Key
 
 
 class ConvNet(NamedTuple):
-    """Convolutions with stride 2, the first one 5 × 5, the others 3 × 3, each normalised; ReLU between them.
+    """Convolutions with stride 2, 5 × 5 in the first layer and 3 × 3 in the others, with layer norm and ReLU.
 
-    Each image is normalised by its own mean and variance over pixels and channels (Ba, Kiros and Hinton 2016,
-    arXiv:1607.06450), so that what an image is turned into depends on no other image.
+    Each image is normalised by its own mean and variance over pixels and channels (layer normalisation, Ba, Kiros and
+    Hinton 2016, arXiv:1607.06450), so that its features do not depend on other images.
     """
 
     channels: tuple[int, ...]
 
     @property
     def features(self) -> int:
-        """F, numbers that an image is turned into."""
+        """F, number of features of an image."""
         side: int = math.ceil(SIZE / 2 ** len(self.channels))
         return side**2 * self.channels[-1]
 
     def draw(self, key: Key) -> list[dict[str, jax.Array]]:
-        """Draw kernels of variance 2 over the number of inputs (He et al. 2015), and biases of zero."""
+        """Draw kernels of variance 2 / inputs (He et al. 2015), and biases of zero."""
         layers, inputs, side = [], 1, 5
         for k, outputs in zip(jax.random.split(key, len(self.channels)), self.channels, strict=True):
             kernel = jax.random.normal(k, (side, side, inputs, outputs), jnp.float32) * math.sqrt(

@@ -1,4 +1,4 @@
-"""Tables of numbers from CSV files."""
+"""Tables of numbers, read from CSV files."""
 
 import csv
 import functools
@@ -28,12 +28,12 @@ def read_table(path: str | os.PathLike[str]) -> Table:
     """Read a CSV file with a header and a finite number in every cell.
 
     Raises:
-        ConfigurationError: no such file, no rows, a row of another length, an empty cell or one that is no finite
-            number, names missing or used twice, fewer than two columns.
+        ConfigurationError: no such file, no rows, a row of another length, an empty cell or one that is not a finite
+            number, missing or duplicate column names, fewer than two columns.
     """
     file = Path(path).expanduser()
     if not file.is_file():
-        raise ConfigurationError(f"A table expects a CSV file, and there is none at {str(path)!r}; give its path.")
+        raise ConfigurationError(f"A table expects a CSV file, and there is none at {str(path)!r}; check the path.")
     return _read(file.resolve(), file.stat().st_mtime_ns)
 
 
@@ -70,15 +70,15 @@ def _number(cell: str, where: str) -> float:
             f"{where} expects a number, and the value is missing ({cell!r}); fill it in or remove the row."
         )
     raise ConfigurationError(
-        f"{where} expects a finite number, got {cell!r}; turn words into numbers, or remove the column."
+        f"{where} expects a finite number, got {cell!r}; encode text as numbers, or remove the column."
     )
 
 
 def column_of(table: Table, name: str) -> int:
-    """Return the place of a column.
+    """Return the index of a column.
 
     Raises:
-        ConfigurationError: there is none of that name.
+        ConfigurationError: no column has that name.
     """
     if name not in table.names:
         raise ConfigurationError(
@@ -88,7 +88,7 @@ def column_of(table: Table, name: str) -> int:
 
 
 def identifiers(names: tuple[str, ...], taken: set[str]) -> tuple[str, ...]:
-    """Return the names written as Python identifiers, none twice and none that is taken."""
+    """Turn names into Python identifiers, unique and different from those in ``taken``."""
     found: list[str] = []
     for name in names:
         word = re.sub(r"\W", "_", name)

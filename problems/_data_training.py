@@ -1,4 +1,4 @@
-"""Training where ω says what is trained on: what is the same whether it weighs, orders, changes or invents examples."""
+"""Training where ω determines the training data: the code shared by weighting, ordering, changing or making it."""
 
 import abc
 import dataclasses
@@ -6,47 +6,36 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from numpy.typing import ArrayLike
 
 from evometa.errors import ConfigurationError
 from evometa.problem import InnerTraining
 from evometa.problems._classification import Table
 from evometa.problems._digits import digits
-from evometa.problems._networks import MLP, cross_entropy
-from evometa.spaces import Box
+from evometa.problems._networks import MLP, Learner, accuracy, cross_entropy
 from evometa.types import Key, Omega, Scalar
 
 MOMENTUM = 0.9
 
 
 class Trial(NamedTuple):
-    """A task: one training run's draws, and what it is judged on."""
+    """A task: everything random about one training run, and the examples it is evaluated on."""
 
     weights: Any
     """Initial weights, a pytree of float32."""
-    judged_on: jax.Array
+    evaluation_rows: jax.Array
     """``[V]``, rows of the validation part, or of the test part for a held-out task."""
     drawn: Any
-    """What :meth:`DataTraining.draw` drew: minibatches, wrong labels and the like."""
-
-
-class Learner(NamedTuple):
-    """A network in training."""
-
-    weights: Any
-    velocity: Any
-    steps: jax.Array
-    """``[]``, updates so far."""
+    """What :meth:`DataTraining.draw` returned: minibatches, noisy labels and the like."""
 
 
 @dataclasses.dataclass(frozen=True)
 class DataTraining(InnerTraining):
-    """Train an MLP by stochastic gradient descent with momentum 0.9 on what ω makes of the training data.
+    """Train an MLP by SGD with momentum 0.9 on training data that ω determines.
 
-    ω is a dict that has a ``learning_rate`` beside the rest, so that nothing found has the advantage of a rate that
+    ω is a dict with a ``learning_rate`` beside the rest, so that no result depends on a fixed learning rate that
     happens to suit it. Fitness, to be minimised, is the cross-entropy on the validation part after the last step; the
-    metric is the accuracy there. Held-out tasks are judged on the test part, which a search never sees. Subclasses say
-    what is drawn and what a step descends; their docstrings say what the fields are.
+    metric is the accuracy there. Held-out tasks are evaluated on the test part, which a search never sees. Subclasses
+    say what is drawn for a task and which loss a step descends; their docstrings describe the fields.
     """
 
     num_tasks: int = 4
@@ -62,7 +51,7 @@ class DataTraining(InnerTraining):
             )
 
     def require_at_least_1(self, **values: int) -> None:
-        """Raise ConfigurationError for a count below 1."""
+        """Raise ConfigurationError if a count is below 1."""
         wrong = [f"{name}={value}" for name, value in values.items() if value < 1]
         if wrong:
             raise ConfigurationError(
@@ -81,34 +70,34 @@ class DataTraining(InnerTraining):
 
     @abc.abstractmethod
     def draw(self, key: Key) -> Any:
-        """Draw what a training run needs besides initial weights; it has ``inner_steps`` of what differs by step."""
+        """Draw what a training run needs besides initial weights, for ``inner_steps`` steps."""
 
     @abc.abstractmethod
     def training_loss(self, omega: Omega, drawn: Any, weights: Any, number: Scalar) -> Scalar:
-        """Return what step ``number``, from 0 on, descends."""
+        """Return the loss that step ``number``, counted from 0, descends."""
 
-    def judged_in_search(self, key: Key) -> jax.Array:
-        """Return the rows ``[V]`` that a search judges a task on; by default the validation part."""
+    def search_rows(self, key: Key) -> jax.Array:
+        """Return the rows ``[V]`` that a search evaluates a task on; by default the validation part."""
         return jnp.asarray(self.data.validation)
 
     def sample_task(self, key: Key) -> Trial:
-        """Draw initial weights and the rest; judged on the validation part."""
-        return self._trial(key, self.judged_in_search(jax.random.fold_in(key, 2)))
+        """Draw initial weights and the rest; evaluated on the validation part."""
+        return self._trial(key, self.search_rows(jax.random.fold_in(key, 2)))
 
     def sample_test_task(self, key: Key) -> Trial:
-        """Draw initial weights and the rest; judged on the test part."""
+        """Draw initial weights and the rest; evaluated on the test part."""
         return self._trial(key, jnp.asarray(self.data.test))
 
-    def _trial(self, key: Key, judged_on: jax.Array) -> Trial:
+    def _trial(self, key: Key, evaluation_rows: jax.Array) -> Trial:
         weights = self.network.draw(jax.random.fold_in(key, 0), self.data.features.shape[1])
-        return Trial(weights, judged_on, self.draw(jax.random.fold_in(key, 1)))
+        return Trial(weights, evaluation_rows, self.draw(jax.random.fold_in(key, 1)))
 
     def init(self, key: Key, omega: Omega, task: Trial) -> Learner:
-        """Begin at the task's weights."""
+        """Start from the task's initial weights."""
         return Learner(task.weights, jax.tree.map(jnp.zeros_like, task.weights), jnp.int32(0))
 
     def step(self, key: Key, omega: Omega, task: Trial, learner: Learner) -> Learner:
-        """Take one step of gradient descent with momentum."""
+        """Take one step of SGD with momentum."""
 
         def error(weights: Any) -> Scalar:
             return self.training_loss(omega, task.drawn, weights, learner.steps)
@@ -119,36 +108,21 @@ class DataTraining(InnerTraining):
         return Learner(weights, velocity, learner.steps + 1)
 
     def logits(self, weights: Any, features: jax.Array) -> jax.Array:
-        """Return ``[B, C]`` for features ``[B, F]``."""
+        """Return the network's logits ``[B, C]`` for features ``[B, F]``."""
         return self.network.run(weights, features)
 
+    def example_losses(self, weights: Any, features: jax.Array, labels: jax.Array) -> jax.Array:
+        """Return the cross-entropy of each example ``[B]`` for features ``[B, F]`` and labels ``[B]``."""
+        logits = self.logits(weights, features)
+        target = labels[:, None] == jnp.arange(logits.shape[1], dtype=labels.dtype)
+        return jax.nn.logsumexp(logits, axis=-1) - jnp.sum(jnp.where(target, logits, 0), axis=-1)
+
     def loss(self, key: Key, omega: Omega, task: Trial, learner: Learner) -> Scalar:
-        """Return the cross-entropy on what the task is judged on."""
-        logits = self.logits(learner.weights, jnp.asarray(self.data.features)[task.judged_on])
-        return cross_entropy(logits, jnp.asarray(self.data.targets)[task.judged_on])
+        """Return the cross-entropy on the task's evaluation examples."""
+        logits = self.logits(learner.weights, jnp.asarray(self.data.features)[task.evaluation_rows])
+        return cross_entropy(logits, jnp.asarray(self.data.targets)[task.evaluation_rows])
 
     def metrics(self, key: Key, omega: Omega, task: Trial, learner: Learner) -> dict[str, Scalar]:
-        """Return the accuracy on what the task is judged on."""
-        logits = self.logits(learner.weights, jnp.asarray(self.data.features)[task.judged_on])
-        right = jnp.argmax(logits, axis=-1) == jnp.asarray(self.data.labels)[task.judged_on]
-        return {"accuracy": jnp.mean(right, dtype=jnp.float32)}
-
-
-def number(low: float, high: float, start: float, *, log: bool = False) -> Box:
-    """Return a space of one float32."""
-    return Box((), low, high, log=log, start=start, dtype=jnp.float32)
-
-
-LEARNING_RATE = number(1e-3, 1.0, 0.03, log=True)
-
-
-def examples(key: Key, rows: ArrayLike, shape: tuple[int, ...]) -> jax.Array:
-    """Draw rows with replacement, int32 of the given shape."""
-    rows = jnp.asarray(rows)
-    return rows[jax.random.randint(key, shape, 0, len(rows), jnp.int32)]
-
-
-def each_cross_entropy(logits: jax.Array, labels: jax.Array) -> jax.Array:
-    """Return the cross-entropy of each example ``[B]`` for logits ``[B, C]`` and labels ``[B]``."""
-    target = labels[:, None] == jnp.arange(logits.shape[1], dtype=labels.dtype)
-    return jax.nn.logsumexp(logits, axis=-1) - jnp.sum(jnp.where(target, logits, 0), axis=-1)
+        """Return the accuracy on the task's evaluation examples."""
+        logits = self.logits(learner.weights, jnp.asarray(self.data.features)[task.evaluation_rows])
+        return {"accuracy": accuracy(logits, jnp.asarray(self.data.labels)[task.evaluation_rows])}

@@ -1,4 +1,4 @@
-"""scikit-learn's handwritten digits, in three fixed parts."""
+"""scikit-learn's handwritten digits, with a fixed train/validation/test split."""
 
 from evometa.problems._classification import Table, table
 
@@ -7,5 +7,5 @@ PIXELS = 64
 
 
 def digits() -> Table:
-    """Load 1797 images of 8 × 8 pixels; 1077, 360 and 360 of them in the three parts."""
+    """Load 1797 images of 8 × 8 pixels: 1077 for training, 360 for validation and 360 for testing."""
     return table("digits")

@@ -1,4 +1,4 @@
-"""Few-shot classification of characters: episodes of some classes, a few examples of each, and queries."""
+"""Few-shot classification of characters: N-way K-shot episodes with a support set and queries."""
 
 import abc
 import dataclasses
@@ -9,28 +9,29 @@ import jax.numpy as jnp
 
 from evometa.errors import ConfigurationError
 from evometa.problem import InnerTraining
-from evometa.problems._characters import Characters, Source, available, characters
+from evometa.problems._character_sources import Source, available, characters
+from evometa.problems._characters import Characters
 from evometa.problems._conv_net import ConvNet
-from evometa.problems._networks import cross_entropy
+from evometa.problems._networks import accuracy, cross_entropy
 from evometa.types import Key, Learner, Omega, Scalar
 
 
 class Episode(NamedTuple):
-    """A task: some classes, whose order is their labels; float32 images from 0 to 1, which is ink."""
+    """A task: a few classes, labelled by their order; float32 images from 0 (paper) to 1 (ink)."""
 
     support: jax.Array
-    """``[ways, shots, H, W]``, what the learner trains on."""
+    """``[ways, shots, H, W]``, the images that the learner adapts to."""
     query: jax.Array
-    """``[ways, queries, H, W]``, what it is judged on."""
+    """``[ways, queries, H, W]``, the images that it is evaluated on."""
 
 
 @dataclasses.dataclass(frozen=True)
 class FewShot(InnerTraining):
     """Episodes of characters as in Lake et al. (2015): classes of one alphabet, all drawn by the same people.
 
-    An episode draws an alphabet, classes of it, and people: the drawings of the first ones are the support set, those
-    of the others the queries. An alphabet with fewer characters than ``ways`` is filled up with characters of others.
-    Subclasses say what ω and the learner are, and how images are classified; their docstrings say what the fields are.
+    An episode samples an alphabet, classes of it, and drawers: drawings of the first ones are the support set, those of
+    the others the queries. If an alphabet has fewer characters than ``ways``, characters of other alphabets are added.
+    Subclasses say what ω and the learner are, and how images are classified; their docstrings describe the fields.
     """
 
     characters: Source = "omniglot"
@@ -54,16 +55,16 @@ class FewShot(InnerTraining):
 
     @property
     def parts(self) -> tuple[Characters, Characters]:
-        """The characters of training, and those of other alphabets that are held out; read when first asked for."""
+        """The characters for training, and the held-out ones of other alphabets; read on first use."""
         return characters(self.characters, self.data_directory)
 
     @property
     def network(self) -> ConvNet:
-        """What turns images into features."""
+        """The network that maps images to features."""
         return ConvNet(self.channels)
 
     def shifted(self) -> dict[str, Self]:
-        """Another number of shots and of ways, classes of all alphabets mixed, and the other kind of characters."""
+        """Other numbers of shots and ways; classes of all alphabets mixed; the other source of characters."""
         shots, ways = (5 if self.shots == 1 else 1), (5 if self.ways > 5 else 10)
         kinds: dict[str, Any] = {
             f"{shots} shot{'s' if shots > 1 else ''}": {"shots": shots},
@@ -76,7 +77,7 @@ class FewShot(InnerTraining):
         return {name: dataclasses.replace(self, **changes) for name, changes in kinds.items()}
 
     def sample_task(self, key: Key) -> Episode:
-        """Draw an episode of training alphabets, each class of it turned by quarters at random if ``turned``."""
+        """Sample an episode of training alphabets, each class rotated by random quarter turns if ``turned``."""
         key_episode, key_turns = jax.random.split(key)
         episode = self.episode(key_episode, self.parts[0])
         if not self.turned:
@@ -85,14 +86,14 @@ class FewShot(InnerTraining):
         return Episode(*(_turn(images, turns) for images in episode))
 
     def sample_test_task(self, key: Key) -> Episode:
-        """Draw an episode of alphabets that training never sees, as they are."""
+        """Sample an episode of held-out alphabets, not rotated."""
         return self.episode(key, self.parts[1])
 
     def episode(self, key: Key, part: Characters) -> Episode:
-        """Draw an episode of the given characters.
+        """Sample an episode of the given characters.
 
         Raises:
-            ConfigurationError: there are fewer of them, or of drawings of each, than an episode asks for.
+            ConfigurationError: there are fewer characters, or fewer drawings of each, than an episode needs.
         """
         classes, drawers = part.images.shape[:2]
         if self.ways > classes or self.shots + self.queries > drawers:
@@ -103,7 +104,7 @@ class FewShot(InnerTraining):
             )
         key_alphabet, key_classes, key_people = jax.random.split(key, 3)
         order = jax.random.uniform(key_classes, (classes,), jnp.float32)
-        if self.within_alphabet:  # its characters come before all others
+        if self.within_alphabet:  # its characters come before those of all others
             alphabet = jax.random.randint(key_alphabet, (), 0, len(part.names), jnp.int32)
             order += (jnp.asarray(part.alphabets) == alphabet).astype(jnp.float32)
         chosen = jax.lax.top_k(order, self.ways)[1]
@@ -120,22 +121,21 @@ class FewShot(InnerTraining):
         return cross_entropy(self.classify(omega, learner, flat(task.query)), self.targets(self.queries))
 
     def metrics(self, key: Key, omega: Omega, task: Episode, learner: Learner) -> dict[str, Scalar]:
-        """Return the part of the queries that is classified rightly."""
-        found = jnp.argmax(self.classify(omega, learner, flat(task.query)), axis=-1)
-        right = found == jnp.argmax(self.targets(self.queries), axis=-1)
-        return {"accuracy": jnp.mean(right, dtype=jnp.float32)}
+        """Return the accuracy on the queries."""
+        logits = self.classify(omega, learner, flat(task.query))
+        return {"accuracy": accuracy(logits, jnp.argmax(self.targets(self.queries), axis=-1))}
 
     def targets(self, each: int) -> jax.Array:
-        """Return the labels of ``each`` images of each class, in order, as one-hot rows ``[ways · each, ways]``."""
+        """Return the one-hot labels ``[ways · each, ways]`` of ``each`` images of each class, in order."""
         return jnp.repeat(jnp.eye(self.ways, dtype=jnp.float32), each, axis=0)
 
 
 def flat(images: jax.Array) -> jax.Array:
-    """Return images ``[ways, each, H, W]`` in one row, ``[ways · each, H, W]``."""
+    """Flatten images ``[ways, each, H, W]`` to ``[ways · each, H, W]``."""
     return images.reshape(-1, *images.shape[2:])
 
 
 def _turn(images: jax.Array, turns: jax.Array) -> jax.Array:
-    """Turn the images ``[ways, each, H, W]`` of each class by its number of quarters ``[ways]``."""
+    """Rotate the images ``[ways, each, H, W]`` of each class by its number of quarter turns ``[ways]``."""
     turned = jnp.stack([jnp.rot90(images, quarters, (2, 3)) for quarters in range(4)])
     return turned[turns, jnp.arange(len(turns))]

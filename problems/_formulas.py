@@ -1,4 +1,4 @@
-"""Formulas that symbolic regression is tested on, with the points and the functions that are customary for each.
+"""Benchmark formulas for symbolic regression, with the usual points and function sets.
 
 Nguyen-1 to 10 (Uy, Hoai, O'Neill, McKay & Galván-López, "Semantically-based crossover in genetic programming:
 application to real-valued symbolic regression", 2011), Koza-1 to 3 (Koza, "Genetic Programming", 1992 and 1994) and
@@ -24,37 +24,37 @@ FUNCTIONS: dict[str, Primitive] = {
     "cos": Primitive("cos", jnp.cos, _R),
     "neg": Primitive("neg", jnp.negative, _R, python="(-{0})", symbolic=operator.neg),
 }
-"""What the formulas of a regression may be made of, by name."""
+"""The functions that formulas may contain, by name."""
 
 KOZA = ("add", "sub", "mul", "div", "sin", "cos", "exp", "log")
 KEIJZER = ("add", "mul", "div", "neg", "sqrt")  # 1/n is written as a division of constants
 
 
 class Points(NamedTuple):
-    """Where a formula is fitted or judged."""
+    """Points to fit a formula to, or to evaluate it on."""
 
     columns: NDArray[np.float64]
     """``[A, N]``, the arguments."""
     label: NDArray[np.float64]
-    """``[N]``, what to predict."""
+    """``[N]``, the values to predict."""
 
 
 class Formula(NamedTuple):
-    """A formula to be found again."""
+    """A benchmark formula."""
 
     function: Callable[..., Any]
     low: float
     high: float
     points: int
-    """Points drawn uniformly between low and high in each argument; 0: all whole numbers from low to high."""
+    """Points drawn uniformly between low and high in each argument; 0: all integers from low to high."""
     arguments: tuple[str, ...] = ("x",)
     functions: tuple[str, ...] = KOZA
     ephemeral: float | tuple[float, ...] | None = (1.0,)
     high_test: float | None = None
-    """Where the held-out points end, if not where the others do."""
+    """Upper bound of the held-out points, if it differs from ``high``."""
 
     def draw(self, seed: int, *, held_out: bool) -> Points:
-        """Return the points to fit, or as many others from the same distribution."""
+        """Return the points to fit, or held-out ones."""
         if self.points:
             rng = np.random.default_rng((seed, int(held_out)))
             columns = rng.uniform(self.low, self.high, (len(self.arguments), self.points))

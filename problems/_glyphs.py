@@ -1,7 +1,7 @@
-"""Made-up characters: a stand-in for Omniglot with nothing to download.
+"""Synthetic characters: a substitute for Omniglot that needs no download.
 
-An alphabet has strokes of its own, curves with four control points; a character is two to four of them, each put
-somewhere; and each drawer has a slant, a size and a pen, and a hand that shakes.
+An alphabet has an inventory of strokes, cubic Bézier curves; a character is two to four of them at random positions;
+and each drawer has a slant, a size and a pen width, and adds random jitter.
 """
 
 import functools
@@ -13,12 +13,12 @@ from evometa.problems._characters import RADIUS, SIZE, Characters
 
 ALPHABETS, HELD_OUT, CHARACTERS, DRAWERS = 5, 3, 28, 20
 STROKES, LONGEST, POINTS = 10, 4, 32
-"""Strokes an alphabet has; most strokes of a character; points at which a stroke is drawn."""
+"""Strokes of an alphabet; maximum number of strokes of a character; points at which a stroke is drawn."""
 
 
 @functools.cache
 def glyphs() -> tuple[Characters, Characters]:
-    """Draw five alphabets of 28 characters to learn on, and three that are held out; always the same ones."""
+    """Draw five alphabets of 28 characters for training, and three held-out ones; always the same."""
     images = np.concatenate([_alphabet(np.random.default_rng([0, number])) for number in range(ALPHABETS + HELD_OUT)])
     names = tuple(f"glyphs {number + 1}" for number in range(ALPHABETS + HELD_OUT))
     alphabets = np.repeat(np.arange(len(names), dtype=np.int32), CHARACTERS)
@@ -50,9 +50,9 @@ def _alphabet(rng: np.random.Generator) -> NDArray[np.uint8]:
     line = np.einsum("cdskx,kp->cdspx", moved, bezier).reshape(*shape, LONGEST * POINTS, 2)
     inked = np.repeat(drawn, POINTS, axis=1)[:, None, :, None]
     dots = inked.sum(axis=2, keepdims=True)
-    line -= np.sum(line * inked, axis=2, keepdims=True) / dots  # to the middle, and to the size of all drawings
+    line -= np.sum(line * inked, axis=2, keepdims=True) / dots  # centred, and scaled to a common size
     line *= RADIUS / np.sqrt(np.sum(line**2 * inked, axis=(2, 3), keepdims=True) / dots)
-    # A dot of ink is a product of a row and a column, so that the sum over all dots is a matrix product.
+    # A dot of ink is the outer product of a row and a column, so the sum over all dots is a matrix product.
     grid = np.arange(SIZE) - (SIZE - 1) / 2
     columns, rows = (np.exp(-(((grid - line[..., axis, None]) / pen) ** 2)) for axis in (0, 1))
     ink = np.swapaxes(rows * inked, -1, -2) @ columns

@@ -1,4 +1,4 @@
-"""Labels some of which are wrong."""
+"""Label noise: training labels of which some are wrong."""
 
 import jax
 import jax.numpy as jnp
@@ -10,13 +10,13 @@ from evometa.types import Key
 
 
 def noisy(key_wrong: Key, key_class: Key, labels: NDArray[np.int32], classes: int, share: float) -> jax.Array:
-    """Return labels ``[N]`` of which a share, drawn for each on its own, are one of the other classes, int32."""
+    """Replace each label of ``[N]`` with probability ``share`` by one of the other classes, drawn uniformly; int32."""
     wrong = jax.random.bernoulli(key_wrong, share, labels.shape)
     other = jax.random.randint(key_class, labels.shape, 1, classes, jnp.int32)
     return jnp.where(wrong, (labels + other) % classes, labels)
 
 
 def require_share(owner: str, label_noise: float) -> None:
-    """Raise ConfigurationError unless some labels stay right."""
+    """Raise ConfigurationError unless ``label_noise`` is a probability below 1."""
     if not 0 <= label_noise < 1:
         raise ConfigurationError(f"{owner} expects 0 <= label_noise < 1, a share of the labels, got {label_noise}.")

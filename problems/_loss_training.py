@@ -1,4 +1,4 @@
-"""Training by a loss that is learned: what is the same whatever the loss is made of."""
+"""Training with a learned loss: the code shared by losses as formulas, polynomials and networks."""
 
 import abc
 import dataclasses
@@ -12,30 +12,30 @@ from numpy.typing import NDArray
 
 from evometa.errors import ConfigurationError
 from evometa.problem import InnerTraining
-from evometa.problems._classification import Name, Table, require_name, table
+from evometa.problems._classification import Name, Table, draw_rows, other_data_set, require_name, table
 from evometa.problems._label_noise import noisy, require_share
-from evometa.problems._networks import MLP
+from evometa.problems._networks import MLP, wider
 from evometa.types import Key, Omega, Scalar
 
 PROBABILITIES = 1 / (1 + np.exp(-np.linspace(-6, 6, 32)))
-"""Where losses are compared and drawn: probabilities of evenly spread log-odds."""
+"""Predictions at which losses are compared and plotted: probabilities with evenly spaced log-odds."""
 
 
 class Training(NamedTuple):
-    """A task: one training run's draws, and what it is judged on."""
+    """A task: everything random about one training run, and the examples it is evaluated on."""
 
     weights: Any
     """Initial weights, a pytree of float32."""
     batches: jax.Array
-    """``[S, B]``, rows of the training part, the minibatch of each step."""
-    classes: jax.Array
-    """``[N]``, the label that is seen of each row, int32; some of them wrong."""
-    judged_on: jax.Array
-    """Rows of the validation part, or of the test part for a held-out task; their labels are all right."""
+    """``[S, B]``, rows of the training part: the minibatch of each step."""
+    labels: jax.Array
+    """``[N]``, the noisy label of each row of the data set, int32."""
+    evaluation_rows: jax.Array
+    """Rows of the validation part, or of the test part for a held-out task; evaluated with correct labels."""
 
 
 class Learner(NamedTuple):
-    """A network in training."""
+    """A network that is being trained."""
 
     weights: Any
     steps: jax.Array
@@ -44,15 +44,15 @@ class Learner(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class LossTraining(InnerTraining):
-    """Train an MLP by the gradient of a loss that ω says, by stochastic gradient descent with small batches.
+    """Train an MLP by minibatch SGD on a loss that ω defines.
 
-    The loss is of the network's probability of each class (a softmax) and of whether that is the label; that of an
-    example is the sum over classes. Tasks differ by initial weights, minibatches and the labels that are wrong.
+    The loss is a function of the network's probability of each class (a softmax) and of whether that class is the
+    label; the loss of an example is the sum over classes. Tasks differ by initial weights, minibatches and label noise.
 
-    Fitness, to be minimised, is the error rate on the validation part after the last step, with right labels; the
-    metric ``accuracy`` is 1 minus that. Held-out tasks are judged on the test part, which a search never sees; shifted
-    ones have a wider network, or other data. A loss whose gradient is not finite leaves weights that are not: a failed
-    candidate. Subclasses say what the loss is; their docstrings say what the fields are.
+    Fitness, to be minimised, is the error rate on the validation part after the last step, with correct labels; the
+    metric ``accuracy`` is 1 minus that. Held-out tasks are evaluated on the test part, which a search never sees;
+    shifted ones have a wider network or another data set. A loss with a non-finite gradient leaves non-finite weights:
+    a failed candidate. Subclasses define the loss; their docstrings describe the fields.
     """
 
     num_tasks: int = 2
@@ -89,38 +89,38 @@ class LossTraining(InnerTraining):
 
     def shifted(self) -> dict[str, typing.Self]:
         """Four times the hidden units; another data set."""
-        other: Name = "breast_cancer" if self.data_set == "digits" else "digits"
+        other = other_data_set(self.data_set)
         return {
-            "wider network": dataclasses.replace(self, hidden=tuple(4 * width for width in self.hidden)),
+            "wider network": dataclasses.replace(self, hidden=wider(self.hidden)),
             other: dataclasses.replace(self, data_set=other),
         }
 
     def sample_task(self, key: Key) -> Training:
-        """Draw initial weights, minibatches and wrong labels; judged on the validation part."""
+        """Draw initial weights, minibatches and noisy labels; evaluated on the validation part."""
         return self._draw(key, self._data.validation)
 
     def sample_test_task(self, key: Key) -> Training:
-        """Draw initial weights, minibatches and wrong labels; judged on the test part."""
+        """Draw initial weights, minibatches and noisy labels; evaluated on the test part."""
         return self._draw(key, self._data.test)
 
-    def _draw(self, key: Key, judged_on: NDArray[np.int32]) -> Training:
+    def _draw(self, key: Key, evaluation_rows: NDArray[np.int32]) -> Training:
         key_weights, key_batches, key_wrong, key_class = jax.random.split(key, 4)
-        data, training = self._data, jnp.asarray(self._data.training)
-        chosen = jax.random.randint(key_batches, (self.inner_steps, self.batch_size), 0, len(training), jnp.int32)
+        data = self._data
+        batches = draw_rows(key_batches, data.training, (self.inner_steps, self.batch_size))
         labels = noisy(key_wrong, key_class, data.labels, data.targets.shape[1], self.label_noise)
         weights = self.network.draw(key_weights, data.features.shape[1])
-        return Training(weights, training[chosen], labels, jnp.asarray(judged_on))
+        return Training(weights, batches, labels, jnp.asarray(evaluation_rows))
 
     def init(self, key: Key, omega: Omega, task: Training) -> Learner:
-        """Begin at the task's weights."""
+        """Start from the task's initial weights."""
         return Learner(task.weights, jnp.int32(0))
 
     def step(self, key: Key, omega: Omega, task: Training, learner: Learner) -> Learner:
-        """Take one step down the gradient of the loss on the next minibatch."""
+        """Take one step of gradient descent on the learned loss of the next minibatch."""
         rows = task.batches[learner.steps]
         features = jnp.asarray(self._data.features)[rows]
         classes = jnp.arange(self._data.targets.shape[1])
-        label = (task.classes[rows][:, None] == classes).astype(features.dtype)
+        label = (task.labels[rows][:, None] == classes).astype(features.dtype)
 
         def error(weights: Any) -> Scalar:
             prediction = jax.nn.softmax(self.network.run(weights, features))
@@ -131,11 +131,11 @@ class LossTraining(InnerTraining):
         return Learner(weights, learner.steps + 1)
 
     def loss(self, key: Key, omega: Omega, task: Training, learner: Learner) -> Scalar:
-        """Return the error rate on the part the task is judged on; NaN where the network has no finite output."""
-        logits = self.network.run(learner.weights, jnp.asarray(self._data.features)[task.judged_on])
-        wrong = jnp.argmax(logits, axis=-1) != jnp.asarray(self._data.labels)[task.judged_on]
+        """Return the error rate on the task's evaluation examples; NaN if an output of the network is not finite."""
+        logits = self.network.run(learner.weights, jnp.asarray(self._data.features)[task.evaluation_rows])
+        wrong = jnp.argmax(logits, axis=-1) != jnp.asarray(self._data.labels)[task.evaluation_rows]
         return jnp.where(jnp.all(jnp.isfinite(logits)), jnp.mean(wrong, dtype=jnp.float32), jnp.nan)
 
     def metrics(self, key: Key, omega: Omega, task: Training, learner: Learner) -> dict[str, Scalar]:
-        """Return the accuracy on the part the task is judged on."""
+        """Return the accuracy on the task's evaluation examples."""
         return {"accuracy": 1.0 - self.loss(key, omega, task, learner)}

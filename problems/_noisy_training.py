@@ -1,21 +1,22 @@
-"""Training on labels some of which are wrong, afresh in each task: for what learns to cope with any of them."""
+"""Training on noisy labels, with new noise in each task, for methods that have to cope with any of it."""
 
 import dataclasses
 import typing
 
 import jax
 
-from evometa.problems._classification import Name, Table, require_name, table
+from evometa.problems._classification import Name, Table, other_data_set, require_name, table
 from evometa.problems._data_training import DataTraining
 from evometa.problems._label_noise import noisy, require_share
+from evometa.problems._networks import wider
 from evometa.types import Key
 
 
 @dataclasses.dataclass(frozen=True)
 class NoisyTraining(DataTraining):
-    """Train an MLP on a small data set with wrong labels in the training part; judged by right ones.
+    """Train an MLP on a small data set with label noise in the training part; evaluate on correct labels.
 
-    Shifted distributions have a wider network, half of the noise, or other data.
+    Shifted task distributions have a wider network, half of the noise, or another data set.
     """
 
     num_tasks: int = 4
@@ -37,15 +38,15 @@ class NoisyTraining(DataTraining):
 
     def shifted(self) -> dict[str, typing.Self]:
         """Four times the hidden units; half of the noise; another data set."""
-        other: Name = "breast_cancer" if self.data_set == "digits" else "digits"
+        other = other_data_set(self.data_set)
         return {
-            "wider network": dataclasses.replace(self, hidden=tuple(4 * width for width in self.hidden)),
+            "wider network": dataclasses.replace(self, hidden=wider(self.hidden)),
             "half of the noise": dataclasses.replace(self, label_noise=self.label_noise / 2),
             other: dataclasses.replace(self, data_set=other),
         }
 
     def noisy_labels(self, key: Key) -> jax.Array:
-        """Draw the labels ``[N]`` that training sees of the training part, int32."""
+        """Draw the labels ``[N]`` of the training part that the learner sees, int32."""
         key_wrong, key_class = jax.random.split(key)
         labels, classes = self.data.labels[self.data.training], self.data.targets.shape[1]
         return noisy(key_wrong, key_class, labels, classes, self.label_noise)

@@ -1,8 +1,8 @@
-"""Omniglot's handwritten characters, read from the official zip files where they lie.
+"""Omniglot's handwritten characters, read from the official zip files.
 
 Lake, Salakhutdinov and Tenenbaum, "Human-level concept learning through probabilistic program induction", Science 350,
-2015. The two "minimal" sets of five alphabets each share Greek and Latin: those of the first are for training, and the
-three alphabets that only the second has, 106 characters, are held out.
+2015. The two "minimal" sets of five alphabets each share Greek and Latin: the first set is for training, and the three
+alphabets that only the second has, with 106 characters, are held out.
 """
 
 import functools
@@ -24,10 +24,10 @@ PIXELS = 105
 
 
 def omniglot(directory: str | os.PathLike[str] | None = None) -> tuple[Characters, Characters]:
-    """Read the five alphabets of the first minimal set, and the three that only the second one has.
+    """Read the five alphabets of the first minimal set, and the three that only the second set has.
 
     Args:
-        directory: the folder with the two zip files, or the one above a folder ``omniglot`` with them; None: the folder
+        directory: the folder with the two zip files, or the parent of a folder ``omniglot`` with them; None: the folder
             that the environment variable EVOMETA_DATA names.
 
     Raises:
@@ -37,16 +37,17 @@ def omniglot(directory: str | os.PathLike[str] | None = None) -> tuple[Character
     new = np.array([second.names[alphabet] not in first.names for alphabet in second.alphabets])
     if not new.any():
         raise ConfigurationError(
-            f"Omniglot expects {HELD_OUT} to have alphabets that {TRAINING} has not, and it has none; get both again."
+            f"Omniglot expects {HELD_OUT} to have alphabets that {TRAINING} does not have, and it has "
+            "none; download both again."
         )
     return first, _characters(second.images[new], [second.names[a] for a in second.alphabets[new]])
 
 
 def find(directory: str | os.PathLike[str] | None = None) -> tuple[Path, Path]:
-    """Return where the two files are.
+    """Return the paths of the two files.
 
     Raises:
-        ConfigurationError: one of them is missing; the message says which one to get, and where to put it.
+        ConfigurationError: one of them is missing; the message says where to get it, and where to put it.
     """
     named = directory or os.environ.get(VARIABLE)
     folders = [Path(named).expanduser() / below for below in ("", "omniglot")] if named else []
@@ -67,7 +68,7 @@ def find(directory: str | os.PathLike[str] | None = None) -> tuple[Path, Path]:
 
 @functools.lru_cache(maxsize=4)
 def _read(path: Path, changed: int) -> Characters:
-    """Read one file; its entries are ``set/alphabet/character01/0001_01.png``."""
+    """Read one file, whose entries are ``set/alphabet/character01/0001_01.png``."""
     drawings: dict[tuple[str, str], list[NDArray[np.uint8]]] = {}
     try:
         with zipfile.ZipFile(path) as file:
@@ -77,13 +78,14 @@ def _read(path: Path, changed: int) -> Characters:
                     drawings.setdefault((alphabet, character), []).append(_decode(file.read(name)))
     except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise ConfigurationError(
-            f"Omniglot expects {path.name} as its authors made it, and the file is damaged ({error}); get it again."
+            f"Omniglot expects {path.name} as its authors made it, and the file is damaged ({error}); "
+            "download it again."
         ) from error
     counts = {len(images) for images in drawings.values()}
     if len(counts) != 1:
         raise ConfigurationError(
             f"Omniglot expects {path.name} to have one or more characters with the same number of drawings each, got "
-            f"{sorted(counts) or 'none'}; get it again."
+            f"{sorted(counts) or 'none'}; download it again."
         )
     return _characters(np.array(list(drawings.values())), [alphabet for alphabet, _ in drawings])
 
@@ -99,16 +101,16 @@ def _decode(file: bytes) -> NDArray[np.uint8]:
 
 
 def normalised(ink: NDArray[np.bool_]) -> NDArray[np.uint8]:
-    """Return an image ``[H, W]`` moved to its centre of mass, scaled to a radius of RADIUS, ``[SIZE, SIZE]``.
+    """Return an image ``[H, W]`` centred on its centre of mass and scaled to a radius of RADIUS, ``[SIZE, SIZE]``.
 
-    Where on the paper and how large somebody draws tells nothing of the character, and makes drawings hard to compare.
+    Position and size of a drawing say nothing about the character, and make drawings hard to compare.
     """
     places = np.stack(np.nonzero(ink)).astype(np.float32)
     centre = places.mean(axis=1)
     spread = float(np.sqrt(((places - centre[:, None]) ** 2).sum(axis=0).mean()))
-    pixel = max(spread / RADIUS, 1.0)  # how many of the old pixels a new one is wide
+    pixel = max(spread / RADIUS, 1.0)  # width of an output pixel in input pixels
     grid = (np.arange(SIZE) - (SIZE - 1) / 2) * pixel
-    # Each new pixel is a mean of old ones, weighted by a triangle across both rows and columns.
+    # Each output pixel is a mean of input pixels, with triangular weights along rows and columns.
     rows, columns = (
         np.maximum(1 - np.abs(middle + grid[:, None] - np.arange(length)) / pixel, 0)
         for middle, length in zip(centre, ink.shape, strict=True)

@@ -10,9 +10,9 @@ from evometa.types import Key
 
 
 class GRU(NamedTuple):
-    """A recurrent network of one layer (Cho et al. 2014, arXiv:1406.1078).
+    """A GRU of one layer (Cho et al. 2014, arXiv:1406.1078).
 
-    The three gates share one matrix product, which is what small networks spend their time in.
+    The three gates share one matrix product, which dominates the time of a small network.
     """
 
     inputs: int
@@ -20,7 +20,7 @@ class GRU(NamedTuple):
     outputs: int
 
     def draw(self, key: Key) -> dict[str, jax.Array]:
-        """Draw weights of variance 1 over the number of inputs, and biases of zero."""
+        """Draw weights of variance 1 / inputs, and biases of zero."""
         shapes = {
             "input": (self.inputs, 3 * self.units),
             "memory": (self.units, 3 * self.units),
@@ -34,10 +34,11 @@ class GRU(NamedTuple):
         return weights | {name: jnp.zeros(shape, jnp.float32) for name, shape in biases.items()}
 
     def run(self, weights: Any, memory: jax.Array, x: jax.Array) -> tuple[jax.Array, jax.Array]:
-        """Return the memory ``[units]`` after the input ``[inputs]``, and the outputs ``[outputs]``."""
-        seen, known = x @ weights["input"] + weights["bias"], memory @ weights["memory"]
-        gates = jax.nn.sigmoid(seen[: 2 * self.units] + known[: 2 * self.units])
+        """Return the hidden state ``[units]`` after the input ``[inputs]``, and the outputs ``[outputs]``."""
+        of_input, of_memory = x @ weights["input"] + weights["bias"], memory @ weights["memory"]
+        gates = jax.nn.sigmoid(of_input[: 2 * self.units] + of_memory[: 2 * self.units])
         reset, keep = jnp.split(gates, 2)
-        proposed = jnp.tanh(seen[2 * self.units :] + reset * (known[2 * self.units :] + weights["memory_bias"]))
+        candidate = of_memory[2 * self.units :] + weights["memory_bias"]
+        proposed = jnp.tanh(of_input[2 * self.units :] + reset * candidate)
         memory = keep * memory + (1 - keep) * proposed
         return memory, memory @ weights["output"] + weights["output_bias"]

@@ -1,4 +1,4 @@
-"""Learning rates over time: what problems share whose ω is a schedule."""
+"""Learning rate schedules: the code shared by problems whose ω is one."""
 
 import dataclasses
 
@@ -12,17 +12,16 @@ from evometa.spaces import Box
 from evometa.types import Scalar
 
 LOWEST, HIGHEST = 1e-3, 1.0
-"""Between these a learning rate is searched."""
+"""Bounds of a learning rate."""
 
 
 @dataclasses.dataclass(frozen=True)
 class ScheduledTraining(InnerTraining):
     """Inner training with a learning rate that changes from step to step.
 
-    ω is ``[knots]``, the learning rates at evenly spaced moments from the first inner step to the last, in between
-    interpolated on a logarithmic scale. With one knot the learning rate is constant. The knots stretch with the
-    training: a schedule found for one number of inner steps is one for any other. Subclasses' docstrings say what the
-    fields are.
+    ω is ``[knots]``, the learning rates at evenly spaced steps from the first inner step to the last, interpolated on a
+    logarithmic scale in between. With one knot the learning rate is constant. The knots stretch with the training: a
+    schedule for one number of inner steps applies to any other. Subclasses' docstrings describe the fields.
     """
 
     num_tasks: int = 4
@@ -33,22 +32,21 @@ class ScheduledTraining(InnerTraining):
         super().__post_init__()
         if self.knots < 1:
             raise ConfigurationError(
-                f"{type(self).__name__} expects knots >= 1, the moments at which ω says the learning rate, "
-                f"got {self.knots}."
+                f"{type(self).__name__} expects knots >= 1, the number of learning rates in ω, got {self.knots}."
             )
 
     @property
     def space(self) -> Box:
-        """Learning rates from 0.001 to 1, searched as their logarithms; a search starts at 0.03 throughout."""
+        """Learning rates from 0.001 to 1, searched on a logarithmic scale; a search starts at a constant 0.03."""
         return Box((self.knots,), LOWEST, HIGHEST, log=True, start=0.03, dtype=jnp.float32)
 
     def rate(self, omega: jax.Array, number: jax.typing.ArrayLike) -> Scalar:
-        """Return the learning rate of inner step ``number``, which is 0 for the first one."""
+        """Return the learning rate of inner step ``number``, counted from 0."""
         last = self.knots - 1
-        moment = jnp.minimum(jnp.asarray(number) * np.float32(last / max(self.inner_steps - 1, 1)), np.float32(last))
-        # A hat over each knot instead of a look-up: gathers are slow when a population is batched.
-        shares = jnp.maximum(0, 1 - jnp.abs(moment - np.arange(self.knots, dtype=np.float32)))
-        return jnp.exp(jnp.sum(shares * jnp.log(omega)))
+        position = jnp.minimum(jnp.asarray(number) * np.float32(last / max(self.inner_steps - 1, 1)), np.float32(last))
+        # A hat function over each knot instead of a look-up: gathers are slow when a population is batched.
+        weights = jnp.maximum(0, 1 - jnp.abs(position - np.arange(self.knots, dtype=np.float32)))
+        return jnp.exp(jnp.sum(weights * jnp.log(omega)))
 
     def rates(self, omega: jax.Array) -> jax.Array:
         """Return the learning rates of all inner steps ``[S]``."""

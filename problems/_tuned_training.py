@@ -1,4 +1,4 @@
-"""Training at several learning rates at once, for problems that search for what training is made of."""
+"""Training at several learning rates at once, for problems that search for a component of training."""
 
 import abc
 import dataclasses
@@ -11,66 +11,40 @@ from jax.flatten_util import ravel_pytree
 from numpy.typing import NDArray
 
 from evometa.errors import ConfigurationError
-from evometa.problem import InnerTraining
-from evometa.problems._digits import CLASSES, PIXELS, digits
-from evometa.problems._networks import MLP, cross_entropy
-from evometa.problems.digits_hyperparameters import Training
+from evometa.problems._digits import digits
+from evometa.problems._digits_training import DigitsTraining, Training
+from evometa.problems._networks import accuracy, cross_entropy
 from evometa.types import Key, Learner, Omega, Scalar
 
 
 @dataclasses.dataclass(frozen=True)
-class TunedTraining(InnerTraining):
-    """Train an MLP on scikit-learn's digits at several learning rates at once; the one that validates best counts.
+class TunedTraining(DigitsTraining):
+    """Train an MLP on digits at R learning rates at once, and evaluate the network with the best validation loss.
 
-    So no ω has the advantage of a learning rate that happens to suit it. Subclasses say how networks compute and
-    learn; a learner has their ``weights`` ``[R, N]``, a row for each learning rate, and counts its ``steps``. Their
-    docstrings say what the fields are.
+    So no ω has the advantage that one fixed learning rate happens to suit it. Subclasses say how networks compute and
+    are updated; a learner has their ``weights`` ``[R, N]``, a row for each learning rate, and counts its ``steps``.
+    Their docstrings describe the fields.
     """
 
     num_tasks: int = 2
-    inner_steps: int = 100
-    batch_size: int = 64
-    hidden: tuple[int, ...] = (32,)
     learning_rates: tuple[float, ...] = (0.01, 0.1, 1.0)
     max_size: int = 21
     start: str | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        name, rates = type(self).__name__, self.learning_rates
-        if min((self.batch_size, *self.hidden)) < 1:
-            raise ConfigurationError(
-                f"{name} expects batch_size and the widths in hidden of at least 1, "
-                f"got batch_size={self.batch_size} and hidden={self.hidden}."
-            )
+        rates = self.learning_rates
         if not rates or not all(0 < rate < float("inf") for rate in rates):
-            raise ConfigurationError(f"{name} expects one or more learning_rates, each finite and > 0, got {rates}.")
-
-    @property
-    def network(self) -> MLP:
-        """The network that is trained."""
-        return MLP((*self.hidden, CLASSES))
-
-    def sample_task(self, key: Key) -> Training:
-        """Draw initial weights and minibatches; judged on the validation part."""
-        return self._draw(key, digits().validation)
-
-    def sample_test_task(self, key: Key) -> Training:
-        """Draw initial weights and minibatches; judged on the test part."""
-        return self._draw(key, digits().test)
-
-    def _draw(self, key: Key, judged_on: NDArray[np.int32]) -> Training:
-        key_weights, key_batches = jax.random.split(key)
-        training = jnp.asarray(digits().training)
-        chosen = jax.random.randint(key_batches, (self.inner_steps, self.batch_size), 0, len(training), jnp.int32)
-        return Training(self.network.draw(key_weights, PIXELS), training[chosen], jnp.asarray(judged_on))
+            raise ConfigurationError(
+                f"{type(self).__name__} expects one or more learning_rates, each finite and > 0, got {rates}."
+            )
 
     @abc.abstractmethod
     def predict(self, omega: Omega, weights: Any, images: jax.Array) -> jax.Array:
         """Return the logits ``[B, 10]`` of one network for images ``[B, 64]``."""
 
     def first_weights(self, task: Training) -> jax.Array:
-        """Return the weights ``[R, N]`` before training, the same at each learning rate."""
+        """Return the initial weights ``[R, N]``, the same at each learning rate."""
         weights = ravel_pytree(task.weights)[0]
         return jnp.broadcast_to(weights, (len(self.learning_rates), len(weights)))
 
@@ -91,23 +65,27 @@ class TunedTraining(InnerTraining):
         return gradients
 
     def loss(self, key: Key, omega: Omega, task: Training, learner: Learner) -> Scalar:
-        """Return the cross-entropy of the network that counts, on the part the task is judged on."""
+        """Return the cross-entropy of the chosen network on the task's evaluation examples."""
         _, logits = self.choose(omega, task, learner)
-        return cross_entropy(logits, jnp.asarray(digits().targets)[task.judged_on])
+        return cross_entropy(logits, jnp.asarray(digits().targets)[task.evaluation_rows])
 
     def metrics(self, key: Key, omega: Omega, task: Training, learner: Learner) -> dict[str, Scalar]:
-        """Return the accuracy of the network that counts, on the part the task is judged on, and its learning rate."""
+        """Return the accuracy of the chosen network on the task's evaluation examples, and its learning rate."""
         chosen, logits = self.choose(omega, task, learner)
-        correct = jnp.argmax(logits, axis=-1) == jnp.asarray(digits().labels)[task.judged_on]
-        return {"accuracy": jnp.mean(correct, dtype=jnp.float32), "learning_rate": jnp.asarray(self.rates())[chosen, 0]}
+        right = accuracy(logits, jnp.asarray(digits().labels)[task.evaluation_rows])
+        return {"accuracy": right, "learning_rate": jnp.asarray(self.rates())[chosen, 0]}
 
     def choose(self, omega: Omega, task: Training, learner: Learner) -> tuple[Scalar, jax.Array]:
-        """Return which network has the lowest loss on the validation part, and its logits ``[360, 10]`` to judge."""
+        """Return the index of the network with the lowest validation loss, and its logits ``[360, 10]``.
+
+        The logits are for the task's evaluation examples.
+        """
         validation, unravel = digits().validation, ravel_pytree(task.weights)[1]
-        # Both parts in one pass: the program has one network less to compile.
-        images = jnp.asarray(digits().features)[jnp.concatenate([jnp.asarray(validation), task.judged_on])]
+        # Both parts in one forward pass, so that there is one network less to compile.
+        images = jnp.asarray(digits().features)[jnp.concatenate([jnp.asarray(validation), task.evaluation_rows])]
         logits = jax.vmap(lambda weights: self.predict(omega, unravel(weights), images))(learner.weights)
-        seen, judged = jnp.split(logits, [len(validation)], axis=1)
-        losses = jax.vmap(cross_entropy, in_axes=(0, None))(seen, jnp.asarray(digits().targets)[validation])
+        on_validation, on_evaluation = jnp.split(logits, [len(validation)], axis=1)
+        targets = jnp.asarray(digits().targets)[validation]
+        losses = jax.vmap(cross_entropy, in_axes=(0, None))(on_validation, targets)
         chosen = jnp.argmin(jnp.where(jnp.isfinite(losses), losses, jnp.inf))
-        return chosen, judged[chosen]
+        return chosen, on_evaluation[chosen]

@@ -1,7 +1,8 @@
-"""A cell of operations, found by training cells.
+"""Neural architecture search: a cell of operations.
 
-Branch of meta-learning: architectures. ω says what each edge of a small graph does; judging it is training the network
-that it makes. All architectures are one compiled program: every edge computes all operations, and ω masks all but one.
+Branch of meta-learning: architectures. ω assigns an operation to each edge of a small graph, and is evaluated by
+training that network. One compiled program serves all architectures: every edge computes all operations, and ω masks
+all but one.
 """
 
 import dataclasses
@@ -17,8 +18,8 @@ from numpy.typing import NDArray
 from evometa.card import ProblemCard, Recipe
 from evometa.errors import ConfigurationError, nearest
 from evometa.problem import InnerTraining
-from evometa.problems._classification import Name, components, require_name, table
-from evometa.problems._networks import cross_entropy
+from evometa.problems._classification import Name, components, draw_rows, other_data_set, require_name, table
+from evometa.problems._networks import accuracy, cross_entropy
 from evometa.spaces import Categorical
 from evometa.types import Key, Omega, Scalar
 
@@ -29,60 +30,61 @@ OPERATIONS: dict[str, Callable[[jax.Array, jax.Array], jax.Array]] = {
     "relu": lambda values, linear: jax.nn.relu(linear),
     "tanh": lambda values, linear: jnp.tanh(linear),
 }
-"""What an edge may do, of the values at its source and of the layer that it has."""
+"""What an edge may compute, from the values at its source and from a linear layer applied to them."""
 
 
 class Training(NamedTuple):
-    """A task: one training run's draws, and what it is judged on."""
+    """A task: everything random about one training run, and the examples it is evaluated on."""
 
     weights: Any
     """Initial weights: of the edges ``[E, width, width]`` and ``[E, width]``, of the output ``[width, C]``."""
     batches: jax.Array
-    """``[S, B]``, rows of the training part, the minibatch of each step."""
-    judged_on: jax.Array
+    """``[S, B]``, rows of the training part: the minibatch of each step."""
+    evaluation_rows: jax.Array
     """Rows of the validation part, or of the test part for a held-out task."""
 
 
 class Learner(NamedTuple):
-    """A network in training."""
+    """A network that is being trained."""
 
     weights: Any
     moments: Any
-    """What Adam remembers."""
+    """The state of Adam."""
     steps: jax.Array
     """``[]``, updates so far."""
 
 
 @dataclasses.dataclass(frozen=True)
 class ArchitectureSearch(InnerTraining):
-    """Find the cell that trains best: which operation stands on each edge between its nodes.
+    """Find the cell that trains best: the operation on each edge between its nodes.
 
-    A cell has ``nodes`` nodes; each gets the sum of what the edges from all earlier ones bring. The first holds the
-    first ``width`` principal components of an example, the last is read by a linear layer. ω is ``[E]`` int32, the
-    index in ``operations`` for each of the E = nodes · (nodes - 1) / 2 edges, in the order 0→1, 0→2, 1→2, 0→3 and so
-    on; 15,625 cells by default. Training is Adam on small batches, short enough that all of them can be trained
-    (:class:`ArchitectureTable` holds the result), so that how far a search is from the best is known exactly.
+    A cell has ``nodes`` nodes; the value of a node is the sum of the outputs of the edges from all earlier nodes. The
+    first node holds the first ``width`` principal components of an example, and a linear layer maps the last node to
+    logits. ω is ``[E]`` int32, the index in ``operations`` for each of the E = nodes · (nodes - 1) / 2 edges, in the
+    order 0→1, 0→2, 1→2, 0→3 and so on; 15,625 cells by default. The inner loop trains the cell by Adam on minibatches,
+    so briefly that all cells could be trained (:class:`ArchitectureTable` holds the result); the distance of a search
+    from the optimum is therefore known exactly.
 
     Fitness, to be minimised, is the cross-entropy in nats on the validation part (a fifth of the examples) after the
-    last step; the metric ``accuracy`` is measured there too. Held-out tasks are judged on the test part, another
-    fifth, which a search never sees. Tasks differ by initial weights and minibatches, which all cells have in common.
+    last step; the metric ``accuracy`` is measured there too. Held-out tasks are evaluated on the test part, another
+    fifth, which a search never sees. Tasks differ by initial weights and minibatches, which all cells share.
 
-    Paper: Dong & Yang, "NAS-Bench-201", 2020, arXiv:2001.00326, has a space of this shape with convolutions, trained
+    Paper: Dong & Yang, "NAS-Bench-201", 2020, arXiv:2001.00326, has a space of this form with convolutions, trained
     for 200 epochs; Real et al., "Regularized evolution for image classifier architecture search", 2018,
     arXiv:1802.01548, searches such cells by aged evolution. Our networks are far smaller, and no number of theirs is
     compared here.
 
-    Our result, medians (``benchmarks/aged_evolution.py``): aged evolution judges 22 cells until one is of the best 1 %,
-    random search 74; where each cell is really trained, 24 on 4 tasks that stay the same all along a search, 32 on 8
-    new ones for each cell, and 44 on 2 new ones.
+    Result, medians (``benchmarks/aged_evolution.py``): aged evolution evaluates 22 cells until one is among the best
+    1 %, random search 74. When each cell is actually trained: 24 on 4 tasks that are fixed during a search, 32 on 8 new
+    tasks for each cell, and 44 on 2 new ones.
 
     Args:
-        operations: names of what an edge may do: none, skip (the identity), and linear, relu and tanh (a layer).
-        nodes: of a cell, at least 2.
-        width: of a node, at most the number of features.
+        operations: names of operations: none, skip (the identity), and linear, relu and tanh (a layer each).
+        nodes: number of nodes of a cell, at least 2.
+        width: size of a node, at most the number of features.
         batch_size: B, examples in one inner step, drawn with replacement.
-        learning_rate: of Adam.
-        data_set: what is classified.
+        learning_rate: step size of Adam.
+        data_set: a data set bundled with scikit-learn, or a synthetic one.
 
     Raises:
         ConfigurationError: a space without any cell, operations that are unknown or named twice, a width larger than
@@ -90,11 +92,13 @@ class ArchitectureSearch(InnerTraining):
     """
 
     card: ClassVar[ProblemCard] = ProblemCard(
-        "architectures",
-        "a cell: an operation for each edge",
-        "a masked supernet, trained by Adam",
-        "Dong & Yang 2020",
-        Recipe("AgedEvolution", {"population_size": 1, "living": 8, "tournament_size": 25}, {"evaluations": 400}),
+        branch="architectures",
+        omega="a cell: an operation for each edge",
+        learner="a masked supernet, trained by Adam",
+        paper="Dong & Yang 2020",
+        recipe=Recipe(
+            "AgedEvolution", {"population_size": 1, "living": 8, "tournament_size": 25}, {"evaluations": 400}
+        ),
     )
 
     num_tasks: int = 2
@@ -128,8 +132,8 @@ class ArchitectureSearch(InnerTraining):
         return cells(self.operations, self.nodes)
 
     def shifted(self) -> dict[str, "ArchitectureSearch"]:
-        """Four times the training; the same cells with fewer values at a node; other data."""
-        other: Name = "breast_cancer" if self.data_set == "digits" else "digits"
+        """Four times the training; half the width; another data set."""
+        other = other_data_set(self.data_set)
         most = table(other).features.shape[1]
         return {
             "longer training": dataclasses.replace(self, inner_steps=4 * self.inner_steps),
@@ -138,14 +142,14 @@ class ArchitectureSearch(InnerTraining):
         }
 
     def sample_task(self, key: Key) -> Training:
-        """Draw initial weights and minibatches; judged on the validation part."""
+        """Draw initial weights and minibatches; evaluated on the validation part."""
         return self._draw(key, table(self.data_set).validation)
 
     def sample_test_task(self, key: Key) -> Training:
-        """Draw initial weights and minibatches; judged on the test part."""
+        """Draw initial weights and minibatches; evaluated on the test part."""
         return self._draw(key, table(self.data_set).test)
 
-    def _draw(self, key: Key, judged_on: NDArray[np.int32]) -> Training:
+    def _draw(self, key: Key, evaluation_rows: NDArray[np.int32]) -> Training:
         key_edges, key_output, key_batches = jax.random.split(key, 3)
         count, width, data = len(edges(self.nodes)), self.width, table(self.data_set)
         scale = np.float32(width**-0.5)
@@ -154,11 +158,11 @@ class ArchitectureSearch(InnerTraining):
             "biases": jnp.zeros((count, width), jnp.float32),
             "output": scale * jax.random.normal(key_output, (width, data.targets.shape[1]), jnp.float32),
         }
-        drawn = jax.random.randint(key_batches, (self.inner_steps, self.batch_size), 0, len(data.training), jnp.int32)
-        return Training(weights, jnp.asarray(data.training)[drawn], jnp.asarray(judged_on))
+        batches = draw_rows(key_batches, data.training, (self.inner_steps, self.batch_size))
+        return Training(weights, batches, jnp.asarray(evaluation_rows))
 
     def init(self, key: Key, omega: Omega, task: Training) -> Learner:
-        """Begin at the task's weights."""
+        """Start from the task's initial weights."""
         return Learner(task.weights, self._optimizer.init(task.weights), jnp.int32(0))
 
     @property
@@ -186,20 +190,19 @@ class ArchitectureSearch(InnerTraining):
         for edge, (source, end) in enumerate(edges(self.nodes)):
             linear = values[source] @ weights["edges"][edge] + weights["biases"][edge]
             results = [OPERATIONS[name](values[source], linear) for name in self.operations]
-            # A single choice has no index to select by.
+            # select_n needs at least two cases.
             chosen = jax.lax.select_n(omega[edge], *results) if len(results) > 1 else results[0]
             values[end] = values[end] + chosen
         return cast(jax.Array, values[-1] @ weights["output"])
 
     def loss(self, key: Key, omega: Omega, task: Training, learner: Learner) -> Scalar:
-        """Return the cross-entropy on the part the task is judged on."""
-        return self._error(omega, learner.weights, task.judged_on)
+        """Return the cross-entropy on the task's evaluation examples."""
+        return self._error(omega, learner.weights, task.evaluation_rows)
 
     def metrics(self, key: Key, omega: Omega, task: Training, learner: Learner) -> dict[str, Scalar]:
-        """Return the accuracy on the part the task is judged on."""
-        logits = self.predict(omega, learner.weights, self._inputs[task.judged_on])
-        right = jnp.argmax(logits, axis=-1) == jnp.asarray(table(self.data_set).labels)[task.judged_on]
-        return {"accuracy": jnp.mean(right, dtype=jnp.float32)}
+        """Return the accuracy on the task's evaluation examples."""
+        logits = self.predict(omega, learner.weights, self._inputs[task.evaluation_rows])
+        return {"accuracy": accuracy(logits, jnp.asarray(table(self.data_set).labels)[task.evaluation_rows])}
 
 
 def edges(nodes: int) -> tuple[tuple[int, int], ...]:
@@ -213,16 +216,16 @@ def cells(operations: tuple[str, ...], nodes: int) -> Categorical:
 
 
 def require_cells(owner: str, operations: tuple[str, ...], nodes: int) -> None:
-    """Raise ConfigurationError where there is no cell to search, or operations that are unknown or named twice."""
+    """Raise ConfigurationError if the space has no cells, or if operations are unknown or named twice."""
     if not operations or nodes < 2:
         raise ConfigurationError(
-            f"{owner} expects at least one operation and 2 nodes, for without them the space of architectures is "
-            f"empty, got operations={operations} and nodes={nodes}."
+            f"{owner} expects at least one operation and 2 nodes, since the space of architectures is empty "
+            f"otherwise, got operations={operations} and nodes={nodes}."
         )
-    strangers = [name for name in operations if name not in OPERATIONS]
-    if strangers:
+    unknown = [name for name in operations if name not in OPERATIONS]
+    if unknown:
         raise ConfigurationError(
-            f"{owner} expects operations that it knows, got {strangers[0]!r}. {nearest(strangers[0], OPERATIONS)}"
+            f"{owner} expects operations that it knows, got {unknown[0]!r}. {nearest(unknown[0], OPERATIONS)}"
         )
     if len(set(operations)) < len(operations):
         raise ConfigurationError(f"{owner} expects operations that are all different, got {operations}.")

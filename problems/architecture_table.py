@@ -1,7 +1,7 @@
-"""All cells of a small space, each trained: what a search costs and how far it gets is known exactly.
+"""A tabular benchmark of architecture search: every cell of a small space, trained in advance.
 
-Branch of meta-learning: architectures. The training was done once, by :class:`ArchitectureSearch`; judging an
-architecture is looking it up.
+Branch of meta-learning: architectures. The cells were trained once, by :class:`ArchitectureSearch`; evaluating an
+architecture is a table look-up, and the best cell is known.
 """
 
 import dataclasses
@@ -28,8 +28,9 @@ from evometa.spaces import Categorical
 from evometa.types import Key, Omega, Scalar
 
 DIGITS = Path(__file__).with_name("architecture_table.npz")
-"""The default cells of :class:`ArchitectureSearch` on digits, a mean over 4 tasks, drawn with seed 0."""
+"""The default cells of :class:`ArchitectureSearch` on digits, a mean over 4 tasks drawn with seed 0."""
 CHUNK = 25
+"""Architectures that are trained together."""
 
 
 class Trained(NamedTuple):
@@ -43,35 +44,37 @@ class Trained(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class ArchitectureTable(Problem):
-    """Find the best cell of a table in which all are trained.
+    """Find the best cell of a table of trained cells.
 
-    ω and fitness are those of :class:`ArchitectureSearch`, the losses a mean over tasks that are the same for all
-    cells, so that a cell has the same fitness whenever it is judged. The metric ``regret`` is the distance from the
-    best cell of the table, in nats, and ``better`` the share of all cells that are better. Held out is the loss of
-    the same networks on the test part.
+    ω and fitness are those of :class:`ArchitectureSearch`; there is no inner loop. The losses are means over tasks that
+    are the same for all cells, so the fitness is deterministic. The metric ``regret`` is the difference from the best
+    cell of the table, in nats, and ``better`` the fraction of all cells that are better. The held-out fitness is the
+    loss of the same networks on the test part.
 
-    Paper: Dong & Yang, "NAS-Bench-201", 2020, arXiv:2001.00326, whose table is of larger networks.
+    Paper: Dong & Yang, "NAS-Bench-201", 2020, arXiv:2001.00326, a table of larger networks.
 
     Args:
         file: an .npz file that :func:`write_architecture_table` wrote; empty for the table that comes with the package,
             15,625 cells on digits.
 
     Raises:
-        ConfigurationError: no such file, or one that holds no table.
+        ConfigurationError: no such file, or one that is not a table.
     """
 
     card: ClassVar[ProblemCard] = ProblemCard(
-        "architectures",
-        "a cell: an operation for each edge",
-        "none: all are trained already",
-        "Dong & Yang 2020",
-        Recipe("AgedEvolution", {"population_size": 1, "living": 8, "tournament_size": 25}, {"evaluations": 2000}),
+        branch="architectures",
+        omega="a cell: an operation for each edge",
+        learner="none: all are trained already",
+        paper="Dong & Yang 2020",
+        recipe=Recipe(
+            "AgedEvolution", {"population_size": 1, "living": 8, "tournament_size": 25}, {"evaluations": 2000}
+        ),
     )
 
     file: str = ""
 
     def __post_init__(self) -> None:
-        self.trained  # noqa: B018 - a file that holds no table is refused at once
+        self.trained  # noqa: B018 - raises if the file is not a table
 
     @property
     def trained(self) -> Trained:
@@ -84,11 +87,11 @@ class ArchitectureTable(Problem):
         return cells(self.trained.operations, self.trained.nodes)
 
     def evaluate(self, key: Key, omega: Omega) -> Evaluation:
-        """Look up the validation loss."""
+        """Return the validation loss."""
         return self._look_up(omega, self.trained.validation)
 
     def evaluate_test(self, key: Key, omega: Omega) -> Evaluation:
-        """Look up the loss on the test part."""
+        """Return the loss on the test part."""
         return self._look_up(omega, self.trained.test)
 
     def _look_up(self, omega: Omega, losses: NDArray[np.float32]) -> Evaluation:
@@ -104,13 +107,13 @@ def train_all(
     """Train every architecture of a problem's space, all on the same tasks.
 
     Args:
-        problem: whose cells, training and number of tasks.
-        seed: of the tasks.
-        progress: called with how many architectures are trained and how many there are, now and then.
+        problem: defines the cells, their training and the number of tasks.
+        seed: seed of the tasks.
+        progress: called after each block with the number of trained architectures and their total.
     """
-    space, judge = problem.space, jax.random.key(seed)
+    space, root = problem.space, jax.random.key(seed)
     shape = (len(space.choices),) * space.size
-    key_tasks, key_learners = jax.random.split(judge)
+    key_tasks, key_learners = jax.random.split(root)
     keys = jax.random.split(key_tasks, problem.num_tasks)
 
     def one(omega: Omega) -> Any:
@@ -149,7 +152,7 @@ def read_architecture_table(file: str | os.PathLike[str]) -> Trained:
     """Read what :func:`write_architecture_table` wrote.
 
     Raises:
-        ConfigurationError: no such file, or one that holds no table.
+        ConfigurationError: no such file, or one that is not a table.
     """
     path = Path(file).expanduser()
     if not path.is_file():
@@ -163,19 +166,19 @@ def read_architecture_table(file: str | os.PathLike[str]) -> Trained:
 @functools.lru_cache(maxsize=4)
 def _read(path: Path, changed: int) -> Trained:
     try:
-        with np.load(path) as kept:
-            validation, test = np.asarray(kept["validation"], np.float32), np.asarray(kept["test"], np.float32)
-            operations, nodes = tuple(str(name) for name in kept["operations"]), int(kept["nodes"])
+        with np.load(path) as file:
+            validation, test = np.asarray(file["validation"], np.float32), np.asarray(file["test"], np.float32)
+            operations, nodes = tuple(str(name) for name in file["operations"]), int(file["nodes"])
     except (KeyError, ValueError, TypeError, OSError, EOFError, zipfile.BadZipFile) as error:
         raise ConfigurationError(
-            f"ArchitectureTable expects a file that write_architecture_table wrote, and {path.name} is none "
-            f"({error}); make it anew."
+            f"ArchitectureTable expects a file that write_architecture_table wrote, and {path.name} is not one "
+            f"({error}); write it again."
         ) from None
     require_cells("ArchitectureTable", operations, nodes)
     shape = (len(operations),) * (nodes * (nodes - 1) // 2)
     if validation.shape != shape or test.shape != shape:
         raise ConfigurationError(
             f"ArchitectureTable expects a loss for each of {math.prod(shape):,} cells, {path.name} has losses of "
-            f"shapes {validation.shape} and {test.shape}; make it anew."
+            f"shapes {validation.shape} and {test.shape}; write it again."
         )
     return Trained(validation, test, operations, nodes)

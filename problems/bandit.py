@@ -1,8 +1,8 @@
 """Bernoulli bandits: a recurrent network whose state is the learner.
 
-Branch of meta-learning: black-box learners, recurrent. ω is the weights of a small recurrent network that sees what it
-did and what came of it. Its weights are fixed while it plays; what it learns about the arms is in its state, and the
-rule by which it learns is what evolution found. There is no gradient anywhere.
+Branch of meta-learning: black-box learners, recurrent. ω holds the weights of a small recurrent network whose inputs
+are its last action and reward. The weights are fixed during an episode; what it learns about the arms is in its hidden
+state, and the learning algorithm itself is meta-learned. No gradient is used anywhere.
 """
 
 import dataclasses
@@ -21,48 +21,49 @@ from evometa.types import Key, Omega, Scalar
 
 
 class Arms(NamedTuple):
-    """A task: the chance that each arm pays, and what each pull of it would pay; float32."""
+    """A task: the success probability of each arm, and the reward of each possible pull; float32."""
 
     chances: jax.Array
     """``[A]``, from 0 to 1."""
     pays: jax.Array
-    """``[S, A]``, 0 or 1; drawn in advance, so that all candidates play with the same luck."""
+    """``[S, A]``, 0 or 1; drawn in advance, so that all candidates face the same random rewards."""
 
 
 class Player(NamedTuple):
-    """A learner: what the network remembers, and the last pull; float32."""
+    """A learner: the hidden state of the network, and the last pull; float32."""
 
     memory: jax.Array
     """``[units]``."""
     sees: jax.Array
-    """``[A + 1]``: the last arm as a one-hot row and what it paid; zeros before the first pull."""
+    """``[A + 1]``: the last arm as a one-hot vector and its reward; zeros before the first pull."""
     pulls: Scalar
     """Pulls so far, int32."""
     chance: Scalar
-    """The chance with which the arm pulled last pays."""
+    """The success probability of the arm pulled last."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Bandit(InnerTraining):
-    """Pull one of several arms again and again, and come to know which pays most.
+    """Learn to explore and exploit the arms of a Bernoulli bandit.
 
-    Each inner step is a pull: a GRU sees the last arm and what it paid, and the arm with the largest output is pulled.
-    The fitness, to be maximised, is the total reward of all pulls in expectation: each counts with the chance of its
-    arm, not with the luck it had, which is the same on average and less noisy.
+    ω holds the weights of a GRU. Each inner step is a pull: the GRU's inputs are the last arm and its reward, and the
+    arm with the largest output is pulled. Tasks differ by the success probabilities of the arms. The fitness, to be
+    maximised, is the expected total reward of all pulls: each pull counts by the success probability of its arm, which
+    has the same mean as the reward and less noise.
 
     Paper: Duan et al., "RL²: fast reinforcement learning via slow reinforcement learning", 2016, table 1, which trains
     a GRU of 256 units by policy gradients. With chances drawn uniformly and 5 arms it reports a total reward of 6.7 for
-    10 pulls (Gittins index 6.6, UCB1 6.7) and 78.7 for 100 (78.3, 78.0). No policy can have more than 6.660 with 10
-    pulls; larger figures are luck. Ours, mean of 3 seeds on one core (``benchmarks/black_boxes.py``): 6.64 in two
-    minutes and 77.7 in seven and a half.
+    10 pulls (Gittins index 6.6, UCB1 6.7) and 78.7 for 100 (78.3, 78.0). No policy can exceed 6.660 with 10
+    pulls; larger figures are chance. Result, mean of 3 seeds on one core (``benchmarks/black_boxes.py``): 6.64 after
+    two minutes, and 77.7 for 100 pulls after seven and a half.
 
     Args:
-        arms: A, at least 2.
-        units: of the network.
-        chance_range: from where to where the chance of each arm is drawn, uniformly.
+        arms: A, number of arms, at least 2.
+        units: hidden units of the GRU.
+        chance_range: range of the success probability of each arm, drawn uniformly.
 
     Raises:
-        ConfigurationError: fewer than 2 arms, no unit, a range that is not within 0 to 1.
+        ConfigurationError: fewer than 2 arms, no hidden unit, or a range that is not within 0 to 1.
     """
 
     card: ClassVar[ProblemCard] = ProblemCard(
@@ -87,22 +88,22 @@ class Bandit(InnerTraining):
         low, high = self.chance_range
         if self.arms < 2 or self.units < 1 or not 0 <= low < high <= 1:
             raise ConfigurationError(
-                "Bandit expects at least 2 arms and 1 unit, and a chance_range of chances, 0 <= low < high <= 1, got "
+                "Bandit expects at least 2 arms and 1 unit, and a chance_range with 0 <= low < high <= 1, got "
                 f"arms={self.arms}, units={self.units} and chance_range={self.chance_range}."
             )
 
     @property
     def network(self) -> GRU:
-        """The player's network: from the last pull to a preference for each arm."""
+        """The GRU: from the last pull to a preference for each arm."""
         return GRU(self.arms + 1, self.units, self.arms)
 
     @property
     def space(self) -> Like:
-        """The network's weights; a search starts at a random draw of them."""
+        """The GRU's weights; a search starts at a random initialisation."""
         return Like(self.network.draw)
 
     def shifted(self) -> dict[str, "Bandit"]:
-        """Twice the pulls; arms that differ less; poor arms."""
+        """Twice the pulls; arms that differ less; arms that pay less."""
         low, high = self.chance_range
         middle, quarter = (low + high) / 2, (high - low) / 4
         return {
@@ -112,29 +113,29 @@ class Bandit(InnerTraining):
         }
 
     def sample_task(self, key: Key) -> Arms:
-        """Draw the chances of the arms, and the luck."""
-        key_chances, key_luck = jax.random.split(key)
+        """Draw the success probabilities of the arms, and the rewards."""
+        key_chances, key_rewards = jax.random.split(key)
         chances = jax.random.uniform(key_chances, (self.arms,), jnp.float32, *self.chance_range)
-        luck = jax.random.uniform(key_luck, (self.inner_steps, self.arms), jnp.float32)
-        return Arms(chances, (luck < chances).astype(jnp.float32))
+        uniform = jax.random.uniform(key_rewards, (self.inner_steps, self.arms), jnp.float32)
+        return Arms(chances, (uniform < chances).astype(jnp.float32))
 
     def init(self, key: Key, omega: Omega, task: Arms) -> Player:
-        """Return a player that knows nothing."""
+        """Return the initial hidden state, zeros."""
         memory, sees, chance = (jnp.zeros(shape, jnp.float32) for shape in ((self.units,), (self.arms + 1,), ()))
         return Player(memory, sees, jnp.int32(0), chance)
 
     def step(self, key: Key, omega: Omega, task: Arms, learner: Player) -> Player:
         """Choose an arm and pull it."""
         memory, preferences = self.network.run(omega, learner.memory, learner.sees)
-        # A one-hot row rather than an index: gathers are slow when a population is batched.
+        # A one-hot vector instead of an index: gathers are slow when a population is batched.
         arm = jax.nn.one_hot(jnp.argmax(preferences), self.arms, dtype=jnp.float32)
         paid = arm @ task.pays[learner.pulls]
         return Player(memory, jnp.append(arm, paid), learner.pulls + 1, arm @ task.chances)
 
     def loss(self, key: Key, omega: Omega, task: Arms, learner: Player) -> Scalar:
-        """Return the chance of the last pull times the number of pulls: the mean of this is the total reward."""
+        """Return the success probability of the last pull times the number of pulls; its mean is the total reward."""
         return self.inner_steps * learner.chance
 
     def metrics(self, key: Key, omega: Any, task: Arms, learner: Player) -> dict[str, Scalar]:
-        """Return how often the last pull was of the best arm."""
+        """Return whether the last pull was of the best arm."""
         return {"best_arm_at_last": (learner.chance >= jnp.max(task.chances)).astype(jnp.float32)}

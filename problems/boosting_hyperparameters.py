@@ -1,7 +1,7 @@
-"""Hyperparameters of gradient boosting: a base learner that cannot be differentiated.
+"""Hyperparameters of gradient boosting: a learner that cannot be differentiated.
 
-Branch of meta-learning: hyperparameter optimisation, the ω that every learner has, here of one whose training is a
-sequence of discrete splits. No gradient passes through it; evolution needs none.
+Branch of meta-learning: hyperparameter optimisation, here of a learner whose training is a sequence of discrete splits.
+No gradient passes through it, and evolution needs none.
 """
 
 import dataclasses
@@ -18,14 +18,14 @@ from evometa.problem import Evaluation, HostProblem
 from evometa.spaces import Box, Dict
 from evometa.types import Omega
 
-# scikit-learn is imported where it is used: listing the problems must not cost the second that its import takes.
+# scikit-learn is imported inside functions: importing it takes a second, which listing the problems should not cost.
 
 MOST_TREES = 150
 MOST_LEAVES = 32
 
 
 class Split(NamedTuple):
-    """A data set cut in two: ``[N, F]`` features and ``[N]`` targets to search on, and the same held out."""
+    """A data set split in two: ``[N, F]`` features and ``[N]`` targets for the search, and the same held out."""
 
     x: NDArray[np.float64]
     y: NDArray[Any]
@@ -37,22 +37,22 @@ class Split(NamedTuple):
 class BoostingHyperparameters(HostProblem):
     """Tune scikit-learn's histogram gradient boosting by cross-validation.
 
-    ω holds six real numbers, so that strategies for real vectors can search it; ``trees``, ``leaves`` and
-    ``min_samples_leaf`` are rounded to whole numbers where the model is made. A search starts at scikit-learn's own
-    defaults (the lower bound of ``l2`` standing in for 0). The folds, and the features each split may look at, are
-    drawn anew each generation, the same for all candidates, so that a search cannot fit itself to one set of folds.
+    ω is a dict of six real numbers, so that strategies for real vectors can search it; ``trees``, ``leaves`` and
+    ``min_samples_leaf`` are rounded to integers when the model is built. A search starts at scikit-learn's defaults
+    (with the lower bound of ``l2`` instead of 0). The folds, and the features considered at each split, are drawn anew
+    in each generation, the same for all candidates, so that a search cannot overfit one set of folds.
 
     Fitness, to be minimised, comes from the predictions for the left-out folds of the training part (70 %): log-loss
     in nats for ``breast_cancer`` (569 examples, 30 features), squared error in units of the target's variance in the
-    training part for ``diabetes`` (442 examples, 10 features). The metric ``score`` is what scikit-learn calls so:
-    the accuracy, or R². ``evaluate_test`` trains on the whole training part and judges on the remaining 30 %, which
+    training part for ``diabetes`` (442 examples, 10 features). The metric ``score`` is scikit-learn's score:
+    the accuracy, or R². ``evaluate_test`` trains on the whole training part and evaluates on the remaining 30 %, which
     the search never sees.
 
     Paper: Friedman, "Greedy function approximation: a gradient boosting machine", Annals of Statistics, 2001.
 
     Args:
-        data_set: which of the data sets bundled with scikit-learn.
-        folds: of the cross-validation, at least 2.
+        data_set: a data set bundled with scikit-learn.
+        folds: number of folds of the cross-validation, at least 2.
     """
 
     card: ClassVar[ProblemCard] = ProblemCard(
@@ -79,7 +79,7 @@ class BoostingHyperparameters(HostProblem):
 
     @property
     def space(self) -> Dict:
-        """Six numbers, all but the share of features on a logarithmic scale."""
+        """Six numbers, all but ``feature_fraction`` on a logarithmic scale."""
         return Dict(
             {
                 "learning_rate": Box(low=0.005, high=1.0, log=True, start=0.1),
@@ -102,12 +102,12 @@ class BoostingHyperparameters(HostProblem):
         predicted = np.empty(len(y))
         for train, left_out in folds:
             predicted[left_out] = self._predict(omega, seed, x[train], y[train], x[left_out])
-        return self._judge(y, predicted)
+        return self._score(y, predicted)
 
     def evaluate_test(self, rng: np.random.Generator, omega: Omega) -> Evaluation:
         """Return the loss on the held-out part after training on the whole training part."""
         x, y, x_test, y_test = split(self.data_set)
-        return self._judge(y_test, self._predict(omega, _seed(rng), x, y, x_test))
+        return self._score(y_test, self._predict(omega, _seed(rng), x, y, x_test))
 
     def _predict(
         self, omega: Omega, seed: int, x: NDArray[np.float64], y: NDArray[Any], x_new: NDArray[np.float64]
@@ -130,10 +130,10 @@ class BoostingHyperparameters(HostProblem):
             return np.asarray(probabilities[:, 1], np.float64)
         return np.asarray(HistGradientBoostingRegressor(**settings).fit(x, y).predict(x_new), np.float64)
 
-    def _judge(self, y: NDArray[Any], predicted: NDArray[np.float64]) -> Evaluation:
+    def _score(self, y: NDArray[Any], predicted: NDArray[np.float64]) -> Evaluation:
         if self.data_set == "breast_cancer":
             right = np.where(y == 1, predicted, 1.0 - predicted)
-            # A confident mistake costs 16 nats at most, where a probability rounded to 0 would cost infinitely many.
+            # A confident mistake costs 16 nats at most; a probability rounded to 0 would cost infinitely many.
             loss = -np.mean(np.log(np.maximum(right, math.exp(-16.0))))
             return Evaluation(float(loss), {"score": float(np.mean(right > 0.5))})
         error = np.mean((predicted - y) ** 2)
@@ -146,7 +146,7 @@ def _seed(rng: np.random.Generator) -> int:
 
 @functools.cache
 def split(data_set: Literal["breast_cancer", "diabetes"]) -> Split:
-    """Load a data set and cut it, always at the same place."""
+    """Load a data set and split it, always in the same way."""
     from sklearn.datasets import load_breast_cancer, load_diabetes
     from sklearn.model_selection import train_test_split
 

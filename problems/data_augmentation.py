@@ -1,7 +1,7 @@
-"""How to change the few examples there are.
+"""An augmentation policy for a small training set.
 
-Branch of meta-learning: what learners are trained on, data augmentation. ω says how likely and how strong each of
-several changes of an image is; whether one is made has no gradient.
+Branch of meta-learning: training data, data augmentation. ω holds the probability and the strength of each of several
+transformations of an image; whether one is applied is a discrete choice without a gradient.
 """
 
 import dataclasses
@@ -12,9 +12,11 @@ import jax.numpy as jnp
 import numpy as np
 
 from evometa.card import ProblemCard, Recipe
-from evometa.problems._data_training import LEARNING_RATE, DataTraining, examples
+from evometa.problems._classification import draw_rows
 from evometa.problems._digits import digits
+from evometa.problems._few_labels import FewLabels
 from evometa.problems._networks import cross_entropy
+from evometa.problems._scalars import LEARNING_RATE
 from evometa.spaces import Box, Dict
 from evometa.types import Key, Omega, Scalar
 
@@ -29,54 +31,52 @@ STRONGEST = {
     "contrast": 1.0,
     "noise": 0.5,
 }
-"""The changes, and the largest standard deviation of each: of shifts in pixels, of the rotation in radians, of zoom
-and stretch and contrast in natural logarithms, of shear in pixels a pixel, of noise in a pixel's range."""
+"""The transformations, and the largest standard deviation of each: shifts in pixels, rotation in radians, zoom, stretch
+and contrast in natural logarithms, shear in pixels per pixel, noise in units of a pixel's range."""
 
 
 class Draws(NamedTuple):
-    """One training run's examples, and what is random about their changes; K changes."""
+    """The examples of one training run, and the random numbers of their K transformations."""
 
     batches: jax.Array
-    """``[S, B]``, rows of the data, the minibatch of each step."""
+    """``[S, B]``, rows of the data set: the minibatch of each step."""
     amounts: jax.Array
     """``[S, B, K]``, standard normal."""
     chances: jax.Array
-    """``[S, B, K]``, uniform in [0, 1): a change is made where its probability is larger."""
+    """``[S, B, K]``, uniform in [0, 1): a transformation is applied where its probability is larger."""
     noise: jax.Array
-    """``[S, 1, 64]``, standard normal; shared by a minibatch, scaled and signed by its amounts."""
+    """``[S, 1, 64]``, standard normal; shared by a minibatch, multiplied by the amount of each example."""
 
 
 @dataclasses.dataclass(frozen=True)
-class DataAugmentation(DataTraining):
-    """Find probability and strength of eight changes of images, where only a few examples are labelled.
+class DataAugmentation(FewLabels):
+    """Find the probability and strength of eight image transformations, for training on a few labelled examples.
 
-    ω has ``probability`` ``[8]`` and ``strength`` ``[8]``, in the order of ``STRONGEST``, and ``learning_rate``. Each
-    example of each minibatch is shifted, turned, zoomed, stretched, sheared (all in one, between pixels linearly), its
-    contrast changed and noise added; each change with its own probability, and by a normal draw times its strength.
-    A search begins at probabilities of 1/2 and a tenth of the largest strengths.
+    ω is a dict of ``probability`` ``[8]`` and ``strength`` ``[8]``, in the order of ``STRONGEST``, and
+    ``learning_rate``. In the inner loop, each example of each minibatch is shifted, rotated, zoomed, stretched and
+    sheared (in one bilinear interpolation), its contrast is changed and noise is added. Each transformation is applied
+    with its own probability, by an amount drawn from a normal distribution with its strength as standard deviation. A
+    search starts at probabilities of 1/2 and a tenth of the largest strengths.
 
-    Tasks differ by initial weights, the ``labelled`` examples of the training part, minibatches and changes. Fitness,
-    to be minimised, is the cross-entropy on the validation part, unchanged; held-out tasks are judged on the test part.
-    Shifted distributions have a wider network, and half and four times the labelled examples.
+    Tasks differ by initial weights, the ``labelled`` examples of the training part, minibatches and transformations.
+    Fitness, to be minimised, is the cross-entropy on the validation part, without augmentation; held-out tasks are
+    evaluated on the test part. Shifted distributions have a wider network, or half or four times the labelled examples.
 
     Papers: Cubuk et al., "AutoAugment: learning augmentation strategies from data", CVPR 2019 (probabilities and
     magnitudes, searched by reinforcement learning); Ho et al., "Population based augmentation", ICML 2019. Their data
-    are others; none of their numbers is compared here.
+    sets differ; none of their numbers is compared here.
 
-    Our result, mean of 3 seeds and 32 held-out tasks (``benchmarks/training_data.py``): accuracy 81.8 % by CMA-ES in a
-    minute (40 generations of 16), 1.8 ± 0.5 points above no augmentation; shifts alone with their strength tuned give
-    80.5 %, random policies 73.0 %. Where a learner has four times the examples, what was found is 0.9 points behind no
-    augmentation.
+    Result, mean of 3 seeds and 32 held-out tasks (``benchmarks/training_data.py``): accuracy 81.8 % by CMA-ES in a
+    minute (40 generations of 16), 1.8 ± 0.5 points above no augmentation; shifts alone with tuned strength give 80.5 %,
+    random policies 73.0 %. With four times the labelled examples, the policy found is 0.9 points below no augmentation.
 
     Args:
         hidden: widths of the hidden layers.
-        labelled: examples that a learner has, at least 1.
+        labelled: labelled examples of a learner, at least 1.
         batch_size: B, examples in one inner step, drawn with replacement.
     """
 
     inner_steps: int = 300
-    labelled: int = 50
-    batch_size: int = 32
 
     card: ClassVar[ProblemCard] = ProblemCard(
         branch="training data: augmentation",
@@ -85,10 +85,6 @@ class DataAugmentation(DataTraining):
         paper="Cubuk et al. 2019",
         recipe=Recipe("CMAES", {"population_size": 16, "sigma": 0.2}, {"seconds": 120}),
     )
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self.require_at_least_1(labelled=self.labelled, batch_size=self.batch_size)
 
     @property
     def space(self) -> Dict:
@@ -104,39 +100,35 @@ class DataAugmentation(DataTraining):
 
     def shifted(self) -> dict[str, "DataAugmentation"]:
         """Four times the hidden units; fewer and more labelled examples."""
-        return {
-            "wider network": dataclasses.replace(self, hidden=tuple(4 * width for width in self.hidden)),
-            "half of the examples": dataclasses.replace(self, labelled=-(-self.labelled // 2)),
-            "four times the examples": dataclasses.replace(self, labelled=4 * self.labelled),
-        }
+        return self.other_sizes("examples")
 
     def draw(self, key: Key) -> Draws:
-        """Draw labelled examples, minibatches of them, and changes."""
+        """Draw labelled examples, minibatches of them, and transformations."""
         key_labelled, key_batches, key_amounts, key_chances, key_noise = jax.random.split(key, 5)
-        mine = jax.random.permutation(key_labelled, jnp.asarray(digits().training))[: self.labelled]
+        labelled = self.draw_labelled(key_labelled, jnp.asarray(digits().training))
         batches = (self.inner_steps, self.batch_size)
         changes = (*batches, len(STRONGEST))
         return Draws(
-            examples(key_batches, mine, batches),
+            draw_rows(key_batches, labelled, batches),
             jax.random.normal(key_amounts, changes, jnp.float32),
             jax.random.uniform(key_chances, changes, jnp.float32),
             jax.random.normal(key_noise, (self.inner_steps, 1, SIDE * SIDE), jnp.float32),
         )
 
     def training_loss(self, omega: Omega, drawn: Draws, weights: Any, number: Scalar) -> Scalar:
-        """Return the cross-entropy on the next minibatch, changed."""
+        """Return the cross-entropy on the next minibatch, augmented."""
         batch: Draws = jax.tree.map(lambda leaf: leaf[number], drawn)
-        made = jnp.where(batch.chances < omega["probability"], omega["strength"] * batch.amounts, 0)
-        images = change(jnp.asarray(digits().features)[batch.batches], made, batch.noise)
+        amounts = jnp.where(batch.chances < omega["probability"], omega["strength"] * batch.amounts, 0)
+        images = change(jnp.asarray(digits().features)[batch.batches], amounts, batch.noise)
         return cross_entropy(self.logits(weights, images), jnp.asarray(digits().targets)[batch.batches])
 
 
 def change(images: jax.Array, amounts: jax.Array, noise: jax.Array) -> jax.Array:
-    """Return changed images ``[B, 64]``.
+    """Return transformed images ``[B, 64]``.
 
     Args:
-        images: ``[B, 64]``, 8 × 8 pixels, the rows of an image one after the other.
-        amounts: ``[B, 8]``, how much of each change, in the order and the units of ``STRONGEST``.
+        images: ``[B, 64]``, 8 × 8 pixels, row by row.
+        amounts: ``[B, 8]``, the amount of each transformation, in the order and the units of ``STRONGEST``.
         noise: ``[B, 64]`` or ``[1, 64]``, what is added, in units of the amount of noise.
     """
     x, y, angle, zoom, stretch, shear, contrast, strength = jnp.split(amounts, len(STRONGEST), axis=1)
@@ -144,10 +136,10 @@ def change(images: jax.Array, amounts: jax.Array, noise: jax.Array) -> jax.Array
     across, down = place % SIDE - (SIDE - 1) / 2, place // SIDE - (SIDE - 1) / 2
     cos, sin = jnp.cos(angle), jnp.sin(angle)
     wide, high = jnp.exp(-zoom - stretch / 2), jnp.exp(-zoom + stretch / 2)
-    # Where in the old image each pixel of the new one comes from, [B, 64], in pixels from its corner.
+    # Where in the input each pixel of the output comes from, [B, 64], in pixels from the corner.
     from_x = wide * (cos * across + sin * down) + shear * down - x + (SIDE - 1) / 2
     from_y = high * (cos * down - sin * across) - y + (SIDE - 1) / 2
-    # Between pixels linearly: each old pixel counts by its nearness in x and in y. A product, not a look-up, for speed.
+    # Bilinear interpolation: each input pixel has a weight in x and in y. A product is faster than a gather.
     grid = np.arange(SIDE, dtype=np.float32)
     near_x, near_y = (jnp.maximum(1 - jnp.abs(at[..., None] - grid), 0) for at in (from_x, from_y))
     rows = jnp.einsum("byx,bpx->bpy", images.reshape(-1, SIDE, SIDE), near_x)

@@ -1,7 +1,7 @@
-"""Training sets of a few images that nobody wrote.
+"""Dataset distillation: a training set of a few synthetic images.
 
-Branch of meta-learning: what learners are trained on, dataset distillation. ω is the whole training set, and the
-learning rate to take it in with; networks that were never seen before learn from it in a few steps.
+Branch of meta-learning: training data, dataset distillation. ω is a whole training set and the learning rate to train
+with; freshly initialised networks learn from it in a few steps.
 """
 
 import dataclasses
@@ -12,9 +12,11 @@ import jax.numpy as jnp
 import numpy as np
 
 from evometa.card import ProblemCard, Recipe
-from evometa.problems._data_training import DataTraining, examples, number
+from evometa.problems._classification import draw_rows
+from evometa.problems._data_training import DataTraining
 from evometa.problems._digits import CLASSES, digits
-from evometa.problems._networks import cross_entropy
+from evometa.problems._networks import cross_entropy, wider
+from evometa.problems._scalars import number
 from evometa.spaces import Dict, Like
 from evometa.types import Key, Omega, Scalar
 
@@ -23,27 +25,29 @@ LABELS = np.eye(CLASSES, dtype=np.float32)
 
 @dataclasses.dataclass(frozen=True)
 class DatasetDistillation(DataTraining):
-    """Find one image of each digit (or a few) from which freshly drawn networks learn to read.
+    """Find one image of each digit (or a few) from which freshly initialised networks learn to classify digits.
 
-    ω has ``images`` ``[k·10, 64]``, the classes in turn, whose pixels may have any value, and ``learning_rate``. A
-    search begins at images drawn from the training part. A learner takes ``inner_steps`` steps on all of them at once.
+    ω is a dict of ``images`` ``[k·10, 64]``, the classes in turn, whose pixels may have any value, and
+    ``learning_rate``. A search starts at images drawn from the training part. The inner loop takes ``inner_steps``
+    full-batch steps on them. Tasks differ by initial weights and by the examples they are evaluated on.
 
     Fitness, to be minimised, is the cross-entropy of the trained network on ``judged_examples`` examples of the
-    training part, drawn with each task, which the images shall stand for; held-out tasks are judged on the test part.
-    Shifted distributions have wider and narrower networks, one of two layers, and three times the steps.
+    training part, the data that the images are to replace; held-out tasks are evaluated on the test part. Shifted
+    distributions have a wider or narrower network, one more layer, or three times the steps.
 
     Paper: Wang, Zhu, Torralba and Efros, "Dataset distillation", 2018 (arXiv:1811.10959), by gradients through
     training, with one step size for each step; on MNIST, whose numbers are not compared here.
 
-    Our result, mean of 3 seeds and 32 held-out tasks: real images 58.1 %, the best of 64 draws of them 72.3 %, the mean
-    image of each class 86.4 %, learning rates tuned; OpenAI-ES (400 generations of 256, 90 seconds) 85.8 %, 27.7 ± 0.5
-    points above real images, but no better than the means; the gradient strategy (300 generations) 90.0 %. On a network
-    with one layer more both fail (19 and 16 %), as the means do (18 %); real images give 45 % there.
+    Result, accuracy, mean of 3 seeds and 32 held-out tasks: real images 58.1 %, the best of 64 draws of them 72.3 %,
+    the mean image of each class 86.4 %, with learning rates tuned; OpenAI-ES (400 generations of 256, 90 seconds)
+    85.8 %, 27.7 ± 0.5 points above real images, but no better than the mean images; the gradient strategy (300
+    generations) 90.0 %. On a network with one more layer both fail (19 and 16 %), as the mean images do (18 %); real
+    images give 45 % there.
 
     Args:
         hidden: widths of the hidden layers.
         images_per_class: k, at least 1.
-        judged_examples: training examples on which a network is judged, at least 1.
+        judged_examples: training examples on which a trained network is evaluated, at least 1.
     """
 
     inner_steps: int = 10
@@ -64,7 +68,7 @@ class DatasetDistillation(DataTraining):
 
     @property
     def space(self) -> Dict:
-        """Images and the learning rate; a search begins at real images."""
+        """Images and the learning rate; a search starts at real images."""
         return Dict({"learning_rate": number(0.01, 3.0, 0.3, log=True), "images": Like(self.real)})
 
     def real(self, key: Key) -> jax.Array:
@@ -72,26 +76,26 @@ class DatasetDistillation(DataTraining):
         data = digits()
         labels = data.labels[data.training]
         order = jax.random.permutation(key, len(labels))
-        # In a random order of the rows, the first k of each class.
-        mine = jnp.asarray(labels)[order][None, :] == jnp.arange(CLASSES)[:, None]
-        first = jax.lax.top_k(mine * jnp.arange(len(labels), 0, -1), self.images_per_class)[1]
+        # The first k rows of each class in a random order.
+        of_class = jnp.asarray(labels)[order][None, :] == jnp.arange(CLASSES)[:, None]
+        first = jax.lax.top_k(of_class * jnp.arange(len(labels), 0, -1), self.images_per_class)[1]
         return jnp.asarray(data.features)[jnp.asarray(data.training)[order[first.T.reshape(-1)]]]
 
     def shifted(self) -> dict[str, "DatasetDistillation"]:
-        """Networks and numbers of steps that the images were not made for."""
+        """Networks and numbers of steps for which the images were not optimised."""
         return {
-            "wider network": dataclasses.replace(self, hidden=tuple(4 * width for width in self.hidden)),
+            "wider network": dataclasses.replace(self, hidden=wider(self.hidden)),
             "narrower network": dataclasses.replace(self, hidden=tuple(-(-width // 2) for width in self.hidden)),
             "one layer more": dataclasses.replace(self, hidden=(*self.hidden, 32)),
             "three times the steps": dataclasses.replace(self, inner_steps=3 * self.inner_steps),
         }
 
-    def judged_in_search(self, key: Key) -> jax.Array:
+    def search_rows(self, key: Key) -> jax.Array:
         """Draw examples of the training part."""
-        return examples(key, self.data.training, (self.judged_examples,))
+        return draw_rows(key, self.data.training, (self.judged_examples,))
 
     def draw(self, key: Key) -> tuple[()]:
-        """Draw nothing: all steps see all images."""
+        """Draw nothing: every step uses all images."""
         return ()
 
     def training_loss(self, omega: Omega, drawn: tuple[()], weights: Any, number: Scalar) -> Scalar:

@@ -1,7 +1,7 @@
-"""A decision tree that is grown by greedy splits, each of which has a price.
+"""A decision tree grown by greedy splits, with a price for each feature.
 
-Branch of meta-learning: hyperparameter optimisation, of a learner without gradients. ω is what a split costs by
-each feature, and when a leaf is split at all.
+Branch of meta-learning: hyperparameters of learners without gradients. ω holds the price of splitting by each feature,
+and the settings that determine when a leaf is split at all.
 """
 
 import dataclasses
@@ -17,24 +17,25 @@ from evometa.card import ProblemCard, Recipe
 from evometa.errors import ConfigurationError
 from evometa.problem import InnerTraining
 from evometa.problems._classification import Name, require_name, table
+from evometa.problems._scalars import number
 from evometa.spaces import Box, Dict
 from evometa.types import Key, Omega, Scalar
 
 
 class Examples(NamedTuple):
-    """A task: how often each row counts in growing a tree, and in judging it; float32 ``[N]``."""
+    """A task: which rows a tree is grown on, and which it is evaluated on; float32 ``[N]``, 0 or 1."""
 
-    grown_on: jax.Array
-    judged_on: jax.Array
+    training: jax.Array
+    evaluation: jax.Array
 
 
 class Tree(NamedTuple):
-    """A learner: the splits of a binary tree of S levels, and where each example stands; L = 2^S leaves."""
+    """A learner: the splits of a binary tree of S levels, and the node of each example; L = 2^S leaves."""
 
     splits: jax.Array
-    """``[S, L]`` int32, the number of the cut that each node of a level makes; the last, C, sends all to one side."""
+    """``[S, L]`` int32, the index of the cut at each node of a level; the last index, C, sends all to one side."""
     leaf: jax.Array
-    """``[N]`` int32, the node of the last level in which each example is."""
+    """``[N]`` int32, the node of the last level that each example is in."""
     level: jax.Array
     """``[]``, levels so far."""
 
@@ -43,43 +44,43 @@ class Tree(NamedTuple):
 class DecisionTree(InnerTraining):
     """Find the prices with which a greedily grown decision tree predicts best.
 
-    Each inner step splits all leaves by one level, each by the cut (a feature and one of ``cuts`` quantiles) with the
-    largest gain: the decrease of Gini's impurity, summed over the examples of the leaf, less the price of the
-    feature. A leaf is split only where the gain is positive and both sides keep enough examples. A leaf predicts the
-    shares of the classes in it, smoothed.
+    Each inner step adds a level to the tree: every leaf is split by the cut (a feature and one of ``cuts`` quantiles)
+    with the largest gain, the decrease of Gini impurity, summed over the examples of the leaf, minus the price of the
+    feature. A leaf is split only if the gain is positive and both sides keep enough examples. A leaf predicts the
+    smoothed class frequencies of its examples.
 
-    ω is a dict of ``price`` (one for each feature, 0 to 10 examples' impurity), ``min_gain`` (1e-3 to 10, logarithm:
-    what any split costs), ``min_leaf`` (1 to 30 examples, logarithm) and ``smoothing`` (0.01 to 10 examples of each
-    class, logarithm). A search starts at the customary tree: nothing has a price, a leaf is one example, smoothing is 1
-    (Laplace's).
+    ω is a dict of ``price`` (one for each feature, 0 to 10, in units of one example's impurity), ``min_gain`` (1e-3 to
+    10, logarithmic: the price of any split), ``min_leaf`` (1 to 30 examples, logarithmic) and ``smoothing`` (0.01 to 10
+    examples of each class, logarithmic). A search starts at the usual tree: all prices are 0, a leaf may hold one
+    example, and smoothing is 1 (Laplace's).
 
-    Fitness, to be minimised, is the cross-entropy in nats of the predictions for the part that a task judges on; the
-    metric ``accuracy`` is measured there too. A task is a random cut of four fifths of the examples into those to grow
-    on and a quarter to judge on, so that ω cannot fit itself to one cut. Held-out tasks grow on three quarters of the
-    same four fifths, and judge on the last fifth, which a search never sees.
+    Fitness, to be minimised, is the cross-entropy in nats of the predictions for the task's evaluation examples; the
+    metric ``accuracy`` is measured there too. A task is a random split of four fifths of the examples into three
+    quarters to grow the tree on and a quarter to evaluate on, so that ω cannot overfit one split. Held-out tasks grow
+    on three quarters of the same four fifths, and evaluate on the last fifth, which a search never sees.
 
     Paper: Breiman, Friedman, Olshen & Stone, "Classification and regression trees", 1984; prices of features as in
     Turney, "Cost-sensitive classification", 1995, where a genetic algorithm searches them.
 
-    Our result, mean of 3 seeds and 256 held-out tasks (``benchmarks/gradient_free_learners.py``): a cross-entropy of
-    0.181 where the customary tree has 0.201 and random search with as many evaluations 0.201; accuracy 95.0, 93.8 and
-    91.9 %.
+    Result, mean of 3 seeds and 256 held-out tasks (``benchmarks/gradient_free_learners.py``): a cross-entropy of
+    0.181, against 0.201 for the usual tree and 0.201 for random search with as many evaluations; accuracy 95.0, 93.8
+    and 91.9 %.
 
     Args:
-        inner_steps: S, levels of a tree, 10 at most.
-        cuts: of each feature.
-        data_set: what is classified.
+        inner_steps: S, levels of a tree, at most 10.
+        cuts: number of cuts of each feature.
+        data_set: a data set bundled with scikit-learn, or a synthetic one.
 
     Raises:
         ConfigurationError: more than 10 levels, no cuts, an unknown data set.
     """
 
     card: ClassVar[ProblemCard] = ProblemCard(
-        "hyperparameters of a learner without gradients",
-        "a price for each feature; when to split",
-        "a decision tree, grown by greedy splits",
-        "Turney 1995",
-        Recipe("SNES", {"population_size": 64}, {"seconds": 90}),
+        branch="hyperparameters of a learner without gradients",
+        omega="a price for each feature; when to split",
+        learner="a decision tree, grown by greedy splits",
+        paper="Turney 1995",
+        recipe=Recipe("SNES", {"population_size": 64}, {"seconds": 90}),
     )
 
     num_tasks: int = 32
@@ -92,67 +93,63 @@ class DecisionTree(InnerTraining):
         require_name("DecisionTree", self.data_set)
         if self.inner_steps > 10 or self.cuts < 1:
             raise ConfigurationError(
-                "DecisionTree expects at most 10 levels as inner_steps, for a tree has 2^inner_steps leaves, and at "
-                f"least 1 of cuts, got inner_steps={self.inner_steps} and cuts={self.cuts}."
+                "DecisionTree expects at most 10 levels as inner_steps, since a tree has 2^inner_steps leaves, and "
+                f"cuts of at least 1, got inner_steps={self.inner_steps} and cuts={self.cuts}."
             )
 
     @property
     def space(self) -> Dict:
-        """A price for each feature and three numbers; a search starts at the customary tree."""
+        """A price for each feature and three numbers; a search starts at the usual tree."""
         features = table(self.data_set).features.shape[1]
-
-        def number(low: float, high: float, start: float) -> Box:
-            return Box((), low, high, log=True, start=start, dtype=jnp.float32)
-
         return Dict(
             {
                 "price": Box((features,), 0.0, 10.0, start=0.0, dtype=jnp.float32),
-                "min_gain": number(1e-3, 10.0, 1e-3),
-                "min_leaf": number(1.0, 30.0, 1.0),
-                "smoothing": number(0.01, 10.0, 1.0),
+                "min_gain": number(1e-3, 10.0, 1e-3, log=True),
+                "min_leaf": number(1.0, 30.0, 1.0, log=True),
+                "smoothing": number(0.01, 10.0, 1.0, log=True),
             }
         )
 
     def shifted(self) -> dict[str, "DecisionTree"]:
-        """Two levels more; the coarsest cuts. ω has a price for each feature, so the data stay."""
+        """Two more levels; 3 cuts of each feature. ω has a price for each feature, so the data set stays."""
         return {
             "deeper": dataclasses.replace(self, inner_steps=min(10, self.inner_steps + 2)),
             "3 cuts": dataclasses.replace(self, cuts=3),
         }
 
     def sample_task(self, key: Key) -> Examples:
-        """Cut the training and validation parts anew."""
+        """Split the training and validation parts at random."""
         data = table(self.data_set)
         rows = np.concatenate([data.training, data.validation])
-        return self._cut(key, jnp.asarray(rows), len(data.validation), None)
+        return self._split(key, jnp.asarray(rows), len(data.validation), None)
 
     def sample_test_task(self, key: Key) -> Examples:
-        """Cut the same, and judge on the test part."""
+        """Split the same parts at random, and evaluate on the test part."""
         data = table(self.data_set)
         rows = np.concatenate([data.training, data.validation])
-        return self._cut(key, jnp.asarray(rows), len(data.validation), data.test)
+        return self._split(key, jnp.asarray(rows), len(data.validation), data.test)
 
-    def _cut(self, key: Key, rows: jax.Array, aside: int, judged: NDArray[np.int32] | None) -> Examples:
+    def _split(self, key: Key, rows: jax.Array, left_out: int, test: NDArray[np.int32] | None) -> Examples:
         shuffled = jax.random.permutation(key, rows)
         none = jnp.zeros(len(table(self.data_set).labels), jnp.float32)
-        judged_on = shuffled[:aside] if judged is None else jnp.asarray(judged)
-        return Examples(none.at[shuffled[aside:]].set(1.0), none.at[judged_on].set(1.0))
+        evaluation = shuffled[:left_out] if test is None else jnp.asarray(test)
+        return Examples(none.at[shuffled[left_out:]].set(1.0), none.at[evaluation].set(1.0))
 
     def init(self, key: Key, omega: Omega, task: Examples) -> Tree:
-        """Begin with a single leaf."""
+        """Start from a single leaf."""
         leaves, levels = 2**self.inner_steps, self.inner_steps
         last = jnp.full((levels, leaves), len(above(self.data_set, self.cuts)[0]), jnp.int32)
-        return Tree(last, jnp.zeros(len(task.grown_on), jnp.int32), jnp.int32(0))
+        return Tree(last, jnp.zeros(len(task.training), jnp.int32), jnp.int32(0))
 
     def step(self, key: Key, omega: Omega, task: Examples, learner: Tree) -> Tree:
-        """Split every leaf by its best cut, where one is worth its price."""
+        """Split every leaf by its best cut, if the gain exceeds the price."""
         over, feature = above(self.data_set, self.cuts)
         leaves = 2**self.inner_steps
-        stands = (learner.leaf[:, None] == jnp.arange(leaves)).astype(jnp.float32)
-        inside = stands * task.grown_on[:, None]
+        member = (learner.leaf[:, None] == jnp.arange(leaves)).astype(jnp.float32)
+        inside = member * task.training[:, None]
         targets = jnp.asarray(table(self.data_set).targets)
         whole = _counts(inside, targets)
-        # Examples by leaf and class, then one product with all cuts.
+        # Examples by leaf and class, so that one matrix product counts them for all cuts.
         spread = (inside[:, :, None] * targets[:, None, :]).reshape(len(targets), -1)
         high = (jnp.asarray(over) @ spread).reshape(len(over), leaves, -1)
         low = whole - high
@@ -166,33 +163,33 @@ class DecisionTree(InnerTraining):
         return Tree(learner.splits.at[learner.level].set(split), 2 * learner.leaf + goes, learner.level + 1)
 
     def goes(self, split: jax.Array, leaf: jax.Array) -> jax.Array:
-        """Return to which side each example goes from the node where it stands, int32 ``[N]``."""
+        """Return the side, 0 or 1, to which the split of its node sends each example, int32 ``[N]``."""
         over, _ = above(self.data_set, self.cuts)
-        # A row of zeros for the last cut, which none is above.
-        table_of = jnp.asarray(np.concatenate([over, np.zeros((1, over.shape[1]), np.float32)]))
-        return table_of[split[leaf], jnp.arange(len(leaf))].astype(jnp.int32)
+        # A row of zeros for the last index, which sends all examples to one side.
+        sides = jnp.asarray(np.concatenate([over, np.zeros((1, over.shape[1]), np.float32)]))
+        return sides[split[leaf], jnp.arange(len(leaf))].astype(jnp.int32)
 
     def shares(self, omega: Omega, task: Examples, learner: Tree) -> jax.Array:
-        """Return the predicted share of each class for all examples, ``[N, K]``."""
-        stands = (learner.leaf[:, None] == jnp.arange(2**self.inner_steps)).astype(jnp.float32)
-        counts = _counts(stands * task.grown_on[:, None], jnp.asarray(table(self.data_set).targets))
+        """Return the predicted probability of each class for all examples, ``[N, K]``."""
+        member = (learner.leaf[:, None] == jnp.arange(2**self.inner_steps)).astype(jnp.float32)
+        counts = _counts(member * task.training[:, None], jnp.asarray(table(self.data_set).targets))
         counts = counts + omega["smoothing"]
-        predicted: jax.Array = stands @ (counts / jnp.sum(counts, axis=-1, keepdims=True))
+        predicted: jax.Array = member @ (counts / jnp.sum(counts, axis=-1, keepdims=True))
         return predicted
 
     def loss(self, key: Key, omega: Omega, task: Examples, learner: Tree) -> Scalar:
-        """Return the cross-entropy on the part the task is judged on."""
+        """Return the cross-entropy on the task's evaluation examples."""
         right = jnp.sum(self.shares(omega, task, learner) * jnp.asarray(table(self.data_set).targets), axis=-1)
-        return -jnp.sum(task.judged_on * jnp.log(right)) / jnp.sum(task.judged_on)
+        return -jnp.sum(task.evaluation * jnp.log(right)) / jnp.sum(task.evaluation)
 
     def metrics(self, key: Key, omega: Omega, task: Examples, learner: Tree) -> dict[str, Scalar]:
-        """Return the accuracy on the part the task is judged on, and how many leaves the tree has."""
+        """Return the accuracy on the task's evaluation examples, and the number of leaves of the tree."""
         answers = jnp.argmax(self.shares(omega, task, learner), axis=-1)
         right = (answers == jnp.asarray(table(self.data_set).labels)).astype(jnp.float32)
-        stands = (learner.leaf[:, None] == jnp.arange(2**self.inner_steps)) & (task.grown_on > 0)[:, None]
+        member = (learner.leaf[:, None] == jnp.arange(2**self.inner_steps)) & (task.training > 0)[:, None]
         return {
-            "accuracy": jnp.sum(task.judged_on * right) / jnp.sum(task.judged_on),
-            "leaves": jnp.sum(stands.any(axis=0), dtype=jnp.float32),
+            "accuracy": jnp.sum(task.evaluation * right) / jnp.sum(task.evaluation),
+            "leaves": jnp.sum(member.any(axis=0), dtype=jnp.float32),
         }
 
 
@@ -215,6 +212,6 @@ def _counts(inside: jax.Array, targets: jax.Array) -> jax.Array:
 
 
 def _impurity(counts: jax.Array) -> Any:
-    """Return Gini's impurity of a leaf times its number of examples, from counts ``[..., K]``."""
+    """Return the Gini impurity of a leaf times its number of examples, from counts ``[..., K]``."""
     total = jnp.sum(counts, axis=-1)
     return total - jnp.sum(counts**2, axis=-1) / jnp.maximum(total, 1e-6)

@@ -1,7 +1,7 @@
-"""Two poles of different length, balanced on one cart by a network that grows.
+"""Double pole balancing with velocities, by a network of evolving topology.
 
-Branch of meta-learning: architectures, their topology. ω is a network, its weights included; there is no inner loop,
-and nothing is differentiated.
+Branch of meta-learning: architectures, topology. ω is a network with its weights; there is no inner loop and no
+differentiation.
 """
 
 import dataclasses
@@ -24,50 +24,51 @@ CART = 1.0
 HALF_LENGTHS = np.array([0.5, 0.05], np.float32)
 MASSES = np.array([0.1, 0.01], np.float32)
 FRICTION = 2e-6
-"""Of a pole's joint."""
+"""Friction of a pole's joint."""
 TRACK = 2.4
-"""How far from the middle the cart may be, in metres."""
+"""Maximum distance of the cart from the middle, in metres."""
 LEAN = 36 * np.pi / 180
-"""How far from upright a pole may be."""
+"""Maximum angle of a pole from upright, in radians."""
 SECONDS = 0.01
-"""Of a step of the integration; two make an action."""
+"""Step of the integration; an action lasts for two of them."""
 ANGLE = 0.07
-"""Of the long pole at the start: four degrees."""
+"""Initial angle of the long pole: four degrees."""
 SCALES = np.array([4.8, 2.0, 0.52, 0.52, 2.0, 2.0], np.float32)
-"""What position, speed, angles and angular speeds are divided by before the network sees them."""
+"""Divisors of position, speed, angles and angular speeds, the network's inputs."""
 STARTS = 16
 
 
 class Cart(NamedTuple):
-    """Cart and poles; metres, radians, seconds; float32."""
+    """The state of cart and poles; metres, radians, seconds; float32."""
 
     position: Scalar
     speed: Scalar
     angles: jax.Array
-    """``[2]``, from upright."""
+    """``[2]``, angles from upright."""
     spins: jax.Array
-    """``[2]``, their change a second."""
+    """``[2]``, angular speeds."""
 
 
 @dataclasses.dataclass(frozen=True)
 class DoublePole(Problem):
-    """Balance two poles on a cart, seeing position, speed, angles and angular speeds.
+    """Balance two poles of different length on a cart, given position, speed, angles and angular speeds.
 
-    The network pushes the cart with -10 to 10 newtons, anew every 0.02 seconds. Fitness, to be maximised, is the number
-    of actions until a pole leans more than 36 degrees or the cart is more than 2.4 metres from the middle, ``limit`` at
-    most; the metric ``solved`` is 1 where that is reached, and ``hidden`` the number of hidden nodes. The motion is
-    Wieland's (1991), integrated by the Runge-Kutta method of order 4 in steps of 0.01 seconds, as in Gomez &
-    Miikkulainen (1999) and in the NEAT software, whose start (the long pole at 0.07 radians, all else at rest in the
-    middle), scaling of inputs and lack of friction between cart and track it shares. Held out are 16 other starts: the
-    cart up to half the track from the middle, the long pole up to 0.1 radians from upright; the mean of their actions.
+    ω is a network with its topology and weights. It pushes the cart with a force of -10 to 10 newtons, chosen every
+    0.02 seconds. Fitness, to be maximised, is the number of actions until a pole leans more than 36 degrees or the cart
+    is more than 2.4 metres from the middle, at most ``limit``; the metric ``solved`` is 1 if that is reached, and
+    ``hidden`` the number of hidden nodes. The dynamics are Wieland's (1991), integrated by the Runge-Kutta method of
+    order 4 in steps of 0.01 seconds, as in Gomez & Miikkulainen (1999). Start (the long pole at 0.07 radians, all else
+    at rest in the middle), scaling of inputs and lack of friction between cart and track are those of the NEAT
+    software. The held-out fitness is the mean over 16 other starts: the cart up to half the track from the middle, the
+    long pole up to 0.1 radians from upright.
 
     Paper: Stanley & Miikkulainen, "Evolving neural networks through augmenting topologies", 2002, table 1: NEAT with
-    150 networks needs 3,600 evaluations in the mean to balance for 100,000 actions. Ours needs 4,875 in the
-    mean of 20 runs (standard deviation 4,008; ``benchmarks/topology.py``), and never failed.
+    150 networks needs 3,600 evaluations on average to balance for 100,000 actions. Result: ours needs 4,875,
+    mean of 20 runs, all successful (standard deviation 4,008; ``benchmarks/topology.py``).
 
     Args:
-        limit: actions at most.
-        max_hidden: hidden nodes at most.
+        limit: maximum number of actions.
+        max_hidden: maximum number of hidden nodes.
 
     Raises:
         ConfigurationError: a limit below 1.
@@ -75,11 +76,11 @@ class DoublePole(Problem):
 
     direction: ClassVar[Literal["minimize", "maximize"]] = "maximize"
     card: ClassVar[ProblemCard] = ProblemCard(
-        "architectures: topology",
-        "a growing network with its weights",
-        "none",
-        "Stanley & Miikkulainen 2002",
-        Recipe("NEAT", {}, {"target": 100_000, "evaluations": 15_000}),
+        branch="architectures: topology",
+        omega="a growing network with its weights",
+        learner="none",
+        paper="Stanley & Miikkulainen 2002",
+        recipe=Recipe("NEAT", {}, {"target": 100_000, "evaluations": 15_000}),
     )
 
     limit: int = 100_000
@@ -91,11 +92,11 @@ class DoublePole(Problem):
 
     @property
     def space(self) -> Topology:
-        """Networks of six inputs and an output."""
+        """Networks with six inputs and one output."""
         return Topology(6, 1, self.max_hidden)
 
     def evaluate(self, key: Key, omega: Network) -> Evaluation:
-        """Count the actions from the one start."""
+        """Count the actions from the standard start."""
         zero = jnp.zeros((), jnp.float32)
         actions = self.balanced(
             omega, Cart(zero, zero, jnp.array([ANGLE, 0.0], jnp.float32), jnp.zeros(2, jnp.float32))
@@ -116,7 +117,7 @@ class DoublePole(Problem):
         return Evaluation(jnp.mean(actions), {"solved": jnp.mean(actions >= self.limit, dtype=jnp.float32)})
 
     def balanced(self, omega: Network, start: Cart) -> Scalar:
-        """Return after how many actions the poles or the cart are out of bounds, float32."""
+        """Return the number of actions until a pole or the cart is out of bounds, float32."""
 
         def up(carry: tuple[jax.Array, Cart]) -> jax.Array:
             actions, cart = carry
@@ -124,14 +125,14 @@ class DoublePole(Problem):
 
         def act(carry: tuple[jax.Array, Cart]) -> tuple[jax.Array, Cart]:
             actions, cart = carry
-            return actions + 1, move(cart, omega.run(sees(cart))[0])
+            return actions + 1, move(cart, omega.run(observation(cart))[0])
 
         actions: Scalar = jax.lax.while_loop(up, act, (jnp.int32(0), start))[0]
         return actions.astype(jnp.float32)
 
 
-def sees(cart: Cart) -> jax.Array:
-    """Return what the network sees, ``[6]``."""
+def observation(cart: Cart) -> jax.Array:
+    """Return the network's inputs, ``[6]``."""
     return jnp.concatenate([jnp.stack([cart.position, cart.speed]), cart.angles, cart.spins]) / jnp.asarray(SCALES)
 
 
@@ -141,7 +142,7 @@ def inside(cart: Cart) -> jax.Array:
 
 
 def move(cart: Cart, action: Scalar) -> Cart:
-    """Return what an action from 0 (full force to the left) to 1 does: two steps of Runge and Kutta's method."""
+    """Return the state after an action from 0 (full force to the left) to 1: two Runge-Kutta steps."""
     force = (action - 0.5) * (2 * FORCE)
     for _ in range(2):
         cart = _runge_kutta(cart, force)
@@ -149,7 +150,7 @@ def move(cart: Cart, action: Scalar) -> Cart:
 
 
 def changes(cart: Cart, force: Scalar) -> Cart:
-    """Return the derivative of everything by time, from the force on the cart in newtons (Wieland 1991)."""
+    """Return the time derivative of the state, given the force on the cart in newtons (Wieland 1991)."""
     sine, cosine = jnp.sin(cart.angles), jnp.cos(cart.angles)
     weight = GRAVITY * sine
     friction = FRICTION * cart.spins / (HALF_LENGTHS * MASSES)

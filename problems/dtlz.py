@@ -1,6 +1,6 @@
-"""DTLZ2: any number of objectives, whose front is the part of a sphere between the axes.
+"""DTLZ2: any number of objectives, whose Pareto front is the part of a sphere in the positive orthant.
 
-Branch of meta-learning: none; plain optimisation with a known answer, for strategies that weigh several objectives.
+Branch of meta-learning: none; plain optimisation with a known answer, for multi-objective strategies.
 
 Paper: Deb, Thiele, Laumanns & Zitzler, "Scalable multi-objective optimization test problems", 2002.
 """
@@ -27,7 +27,7 @@ class DTLZ2(Problem):
     The first M - 1 coordinates of a point are angles on the sphere; g is the squared distance of the others to 1/2.
 
     Args:
-        dimension: coordinates of a point, at least ``objectives``.
+        dimension: number of coordinates of a point, at least ``objectives``.
         objectives: M, at least 2.
     """
 
@@ -50,7 +50,7 @@ class DTLZ2(Problem):
 
     @property
     def space(self) -> Box:
-        """Between 0 and 1 in every coordinate."""
+        """The unit cube."""
         return Box((self.dimension,), 0.0, 1.0)
 
     def evaluate(self, key: Key, omega: jax.Array) -> Evaluation:
@@ -59,8 +59,8 @@ class DTLZ2(Problem):
         sine, cosine = (jnp.sin(0.5 * jnp.pi * part) for part in (omega[: m - 1], 1.0 - omega[: m - 1]))
         radius = 1.0 + jnp.sum((omega[m - 1 :] - 0.5) ** 2)
         one = jnp.ones(1, omega.dtype)
-        # fᵢ = (1 + g) cos a₁ … cos a_{M-i} sin a_{M-i+1}, without the sine for i = 1. The cosine is a sine of what is
-        # missing to a right angle: 0 on the bound, where cos(π/2) in single precision is below 0 and a larger g better.
+        # fᵢ = (1 + g) cos a₁ … cos a_{M-i} sin a_{M-i+1}, without the sine for i = 1. The cosine is computed as the
+        # sine of the complement: exactly 0 on the bound, where cos(π/2) in single precision is negative, rewarding g.
         along = jnp.concatenate([one, jnp.cumprod(cosine)])[::-1]
         across = jnp.concatenate([one, sine[::-1]])
         objectives = radius * along * across

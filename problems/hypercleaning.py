@@ -1,7 +1,7 @@
-"""Which labels to believe, example by example.
+"""Data hyper-cleaning: a weight for each training example.
 
 Branch of meta-learning: hyperparameters, data cleansing. ω holds a weight for each training example; half of the labels
-are wrong, and a few examples with right labels say which weights train well.
+are wrong, and a small set with correct labels measures how well the weights train.
 """
 
 import dataclasses
@@ -15,42 +15,44 @@ from numpy.typing import NDArray
 
 from evometa.card import ProblemCard, Recipe
 from evometa.errors import ConfigurationError
-from evometa.problems._data_training import LEARNING_RATE, DataTraining, Learner, Trial, each_cross_entropy
+from evometa.problems._data_training import DataTraining, Trial
 from evometa.problems._digits import CLASSES, digits
 from evometa.problems._label_noise import require_share
+from evometa.problems._networks import Learner, wider
+from evometa.problems._scalars import LEARNING_RATE
 from evometa.spaces import Box, Dict
 from evometa.types import Key, Omega, Scalar
 
 
 @dataclasses.dataclass(frozen=True)
 class Hypercleaning(DataTraining):
-    """Find the weight of each of some digits with half of the labels wrong, and the L2 penalty of each layer.
+    """Find the weight of each training example, where half of the labels are wrong, and the L2 penalty of each layer.
 
-    ω has ``weight_logits`` ``[N]``, one for each training example, whose sigmoid is its weight; ``l2``, one for each
-    layer; and ``learning_rate``. A learner takes ``inner_steps`` steps on the weighted mean of the cross-entropy of all
-    N examples. A search begins with all weights alike, at 1/2. The examples and which labels are wrong are the same in
-    all tasks, which differ by initial weights.
+    ω is a dict of ``weight_logits`` ``[N]``, one for each training example, whose sigmoid is its weight; ``l2``, one
+    for each layer; and ``learning_rate``. The inner loop takes ``inner_steps`` full-batch steps on the weighted mean of
+    the cross-entropy of all N digits. A search starts with all weights at 1/2. The training examples and their noisy
+    labels are the same in all tasks, which differ by initial weights.
 
     Fitness, to be minimised, is the cross-entropy on the first ``clean_examples`` images of the validation part, with
-    right labels; held-out tasks are judged on the test part. The metric ``f1`` is that of taking the examples with a
-    weight below 1/2 for those with wrong labels. Shifted distributions have a wider network or longer training.
+    correct labels; held-out tasks are evaluated on the test part. The metric ``f1`` is the F1 score of predicting that
+    a label is wrong where its weight is below 1/2. Shifted distributions have a wider network or longer training.
 
     Paper: Franceschi, Donini, Frasconi and Pontil, "Forward and reverse gradient-based hyperparameter optimization",
     ICML 2017, section 5.1: a softmax regression on MNIST, 5000 training and 5000 clean validation examples, weights
     found by gradients through training. Its numbers are for other data and are not compared here.
 
-    Our result, mean of 3 corruptions that no setting was tried on, 64 held-out tasks (``benchmarks/training_data.py``):
-    of the gap between training on everything (84.3 % accuracy) and on the clean part alone (93.7 %), learning rate and
-    L2 tuned, OpenAI-ES closes 77 % and the gradient 102 %, with an F1 of 0.85 each. But training on the 300 clean
-    examples alone gives 94.9 %: at this size the weights are worth finding for what they say of the labels, not for the
+    Result, mean of 3 corruptions on which no setting was tuned, 64 held-out tasks (``benchmarks/training_data.py``):
+    of the gap between training on everything (84.3 % accuracy) and on the examples with correct labels alone (93.7 %),
+    with learning rate and L2 tuned, OpenAI-ES closes 77 % and the gradient 102 %, with an F1 of 0.85 each. But training
+    on the 300 clean examples alone gives 94.9 %: at this size the weights are useful for finding wrong labels, not for
     accuracy. With 100 clean examples the gradient fits them to 99 % and closes 54 % (F1 0.79, one corruption).
 
     Args:
         hidden: widths of the hidden layers.
         training_examples: N, the first of the training part, at least 1.
-        clean_examples: images with right labels to judge by, the first of the validation part, at least 1.
-        label_noise: share of the training labels that are replaced by one of the other classes, in [0, 1).
-        corruption: which ones; a seed.
+        clean_examples: images with correct labels to evaluate on, the first of the validation part, at least 1.
+        label_noise: fraction of the training labels that are replaced by one of the other classes, in [0, 1).
+        corruption: seed of the label noise.
     """
 
     num_tasks: int = 1
@@ -75,8 +77,8 @@ class Hypercleaning(DataTraining):
         most = len(digits().training), len(digits().validation)
         if self.training_examples > most[0] or self.clean_examples > most[1]:
             raise ConfigurationError(
-                f"Hypercleaning expects at most {most[0]} training_examples and {most[1]} clean_examples, all that the "
-                f"parts of digits have, got {self.training_examples} and {self.clean_examples}."
+                f"Hypercleaning expects at most {most[0]} training_examples and {most[1]} clean_examples, the sizes of "
+                f"the training and validation parts, got {self.training_examples} and {self.clean_examples}."
             )
         require_share("Hypercleaning", self.label_noise)
 
@@ -99,39 +101,40 @@ class Hypercleaning(DataTraining):
 
     @property
     def labels(self) -> NDArray[np.int32]:
-        """The labels ``[N]`` that training sees."""
+        """The noisy labels ``[N]`` that the learner sees."""
         return _corrupted(self.rows.tobytes(), self.label_noise, self.corruption)
 
     @property
     def wrong(self) -> NDArray[np.bool_]:
-        """Whose labels are wrong, ``[N]``; neither training nor fitness sees it."""
+        """Which labels are wrong, ``[N]``; neither training nor fitness uses it."""
         return np.not_equal(self.labels, digits().labels[self.rows])
 
     def shifted(self) -> dict[str, "Hypercleaning"]:
-        """Learners that the weights were not found with."""
+        """A wider network; longer training."""
         return {
-            "wider network": dataclasses.replace(self, hidden=tuple(4 * width for width in self.hidden)),
+            "wider network": dataclasses.replace(self, hidden=wider(self.hidden)),
             "four times the steps": dataclasses.replace(self, inner_steps=4 * self.inner_steps),
         }
 
-    def judged_in_search(self, key: Key) -> jax.Array:
+    def search_rows(self, key: Key) -> jax.Array:
         """Return the clean examples."""
         return jnp.asarray(digits().validation[: self.clean_examples])
 
     def draw(self, key: Key) -> tuple[()]:
-        """Draw nothing: all steps see all examples."""
+        """Draw nothing: every step uses all examples."""
         return ()
 
     def training_loss(self, omega: Omega, drawn: tuple[()], weights: Any, number: Scalar) -> Scalar:
         """Return the weighted mean of the cross-entropy and the penalties."""
-        logits = self.logits(weights, jnp.asarray(digits().features[self.rows]))
+        features = jnp.asarray(digits().features[self.rows])
         weight = jax.nn.sigmoid(omega["weight_logits"])
-        fit = jnp.sum(weight * each_cross_entropy(logits, jnp.asarray(self.labels))) / jnp.sum(weight)
+        losses = self.example_losses(weights, features, jnp.asarray(self.labels))
+        fit = jnp.sum(weight * losses) / jnp.sum(weight)
         squares = [jnp.sum(weights[f"Dense_{i}"]["kernel"] ** 2) for i in range(len(self.hidden) + 1)]
         return fit + jnp.sum(omega["l2"] * jnp.stack(squares)) / 2
 
     def metrics(self, key: Key, omega: Omega, task: Trial, learner: Learner) -> dict[str, Scalar]:
-        """Return the accuracy, and the F1 of finding the wrong labels."""
+        """Return the accuracy, and the F1 score of finding the wrong labels."""
         found, wrong = omega["weight_logits"] < 0, jnp.asarray(self.wrong)
         f1 = 2 * jnp.sum(found & wrong) / jnp.maximum(jnp.sum(found) + jnp.sum(wrong), 1)
         return {**super().metrics(key, omega, task, learner), "f1": f1.astype(jnp.float32)}

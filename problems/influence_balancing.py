@@ -1,8 +1,8 @@
-"""Influence balancing: a gradient that short unrolls get wrong.
+"""Influence balancing: a problem on which truncated unrolls have a biased gradient.
 
-Branch of meta-learning: truncation of the inner loop. ω is one number θ that pushes on a chain of units; the first
-units to be felt are pushed one way, the many behind them the other way. A short unroll sees the first ones alone and
-leads away from the optimum.
+Branch of meta-learning: truncation of the inner loop. ω is one number θ that drives a chain of units: the units with a
+short-term influence on the loss in one direction, the more numerous ones with a long-term influence in the other. The
+gradient of a short unroll contains the short-term influence alone and leads away from the optimum.
 """
 
 import dataclasses
@@ -22,16 +22,16 @@ from evometa.types import Key, Scalar
 
 @dataclasses.dataclass(frozen=True)
 class InfluenceBalancing(InnerTraining):
-    """Push the first unit of a linear chain to 1 (Tallec & Ollivier 2017; Vicol et al. 2021).
+    """Drive the first unit of a linear chain to 1 (Tallec & Ollivier 2017; Vicol et al. 2021).
 
-    The learner is a state s ``[units]``, all ones at first, that follows s ← A s + θ (1, ..., 1, -1, ..., -1) with A
-    one half on the diagonal and above it; its loss is (s₁ - 1)² / 2. At rest s₁ = 2 θ (positive - negative units), so
-    with 10 of 23 units positive the best θ tends to -1/6 as inner_steps grows. There is nothing random in it, and one
-    task is as good as many.
+    ω is θ. The learner is a state s ``[units]``, initially ones. The inner loop iterates
+    s ← A s + θ (1, ..., 1, -1, ..., -1), with A equal to one half on the diagonal and above it; the loss is
+    (s₁ - 1)² / 2. In equilibrium s₁ = 2 θ (positive - negative units), so with 10 of 23 units positive the optimal θ
+    tends to -1/6 as inner_steps grows. The problem is deterministic, so one task is enough.
 
     Args:
-        units: n, units in the chain.
-        positive: p, how many of the first units are pushed by +θ; the others by -θ.
+        units: n, number of units in the chain.
+        positive: p, number of units, the first ones, that are driven by +θ; the others by -θ.
 
     Raises:
         ConfigurationError: positive not between 0 and units.
@@ -55,7 +55,7 @@ class InfluenceBalancing(InnerTraining):
         super().__post_init__()
         if not 0 <= self.positive <= self.units or self.units < 1:
             raise ConfigurationError(
-                "InfluenceBalancing expects units >= 1 and positive, how many of them are pushed by +θ, from 0 to "
+                "InfluenceBalancing expects units >= 1 and positive, the number of them driven by +θ, from 0 to "
                 f"units, got units={self.units} and positive={self.positive}."
             )
 
@@ -65,7 +65,7 @@ class InfluenceBalancing(InnerTraining):
         return Box((), start=0.5)
 
     def sample_task(self, key: Key) -> Any:
-        """Return the only task there is, which holds nothing."""
+        """Return the only task, which is empty."""
         return ()
 
     def init(self, key: Key, omega: jax.Array, task: Any) -> jax.Array:
@@ -73,7 +73,7 @@ class InfluenceBalancing(InnerTraining):
         return jnp.ones((self.units,), omega.dtype)
 
     def step(self, key: Key, omega: jax.Array, task: Any, learner: jax.Array) -> jax.Array:
-        """Move the chain by one step."""
+        """Advance the chain by one step."""
         signs = np.where(np.arange(self.units) < self.positive, 1, -1)
         behind = jnp.concatenate([learner[1:], jnp.zeros_like(learner[:1])])
         return (learner + behind) / 2 + omega * signs.astype(omega.dtype)

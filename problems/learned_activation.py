@@ -1,7 +1,7 @@
-"""An activation function found by genetic programming.
+"""An activation function as a formula, found by genetic programming.
 
-Branch of meta-learning: architectures. ω is a formula of one number that stands between the layers of a network, which
-is trained through its derivative.
+Branch of meta-learning: architectures. ω is a formula of one number, the activation function between the layers of a
+network, which is trained through its derivative.
 """
 
 import dataclasses
@@ -14,8 +14,8 @@ import numpy as np
 from evometa.card import ProblemCard, Recipe
 from evometa.errors import ConfigurationError
 from evometa.expressions import Expression, PrimitiveSet, Program
+from evometa.problems._digits_training import Training
 from evometa.problems._tuned_training import TunedTraining
-from evometa.problems.digits_hyperparameters import Training
 from evometa.types import Key
 
 RELU = "max(x, 0.0)"
@@ -24,7 +24,7 @@ SWISH = "mul(x, sigmoid(x))"
 
 
 class Learning(NamedTuple):
-    """Networks in training, R of them with N weights each."""
+    """R networks that are being trained, with N weights each."""
 
     weights: jax.Array
     """``[R, N]``"""
@@ -36,16 +36,16 @@ class Learning(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class LearnedActivation(TunedTraining):
-    """Find the activation function with which an MLP learns best, by stochastic gradient descent with momentum.
+    """Find the activation function with which an MLP is trained best by SGD with momentum.
 
-    ω is an expression over ``x``, what a hidden unit sums up from its inputs; its value is what the unit gives on.
+    ω is an expression of ``x``, the pre-activation of a hidden unit; its value is the activation.
 
-    Each learner trains at several learning rates from the same weights (LeCun's initialisation) on the same
-    minibatches, and of its networks the one with the lowest cross-entropy on the validation part (360 images) counts.
-    Fitness, to be minimised, is the cross-entropy in nats of that network after the last step, there too; for held-out
-    tasks on the test part, which has no say in anything. The metrics are the ``accuracy`` on the same images and the
+    The inner loop trains networks at several learning rates, from the same weights (LeCun's initialisation) and on the
+    same minibatches, and the network with the lowest cross-entropy on the validation part (360 images) is evaluated.
+    Fitness, to be minimised, is its cross-entropy in nats after the last step, on the validation part too; for held-out
+    tasks on the test part, which is used for nothing else. The metrics are the ``accuracy`` on the same images and the
     ``learning_rate`` that was chosen. Meta-generalisation is measured by the same problem with another ``hidden`` or
-    ``inner_steps``. An activation that leaves finite weights at none of the learning rates is a failed candidate.
+    ``inner_steps``. An activation with which training diverges at every learning rate is a failed candidate.
 
     Paper: Ramachandran, Zoph & Le, "Searching for activation functions", 2017, arXiv:1710.05941. Its networks and
     budget are far larger; none of its numbers is compared here.
@@ -53,10 +53,10 @@ class LearnedActivation(TunedTraining):
     Args:
         batch_size: B, examples in one inner step, drawn with replacement.
         hidden: widths of the hidden layers, at least one.
-        learning_rates: R of them, each positive.
-        max_size: nodes of an expression at most.
-        start: text of the expression a search begins with; None draws all.
-        momentum: in [0, 1).
+        learning_rates: R learning rates, each positive.
+        max_size: maximum number of nodes of an expression.
+        start: text of the expression a search starts from; None: all are random.
+        momentum: decay of the velocity, in [0, 1).
     """
 
     card: ClassVar[ProblemCard] = ProblemCard(
@@ -74,24 +74,26 @@ class LearnedActivation(TunedTraining):
     def __post_init__(self) -> None:
         super().__post_init__()
         if not self.hidden:
-            raise ConfigurationError("LearnedActivation expects a hidden layer, to be activated, got hidden=().")
+            raise ConfigurationError(
+                "LearnedActivation expects at least one hidden layer, whose activation is searched, got hidden=()."
+            )
         if not 0 <= self.momentum < 1:
             raise ConfigurationError(f"LearnedActivation expects 0 <= momentum < 1, got {self.momentum}.")
 
     @property
     def space(self) -> Expression:
-        """Expressions that are compared by their derivative from -4 to 4."""
+        """Expressions of ``x``, compared by their derivative at points from -4 to 4."""
         primitives = PrimitiveSet(("x",)).add("sigmoid", jax.nn.sigmoid).add("sin", jnp.sin)
         points = (np.linspace(-4, 4, 64),)
         return Expression(primitives, self.max_size, start=self.start, differentiated=("x",), points=points)
 
     def init(self, key: Key, omega: Program, task: Training) -> Learning:
-        """Begin at the task's weights, at rest."""
+        """Start from the task's initial weights, with zero velocity."""
         weights = self.first_weights(task)
         return Learning(weights, jnp.zeros_like(weights), jnp.int32(0))
 
     def step(self, key: Key, omega: Program, task: Training, learner: Learning) -> Learning:
-        """Take one step of gradient descent with momentum at each learning rate, on the next minibatch."""
+        """Take one step of SGD with momentum at each learning rate, on the next minibatch."""
         velocity = np.float32(self.momentum) * learner.velocity + self.gradient(omega, task, learner)
         return Learning(learner.weights - self.rates() * velocity, velocity, learner.steps + 1)
 

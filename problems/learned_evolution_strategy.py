@@ -1,7 +1,7 @@
-"""A learned evolution strategy: small networks that turn the fitness of a population into the next one.
+"""A learned evolution strategy: small networks that map the fitness of a population to its update.
 
-Branch of meta-learning: learned optimizers, of black boxes. The inner learner is itself an evolution strategy, on
-functions of which it sees values alone; how it recombines its candidates and how far it goes is what is learned.
+Branch of meta-learning: learned black-box optimizers. The inner learner is itself an evolution strategy, on functions
+of which it gets only values; its recombination weights and learning rates are meta-learned.
 """
 
 import dataclasses
@@ -20,78 +20,80 @@ from evometa.spaces import Like
 from evometa.types import Key, Omega, Scalar
 
 PATHS = np.array([0.1, 0.5, 0.9], np.float32)
-"""What the evolution paths take of the newest step."""
+"""The weight of the newest step in each evolution path."""
 TIME_SCALES = np.array([1, 3, 10, 30, 100, 300, 1000], np.float32)
-"""Generations after which each of the time features goes from about -1 to about 1."""
+"""The time features tanh(t / τ - 1) go from about -1 to about 1 around these numbers of generations."""
 FEATURES = 3
-"""What is seen of each candidate: its rank, its standard score, and whether it is better than all before."""
+"""Features of each candidate: its rank, its standard score, and whether it is better than all before."""
 LEAST = 1e-8
-"""A fitness so small, in parts of what the search began with, is as good as 0."""
+"""Values below this, relative to the value at the start, count as this."""
 LARGEST = 1e6
-"""One so large is as bad as it gets."""
+"""Values above this, relative to the value at the start, count as this."""
 
 
 class BlackBox(NamedTuple):
-    """A task: a function to minimise, turned and moved, and the luck of its search; float32."""
+    """A task: a function to minimise, rotated and shifted, and the random numbers of its search; float32."""
 
     function: Scalar
-    """Its place among all functions of the problem, int32."""
+    """Its index among all functions of the problem, int32."""
     optimum: jax.Array
-    """``[D]``, where it is 0."""
+    """``[D]``, the point with value 0."""
     rotation: jax.Array
     """``[D, D]``, orthogonal."""
     start: jax.Array
     """``[D]``, the mean of the first population."""
     scale: Scalar
-    """The value at the start; others are given in parts of it."""
+    """The value at the start, relative to which values are given."""
     noise: jax.Array
-    """``[S, N, D]``, standard normal; drawn in advance, so that all candidates search with the same luck."""
+    """``[S, N, D]``, standard normal; drawn in advance, so that all ω search with the same random numbers."""
 
 
 class Searcher(NamedTuple):
-    """A learner: a normal distribution with a standard deviation for each coordinate, and its past; float32."""
+    """A learner: a normal distribution with diagonal covariance, and its evolution paths; float32."""
 
     mean: jax.Array
     """``[D]``."""
     sigma: jax.Array
     """``[D]``."""
     paths: jax.Array
-    """``[6, D]``: means over the past of the recombined noise and of its recombined square less 1, at three scales."""
+    """``[6, D]``: moving averages at three time scales of the recombined noise and of its recombined square - 1."""
     best: Scalar
-    """The least value so far, in parts of that at the start."""
+    """The lowest value so far, relative to that at the start."""
     generation: Scalar
     """Generations so far, int32."""
 
 
 @dataclasses.dataclass(frozen=True)
 class LearnedEvolutionStrategy(InnerTraining):
-    """Learn an evolution strategy that minimises functions it never saw.
+    """Learn an evolution strategy that minimises unseen functions.
 
-    Each inner step is a generation: N candidates x = mean + sigma z, z standard normal, are drawn and evaluated. A
-    layer of self-attention over them, which sees each one's centred rank, standard score and whether it is a new best,
-    gives their weights w, whatever N is. An MLP, applied to each coordinate alike, sees evolution paths of Σ w z and
-    Σ w z² - 1 and the time, and gives two rates in (0, 1), with which the mean moves towards the weighted mean and
-    sigma towards the weighted standard deviation around the old mean. ω are the weights of both networks. They see
-    neither where candidates are nor how large a value is, so no function, unit or place is special.
+    Each inner step is a generation: N candidates x = mean + sigma z, z standard normal, are sampled and evaluated. A
+    layer of self-attention over them, with each one's centred rank, standard score and whether it is a new best as
+    inputs, gives their recombination weights w, for any N. An MLP, applied to each coordinate, gets evolution paths of
+    Σ w z and Σ w z² - 1 and the time, and gives two learning rates in (0, 1), with which the mean moves towards the
+    weighted mean and sigma towards the weighted standard deviation around the old mean. ω holds the weights of both
+    networks. Their inputs contain neither positions nor absolute values, so the strategy is invariant to translation
+    and to the scale of the function.
 
     Tasks are functions with a random optimum in [-4, 4]^D, a random rotation, and a random start in [-5, 5]^D. Fitness,
     to be minimised, is log10 of the best value so far over the value at the start, at least -8, after the last
-    generation. Held-out tasks have other functions; shifted ones have more dimensions or a larger population too.
+    generation. Held-out tasks have other functions; shifted ones also have more dimensions, a larger population or more
+    generations.
 
     Paper: Lange et al., "Discovering evolution strategies via meta-black-box optimization" (LES), ICLR 2023,
-    arXiv:2211.11260, whose attention and rates these are. There the paths are of steps in the units of x; here of z
-    and z², which no scaling of a function's argument changes. None of their numbers is compared here. Our result,
-    the median rank of four on held-out functions after half a minute of learning: 2, where OpenAI-ES tuned on the
-    training functions has 3, SNES 3 and CMA-ES 1 (``benchmarks/learned_evolution_strategy.py``).
+    arXiv:2211.11260, for the attention and the learning rates. There the paths are of steps in the units of x; here of
+    z and z², which are invariant to the scale of x. None of their numbers is compared here. Result, median rank among
+    four strategies on held-out functions after half a minute of meta-training: 2, where OpenAI-ES tuned on the training
+    functions has 3, SNES 3 and CMA-ES 1 (``benchmarks/learned_evolution_strategy.py``).
 
     Args:
         population_size: N, at least 2.
         dimension: D, at least 2.
-        sigma: the first standard deviation of each coordinate.
-        units: of the attention and of the MLP's hidden layer.
-        functions: names of those that are trained on: sphere, ellipsoid, rastrigin, rosenbrock, discus, bent_cigar,
+        sigma: initial standard deviation of each coordinate.
+        units: width of the attention and of the MLP's hidden layer.
+        functions: names of the training functions: sphere, ellipsoid, rastrigin, rosenbrock, discus, bent_cigar,
             sharp_ridge, different_powers, schaffers, ackley, zakharov.
-        test_functions: names of those held out.
+        test_functions: names of the held-out functions.
 
     Raises:
         ConfigurationError: a size too small, sigma not positive, no function, or one of an unknown name.
@@ -142,7 +144,7 @@ class LearnedEvolutionStrategy(InnerTraining):
 
     @property
     def space(self) -> Like:
-        """The weights of both networks; a search starts at a draw with variance 1 / inputs."""
+        """The weights of both networks; a search starts at random weights of variance 1 / inputs."""
         return Like(self._draw)
 
     def _draw(self, key: Key) -> dict[str, Any]:
@@ -162,7 +164,7 @@ class LearnedEvolutionStrategy(InnerTraining):
         return weights | {"rates_bias": jnp.zeros(2, jnp.float32)}
 
     def shifted(self) -> dict[str, "LearnedEvolutionStrategy"]:
-        """Held-out functions in thrice the dimensions; with four times the population; for twice the generations."""
+        """Three times the dimensions; four times the population; twice the generations."""
         return {
             "more dimensions": dataclasses.replace(self, dimension=3 * self.dimension),
             "larger population": dataclasses.replace(self, population_size=4 * self.population_size),
@@ -170,21 +172,21 @@ class LearnedEvolutionStrategy(InnerTraining):
         }
 
     def sample_task(self, key: Key) -> BlackBox:
-        """Draw a function that is trained on, its optimum and rotation, where to start, and the noise."""
+        """Draw a training function, its optimum and rotation, the start, and the noise."""
         key_function, key_task = jax.random.split(key)
         return self.task(key_task, jax.random.randint(key_function, (), 0, len(self.functions)))
 
     def sample_test_task(self, key: Key) -> BlackBox:
-        """Draw a function that is held out, and the rest likewise."""
+        """Draw a held-out function, and the rest likewise."""
         key_function, key_task = jax.random.split(key)
         return self.task(key_task, jax.random.randint(key_function, (), len(self.functions), len(self._names)))
 
     def task(self, key: Key, function: jax.typing.ArrayLike) -> BlackBox:
-        """Draw a task with a given function, by its place in ``functions + test_functions``."""
+        """Draw a task with a given function, by its index in ``functions + test_functions``."""
         key_places, key_noise = jax.random.split(key)
         d, shape = self.dimension, (self.inner_steps, self.population_size, self.dimension)
         optimum, start = jax.random.uniform(key_places, (2, d), jnp.float32, -1, 1) * np.array([[4], [5]], np.float32)
-        # One draw for two purposes: each is a second of compiling.
+        # One draw for both, since each takes a second to compile.
         normal = jax.random.normal(key_noise, (math.prod(shape) + d * d,), jnp.float32)
         q, r = jnp.linalg.qr(normal[: d * d].reshape(d, d))
         rotation, noise = q * jnp.sign(jnp.diag(r)), normal[d * d :].reshape(shape)
@@ -192,26 +194,26 @@ class LearnedEvolutionStrategy(InnerTraining):
         return drawn._replace(scale=self.values(drawn, start[None])[0])
 
     def values(self, task: BlackBox, points: jax.Array) -> jax.Array:
-        """Return the function's values ``[N]`` at points ``[N, D]``, in parts of that at the start, at most 10⁶."""
+        """Return the function's values ``[N]`` at points ``[N, D]``, relative to that at the start, at most 10⁶."""
         turned = (points - task.optimum) @ task.rotation.T
         each = [jax.vmap(FUNCTIONS[name]) for name in self._names]
         values = jax.lax.switch(task.function, each, turned) / task.scale
-        return jnp.where(values < LARGEST, values, np.float32(LARGEST))  # also where it is not a number
+        return jnp.where(values < LARGEST, values, np.float32(LARGEST))  # also if it is NaN
 
     def init(self, key: Key, omega: Omega, task: BlackBox) -> Searcher:
-        """Begin around the start."""
+        """Start from the distribution around the task's start."""
         sigma = jnp.full_like(task.start, self.sigma)
         paths = jnp.zeros((2 * len(PATHS), self.dimension), jnp.float32)
         return Searcher(task.start, sigma, paths, jnp.float32(1), jnp.int32(0))
 
     def step(self, key: Key, omega: Omega, task: BlackBox, learner: Searcher) -> Searcher:
-        """Draw, evaluate and recombine one population."""
+        """Sample, evaluate and recombine one population."""
         noise = task.noise[learner.generation]
         values = self.values(task, learner.mean + learner.sigma * noise)
         return self.update(omega, learner, noise, values)
 
     def update(self, omega: Omega, learner: Searcher, noise: jax.Array, values: jax.Array) -> Searcher:
-        """Return the learner after a population made of noise ``[N, D]`` had values ``[N]``."""
+        """Return the learner after a population with noise ``[N, D]`` and values ``[N]``."""
         weights = _attend(omega, _features(values, learner.best))
         moved = weights @ noise
         spread = weights @ noise**2
@@ -228,12 +230,12 @@ class LearnedEvolutionStrategy(InnerTraining):
         return Searcher(mean, sigma, paths, jnp.minimum(learner.best, jnp.min(values)), learner.generation + 1)
 
     def loss(self, key: Key, omega: Omega, task: BlackBox, learner: Searcher) -> Scalar:
-        """Return log10 of the best value so far in parts of that at the start."""
+        """Return log10 of the best value so far, relative to that at the start."""
         return jnp.log10(jnp.maximum(learner.best, np.float32(LEAST)))
 
 
 def _features(values: jax.Array, best: Scalar) -> jax.Array:
-    """Return ``[N, 3]``: rank from -0.5 to 0.5, the lowest value first; standard score; whether it is a new best."""
+    """Return ``[N, 3]``: rank from -0.5 (lowest value) to 0.5; standard score; whether it is a new best."""
     # Counted, not sorted: sorting is slow when a population is batched.
     below = jnp.sum(values[:, None] > values, axis=1, dtype=jnp.float32)
     equal = jnp.sum(values[:, None] == values, axis=1, dtype=jnp.float32)
@@ -244,7 +246,7 @@ def _features(values: jax.Array, best: Scalar) -> jax.Array:
 
 
 def _attend(omega: Omega, features: jax.Array) -> jax.Array:
-    """Return weights ``[N]`` of sum 1 of candidates with features ``[N, 3]``, by self-attention."""
+    """Return the recombination weights ``[N]``, of sum 1, of candidates with features ``[N, 3]``."""
     queries, keys, values = (features @ omega[name] for name in ("query", "key", "value"))
     attention = jax.nn.softmax(queries @ keys.T / np.float32(np.sqrt(queries.shape[1])))
     return jax.nn.softmax((attention @ values)[:, 0])

@@ -1,8 +1,8 @@
-"""A loss function found by genetic programming.
+"""A loss function as a formula, found by genetic programming.
 
-Branch of meta-learning: losses. ω is a formula over a prediction and a label; a learner descends its gradient, and is
-judged by the accuracy that comes of it, which has no gradient. Under label noise the best loss to train by is not the
-one that is best to judge by.
+Branch of meta-learning: losses. ω is a formula of a prediction and a label; a learner descends its gradient, and is
+evaluated by its accuracy, which has no gradient. Under label noise the best training loss differs from the loss that
+is used for evaluation.
 """
 
 import dataclasses
@@ -16,21 +16,22 @@ from evometa.expressions import Expression, PrimitiveSet, Program
 from evometa.problems._loss_training import PROBABILITIES, LossTraining
 
 CROSS_ENTROPY = "mul(-1.0, mul(label, log(prediction)))"
-"""The loss that is usual, as an expression of the space."""
+"""The usual loss, as an expression of the space."""
 
 
 @dataclasses.dataclass(frozen=True)
 class LearnedLoss(LossTraining):
-    """Find the loss by whose gradient an MLP is best trained, by stochastic gradient descent with small batches.
+    """Find the loss, as a formula, with which an MLP is trained best by minibatch SGD.
 
-    ω is an expression over ``prediction``, the probability that the network gives a class (a softmax), and ``label``,
-    1 for the class an example is labelled with and 0 for others; the loss of an example is its sum over classes. Tasks
-    differ by initial weights, minibatches and the labels that are wrong.
+    ω is an expression of ``prediction``, the probability that the network assigns to a class (a softmax), and
+    ``label``, 1 for the class an example is labelled with and 0 for the others; the loss of an example is the sum over
+    classes. The inner loop trains the MLP by the gradient of that loss. Tasks differ by initial weights, minibatches
+    and label noise.
 
-    Fitness, to be minimised, is the error rate on the validation part after the last step, with right labels; the
-    metric ``accuracy`` is 1 minus that. Held-out tasks are judged on the test part, which a search never sees.
-    Meta-generalisation is measured by the same problem with another ``hidden`` or ``data_set``, to which a found
-    expression is handed as it is. A loss whose gradient is not finite leaves weights that are not: a failed candidate.
+    Fitness, to be minimised, is the error rate on the validation part after the last step, with correct labels; the
+    metric ``accuracy`` is 1 minus that. Held-out tasks are evaluated on the test part, which a search never sees.
+    Meta-generalisation is measured by the same problem with another ``hidden`` or ``data_set``, to which an expression
+    transfers unchanged. A loss with a non-finite gradient leaves non-finite weights: a failed candidate.
 
     Papers: Gonzalez & Miikkulainen, "Improved training speed, accuracy, and data utilization through loss function
     optimization", CEC 2020 (evolved loss functions); Raymond et al., "Learning symbolic model-agnostic loss functions
@@ -40,14 +41,14 @@ class LearnedLoss(LossTraining):
     0.2 below it on clean labels.
 
     Args:
-        label_noise: share of the training labels that are replaced by one of the other classes, in [0, 1).
+        label_noise: fraction of the training labels that are replaced by one of the other classes, in [0, 1).
         learning_rate: of the learner, positive.
         batch_size: B, examples in one inner step, drawn with replacement.
         hidden: widths of the hidden layers.
-        data_set: which of the data sets that come with scikit-learn: digits (1797 examples, 10 classes), wine (178, 3)
+        data_set: a data set bundled with scikit-learn: digits (1797 examples, 10 classes), wine (178, 3)
             or breast_cancer (569, 2).
-        max_size: nodes of an expression at most.
-        start: text of the expression a search begins with, such as ``CROSS_ENTROPY``; None draws all.
+        max_size: maximum number of nodes of an expression.
+        start: text of the expression a search starts from, such as ``CROSS_ENTROPY``; None: all are random.
     """
 
     card: ClassVar[ProblemCard] = ProblemCard(
@@ -63,7 +64,7 @@ class LearnedLoss(LossTraining):
 
     @property
     def space(self) -> Expression:
-        """Expressions that are compared by their derivative where a search will need it: for probabilities."""
+        """Expressions, compared by their derivative with respect to the prediction, at probabilities."""
         primitives = PrimitiveSet(("prediction", "label"))
         points = np.tile(PROBABILITIES, 2), np.repeat([0.0, 1.0], len(PROBABILITIES))
         return Expression(primitives, self.max_size, start=self.start, differentiated=("prediction",), points=points)

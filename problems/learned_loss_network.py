@@ -1,7 +1,7 @@
 """A loss function as a small network.
 
-Branch of meta-learning: losses. ω is the weights of a network that maps what a learner predicts, and what it should, to
-the loss it is trained by.
+Branch of meta-learning: losses. ω holds the weights of a network that maps a prediction and a label to the loss that a
+learner is trained with.
 """
 
 import dataclasses
@@ -21,26 +21,26 @@ from evometa.types import Omega
 
 @dataclasses.dataclass(frozen=True)
 class LearnedLossNetwork(LossTraining):
-    """Find the weights of a network by whose gradient an MLP is best trained.
+    """Find the loss, as a small network, with which an MLP is trained best.
 
-    The network sees the logarithm of the probability that the learner gives a class, clipped at that of 1e-6, and the
-    label, 1 for the class an example is labelled with and 0 for others; its output is added to the cross-entropy of the
-    entry, so that a search begins near that. Training, tasks and fitness are those of
-    :class:`~evometa.problems.LearnedLoss`; held-out tasks are judged on the test part, shifted ones have a wider
-    network or other data.
+    ω holds the weights of the loss network. Its inputs are the log-probability that the learner assigns to a class,
+    clipped at log 1e-6, and the label, 1 for the class an example is labelled with and 0 for the others; its output is
+    added to the cross-entropy of that class, so that a search starts near cross-entropy. Inner training, tasks and
+    fitness are those of :class:`~evometa.problems.LearnedLoss`; held-out tasks are evaluated on the test part, shifted
+    ones have a wider network or another data set.
 
     Paper: Bechtle et al., "Meta-learning via learned loss" (ML³), ICPR 2020, where the loss network is trained by
-    gradients through the learner's training. Their tasks are others; none of their numbers is compared here. Measured
+    gradients through the learner's training. Their tasks differ; none of their numbers is compared here. Measured
     by ``benchmarks/learned_loss.py`` on held-out digits, 5 searches of 1,600 candidates each: 3.2 points over
     cross-entropy with a tuned learning rate where 40 % of the labels are wrong (4.1 with a network four times as wide),
     and 0.2 over it on clean labels.
 
     Args:
-        label_noise: share of the training labels that are replaced by one of the other classes, in [0, 1).
+        label_noise: fraction of the training labels that are replaced by one of the other classes, in [0, 1).
         learning_rate: of the learner, positive.
         batch_size: B, examples in one inner step, drawn with replacement.
         hidden: widths of the hidden layers.
-        data_set: which of the data sets that come with scikit-learn: digits (1797 examples, 10 classes), wine (178, 3)
+        data_set: a data set bundled with scikit-learn: digits (1797 examples, 10 classes), wine (178, 3)
             or breast_cancer (569, 2).
         loss_hidden: hidden units of the loss network.
 
@@ -67,19 +67,19 @@ class LearnedLossNetwork(LossTraining):
 
     @property
     def loss_network(self) -> MLP:
-        """The network that is the loss."""
+        """The loss network."""
         return MLP((self.loss_hidden, 1))
 
     @property
     def space(self) -> Like:
-        """The weights of the loss network; a search begins where its output is zero, whatever it sees."""
+        """The weights of the loss network; a search starts where its output is zero for every input."""
         kernel = np.random.default_rng(0).standard_normal((2, self.loss_hidden)) / np.sqrt(2)
         hidden = {"kernel": kernel, "bias": np.zeros(self.loss_hidden)}
         output = {"kernel": np.zeros((self.loss_hidden, 1)), "bias": np.zeros(1)}
         return Like(jax.tree.map(np.float32, {"Dense_0": hidden, "Dense_1": output}))
 
     def example_loss(self, omega: Omega, prediction: jax.Array, label: jax.Array) -> jax.Array:
-        """Return the cross-entropy of each entry and the network's output."""
-        known = jnp.log(jnp.maximum(prediction, 1e-6))
-        seen = jnp.stack([known, label], axis=-1)
-        return self.loss_network.run(omega, seen)[..., 0] - label * known
+        """Return the sum of the cross-entropy of each entry and the network's output."""
+        log_probability = jnp.log(jnp.maximum(prediction, 1e-6))
+        inputs = jnp.stack([log_probability, label], axis=-1)
+        return self.loss_network.run(omega, inputs)[..., 0] - label * log_probability

@@ -1,7 +1,7 @@
 """A loss function as a Taylor polynomial.
 
-Branch of meta-learning: losses. ω is eight numbers, so that any strategy for real vectors can search them; there is no
-loss among them that cannot be differentiated.
+Branch of meta-learning: losses. ω is eight numbers, so any strategy for real vectors can search them, and every ω is a
+differentiable loss.
 """
 
 import dataclasses
@@ -20,19 +20,19 @@ START = (0.0, 0.5, 0.0, 0.0, 0.0, 2.0, -4.0, 0.0)
 
 @dataclasses.dataclass(frozen=True)
 class LearnedLossTaylor(LossTraining):
-    """Find the coefficients of the loss by whose gradient an MLP is best trained.
+    """Find the loss, as a polynomial, with which an MLP is trained best.
 
-    The loss of an entry is minus a polynomial of third order in the probability p that the network gives a class and
-    the label y, 1 for the class an example is labelled with and 0 for others, without the terms in y alone, which have
-    no gradient:
+    The loss of a class is minus a third-order polynomial in the probability p that the network assigns to it and the
+    label y, 1 for the class an example is labelled with and 0 for the others. Terms in y alone are left out, since they
+    have no gradient:
 
         a p' + b p'²/2 + c p'³/6 + d y' p' + e y' p'²/2 + f y'² p'/2,    p' = p - u,    y' = y - v
 
-    ω is (v, u, a, b, c, d, e, f). A search begins at (0, 1/2, 0, 0, 0, 2, -4, 0), cross-entropy, -y log p, expanded to
+    ω is (v, u, a, b, c, d, e, f). A search starts at (0, 1/2, 0, 0, 0, 2, -4, 0): cross-entropy, -y log p, expanded to
     second order in p around 1/2.
 
-    Training, tasks and fitness are those of :class:`~evometa.problems.LearnedLoss`; held-out tasks are judged on the
-    test part, shifted ones have a wider network or other data.
+    Inner training, tasks and fitness are those of :class:`~evometa.problems.LearnedLoss`; held-out tasks are evaluated
+    on the test part, shifted ones have a wider network or another data set.
 
     Paper: Gonzalez and Miikkulainen, "Optimizing loss functions through multi-variate Taylor polynomial
     parameterization" (TaylorGLO), GECCO 2021, searched by CMA-ES. Their data sets and networks are larger; none of
@@ -41,11 +41,11 @@ class LearnedLossTaylor(LossTraining):
     with a network four times as wide), and 0.2 below it on clean labels.
 
     Args:
-        label_noise: share of the training labels that are replaced by one of the other classes, in [0, 1).
+        label_noise: fraction of the training labels that are replaced by one of the other classes, in [0, 1).
         learning_rate: of the learner, positive.
         batch_size: B, examples in one inner step, drawn with replacement.
         hidden: widths of the hidden layers.
-        data_set: which of the data sets that come with scikit-learn: digits (1797 examples, 10 classes), wine (178, 3)
+        data_set: a data set bundled with scikit-learn: digits (1797 examples, 10 classes), wine (178, 3)
             or breast_cancer (569, 2).
     """
 

@@ -1,7 +1,7 @@
-"""A learned optimizer: a small network that turns gradients into steps, for every weight of what it trains alike.
+"""A learned optimizer: a small network, applied to each weight, that maps gradients to steps.
 
-Branch of meta-learning: learned optimizers, judged by the whole course of training. The optimizer is applied to each
-weight on its own, so what was learned on one network trains networks of any size, for any number of steps.
+Branch of meta-learning: learned optimizers, evaluated on the whole learning curve. The optimizer is applied to each
+weight separately, so one that was meta-trained on one network can train networks of any size for any number of steps.
 """
 
 import dataclasses
@@ -23,22 +23,22 @@ from evometa.spaces import Like
 from evometa.types import Key, Omega, Scalar
 
 TIME_SCALES = np.array([1, 3, 10, 30, 100, 300, 1000, 3000, 10_000, 30_000, 100_000], np.float32)
-"""Steps after which each of the time features goes from about -1 to about 1."""
+"""The time features tanh(t / τ - 1) go from about -1 to about 1 around these numbers of steps."""
 LANES = 32
 """Matrix products and elementwise work are fastest on rows whose length is a multiple of this many numbers."""
 
 
 class Learner(NamedTuple):
-    """What is trained; N weights in all, as one vector in which each tensor is a consecutive part."""
+    """A network that is being trained; its N weights are one vector, in which each tensor is a consecutive part."""
 
     weights: jax.Array
     """``[N]``"""
     momenta: jax.Array
-    """``[M, N]``, decaying means of gradients, one for each time scale."""
+    """``[M, N]``, moving averages of gradients, one for each decay."""
     second_moments: jax.Array
-    """``[R, N]``, decaying means of squared gradients."""
+    """``[R, N]``, moving averages of squared gradients."""
     order: jax.Array
-    """Rows of the training part in the order in which minibatches take them, over and over."""
+    """Rows of the training part in the order in which minibatches cycle through them."""
     steps: jax.Array
     """``[]``, updates so far."""
 
@@ -47,44 +47,46 @@ class Learner(NamedTuple):
 class LearnedOptimizer(InnerTraining):
     """Learn an optimizer for an MLP on scikit-learn's digits, or for random quadratics.
 
-    ω are the weights of an MLP with ReLU that is applied to every weight of what is trained alike, and whose two
-    outputs d and s give the step of that weight, -step_scale · d · exp(step_scale · s). Its inputs are
+    ω holds the weights of an MLP with ReLU that is applied to each weight of the learner. Its two outputs d and s give
+    the step of that weight, -step_scale · d · exp(step_scale · s). Its inputs are
 
-    - the weight, its gradient and its momenta, each over its root mean square in the tensor it belongs to;
-    - with ``second_moments``, each momentum over the root of each second moment: Adam's direction among them;
+    - the weight, its gradient and its momenta, each divided by its root mean square over the tensor;
+    - with ``second_moments``, each momentum divided by the root of each second moment, as in Adam;
     - eleven functions of time, tanh(t / τ - 1).
 
-    Fitness, to be minimised, is by default the mean of the losses after all inner steps. On digits a loss is the
-    cross-entropy in nats on B images of the validation part that the task names, and held-out tasks are judged on the
-    whole test part (360 images), which the search never sees; the metrics ``accuracy`` and ``final_loss`` are of the
-    trained network on the same images. Tasks differ by initial weights and minibatches too. A quadratic (Andrychowicz
-    et al. 2016) is the mean square of A x - b, in which A, b and the first x are standard normal; each is another one.
-    A loss half as large again as at the start counts as that. Shifted tasks train for twice as long, and a network four
-    times as wide or quadratics of twice the dimension.
+    The inner loop trains the learner with this optimizer for ``inner_steps`` steps.
+
+    Fitness, to be minimised, is by default the mean over inner steps of the loss after each step. On digits the loss is
+    the cross-entropy in nats on the task's B images of the validation part, and held-out tasks are evaluated on the
+    whole test part (360 images), which the search never sees; the metrics ``accuracy`` and ``final_loss`` are those of
+    the trained network on the same images. Tasks also differ by initial weights and minibatches. A quadratic
+    (Andrychowicz et al. 2016) is the mean square of A x - b, with A, b and the initial x standard normal, drawn for
+    each task. Losses are clipped at 1.5 times the initial one. Shifted tasks train for twice as long, and a network
+    four times as wide or quadratics of twice the dimension.
 
     Papers: Metz et al., "Understanding and correcting pathologies in the training of learned optimizers", ICML 2019,
     arXiv:1810.10180; its optimizer is the one without second moments. Andrychowicz et al., "Learning to learn by
     gradient descent by gradient descent", NeurIPS 2016, arXiv:1606.04474, for the quadratics. None of their numbers is
-    compared here. Our result, mean of 3 seeds, beside the best of SGD, momentum and Adam at 15 learning rates each, on
-    held-out quadratics after 250 steps: a loss of 0.0081 and 0.0152; after 500, never trained on, 0.0055 and 0.0106. On
-    held-out digits after 200 steps: 0.083 and 0.122; with a network four times as wide, never trained on, 0.061 and
-    0.092 (``benchmarks/learned_optimizer.py``).
+    compared here. Result, mean of 3 seeds, against the best of SGD, momentum and Adam at 15 learning rates each
+    (``benchmarks/learned_optimizer.py``), on held-out quadratics after 250 steps: a loss of 0.0081 against 0.0152;
+    after 500, longer than in meta-training, 0.0055 against 0.0106. On held-out digits after 200 steps: 0.083 against
+    0.122; with a network four times as wide as in meta-training, 0.061 against 0.092.
 
     Args:
-        base: what is trained.
-        batch_size: B, examples in an inner step, and in the judgement of a task that is not held out.
+        base: what the optimizer trains.
+        batch_size: B, examples in an inner step, and in the evaluation of a task that is not held out.
         hidden: widths of the hidden layers of the trained network.
-        dimension: coordinates of a quadratic.
+        dimension: number of coordinates of a quadratic.
         optimizer_hidden: widths of the hidden layers of the optimizer, at least one.
         momenta: decay of each momentum, in [0, 1).
-        second_moments: decay of each second moment, in [0, 1); there may be none.
-        step_scale: size of the first steps of an optimizer that nobody trained, in units of a weight.
-        time_stops: inner step after which time stands still for the functions of it, so that longer training is to the
-            optimizer like the end of what it was trained on; None: it never does.
+        second_moments: decay of each second moment, in [0, 1); may be empty.
+        step_scale: size of the first steps of an untrained optimizer, in units of a weight.
+        time_stops: inner step after which the time features stay constant, so that to the optimizer longer training
+            looks like the end of the training it was meta-trained on; None: never.
 
     Raises:
         ConfigurationError: an unknown base, a size below 1, no hidden layer in the optimizer, a decay outside [0, 1), a
-            step_scale that is not positive, or time that stops before it begins.
+            step_scale that is not positive, or a negative time_stops.
     """
 
     card: ClassVar[ProblemCard] = ProblemCard(
@@ -112,7 +114,8 @@ class LearnedOptimizer(InnerTraining):
         super().__post_init__()
         if self.base not in ("digits", "quadratics"):
             raise ConfigurationError(
-                f"LearnedOptimizer expects base, what is trained, to be 'digits' or 'quadratics', got {self.base!r}."
+                "LearnedOptimizer expects base, what the optimizer trains, to be 'digits' or 'quadratics', "
+                f"got {self.base!r}."
             )
         sizes, decays = (self.batch_size, *self.hidden, *self.optimizer_hidden), (*self.momenta, *self.second_moments)
         if min(*sizes, self.dimension) < 1 or not self.optimizer_hidden:
@@ -123,8 +126,8 @@ class LearnedOptimizer(InnerTraining):
             )
         if self.time_stops is not None and self.time_stops < 0:
             raise ConfigurationError(
-                "LearnedOptimizer expects time_stops >= 0, the inner step after which time stands still, or None, got "
-                f"{self.time_stops}."
+                "LearnedOptimizer expects time_stops >= 0, the inner step after which time features are constant, or "
+                f"None, got {self.time_stops}."
             )
         if not all(0 <= decay < 1 for decay in decays) or not self.step_scale > 0:
             raise ConfigurationError(
@@ -135,12 +138,12 @@ class LearnedOptimizer(InnerTraining):
 
     @functools.cached_property
     def trained(self) -> Base:
-        """What is trained."""
+        """What the optimizer trains."""
         return Quadratics(self.dimension) if self.base == "quadratics" else DigitsNetwork(self.batch_size, self.hidden)
 
     @property
     def num_features(self) -> int:
-        """F, what the optimizer sees of each weight, time aside."""
+        """F, inputs of the optimizer for each weight, without those of time."""
         return 2 + len(self.momenta) * (1 + len(self.second_moments))
 
     @property
@@ -167,7 +170,7 @@ class LearnedOptimizer(InnerTraining):
         return {name: dataclasses.replace(self, **change) for name, change in changes.items()}
 
     def sample_task(self, key: Key) -> Any:
-        """Draw what to judge on from the validation part, or a quadratic."""
+        """Draw evaluation examples from the validation part, or a quadratic."""
         return self.trained.sample(key, test=False)
 
     def sample_test_task(self, key: Key) -> Any:
@@ -175,7 +178,7 @@ class LearnedOptimizer(InnerTraining):
         return self.trained.sample(key, test=True)
 
     def init(self, key: Key, omega: Omega, task: Any) -> Learner:
-        """Draw the first weights, and the order of examples."""
+        """Draw initial weights, and the order of examples."""
         key_weights, key_order = jax.random.split(key)
         weights = _flat(self.trained.draw(key_weights, task))
         momenta, second_moments = (
@@ -184,7 +187,7 @@ class LearnedOptimizer(InnerTraining):
         return Learner(weights, momenta, second_moments, self.trained.order(key_order), jnp.int32(0))
 
     def step(self, key: Key, omega: Omega, task: Any, learner: Learner) -> Learner:
-        """Let the optimizer take one step, on digits on the next minibatch of the training part."""
+        """Apply the optimizer once, on digits to the gradient of the next minibatch of the training part."""
 
         def error(weights: Any) -> Scalar:
             return self.trained.error(weights, task, learner.order, learner.steps)
@@ -198,22 +201,22 @@ class LearnedOptimizer(InnerTraining):
         fast, slow = _column(self.momenta), _column(self.second_moments)
         momenta = fast * learner.momenta + (1 - fast) * gradient
         second_moments = slow * learner.second_moments + (1 - slow) * gradient**2
-        # Moments begin at 0 and are too small at first, by these factors (Kingma & Ba 2015, section 3).
+        # Bias correction: moments start at 0 (Kingma & Ba 2015, section 3).
         correction = 1 / (1 - fast ** (time + 1))
         roots = jnp.sqrt(second_moments / (1 - slow ** (time + 1))) + np.float32(1e-8)
 
-        # Features come first in all shapes, [F, N]: matrix products then have long rows.
+        # Features are the leading axis, [F, N], so that matrix products have long rows.
         rows = jnp.concatenate([gradient[None], learner.weights[None], momenta])
         normalisers = self._normalisers(rows, jnp.concatenate([jnp.ones((2, 1), jnp.float32), correction]))
         adaptive = (correction * momenta) * (1 / roots)[:, None]
         features = jnp.concatenate([rows * normalisers, adaptive.reshape(-1, count)])
         features = jnp.pad(features, ((0, 0), (0, -count % LANES)))
 
-        # What is the same for all weights is added to the first layer's bias.
+        # Time features are the same for all weights, so their part of the first layer is added to its bias.
         first, *others = omega
         kernel, of_time = jnp.split(first["kernel"], [self.num_features], axis=1)
-        seen = time if self.time_stops is None else jnp.minimum(time, np.float32(self.time_stops))
-        bias = first["bias"] + of_time @ jnp.tanh(seen / TIME_SCALES - 1)
+        clock = time if self.time_stops is None else jnp.minimum(time, np.float32(self.time_stops))
+        bias = first["bias"] + of_time @ jnp.tanh(clock / TIME_SCALES - 1)
         outputs = kernel @ features + bias[:, None]
         for layer in others:
             outputs = layer["kernel"] @ jax.nn.relu(outputs) + layer["bias"][:, None]
@@ -224,9 +227,9 @@ class LearnedOptimizer(InnerTraining):
         return Learner(weights, jnp.asarray(momenta), jnp.asarray(second_moments), learner.order, learner.steps + 1)
 
     def _normalisers(self, rows: jax.Array, factors: jax.Array) -> jax.Array:
-        """Return what rows ``[F, N]`` times factors ``[F, 1]`` are normalised by: factor / root mean square.
+        """Return the normalisers ``[F, N]`` of rows ``[F, N]``: factor / root mean square of factor · row.
 
-        The mean is over each tensor; the result, ``[F, N]``, is constant there and is for the rows without factors.
+        The mean is over each tensor, and the normaliser of a row is constant within a tensor.
         """
         parts = jnp.split(rows, self._ends, axis=1)
         squares = (factors**2 * jnp.mean(part**2, axis=1, keepdims=True) for part in parts)
@@ -236,12 +239,12 @@ class LearnedOptimizer(InnerTraining):
         )
 
     def loss(self, key: Key, omega: Omega, task: Any, learner: Learner) -> Scalar:
-        """Return the loss on the task, at most half as much again as at the start."""
+        """Return the loss on the task, clipped at 1.5 times the initial one."""
         loss, worst = self.trained.loss(self._tensors(learner.weights), task), np.float32(self.trained.worst)
-        return jnp.where(loss < worst, loss, worst)  # also where it is not a number any more
+        return jnp.where(loss < worst, loss, worst)  # also if the loss is NaN
 
     def metrics(self, key: Key, omega: Omega, task: Any, learner: Learner) -> dict[str, Scalar]:
-        """Return the loss on the task, not limited, and on digits the accuracy."""
+        """Return the loss on the task, not clipped, and on digits the accuracy."""
         return self.trained.metrics(self._tensors(learner.weights), task)
 
     @functools.cached_property
@@ -250,7 +253,7 @@ class LearnedOptimizer(InnerTraining):
 
     @functools.cached_property
     def _ends(self) -> NDArray[np.int64]:
-        """Where the tensors but the last end in the vector of all weights."""
+        """The end of each tensor but the last in the vector of all weights."""
         return np.cumsum([leaf.size for leaf in jax.tree.leaves(self._shapes)])[:-1]
 
     def _tensors(self, weights: jax.Array) -> Any:

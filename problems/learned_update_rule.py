@@ -1,7 +1,7 @@
-"""An update rule found by genetic programming: a formula from gradients to steps, for every weight alike.
+"""An update rule as a formula from gradients to steps, found by genetic programming.
 
-Branch of meta-learning: learned optimizers, as formulas. What is found can be read, has no state beyond the moving
-averages that Adam keeps, and trains networks of any size for any number of steps.
+Branch of meta-learning: learned optimizers, as formulas. The rule is applied to each weight; it is interpretable, has
+no state beyond the moving averages of Adam, and trains networks of any size for any number of steps.
 """
 
 import dataclasses
@@ -15,8 +15,8 @@ import numpy as np
 from evometa.card import ProblemCard, Recipe
 from evometa.errors import ConfigurationError
 from evometa.expressions import LOSS_PRIMITIVES, Expression, PrimitiveSet, Program
+from evometa.problems._digits_training import Training
 from evometa.problems._tuned_training import TunedTraining
-from evometa.problems.digits_hyperparameters import Training
 from evometa.types import Key
 
 GRADIENT_DESCENT = "gradient"
@@ -36,44 +36,44 @@ def sqrt(a: jax.Array) -> jax.Array:
 
 
 def log(a: jax.Array) -> jax.Array:
-    """Return the logarithm of abs(a), and that of 1e-16 where it is smaller."""
+    """Return the logarithm of the larger of abs(a) and 1e-16."""
     return jnp.log(jnp.maximum(jnp.abs(a), 1e-16))
 
 
 FINE: dict[str, Callable[..., jax.Array]] = {"div": divide, "sqrt": sqrt, "log": log}
-"""Gradients are small numbers, and their squares smaller: here the usual protection would be felt."""
+"""Protected functions for small arguments, such as gradients and their squares, on which the usual ones are off."""
 
 
 class Learning(NamedTuple):
-    """Networks in training, R of them with N weights each."""
+    """R networks that are being trained, with N weights each."""
 
     weights: jax.Array
     """``[R, N]``"""
     momentum: jax.Array
-    """``[R, N]``, the decaying mean of gradients, too small at first."""
+    """``[R, N]``, the moving average of gradients, before bias correction."""
     second_moment: jax.Array
-    """``[R, N]``, the same of squared gradients."""
+    """``[R, N]``, the same for squared gradients."""
     steps: jax.Array
     """``[]``, updates so far."""
 
 
 @dataclasses.dataclass(frozen=True)
 class LearnedUpdateRule(TunedTraining):
-    """Find the rule by which the weights of an MLP are best updated.
+    """Find the update rule with which an MLP is trained best.
 
-    ω is an expression over four numbers of one weight; the weight moves by minus the learning rate times its value:
+    ω is an expression of four values of one weight, whose update is minus the learning rate times the expression:
 
     - ``gradient``, of the cross-entropy on the minibatch;
     - ``momentum``, the exponential moving average of gradients, and ``second_moment``, that of their squares, both
       divided by 1 - decay^t, as in Adam;
     - ``weight``, its value before the update.
 
-    Each learner trains at several learning rates from the same weights on the same minibatches, and of its networks
-    the one with the lowest cross-entropy on the validation part (360 images) counts. Fitness, to be minimised, is the
-    cross-entropy in nats of that network after the last step, there too; for held-out tasks on the test part, which
-    has no say in anything. The metrics are the ``accuracy`` on the same images and the ``learning_rate`` that was
-    chosen. Meta-generalisation is measured by the same problem with another ``hidden`` or ``inner_steps``. A rule that
-    leaves finite weights at none of the learning rates is a failed candidate.
+    The inner loop trains networks at several learning rates, from the same weights and on the same minibatches, and the
+    network with the lowest cross-entropy on the validation part (360 images) is evaluated. Fitness, to be minimised, is
+    its cross-entropy in nats after the last step, on the validation part too; for held-out tasks on the test part,
+    which is used for nothing else. The metrics are the ``accuracy`` on the same images and the ``learning_rate`` that
+    was chosen. Meta-generalisation is measured by the same problem with another ``hidden`` or ``inner_steps``. A rule
+    with which training diverges at every learning rate is a failed candidate.
 
     Papers: Bello et al., "Neural optimizer search with reinforcement learning", ICML 2017, arXiv:1709.07417; Chen et
     al., "Symbolic discovery of optimization algorithms", NeurIPS 2023, arXiv:2302.06675. Their networks and budgets
@@ -82,11 +82,11 @@ class LearnedUpdateRule(TunedTraining):
     Args:
         batch_size: B, examples in one inner step, drawn with replacement.
         hidden: widths of the hidden layers.
-        learning_rates: R of them, each positive.
-        max_size: nodes of an expression at most.
-        start: text of the expression a search begins with; None draws all.
-        momentum_decay: of the average of gradients, in [0, 1).
-        second_moment_decay: of the average of squared gradients, in [0, 1).
+        learning_rates: R learning rates, each positive.
+        max_size: maximum number of nodes of an expression.
+        start: text of the expression a search starts from; None: all are random.
+        momentum_decay: decay of the moving average of gradients, in [0, 1).
+        second_moment_decay: decay of the moving average of squared gradients, in [0, 1).
     """
 
     card: ClassVar[ProblemCard] = ProblemCard(
@@ -119,21 +119,21 @@ class LearnedUpdateRule(TunedTraining):
         return Expression(arguments, self.max_size, start=self.start, points=points)
 
     def init(self, key: Key, omega: Program, task: Training) -> Learning:
-        """Begin at the task's weights, with averages of 0."""
+        """Start from the task's initial weights, with moving averages of 0."""
         weights = self.first_weights(task)
         return Learning(weights, jnp.zeros_like(weights), jnp.zeros_like(weights), jnp.int32(0))
 
     def step(self, key: Key, omega: Program, task: Training, learner: Learning) -> Learning:
-        """Let the rule take one step at each learning rate, on the next minibatch."""
+        """Apply the rule once at each learning rate, on the next minibatch."""
         return self.update(omega, learner, self.gradient(omega, task, learner))
 
     def update(self, omega: Program, learner: Learning, gradient: jax.Array) -> Learning:
-        """Return the learner after the rule's step for gradients ``[R, N]``."""
+        """Return the learner after one update with gradients ``[R, N]``."""
         fast, slow = np.float32(self.momentum_decay), np.float32(self.second_moment_decay)
         steps = learner.steps + 1
         momentum = fast * learner.momentum + (1 - fast) * gradient
         second_moment = slow * learner.second_moment + (1 - slow) * gradient**2
-        # Averages begin at 0 and are too small at first, by these factors (Kingma & Ba 2015, section 3).
+        # Bias correction: the averages start at 0 (Kingma & Ba 2015, section 3).
         time = steps.astype(jnp.float32)
         corrected = momentum / (1 - fast**time), second_moment / (1 - slow**time)
         change = omega(gradient, *corrected, learner.weights)

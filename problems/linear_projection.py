@@ -1,9 +1,9 @@
-"""The sphere with linear projections as measures, the benchmark of quality-diversity.
+"""The sphere with linear projections as measures, a benchmark of quality-diversity.
 
-Branch of meta-learning: none; plain optimisation with a known answer, for strategies that fill an archive.
+Branch of meta-learning: none; plain optimisation with a known answer, for quality-diversity strategies.
 
 Paper: Fontaine, Togelius, Nikolaidis & Hoover, "Covariance matrix adaptation for the rapid illumination of behavior
-space", 2020, section 4; in the form that pyribs uses as its own benchmark.
+space", 2020, section 4; in the form of the pyribs benchmark.
 """
 
 import dataclasses
@@ -26,14 +26,14 @@ SHIFT = 0.4 * EDGE
 
 @dataclasses.dataclass(frozen=True)
 class LinearProjection(Problem):
-    """A shifted sphere, from 100 at its optimum to 0 as far away as the corner (-5.12, …), to be maximised.
+    """A shifted sphere, with value 100 at its optimum and 0 at the distance of the corner (-5.12, …), to be maximised.
 
     The two measures are the sums of the first and of the second half of the coordinates, scaled to [0, 1]. Sums of many
-    coordinates are hard to spread: most points measure near 1/2. Coordinates beyond ±5.12 count to them by 5.12 over
-    their value, so that the ends of the range can only be reached with every coordinate at ±5.12.
+    coordinates are hard to spread: most points have measures near 1/2. A coordinate beyond ±5.12 contributes 5.12
+    divided by its value, so that the ends of the range can only be reached with every coordinate at ±5.12.
 
     Args:
-        dimension: coordinates of a point, at least 2.
+        dimension: number of coordinates of a point, at least 2.
     """
 
     direction = "maximize"

@@ -1,7 +1,7 @@
-"""Gradient descent on a quadratic with noisy gradients, whose best schedule is known.
+"""Gradient descent on a quadratic with noisy gradients, whose optimal learning rate schedule is known.
 
-Branch of meta-learning: hyperparameters over time. The expected loss of any schedule has a closed form, and so have the
-best schedule and the best constant: what a search finds can be held against what there is to find.
+Branch of meta-learning: hyperparameters over time. The expected loss of any schedule has a closed form, as has that of
+the optimal schedule, so the result of a search can be compared with the optimum.
 """
 
 import dataclasses
@@ -20,7 +20,7 @@ from evometa.types import Key, Scalar
 
 
 class Descent(NamedTuple):
-    """A learner on its way down."""
+    """A learner: the current point."""
 
     point: jax.Array
     """θ ``[dimension]``."""
@@ -30,18 +30,20 @@ class Descent(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class NoisyQuadratic(ScheduledTraining):
-    """Minimise the mean of θ² by steps θ ← θ - h (θ + ε); find the learning rate h of each step.
+    """Find the learning rate schedule h for noisy gradient descent θ ← θ - h (θ + ε) on the mean of θ².
 
-    ω is ``[knots]``, learning rates from 0.001 to 1 at evenly spaced moments, interpolated on a logarithmic scale. θ
-    begins standard normal and ε is normal with the given variance v, both anew for each task. The loss V of a
-    coordinate becomes (1 - h)² V + h² v in expectation, so the best h is V / (V + v) in every step, whichever losses
-    count, and V is then 1 / (1 + s / v) after s steps. A model of the noise of minibatches; cf. Schaul, Zhang and
-    LeCun, "No more pesky learning rates", ICML 2013, arXiv:1206.1106, from which the best step is.
+    ω is ``[knots]``, learning rates from 0.001 to 1 at evenly spaced steps, interpolated on a logarithmic scale. The
+    inner loop takes ``inner_steps`` noisy gradient steps. The initial θ is standard normal and ε is normal with the
+    given variance v, both drawn for each task. The expected loss V of a coordinate becomes (1 - h)² V + h² v, so the
+    optimal h is V / (V + v) in every step, whatever the objective, and V is then 1 / (1 + s / v) after s steps. This is
+    a model of minibatch noise.
+
+    Paper: Schaul, Zhang and LeCun, "No more pesky learning rates", ICML 2013, arXiv:1206.1106, for the optimal step.
 
     Args:
-        knots: K, moments at which ω says the learning rate.
-        dimension: coordinates of θ.
-        variance: v, of the gradient's noise.
+        knots: K, number of learning rates in ω.
+        dimension: number of coordinates of θ.
+        variance: v, variance of the gradient noise.
 
     Raises:
         ConfigurationError: a dimension below 1, or a negative variance.
@@ -63,49 +65,49 @@ class NoisyQuadratic(ScheduledTraining):
         super().__post_init__()
         if self.dimension < 1 or not self.variance >= 0:
             raise ConfigurationError(
-                "NoisyQuadratic expects a dimension of at least 1 and a variance of the gradient's noise >= 0, got "
+                "NoisyQuadratic expects a dimension of at least 1 and a variance of the gradient noise >= 0, got "
                 f"dimension={self.dimension} and variance={self.variance}."
             )
 
     def sample_task(self, key: Key) -> jax.Array:
-        """Draw where θ begins, ``[dimension]``."""
+        """Draw the initial θ ``[dimension]``."""
         return jax.random.normal(key, (self.dimension,), jnp.float32)
 
     def init(self, key: Key, omega: jax.Array, task: jax.Array) -> Descent:
-        """Begin there."""
+        """Start from the task's initial θ."""
         return Descent(task, jnp.int32(0))
 
     def step(self, key: Key, omega: jax.Array, task: Any, learner: Descent) -> Descent:
-        """Take one noisy step."""
+        """Take one noisy gradient step."""
         noise = np.float32(self.variance**0.5) * jax.random.normal(key, (self.dimension,), jnp.float32)
         point = learner.point - self.rate(omega, learner.steps) * (learner.point + noise)
         return Descent(point, learner.steps + 1)
 
     def loss(self, key: Key, omega: jax.Array, task: Any, learner: Descent) -> Scalar:
-        """Return the mean square."""
+        """Return the mean of θ²."""
         return jnp.mean(learner.point**2)
 
     def expected(self, rates: ArrayLike) -> float:
         """Return the expected fitness of a schedule, in float64.
 
         Args:
-            rates: the learning rate of each of any number of equally long windows, such as a PBT's ``kept.omegas``; S
-                of them say each step's (:meth:`rates` of an ω).
+            rates: the learning rates of equally long windows, such as a PBT's ``kept.omegas``; with S of them, one for
+                each step (:meth:`rates` of an ω).
         """
         windows = np.ravel(np.asarray(rates, np.float64))
         each = np.repeat(windows, self.inner_steps // len(windows))
         values = [1.0]
         for rate in each:
             values.append((1 - rate) ** 2 * values[-1] + rate**2 * self.variance)
-        return self._counted(values)
+        return self._objective_of(values)
 
     def best_constant(self) -> float:
-        """Return the least expected fitness of a constant learning rate, on a grid of 2000."""
+        """Return the lowest expected fitness of a constant learning rate, on a grid of 2000."""
         return min(self.expected([rate]) for rate in np.geomspace(LOWEST, HIGHEST, 2000))
 
     def best_schedule(self) -> float:
-        """Return the least expected fitness there is, of the schedule 1 / (1 + v + s) at step s from 0 on."""
-        return self._counted(1 / (1 + np.arange(self.inner_steps + 1) / self.variance))
+        """Return the lowest possible expected fitness, that of the schedule 1 / (1 + v + s) at steps s from 0 on."""
+        return self._objective_of(1 / (1 + np.arange(self.inner_steps + 1) / self.variance))
 
-    def _counted(self, values: Sequence[float] | NDArray[np.float64]) -> float:
+    def _objective_of(self, values: Sequence[float] | NDArray[np.float64]) -> float:
         return float(np.mean([values[number] for number in self.objective.steps(self.inner_steps)]))

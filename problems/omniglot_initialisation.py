@@ -1,4 +1,4 @@
-"""Few-shot classification of characters: an initialisation from which a few gradient steps are enough.
+"""Few-shot classification of characters: an initialisation that adapts in a few gradient steps.
 
 Branch of meta-learning: learned initialisations, and learned step sizes.
 """
@@ -21,39 +21,39 @@ from evometa.types import Key, Omega
 
 @dataclasses.dataclass(frozen=True)
 class OmniglotInitialisation(FewShot):
-    """Few-shot classification by a few steps of gradient descent from learned weights.
+    """Few-shot classification by a few steps of gradient descent from a learned initialisation.
 
-    ω is a dict: ``convolutions``, the weights of a convolutional network from which every learner starts, and
-    ``log_rates``, one number v for each weight tensor of the learner, whose step size is exp(v) times the given one.
-    The learner has an output layer besides, which starts at zero in every episode: so ω knows nothing of the number of
-    classes or of their order, and the first step turns the output weights to the mean features of each class. All of it
-    is trained on the support set. The fitness, to be minimised, is the cross-entropy on the queries after the last
-    step; the history has their accuracy. Normalisation is of each image by itself, and sees no other.
+    ω is a dict: ``convolutions``, the initial weights of a convolutional network, and ``log_rates``, one number v for
+    each weight tensor of the learner, whose step size is exp(v) times the given one. The learner also has an output
+    layer, which starts at zero in every episode, so that ω does not depend on the number or order of the classes; the
+    first step moves the output weights towards the mean features of each class. The inner loop trains all weights on
+    the support set. The fitness, to be minimised, is the cross-entropy on the queries after the last step; the metric
+    is their accuracy. Each image is normalised by itself, independently of all others.
 
     Papers: Finn, Abbeel and Levine, "Model-agnostic meta-learning for fast adaptation of deep networks", ICML 2017;
     learned step sizes as in Li et al. 2017, "Meta-SGD" (arXiv:1707.09835), but for each tensor. Protocol: classes of
     one alphabet, held-out alphabets, as in :class:`~evometa.problems.OmniglotPrototypes`.
 
-    Our result, accuracy on held-out episodes, mean of 3 seeds (``benchmarks/omniglot.py``), 1 and 5 shots: 89.7 and
-    94.5 % by the gradient in one and two minutes, 83.1 and 90.8 % by OpenAI-ES in two and five minutes of one core.
-    Random weights, trained with the best step sizes for as long as is best, have 72.5 and 91.1 %, weights trained
-    jointly on all episodes 70.5 and 90.1 %, weights that tell all characters of training apart 86.0 and 95.9 %.
+    Result, accuracy on held-out episodes, mean of 3 seeds (``benchmarks/omniglot.py``), 1 and 5 shots: 89.7 and 94.5 %
+    by the gradient in one and two minutes, 83.1 and 90.8 % by OpenAI-ES in two and five minutes of one core. Random
+    weights, trained with the best step sizes and number of steps, have 72.5 and 91.1 %, weights trained jointly on all
+    episodes 70.5 and 90.1 %, weights trained to classify all training characters 86.0 and 95.9 %.
 
     Args:
-        characters: whose characters: those of Omniglot's files, or glyphs, made up and with no need of files.
+        characters: Omniglot's, read from files, or synthetic glyphs, which need no files.
         data_directory: the folder with Omniglot's zip files; by default the environment variable EVOMETA_DATA names it.
         ways: classes in an episode, at least 2.
-        shots: examples of each.
-        queries: images of each class to classify.
-        within_alphabet: whether the classes of an episode are of one alphabet, which makes them harder to tell apart.
-        turned: whether classes of training episodes are turned by 0, 90, 180 or 270 degrees, as further classes.
-        channels: channels of the network's layers.
+        shots: support images of each class.
+        queries: query images of each class.
+        within_alphabet: whether the classes of an episode are of one alphabet, which makes them harder to distinguish.
+        turned: whether classes of training episodes are rotated by 0, 90, 180 or 270 degrees, as additional classes.
+        channels: channels of each layer of the network.
         learning_rate: step size of the convolutions where v = 0, as at the start of a search.
-        output_learning_rate: the same of the output layer.
+        output_learning_rate: the same for the output layer.
 
     Raises:
-        ConfigurationError: a number below its least; and where tasks are drawn, a file that is missing or damaged, or
-            more ways, shots or queries than there is data for.
+        ConfigurationError: a number below its minimum; and when tasks are sampled, a file that is missing or damaged,
+            or more ways, shots or queries than the data allows.
     """
 
     num_tasks: int = 4
@@ -79,7 +79,7 @@ class OmniglotInitialisation(FewShot):
 
     @property
     def space(self) -> Dict:
-        """Initial weights of the convolutions, and the logarithms of all step sizes."""
+        """Initial weights of the convolutions, and the logarithms of the relative step sizes."""
         shapes = jax.eval_shape(self._learner, jax.eval_shape(self.network.draw, jax.random.key(0)))
         log_rates = jax.tree.map(lambda _: np.zeros((), np.float32), shapes)
         return Dict({"convolutions": Like(self.network.draw), "log_rates": Like(log_rates)})
@@ -107,7 +107,7 @@ class OmniglotInitialisation(FewShot):
         return jax.tree.map(lambda w, r, g: w - r * g, learner, rates, jax.grad(error)(learner))
 
     def classify(self, omega: Omega, learner: Any, images: jax.Array) -> jax.Array:
-        """Return the network's outputs ``[N, ways]``."""
+        """Return the network's logits ``[N, ways]``."""
         x = self.network.run(learner["convolutions"], images)
         output: dict[str, jax.Array] = learner["output"]
         return x @ output["kernel"] / math.sqrt(x.shape[1]) + output["bias"]

@@ -1,7 +1,7 @@
-"""Sinusoid regression by a hypernetwork: the support set goes in, the weights of a network come out.
+"""Sinusoid regression by a hypernetwork, which maps a support set to the weights of a network.
 
 Branch of meta-learning: black-box learners, hypernetworks. There is no inner gradient descent: one forward pass over a
-task's examples gives the learner, and how to do so is what is learned.
+task's examples computes the learner, and this mapping is meta-learned.
 """
 
 import dataclasses
@@ -13,34 +13,34 @@ from jax.flatten_util import ravel_pytree
 
 from evometa.card import ProblemCard, Recipe
 from evometa.errors import ConfigurationError
-from evometa.problem import InnerTraining
 from evometa.problems._networks import MLP, squared_error
-from evometa.problems.sinusoid import X_RANGE, Wave, draw_wave, require_range, shifted_waves
+from evometa.problems._waves import Wave, WaveRegression
 from evometa.spaces import Like
 from evometa.types import Key, Omega, Scalar
 
 
 @dataclasses.dataclass(frozen=True)
-class SinusoidHypernetwork(InnerTraining):
-    """Few-shot regression of sine waves by a learner whose weights are computed, not trained.
+class SinusoidHypernetwork(WaveRegression):
+    """Few-shot regression of sine waves by a learner whose weights are computed instead of trained.
 
-    Each support point (x, y) goes through an MLP, the results are averaged, so that their order does not matter, and a
-    linear map turns the average into the weights of the learner, an MLP with one hidden layer. ω is the weights of
-    the two and what the learner's weights are before anything is added to them. Tasks, and the fitness, the mean
-    squared error on query points to be minimised, are those of :class:`~evometa.problems.Sinusoid`.
+    An MLP encodes each support point (x, y), the encodings are averaged, so that their order does not matter, and a
+    linear map of the average is added to base weights, which gives the weights of the learner, an MLP with one hidden
+    layer. ω holds the weights of the encoder and of the linear map, and the base weights. There are no inner steps.
+    Tasks, and the fitness, the mean squared error on query points to be minimised, are those of
+    :class:`~evometa.problems.Sinusoid`.
 
     Papers: Ha, Dai and Le, "HyperNetworks", ICLR 2017; the average over examples as in Garnelo et al., "Conditional
     neural processes", ICML 2018. The reference is the 0.67 after one gradient step from a learned initialisation on 10
-    points (Finn, Abbeel and Levine 2017), on the same tasks. Ours, mean of 3 seeds after 200 seconds of OpenAI-ES on
-    one core: 0.53 on held-out tasks (``benchmarks/black_boxes.py``).
+    points (Finn, Abbeel and Levine 2017), on the same tasks. Result, mean of 3 seeds after 200 seconds of OpenAI-ES
+    on one core: 0.53 on held-out tasks (``benchmarks/black_boxes.py``).
 
     Args:
-        shots: K, points of each wave that the hypernetwork sees.
-        queries: points of each wave that the learner is judged on.
-        test_queries: the same for held-out tasks.
-        x_range: from where to where points lie.
+        shots: K, support points of each wave, the inputs of the hypernetwork.
+        queries: query points of each wave, which the learner is evaluated on.
+        test_queries: query points of held-out tasks.
+        x_range: lower and upper bound of the points.
         hidden: units of the learner's hidden layer.
-        encoder: widths of the MLP that each support point goes through.
+        encoder: widths of the MLP that encodes each support point.
 
     Raises:
         ConfigurationError: a number below 1.
@@ -57,16 +57,11 @@ class SinusoidHypernetwork(InnerTraining):
     )
 
     inner_steps: int = 0
-    shots: int = 10
-    queries: int = 20
-    test_queries: int = 100
-    x_range: tuple[float, float] = X_RANGE
     hidden: int = 20
     encoder: tuple[int, ...] = (32, 32)
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require_range(self)
         if min(self.shots, self.queries, self.test_queries, self.hidden, *self.encoder) < 1 or not self.encoder:
             raise ConfigurationError(
                 "SinusoidHypernetwork expects shots, queries, test_queries, hidden and at least one width in encoder, "
@@ -80,7 +75,7 @@ class SinusoidHypernetwork(InnerTraining):
 
     @property
     def space(self) -> Like:
-        """The weights of the hypernetwork, and the learner's before it speaks."""
+        """The weights of the hypernetwork, and the base weights of the learner."""
         return Like(self._draw)
 
     def _draw(self, key: Key) -> dict[str, Any]:
@@ -90,28 +85,16 @@ class SinusoidHypernetwork(InnerTraining):
         out = MLP((ravel_pytree(base)[0].size,)).draw(key_out, inputs=self.encoder[-1])
         return {"base": base, "points": points, "out": out}
 
-    def shifted(self) -> dict[str, "SinusoidHypernetwork"]:
-        """Half and twice the examples; waves seen beyond the range of training."""
-        return shifted_waves(self)
-
-    def sample_task(self, key: Key) -> Wave:
-        """Draw a wave and its points."""
-        return draw_wave(key, self.shots, self.queries, self.x_range)
-
-    def sample_test_task(self, key: Key) -> Wave:
-        """Draw a wave of the same distribution, with ``test_queries`` query points."""
-        return draw_wave(key, self.shots, self.test_queries, self.x_range)
-
     def init(self, key: Key, omega: Omega, task: Wave) -> Any:
         """Compute the learner's weights from the support points."""
         examples = jnp.concatenate([task.support_x, task.at(task.support_x)], axis=1)
-        seen = jnp.mean(jax.nn.relu(MLP(self.encoder).run(omega["points"], examples)), axis=0, keepdims=True)
+        encoding = jnp.mean(jax.nn.relu(MLP(self.encoder).run(omega["points"], examples)), axis=0, keepdims=True)
         base, unravel = ravel_pytree(omega["base"])
-        (change,) = MLP((base.size,)).run(omega["out"], seen)
+        (change,) = MLP((base.size,)).run(omega["out"], encoding)
         return unravel(base + change)
 
     def step(self, key: Key, omega: Omega, task: Wave, learner: Any) -> Any:
-        """Leave the learner as it is."""
+        """Return the learner unchanged."""
         return learner
 
     def loss(self, key: Key, omega: Omega, task: Wave, learner: Any) -> Scalar:

@@ -1,7 +1,7 @@
-"""Symbolic regression: the formula behind some points.
+"""Symbolic regression: a formula that fits given points.
 
-Branch of meta-learning: none; what is searched is the learner itself, an expression, without any training. It is the
-classic of genetic programming, with answers that are known, and a tool for a table of one's own.
+Branch of meta-learning: none; the search is over the learner itself, an expression, without any training. It is the
+classic benchmark of genetic programming, with known answers, and a tool for tables of your own.
 """
 
 import dataclasses
@@ -22,11 +22,11 @@ from evometa.types import Key, Scalar
 
 CSV_FUNCTIONS = ("add", "sub", "mul", "div", "exp", "log", "sqrt", "square", "sin", "cos")
 RECOVERED = 1e-8
-"""A formula is recovered when its error on the held-out points, in units of the label's variance, is less."""
+"""A formula counts as recovered if its error, in units of the label's variance, is below this."""
 
 
 class Line(NamedTuple):
-    """What an expression's values are scaled by to become predictions."""
+    """The linear scaling that turns an expression's values into predictions."""
 
     slope: Scalar
     intercept: Scalar
@@ -37,40 +37,40 @@ class SymbolicRegression(Problem):
     """Find a formula for a label from the other columns of a table.
 
     ω is an expression of the columns. Fitness, to be minimised, is the mean squared error on the points to fit, in
-    units of the label's variance there: 1 - R², 1 for the best constant. A formula with a value that is not finite at
-    any point fails. :meth:`evaluate_test` judges on held-out points with the slope and intercept of the points to fit.
+    units of the label's variance there: 1 - R², 1 for the best constant. A formula with a non-finite value at any
+    point fails. :meth:`evaluate_test` evaluates on held-out points with the slope and intercept fitted on the others.
 
-    Metrics: ``r2``; ``hits``, the share of points that are met to 0.01 (all of them: a success in Koza's and Uy's
-    sense); ``recovered``, 1 where the fitness is below 1e-8, which a formula that is merely close does not reach, and
-    rounding in single precision does not spoil.
+    Metrics: ``r2``; ``hits``, the fraction of points with an error of at most 0.01 (all of them: a success in Koza's
+    and Uy's sense); ``recovered``, 1 if the fitness is below 1e-8, which an approximate formula does not reach, and
+    which rounding in single precision does not prevent.
 
-    The built-in targets are ``nguyen-1`` to ``nguyen-10``, ``koza-1`` to ``koza-3`` and ``keijzer-6``, with the points
-    and functions that are customary for each (see McDermott et al., "Genetic programming needs better benchmarks",
-    2012; the constant 1 with one argument as in Uy et al. 2011). Held out are as many other points; for Keijzer-6 the
-    whole numbers up to 120, beyond the 50 that are fitted.
+    The built-in targets are ``nguyen-1`` to ``nguyen-10``, ``koza-1`` to ``koza-3`` and ``keijzer-6``, with the usual
+    points and functions (see McDermott et al., "Genetic programming needs better benchmarks", 2012; the constant 1 with
+    one argument as in Uy et al. 2011). As many other points are held out; for Keijzer-6 the integers up to 120, beyond
+    the 50 that are fitted.
 
     Paper: Koza, "Genetic Programming", 1992.
 
     Args:
         target: name of a built-in formula.
-        csv: path of a CSV file, with a header and numbers in all cells, used instead of a built-in formula.
+        csv: path of a CSV file with a header and a number in every cell, used instead of a built-in formula.
         label: the column to predict; empty: the last one.
-        functions: names of what formulas are made of: ``add``, ``sub``, ``mul``, ``div``, ``exp``, ``log``, ``sqrt``,
+        functions: names of the functions in formulas: ``add``, ``sub``, ``mul``, ``div``, ``exp``, ``log``, ``sqrt``,
             ``square``, ``sin``, ``cos``, ``neg``, ``tanh``, ``min``, ``max``, ``sign``, ``less``, ``if_then_else``;
-            empty: those customary for the target.
-        max_size: nodes of a formula at most.
-        linear_scaling: judge a + b · ω with the best a and b, in closed form (Keijzer 2003). On by default: the search
-            then looks for a shape, whatever the label's units, and no candidate is lost for a factor it cannot write.
-            Where the very formula is sought, and its factors can be written, switch it off: scaled shapes that are
-            merely close come early and crowd it out.
-        cases: C, the points in so many blocks along the first column; their mean squared errors, in units of the
-            variance, are the ``objectives`` for lexicase selection; 0: none.
-        held_out: share of a CSV file's rows that is held out.
-        seed: of the points that are drawn, or of which rows are held out.
+            empty: the usual ones for the target.
+        max_size: maximum number of nodes of a formula.
+        linear_scaling: evaluate a + b · ω with the best a and b, in closed form (Keijzer 2003). On by default: the
+            search then looks for a shape, independent of the label's units, and no candidate fails for lack of a
+            constant factor. To recover an exact formula whose factors can be expressed, switch it off: approximate
+            scaled shapes are found early and displace it.
+        cases: C, number of blocks into which the points are divided along the first column; their mean squared errors,
+            in units of the variance, are the ``objectives`` for lexicase selection; 0: none.
+        held_out: fraction of a CSV file's rows that is held out.
+        seed: seed of the points, or of the choice of held-out rows.
 
     Raises:
-        ConfigurationError: an unknown target, function or label; a file that is no table of finite numbers; too few
-            rows; a label that never changes; more cases than points.
+        ConfigurationError: an unknown target, function or label; a file that is not a table of finite numbers; too few
+            rows; a constant label; more cases than points.
     """
 
     card: ClassVar[ProblemCard] = ProblemCard(
@@ -93,11 +93,10 @@ class SymbolicRegression(Problem):
 
     def __post_init__(self) -> None:
         for name, given, known in (("target", (self.target,), FORMULAS), ("functions", self.functions, FUNCTIONS)):
-            strangers = [one for one in given if one not in known]
-            if strangers:
+            unknown = [one for one in given if one not in known]
+            if unknown:
                 raise ConfigurationError(
-                    f"SymbolicRegression expects {name} that it knows, got {strangers[0]!r}. "
-                    f"{nearest(strangers[0], known)}"
+                    f"SymbolicRegression expects {name} that it knows, got {unknown[0]!r}. {nearest(unknown[0], known)}"
                 )
         if not 0 < self.held_out < 1 or self.seed < 0:
             raise ConfigurationError(
@@ -120,7 +119,7 @@ class SymbolicRegression(Problem):
 
     @functools.cached_property
     def parts(self) -> tuple[Points, Points]:
-        """The points to fit, and those held out."""
+        """The points to fit, and the held-out ones."""
         if not self.csv:
             fitted, other = (FORMULAS[self.target].draw(self.seed, held_out=held_out) for held_out in (False, True))
         else:
@@ -135,7 +134,7 @@ class SymbolicRegression(Problem):
 
     @functools.cached_property
     def primitives(self) -> PrimitiveSet:
-        """What formulas are made of: the columns, the functions, and constants."""
+        """The columns, functions and constants that formulas consist of."""
         formula = FORMULAS[self.target]
         functions = self.functions or (CSV_FUNCTIONS if self.csv else formula.functions)
         arguments, ephemeral = formula.arguments, formula.ephemeral
@@ -148,48 +147,48 @@ class SymbolicRegression(Problem):
 
     @functools.cached_property
     def space(self) -> Expression:
-        """Expressions of the columns, compared at (at most 64 of) the points to fit."""
+        """Expressions of the columns, compared at up to 64 of the points to fit."""
         columns = self.parts[0].columns
         some = np.linspace(0, columns.shape[1] - 1, min(64, columns.shape[1])).astype(int)
         return Expression(self.primitives, self.max_size, points=tuple(columns[:, some]))
 
     def evaluate(self, key: Key, omega: Program) -> Evaluation:
-        """Judge a formula on the points to fit."""
+        """Evaluate a formula on the points to fit."""
         return self._fitted(omega(*_arrays(self.parts[0].columns)))
 
     def evaluate_population(self, key: Key, omegas: Program) -> Evaluation:
-        """Judge formulas ``[P, ...]`` on the points to fit."""
-        judged: Evaluation = omegas.each(self._fitted, *_arrays(self.parts[0].columns))
-        return judged
+        """Evaluate formulas ``[P, ...]`` on the points to fit."""
+        evaluation: Evaluation = omegas.each(self._fitted, *_arrays(self.parts[0].columns))
+        return evaluation
 
     def _fitted(self, values: jax.Array) -> Evaluation:
         fitted = self.parts[0]
         errors = _errors(values, self._line(values), fitted)
-        return self._judged(errors, fitted, self._blocks(errors) if self.cases else None)
+        return self._evaluation(errors, fitted, self._blocks(errors) if self.cases else None)
 
     def evaluate_test(self, key: Key, omega: Program) -> Evaluation:
-        """Judge a formula, scaled as it is on the points to fit, on the held-out points."""
+        """Evaluate a formula on the held-out points, with the scaling fitted on the points to fit."""
         held_out = self.parts[1]
-        return self._judged(_errors(omega(*_arrays(held_out.columns)), self.line(omega), held_out), held_out)
+        return self._evaluation(_errors(omega(*_arrays(held_out.columns)), self.line(omega), held_out), held_out)
 
     def line(self, omega: Program) -> Line:
-        """Return the slope and intercept with which a formula predicts best; 1 and 0 without linear scaling."""
+        """Return the slope and intercept with the least squared error; 1 and 0 without linear scaling."""
         return self._line(omega(*_arrays(self.parts[0].columns)))
 
     def _line(self, values: jax.Array) -> Line:
         if not self.linear_scaling:
             return Line(jnp.ones((), values.dtype), jnp.zeros((), values.dtype))
         label = self.parts[0].label
-        middle = jnp.mean(values)
-        spread = values - middle
-        variance = jnp.mean(spread**2)
-        # What varies by rounding alone is a constant.
-        varies = variance > (8 * jnp.finfo(values.dtype).eps) ** 2 * middle**2
-        covariance = jnp.mean(spread * jnp.asarray(label - label.mean(), values.dtype))
+        mean = jnp.mean(values)
+        centred = values - mean
+        variance = jnp.mean(centred**2)
+        # Values that vary only by rounding are constant.
+        varies = variance > (8 * jnp.finfo(values.dtype).eps) ** 2 * mean**2
+        covariance = jnp.mean(centred * jnp.asarray(label - label.mean(), values.dtype))
         slope = jnp.where(varies, covariance / jnp.where(varies, variance, 1.0), 0.0)
-        return Line(slope, label.mean() - slope * middle)
+        return Line(slope, label.mean() - slope * mean)
 
-    def _judged(self, errors: jax.Array, points: Points, objectives: Any = None) -> Evaluation:
+    def _evaluation(self, errors: jax.Array, points: Points, objectives: Any = None) -> Evaluation:
         fitness = jnp.mean(errors**2)
         hits = jnp.mean(jnp.abs(errors) * points.label.std() <= 0.01, dtype=errors.dtype)
         recovered = (fitness < RECOVERED).astype(errors.dtype)

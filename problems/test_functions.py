@@ -1,8 +1,8 @@
-"""Test functions: ω is the point itself, and there is nothing to train.
+"""Test functions: ω is a point, and there is no inner loop.
 
-Branch of meta-learning: none; plain optimisation with a known answer, for checking and comparing strategies. They
-compute in JAX's default float: under ``jax_enable_x64`` a strategy can be followed down to 1e-16, in float32 the
-fitness itself cannot be resolved below about 1e-7 of its size.
+Branch of meta-learning: none; plain optimisation with a known answer, for checking and comparing strategies. They use
+JAX's default float: with ``jax_enable_x64`` a strategy can be followed down to 1e-16; in float32 the relative precision
+of the fitness is about 1e-7.
 """
 
 import abc
@@ -28,17 +28,17 @@ class _TestFunction(Problem):
     """A function of a point ``[dimension]`` with minimum 0, to be minimised.
 
     Args:
-        dimension: coordinates of a point.
-        rotation_seed: seed of a rotation of the function around its optimum, which makes separable functions
-            non-separable; None for none.
+        dimension: number of coordinates of a point.
+        rotation_seed: seed of a random rotation of the function around its optimum, which makes separable functions
+            non-separable; None for no rotation.
     """
 
     bounds: ClassVar[tuple[float, float]]
-    """Customary lower and upper bound of every coordinate."""
+    """The usual lower and upper bound of every coordinate."""
     optimum: ClassVar[float] = 0.0
-    """Every coordinate of the point at which the function is 0, its minimum."""
+    """Every coordinate of the optimum, where the function is 0."""
     least_dimension: ClassVar[int] = 1
-    """The function is defined from so many dimensions on."""
+    """The smallest dimension in which the function is defined."""
 
     card: ClassVar[ProblemCard] = ProblemCard(
         branch="none: plain optimisation",
@@ -63,7 +63,7 @@ class _TestFunction(Problem):
 
     @property
     def space(self) -> Box:
-        """A box with the function's customary bounds."""
+        """A box with the function's usual bounds."""
         return Box((self.dimension,), *self.bounds)
 
     def evaluate(self, key: Key, omega: jax.Array) -> Scalar:
@@ -87,7 +87,7 @@ def _rotation(dimension: int, seed: int) -> NDArray[np.float64]:
 
 
 class Sphere(_TestFunction):
-    """The sphere, Σ xᵢ², in [-5.12, 5.12]: the easiest function there is (De Jong, 1975)."""
+    """The sphere, Σ xᵢ², in [-5.12, 5.12]: separable, unimodal and well-conditioned (De Jong, 1975)."""
 
     bounds = (-5.12, 5.12)
 
@@ -96,9 +96,9 @@ class Sphere(_TestFunction):
 
 
 class Rosenbrock(_TestFunction):
-    """Rosenbrock's bent valley, Σ 100 (xᵢ₊₁ - xᵢ²)² + (1 - xᵢ)², in [-5, 10], optimum at (1, …, 1).
+    """Rosenbrock's curved valley, Σ 100 (xᵢ₊₁ - xᵢ²)² + (1 - xᵢ)², in [-5, 10], optimum at (1, …, 1).
 
-    Needs at least two dimensions. From four on there is a local minimum near (-1, 1, …, 1).
+    Needs at least two dimensions. From four dimensions on there is a local minimum near (-1, 1, …, 1).
 
     Paper: Rosenbrock, "An automatic method for finding the greatest or least value of a function", 1960.
     """
@@ -125,7 +125,7 @@ class Ellipsoid(_TestFunction):
 
 
 class Rastrigin(_TestFunction):
-    """Rastrigin's egg box, 10 D + Σ xᵢ² - 10 cos 2πxᵢ, in [-5.12, 5.12]: about 10^D local minima.
+    """Rastrigin's function, 10 D + Σ xᵢ² - 10 cos 2πxᵢ, in [-5.12, 5.12]: about 10^D local minima.
 
     Paper: Rastrigin, "Systems of extremal control", 1974.
     """

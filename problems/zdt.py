@@ -1,9 +1,9 @@
-"""The ZDT functions: two objectives at odds with each other, and a front that is known.
+"""The ZDT functions: two conflicting objectives with a known Pareto front.
 
-Branch of meta-learning: none; plain optimisation with a known answer, for strategies that weigh several objectives.
+Branch of meta-learning: none; plain optimisation with a known answer, for multi-objective strategies.
 
 Paper: Zitzler, Deb & Thiele, "Comparison of multiobjective evolutionary algorithms: empirical results", 2000. The fifth
-function of the paper, on bits, is not here.
+function of the paper, on bit strings, is not included.
 """
 
 import abc
@@ -26,10 +26,11 @@ from evometa.types import Key, Scalar
 class _ZDT(Problem):
     """Two objectives of a point ``[dimension]``, both to be minimised; the fitness is their sum.
 
-    f₁ depends on the first coordinate alone, and f₂ = g h(f₁, g), where g is at its least, 1, on the front.
+    f₁ depends on the first coordinate alone, and f₂ = g h(f₁, g), where g has its minimum, 1, on the front. There is no
+    inner loop.
 
     Args:
-        dimension: coordinates of a point, at least 2.
+        dimension: number of coordinates of a point, at least 2.
     """
 
     objective_names: ClassVar[tuple[str, ...]] = ("f₁", "f₂")
@@ -51,7 +52,7 @@ class _ZDT(Problem):
 
     @property
     def space(self) -> Box:
-        """Between 0 and 1 in every coordinate."""
+        """The unit cube."""
         return Box((self.dimension,), 0.0, 1.0)
 
     def evaluate(self, key: Key, omega: jax.Array) -> Evaluation:
@@ -65,7 +66,7 @@ class _ZDT(Problem):
         first = np.sort(np.asarray(self._first(np.linspace(0.0, 1.0, count), np)))
         points = np.stack([first, np.asarray(self._shape(first, 1.0, np))], axis=1)
         before = np.minimum.accumulate(np.append(np.inf, points[:-1, 1]))
-        return points[points[:, 1] < before]  # ZDT3's curve rises again between the parts of its front
+        return points[points[:, 1] < before]  # ZDT3's curve rises between the pieces of its front
 
     def _first(self, x: Any, xp: Any = jnp) -> Any:
         return x
@@ -86,14 +87,14 @@ class ZDT1(_ZDT):
 
 
 class ZDT2(_ZDT):
-    """A front that is not convex: f₂ = 1 - f₁²."""
+    """A concave front: f₂ = 1 - f₁²."""
 
     def _shape(self, first: Any, g: Any, xp: Any) -> Any:
         return 1.0 - (first / g) ** 2
 
 
 class ZDT3(_ZDT):
-    """A front in five pieces: f₂ = 1 - √f₁ - f₁ sin 10πf₁, as far as it is not dominated."""
+    """A front in five pieces: f₂ = 1 - √f₁ - f₁ sin 10πf₁, where it is not dominated."""
 
     def _shape(self, first: Any, g: Any, xp: Any) -> Any:
         return 1.0 - xp.sqrt(first / g) - first / g * xp.sin(10.0 * np.pi * first)
@@ -101,7 +102,7 @@ class ZDT3(_ZDT):
 
 @dataclasses.dataclass(frozen=True)
 class ZDT4(_ZDT):
-    """The front of ZDT1 behind many local ones: g has 21⁹ local minima in ten dimensions."""
+    """The front of ZDT1 with many local fronts: g has 21⁹ local minima in ten dimensions."""
 
     dimension: int = 10
 
@@ -122,7 +123,7 @@ class ZDT4(_ZDT):
 
 @dataclasses.dataclass(frozen=True)
 class ZDT6(_ZDT):
-    """The front of ZDT2 for f₁ above 0.28, where points lie thinly, the more so the nearer they are to it."""
+    """The front of ZDT2 for f₁ above 0.28, with a non-uniform density of points that decreases towards the front."""
 
     dimension: int = 10
 

@@ -265,7 +265,7 @@ def test_list_says_what_there_is(capsys: pytest.CaptureFixture[str], monkeypatch
 @pytest.mark.parametrize(("name", "cls"), table("problem").items())
 def test_every_problem_says_where_it_stands_and_how_it_is_searched(name: str, cls: type[BaseProblem]) -> None:
     card = cls.card
-    assert card is not None, f"{name} expects to say what it is about"
+    assert card is not None, f"{name} expects a card"
     assert card.branch
     assert card.omega
     assert card.learner

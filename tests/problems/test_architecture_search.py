@@ -113,7 +113,7 @@ def test_one_operation_is_one_architecture() -> None:
     [
         (
             {"operations": ()},
-            "at least one operation and 2 nodes, for without them the space of architectures is empty",
+            "at least one operation and 2 nodes, since the space of architectures is empty otherwise",
         ),
         ({"nodes": 1}, "the space of architectures is empty"),
         ({"operations": ("relu", "tahn")}, "got 'tahn'. Nearest: tanh"),
@@ -132,7 +132,7 @@ def test_refuses_what_is_no_table(trained: Any, tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="there is none at"):
         ArchitectureTable(str(tmp_path / "nothing.npz"))
     (tmp_path / "words.npz").write_text("words")
-    with pytest.raises(ConfigurationError, match=r"words\.npz is none"):
+    with pytest.raises(ConfigurationError, match=r"words\.npz is not one"):
         ArchitectureTable(str(tmp_path / "words.npz"))
     write_architecture_table(trained._replace(nodes=4), tmp_path / "cut.npz")
     with pytest.raises(ConfigurationError, match="a loss for each of 64 cells"):

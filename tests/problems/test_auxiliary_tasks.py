@@ -41,15 +41,15 @@ def test_five_questions_follow_from_the_digit_and_five_from_nothing() -> None:
 def test_the_main_task_sees_few_examples_and_the_others_all() -> None:
     task = AuxiliaryTasks(labelled=20).sample_task(KEY)
     assert len(np.unique(task.drawn.labelled)) == 20
-    assert len(np.unique(task.drawn.asked)) > 1000  # of 1077, in 4800 draws
-    np.testing.assert_array_equal(task.judged_on, digits().validation)
-    np.testing.assert_array_equal(SMALL.sample_test_task(KEY).judged_on, digits().test)
+    assert len(np.unique(task.drawn.unlabelled)) > 1000  # of 1077, in 4800 draws
+    np.testing.assert_array_equal(task.evaluation_rows, digits().validation)
+    np.testing.assert_array_equal(SMALL.sample_test_task(KEY).evaluation_rows, digits().test)
 
 
 def test_losses_add_up_as_omega_says() -> None:
     data, task = digits(), SMALL.sample_task(KEY)
     images, labels = data.features[data.training], data.labels[data.training]
-    labelled, asked = task.drawn.labelled[2], task.drawn.asked[2]
+    labelled, asked = task.drawn.labelled[2], task.drawn.unlabelled[2]
 
     def loss(*given: Any) -> float:
         return float(SMALL.training_loss(omega(*given), task.drawn, task.weights, jnp.int32(2)))

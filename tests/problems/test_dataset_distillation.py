@@ -44,11 +44,11 @@ def test_networks_learn_from_the_images_in_the_order_of_the_classes() -> None:
 
 def test_searches_are_judged_on_training_examples_and_held_out_tasks_on_the_test_part() -> None:
     data, problem = digits(), DatasetDistillation(judged_examples=50)
-    rows = np.asarray(problem.sample_task(KEY).judged_on)
+    rows = np.asarray(problem.sample_task(KEY).evaluation_rows)
     assert rows.shape == (50,)
     assert np.isin(rows, data.training).all()
-    assert (rows != problem.sample_task(jax.random.key(5)).judged_on).any()
-    np.testing.assert_array_equal(problem.sample_test_task(KEY).judged_on, data.test)
+    assert (rows != problem.sample_task(jax.random.key(5)).evaluation_rows).any()
+    np.testing.assert_array_equal(problem.sample_test_task(KEY).evaluation_rows, data.test)
 
 
 def test_the_mean_image_of_each_class_teaches_more_than_real_images() -> None:

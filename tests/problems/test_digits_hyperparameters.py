@@ -39,7 +39,7 @@ def test_tasks_train_on_the_training_part_and_are_judged_elsewhere() -> None:
     for drawn, part in ((task, data.validation), (held_out, data.test)):
         assert drawn.batches.shape == (20, 64)
         assert np.isin(drawn.batches, data.training).all()
-        np.testing.assert_array_equal(drawn.judged_on, part)
+        np.testing.assert_array_equal(drawn.evaluation_rows, part)
     assert len(np.unique(task.batches)) > 600  # 1280 draws with replacement from 1077 rows leave 749 on average
     other = problem.sample_task(jax.random.key(3))
     assert (task.batches != other.batches).any()

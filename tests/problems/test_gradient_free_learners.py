@@ -31,7 +31,7 @@ def grown(problem: DecisionTree, **changes: Any) -> tuple[Any, Any]:
 def test_a_free_tree_is_scikit_learns() -> None:
     problem = DecisionTree(num_tasks=1, inner_steps=3)
     task, tree = grown(problem)
-    rows = np.flatnonzero(task.grown_on)
+    rows = np.flatnonzero(task.training)
     over, _ = above("breast_cancer", problem.cuts)
     labels = table("breast_cancer").labels
     theirs = DecisionTreeClassifier(max_depth=3, random_state=0).fit(over.T[rows], labels[rows])
@@ -60,12 +60,12 @@ def test_a_feature_that_is_too_dear_is_not_used() -> None:
 def test_leaves_keep_enough_examples_or_are_not_split() -> None:
     problem = DecisionTree(num_tasks=1, inner_steps=3)
     task, tree = grown(problem, min_leaf=30.0)
-    sizes = np.bincount(np.asarray(tree.leaf)[np.flatnonzero(task.grown_on)])
+    sizes = np.bincount(np.asarray(tree.leaf)[np.flatnonzero(task.training)])
     assert sizes[sizes > 0].min() >= 30
     _, whole = grown(problem, min_gain=1e4)
     assert set(np.asarray(whole.leaf).tolist()) == {0}
     # A tree that is not split predicts the share of each class.
-    share = float((task.grown_on @ (table("breast_cancer").labels == 1) + 1) / (task.grown_on.sum() + 2))
+    share = float((task.training @ (table("breast_cancer").labels == 1) + 1) / (task.training.sum() + 2))
     omega = jax.tree.map(jnp.float32, FREE)
     np.testing.assert_allclose(problem.shares(omega, task, whole)[:, 1], share, rtol=1e-5)
 
@@ -74,9 +74,9 @@ def test_parts_to_grow_on_and_to_judge_on_are_apart() -> None:
     problem, data = DecisionTree(), table("breast_cancer")
     for draw in (problem.sample_task, problem.sample_test_task):
         task = draw(jax.random.key(3))
-        assert not np.any(np.asarray(task.grown_on * task.judged_on))
-        assert not np.any(np.asarray(task.grown_on)[data.test])
-        assert float(task.judged_on.sum()) == len(data.test)
+        assert not np.any(np.asarray(task.training * task.evaluation))
+        assert not np.any(np.asarray(task.training)[data.test])
+        assert float(task.evaluation.sum()) == len(data.test)
 
 
 def test_one_step_of_the_rule_is_the_perceptrons() -> None:
@@ -116,7 +116,7 @@ def test_a_search_differentiates_nothing(problem: Any, monkeypatch: pytest.Monke
     ("make", "words"),
     [
         (lambda: DecisionTree(inner_steps=11), "at most 10 levels"),
-        (lambda: DecisionTree(cuts=0), "at least 1 of cuts"),
+        (lambda: DecisionTree(cuts=0), "cuts of at least 1"),
         (lambda: DecisionTree(data_set="moons"), "data_set to be one of digits"),  # type: ignore[arg-type]
         (lambda: BinaryNetwork(units=4), "an odd number of units"),
     ],

@@ -29,7 +29,7 @@ def test_half_of_the_labels_are_wrong_and_the_same_ones_whenever_asked() -> None
     assert (problem.labels != dataclasses.replace(problem, corruption=1).labels).any()
     assert set(problem.labels.tolist()) == set(range(10))
     assert not dataclasses.replace(problem, label_noise=0.0).wrong.any()
-    judged = problem.sample_task(KEY).judged_on, problem.sample_test_task(KEY).judged_on
+    judged = problem.sample_task(KEY).evaluation_rows, problem.sample_test_task(KEY).evaluation_rows
     assert [len(rows) for rows in judged] == [300, 360]
     assert not set(problem.rows.tolist()) & {*judged[0].tolist(), *judged[1].tolist()}
 

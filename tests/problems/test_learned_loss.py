@@ -49,11 +49,15 @@ def test_cross_entropy_as_an_expression_is_a_step_down_cross_entropy(data_set: A
 def test_labels_are_wrong_as_often_as_asked_and_judged_by_right_ones() -> None:
     data = table("digits")
     noisy = dataclasses.replace(SMALL, label_noise=0.4)
-    classes = np.asarray(noisy.sample_task(KEY).classes)
+    classes = np.asarray(noisy.sample_task(KEY).labels)
     assert np.mean(classes != data.labels) == pytest.approx(0.4, abs=0.04)
     assert set(classes.tolist()) == set(range(10))
-    np.testing.assert_array_equal(SMALL.sample_task(KEY).classes, data.labels)
-    seen = noisy.sample_task(KEY).judged_on, noisy.sample_test_task(KEY).judged_on, noisy.sample_task(KEY).batches
+    np.testing.assert_array_equal(SMALL.sample_task(KEY).labels, data.labels)
+    seen = (
+        noisy.sample_task(KEY).evaluation_rows,
+        noisy.sample_test_task(KEY).evaluation_rows,
+        noisy.sample_task(KEY).batches,
+    )
     parts = [set(np.asarray(rows).ravel().tolist()) for rows in seen]
     assert not parts[0] & parts[1]
     assert not (parts[0] | parts[1]) & parts[2]

@@ -85,7 +85,7 @@ def test_tasks_train_on_the_training_part_and_are_judged_elsewhere() -> None:
     for task, part in ((SMALL.sample_task(KEY), data.validation), (SMALL.sample_test_task(KEY), data.test)):
         assert task.batches.shape == (4, 8)
         assert np.isin(task.batches, data.training).all()
-        np.testing.assert_array_equal(task.judged_on, part)
+        np.testing.assert_array_equal(task.evaluation_rows, part)
 
 
 def test_validation_chooses_the_learning_rate_and_the_test_part_judges() -> None:

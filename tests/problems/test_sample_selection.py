@@ -75,7 +75,7 @@ def test_wrong_labels_are_in_the_training_part_alone() -> None:
     wrong = np.asarray(task.drawn.labels) != data.labels[data.training]
     assert wrong.mean() == pytest.approx(0.4, abs=0.045)  # three standard errors
     assert (task.drawn.batches < len(data.training)).all()
-    np.testing.assert_array_equal(task.judged_on, data.validation)
+    np.testing.assert_array_equal(task.evaluation_rows, data.validation)
     half_noise = SMALL.shifted()["half of the noise"].sample_task(KEY)
     shifted = np.asarray(half_noise.drawn.labels) != data.labels[data.training]
     assert shifted.mean() == pytest.approx(0.2, abs=0.04)

@@ -43,8 +43,8 @@ def test_a_schedule_stretches_with_the_training() -> None:
 def test_digits_are_trained_at_the_scheduled_rates() -> None:
     omega = jnp.array([0.5, 0.2, 0.01], jnp.float32)
     task = SMALL.sample_test_task(KEY)
-    np.testing.assert_array_equal(task.judged_on, digits().test)
-    assert np.isin(SMALL.sample_task(KEY).judged_on, digits().validation).all()
+    np.testing.assert_array_equal(task.evaluation_rows, digits().test)
+    assert np.isin(SMALL.sample_task(KEY).evaluation_rows, digits().validation).all()
     weights: Any = jax.tree.map(np.asarray, task.weights)
     velocity = jax.tree.map(np.zeros_like, weights)
     data = digits()

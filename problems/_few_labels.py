@@ -1,0 +1,35 @@
+"""Training on few labelled digits, different ones in each task."""
+
+import dataclasses
+import typing
+
+import jax
+from jax.typing import ArrayLike
+
+from evometa.problems._data_training import DataTraining
+from evometa.problems._networks import wider
+from evometa.types import Key
+
+
+@dataclasses.dataclass(frozen=True)
+class FewLabels(DataTraining):
+    """Train an MLP on a few labelled examples of the training part, drawn for each task."""
+
+    labelled: int = 50
+    batch_size: int = 32
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.require_at_least_1(labelled=self.labelled, batch_size=self.batch_size)
+
+    def draw_labelled(self, key: Key, examples: ArrayLike) -> jax.Array:
+        """Draw ``labelled`` of the given examples without replacement."""
+        return jax.random.permutation(key, examples)[: self.labelled]
+
+    def other_sizes(self, noun: str) -> dict[str, typing.Self]:
+        """Return problems with a wider network, and with fewer and more labelled examples, which ``noun`` names."""
+        return {
+            "wider network": dataclasses.replace(self, hidden=wider(self.hidden)),
+            f"half of the {noun}": dataclasses.replace(self, labelled=-(-self.labelled // 2)),
+            f"four times the {noun}": dataclasses.replace(self, labelled=4 * self.labelled),
+        }
