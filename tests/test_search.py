@@ -65,6 +65,7 @@ def test_the_record_of_a_search_is_that_of_its_candidates() -> None:
     np.testing.assert_allclose(np.sum((result.best_omega - 1.0) ** 2), fitness.min(), rtol=1e-5)
 
 
+@pytest.mark.bits
 def test_maximising_is_minimising_upside_down() -> None:
     down, up = (search(cls(noise=0.1), CMAES(population_size=9)) for cls in (Bowl, Hill))
     low, high = (one.run(generations=20) for one in (down, up))
