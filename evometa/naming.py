@@ -151,6 +151,8 @@ def load(name: str, kind: type = object) -> type:
         )
     is_file = place.endswith(".py") or os.sep in place
     ours = not is_file and place.split(".")[0] == "evometa"
+    found: Any
+    known: dict[str, type]
     try:
         module = _file_module(place) if is_file else _named_module(place)
     except _ModuleMissing as error:
