@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from tyro.conf import Positional, arg
 
 from evometa.errors import RunDirectoryError
+from evometa.naming import without_modules
 from evometa.progress import duration, short
 
 if TYPE_CHECKING:
@@ -242,8 +243,10 @@ def groups(directories: Sequence[Path]) -> dict[str, list[Path]]:
 
 
 def _settings(manifest: "Manifest") -> dict[str, Any]:
-    found = {"problem": manifest.problem["type"], "strategy": manifest.strategy["type"]}
-    for role, thing in (("problem", manifest.problem), ("strategy", manifest.strategy)):
+    found: dict[str, Any] = {}
+    for role, description in (("problem", manifest.problem), ("strategy", manifest.strategy)):
+        thing = without_modules(description)
+        found[role] = thing["type"]
         found |= {f"{role}.{name}": value for name, value in thing["fields"].items()}
     return found | manifest.options
 

@@ -1,9 +1,12 @@
 """Names: how a class is written down, and how an object is described as JSON and built again.
 
 The run directory, the command line and the worker processes all need a problem or a strategy in another process, at
-another time. Nothing is pickled: a class is a *reference*, ``evometa.problems.sinusoid:Sinusoid`` when a fresh
-interpreter can import its module by name, ``/home/ada/study.py:Study`` when it comes from a file of the user's own
-(the running script included); an object is its class and the values of its dataclass fields, as readable JSON.
+another time. Nothing is pickled: a class is a *reference*, ``evometa.problems:Sinusoid`` when a fresh interpreter can
+import it by name, ``/home/ada/study.py:Study`` when it comes from a file of the user's own (the running script
+included); an object is its class and the values of its dataclass fields, as readable JSON.
+
+References to evometa's own classes name the public package, not the file, so files can move. References written before
+that, such as ``evometa.problems.sinusoid:Sinusoid``, still find their class.
 """
 
 import contextlib
@@ -25,6 +28,9 @@ from evometa.errors import ConfigurationError, EvometaError, nearest
 _PRIVATE = "_evometa_file_"
 """Start of the module names under which users' files are imported."""
 
+_PUBLIC = ("evometa", "evometa.strategies", "evometa.problems", "evometa.expressions")
+"""The packages whose ``__all__`` is searched for a class of evometa that is no longer where its reference says."""
+
 _importing: list[pathlib.Path] = []
 """The users' files being imported right now, outermost first."""
 
@@ -36,7 +42,8 @@ def reference(cls: type) -> str:
         cls: a class at the top level of a module (or nested in another class there).
 
     Returns:
-        ``module:Class`` for installed modules and modules of packages, ``/absolute/file.py:Class`` for others.
+        ``package:Class`` for a public class of evometa, with the shortest package that exports it; ``module:Class``
+        for other installed modules and modules of packages; ``/absolute/file.py:Class`` for the rest.
 
     Raises:
         ConfigurationError: the class was made inside a function, or in a session or notebook without a file.
@@ -51,7 +58,21 @@ def reference(cls: type) -> str:
         return f"{file}:{cls.__qualname__}"
     module = sys.modules[cls.__module__]
     name = module.__spec__.name if module.__name__ == "__main__" and module.__spec__ else cls.__module__
-    return f"{name}:{cls.__qualname__}"
+    return f"{_exporter(cls) or name}:{cls.__qualname__}"
+
+
+def _exporter(cls: type) -> str | None:
+    """Return the outermost package of evometa around a class's module that exports the class, or None."""
+    parts = cls.__module__.split(".")
+    if parts[0] != "evometa":
+        return None
+    # A package is loaded before its modules, so nothing needs importing here.
+    packages = (".".join(parts[:i]) for i in range(1, len(parts) + 1))
+    return next((name for name in packages if _exported(sys.modules[name], cls.__qualname__) is cls), None)
+
+
+def _exported(package: ModuleType, name: str) -> Any:
+    return vars(package).get(name) if name in getattr(package, "__all__", ()) else None
 
 
 def user_file(cls: type) -> pathlib.Path | None:
@@ -109,6 +130,8 @@ def fingerprint(cls: type) -> dict[str, str] | None:
 def load(name: str, kind: type = object) -> type:
     """Import the class that a reference names.
 
+    A class of evometa that is no longer where its reference says is found by its name among the public classes.
+
     A module that this process has imported already is used as it is, so ``load(reference(cls)) is cls``. Any other
     file is imported once for each content it had, under a private module name, with its folder first on ``sys.path``
     meanwhile, so that it can import its neighbours.
@@ -126,18 +149,42 @@ def load(name: str, kind: type = object) -> type:
         raise ConfigurationError(
             f"A class expects to be named as 'module:Class' or 'path/to/file.py:Class', got {name!r}."
         )
-    module = _file_module(place) if place.endswith(".py") or os.sep in place else _named_module(place)
-    found: Any = module
-    for part in path.split("."):
-        found = getattr(found, part, None)
+    is_file = place.endswith(".py") or os.sep in place
+    ours = not is_file and place.split(".")[0] == "evometa"
+    found: Any
+    known: dict[str, type]
+    try:
+        module = _file_module(place) if is_file else _named_module(place)
+    except _ModuleMissing as error:
+        found = _public().get(path) if ours else None
+        if found is None:
+            raise ConfigurationError(f"{error} {nearest(path, _public())}" if ours else f"{error}") from None
+        known = {}
+    else:
+        known = {name: value for name, value in vars(module).items() if isinstance(value, type) and name[0] != "_"}
+        found = module
+        for part in path.split("."):
+            found = getattr(found, part, None)
+        if found is None and ours:
+            known |= _public()
+            found = _public().get(path)
     if isinstance(found, type) and issubclass(found, kind):
         return found
     expected = f"a class derived from {kind.__name__}" if kind is not object else "a class"
     given = f"{path} is {_a(found)}" if found is not None else f"it has no {path}"
-    known = [
-        n for n, v in vars(module).items() if isinstance(v, type) and issubclass(v, kind) and not n.startswith("_")
-    ]
-    raise ConfigurationError(f"{place} expects to hold {expected} named {path}, but {given}. {nearest(path, known)}")
+    fitting = (name for name, value in known.items() if issubclass(value, kind))
+    raise ConfigurationError(f"{place} expects to hold {expected} named {path}, but {given}. {nearest(path, fitting)}")
+
+
+def _public() -> dict[str, type]:
+    """Return the public classes of evometa by name; imports the packages that hold them."""
+    packages = [importlib.import_module(name) for name in _PUBLIC]
+    found = {name: getattr(package, name) for package in packages for name in package.__all__}
+    return {name: value for name, value in found.items() if isinstance(value, type)}
+
+
+class _ModuleMissing(ConfigurationError):
+    """No module has the name that a reference gives."""
 
 
 def _a(value: object) -> str:
@@ -155,7 +202,7 @@ def _named_module(name: str) -> ModuleType:
         parts = name.split(".")
         prefixes = [".".join(parts[: i + 1]) for i in range(len(parts))]
         if isinstance(error, ModuleNotFoundError) and error.name in prefixes:
-            raise ConfigurationError(
+            raise _ModuleMissing(
                 f"The module {name} cannot be found by this interpreter; install it, start from the folder that "
                 f"holds it, or name a file as 'path/to/file.py:Class'."
             ) from None
@@ -304,6 +351,22 @@ def rebuild(description: Any) -> Any:
             "the class has changed since it was written: add the fields to the description."
         )
     return cls(**{name: _decode(value) for name, value in given.items()})
+
+
+def without_modules(description: Any) -> Any:
+    """Return a description with evometa's classes by their bare names.
+
+    So the same settings compare equal whichever module an older version wrote for a class.
+    """
+    match description:
+        case {"type": str(name), "fields": dict(fields)}:
+            place, _, path = name.rpartition(":")
+            ours = place.split(".")[0] == "evometa"
+            values = {field: without_modules(value) for field, value in fields.items()}
+            return {"type": path if ours else name, "fields": values}
+        case list(items):
+            return [without_modules(item) for item in items]
+    return description
 
 
 def _decode(value: Any) -> Any:

@@ -305,6 +305,8 @@ def test_compared_runs_are_grouped_by_what_differs_beside_the_seed(capsys: pytes
     dimension = read_manifest(Path("a")).problem["fields"]["dimension"]
     paths = [Path(name) for name in "abc"]
     assert groups(paths) == {f"cmaes dimension={dimension}": paths[:2], "cmaes dimension=3": paths[2:]}
+    manifest = Path("b/manifest.json")  # as if written when the class was named by its file
+    manifest.write_text(manifest.read_text().replace("evometa.problems:", "evometa.problems.test_functions:"))
     assert groups(paths[:2]) == {"cmaes": paths[:2]}
     capsys.readouterr()
     assert main(["compare", "a", "b", "c", "--output", "picture.svg"]) == 0

@@ -7,6 +7,7 @@ import json
 import math
 import os
 import pathlib
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -17,7 +18,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evometa import ConfigurationError, naming
+from evometa import ConfigurationError, VectorSpace, naming, problems, strategies
+from evometa.expressions import Expression
 from evometa.objectives import At, Final, Mean, Objective
 from evometa.problem import HostProblem
 from evometa.spaces import Box
@@ -43,8 +45,9 @@ class Changeable:
 
 
 def test_a_module_of_a_package_is_named_by_import_and_a_file_by_its_path(tmp_path: Path) -> None:
-    assert naming.reference(Final) == "evometa.objectives:Final"
-    assert naming.load("evometa.objectives:Final") is Final
+    assert naming.reference(VectorSpace) == "evometa:VectorSpace"
+    assert naming.reference(Objective) == "evometa.objectives:Objective"  # not exported by any package
+    assert naming.load("evometa.objectives:Objective") is Objective
     assert naming.fingerprint(Final) is None
     assert naming.reference(pathlib.PurePath) == "pathlib:PurePath"  # a module on its own, but installed
     file = tmp_path / "outer.py"
@@ -124,7 +127,10 @@ def test_a_file_being_imported_may_not_start_anything(tmp_path: Path) -> None:
         ("sinusoid", "expects to be named as 'module:Class' or 'path/to/file.py:Class', got 'sinusoid'"),
         ("evometa.objectives:Finale", "it has no Finale. Nearest: Final"),
         ("evometa.objectives:dataclasses", "dataclasses is of type module"),
-        ("evometa.objective:Final", "module evometa.objective cannot be found"),
+        ("evometa.objective:Finale", "module evometa.objective cannot be found by this interpreter;"),
+        ("evometa.objective:Finale", "'path/to/file.py:Class'. Nearest: Final"),
+        ("evometa.strategies:Finall", "evometa.strategies expects to hold a class derived from Objective named Finall"),
+        ("evometa.strategies.gone:CMAES", "a class derived from Objective named CMAES, but CMAES is derived from"),
         ("evometa.spaces:Box", "a class derived from Objective named Box, but Box is derived from VectorSpace"),
         ("no_folder/no_file.py:Final", "no_folder/no_file.py does not exist"),
         (f"{Path(__file__).parent}/test_namin.py:Holder", "Nearest: test_naming.py"),
@@ -134,6 +140,79 @@ def test_a_wrong_name_says_what_is_wrong(name: str, words: str) -> None:
     with pytest.raises(ConfigurationError) as error:
         naming.load(name, Objective)
     assert words in str(error.value)
+
+
+@pytest.mark.parametrize("package", [problems, strategies], ids=lambda package: package.__name__)
+def test_what_a_package_exports_is_named_by_the_package(package: Any) -> None:
+    classes = {name: getattr(package, name) for name in package.__all__}
+    classes = {name: cls for name, cls in classes.items() if isinstance(cls, type)}
+    assert {name: naming.reference(cls) for name, cls in classes.items()} == {
+        name: f"{package.__name__}:{name}" for name in classes
+    }
+
+
+OLD = {
+    "problem": {
+        "type": "evometa.problems.influence_balancing:InfluenceBalancing",
+        "fields": {
+            "num_tasks": 1,
+            "inner_steps": 1000,
+            "objective": {"type": "evometa.objectives:At", "fields": {"after": [1, 1000]}},
+            "units": 23,
+            "positive": 10,
+        },
+    },
+    "strategy": {
+        "type": "evometa.strategies.restarts:Restarts",
+        "fields": {
+            "strategy": {
+                "type": "evometa.strategies.snes:SNES",
+                "fields": {"population_size": 64, "sigma": 0.3, "learning_rate": 1.0, "sigma_learning_rate": None},
+            },
+            "patience": 5,
+        },
+    },
+}
+"""What a manifest held when it named classes by their files."""
+
+
+def test_an_old_manifest_is_read_and_written_anew_with_public_names() -> None:
+    expected = {
+        "problem": problems.InfluenceBalancing(objective=At((1, 1000))),
+        "strategy": strategies.Restarts(strategies.SNES(), patience=5),
+    }
+    for role, description in OLD.items():
+        built = naming.rebuild(description)
+        assert built == expected[role]
+        written = naming.describe(built)
+        assert naming.rebuild(json.loads(json.dumps(written))) == built
+        assert naming.without_modules(written) == naming.without_modules(description)
+        assert (
+            re.findall(r'"type": "([^"]*)', json.dumps(written))
+            == {
+                "problem": ["evometa.problems:InfluenceBalancing", "evometa:At"],
+                "strategy": ["evometa.strategies:Restarts", "evometa.strategies:SNES"],
+            }[role]
+        )
+
+
+@pytest.mark.parametrize("old", ["gone", "problem", "problems.gone", "strategies._gone", "gone.deep.inside"])
+def test_a_class_is_found_wherever_it_has_moved(old: str) -> None:
+    names = {"At": At, "CMAES": strategies.CMAES, "ZDT2": problems.ZDT2, "Expression": Expression}
+    for name, cls in names.items():
+        assert naming.load(f"evometa.{old}:{name}") is cls
+    with pytest.raises(ConfigurationError, match="module evometas cannot be found"):
+        naming.load("evometas:At")  # only evometa's own classes are looked for
+
+
+def test_the_name_of_a_users_class_is_part_of_what_is_compared() -> None:
+    description = {
+        "type": "/home/ada/study.py:Study",
+        "fields": {"inner": OLD["strategy"], "several": [OLD["problem"]]},
+    }
+    bare = naming.without_modules(description)
+    assert bare["type"] == "/home/ada/study.py:Study"
+    assert (bare["fields"]["inner"]["type"], bare["fields"]["several"][0]["type"]) == ("Restarts", "InfluenceBalancing")
 
 
 leaves = st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.builds(Path, st.just("a/b"))
@@ -159,7 +238,7 @@ def test_an_object_comes_back_from_json_as_it_was(value: Any) -> None:
 
 
 def test_a_description_is_readable() -> None:
-    assert naming.describe(At((1, 10))) == {"type": "evometa.objectives:At", "fields": {"after": [1, 10]}}
+    assert naming.describe(At((1, 10))) == {"type": "evometa:At", "fields": {"after": [1, 10]}}
 
 
 @pytest.mark.parametrize(
