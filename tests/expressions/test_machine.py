@@ -21,7 +21,7 @@ from evometa.expressions import (
     primitive_set,
     to_deap,
 )
-from evometa.expressions.machine import most_registers
+from evometa.expressions.machine import max_registers
 
 PRIMITIVES = PrimitiveSet(("prediction", "label"))
 WIDTH = 12
@@ -168,9 +168,9 @@ def test_a_single_leaf_is_a_program(text: str) -> None:
 def test_registers_are_never_more_than_the_bound_and_few() -> None:
     space = Expression(PRIMITIVES)
     register = one_by_one(lambda program: program.tables.instructions[:, 1], space, draw(space, 300, seed=4))
-    assert int(register.max()) < most_registers(PRIMITIVES, 31) <= 6
+    assert int(register.max()) < max_registers(PRIMITIVES, 31) <= 6
     binary = PrimitiveSet(("x",), LOSS_PRIMITIVES[:4])
-    assert most_registers(binary, 31) == 4  # a full tree of 15 instructions
+    assert max_registers(binary, 31) == 4  # a full tree of 15 instructions
 
 
 def test_no_program_causes_a_compilation() -> None:

@@ -120,9 +120,9 @@ def test_bad_text_is_refused_in_words(given: str, message: str) -> None:
     ("op", "message"),
     [
         ([0, 14], "all inputs of its primitives, and 1 are missing at its end"),
-        ([14, 14], "one root, and 1 nodes follow behind its end"),
+        ([14, 14], "one root, and 1 nodes follow after its end"),
         ([99], "codes from 0 to 16, got 99 at 0"),
-        ([-1, 14], "its nodes first and padding of -1 behind them"),
+        ([-1, 14], "its nodes first and then padding of -1"),
         ([[14]], r"one shape \[L\], got \[1, 1\] and \[1, 1\]"),
     ],
 )
