@@ -1,33 +1,33 @@
-"""What a problem says of itself: its place on the map of meta-learning, and how to search it."""
+"""Descriptions of problems for ``evometa list``, and their recommended strategies and budgets."""
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 
 class Recipe(NamedTuple):
-    """A strategy, its settings and a limit with which a search gets somewhere in minutes.
+    """The recommended strategy, settings and budget of a problem, with which a search makes progress within minutes.
 
-    It is what ``evometa run NAME`` does when it is told nothing else.
+    ``evometa run NAME`` uses them if no strategy is given.
     """
 
     strategy: str
-    """The name of a class in :mod:`evometa.strategies`, such as ``OpenAIES``; a name, since problems import none."""
+    """The name of a class in :mod:`evometa.strategies`, such as ``OpenAIES``; problems do not import strategies."""
     settings: Mapping[str, Any] = {}
-    """Its fields, by name, where they differ from the defaults."""
+    """The strategy's fields that differ from their defaults, by name."""
     limits: Mapping[str, Any] = {"seconds": 120}
-    """Arguments of :meth:`evometa.Search.run`."""
+    """The budget, as arguments of :meth:`evometa.Search.run`."""
 
 
 class ProblemCard(NamedTuple):
-    """Where a problem stands: what is learned, by whom, and who proposed it."""
+    """A short description of a problem: what is learned, by which learner, and who proposed it."""
 
     branch: str
-    """Of meta-learning, such as "learned initialisations"."""
+    """The branch of meta-learning, such as "learned initialisations"."""
     omega: str
     """What ω is, in a few words."""
     learner: str
-    """What the inner loop trains with it; "none" where there is no inner loop."""
+    """What the inner loop trains; "none" without an inner loop."""
     paper: str = ""
-    """First author and year; empty where there is none."""
+    """First author and year; empty if there is no paper."""
     recipe: Recipe | None = None
-    """How to search it."""
+    """The recommended strategy and budget."""

@@ -192,7 +192,7 @@ def test_a_users_own_file_and_its_options(capsys: pytest.CaptureFixture[str]) ->
 
 def test_an_option_of_both_needs_its_prefix(capsys: pytest.CaptureFixture[str]) -> None:
     text = refused(capsys, "run", "study.py:Slope", "--strategy", "cmaes", "--generations", "1", "--sigma", "2")
-    assert "Both Slope and CMAES have an option --sigma; say --problem.sigma or --strategy.sigma." in text
+    assert "Both Slope and CMAES have an option --sigma; use --problem.sigma or --strategy.sigma." in text
 
 
 @pytest.mark.parametrize(
