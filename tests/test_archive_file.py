@@ -62,7 +62,7 @@ def test_a_run_that_keeps_nothing_leaves_no_file_of_an_earlier_one(tmp_path: Pat
     Search(ZDT1(dimension=3), NSGA2(4), run_directory=tmp_path / "run", **QUIET).run(generations=1)
     assert (tmp_path / "run" / "archive.npz").exists()
     Search(ZDT1(dimension=3), CMAES(4), run_directory=tmp_path / "run", overwrite=True, **QUIET).run(generations=1)
-    with pytest.raises(RunDirectoryError, match=r"archive\.npz was expected to hold what a run keeps"):
+    with pytest.raises(RunDirectoryError, match=r"archive\.npz was expected to hold the archive of a run"):
         archive_file.read(tmp_path / "run")
 
 

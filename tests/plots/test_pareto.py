@@ -68,7 +68,7 @@ def test_four_objectives_are_lines_across_parallel_axes() -> None:
 @pytest.mark.parametrize("objectives", [2, 3, 4])
 def test_a_front_without_candidates_says_so(objectives: int) -> None:
     axes = plots.pareto(kept(np.zeros((0, objectives)))).axes[0]
-    assert [text.get_text() for text in axes.texts] == ["no candidate is allowed"]
+    assert [text.get_text() for text in axes.texts] == ["no feasible candidate"]
 
 
 def test_what_cannot_be_drawn(tmp_path: Path) -> None:
