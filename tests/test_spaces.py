@@ -277,7 +277,7 @@ def test_dict_keeps_the_order_given_and_nests() -> None:
         (lambda: Box((), 0.0, math.inf), "finite bounds"),
         (lambda: Box((), math.nan, 1.0), "finite bounds"),
         (lambda: Box((), 0.0), "both bounds or neither, got low=0.0 and high=None; give the missing one"),
-        (lambda: Box((), 0.0, 1.0, log=True), "low > 0, got low=0.0; a logarithm needs that"),
+        (lambda: Box((), 0.0, 1.0, log=True), "low > 0, got low=0.0; the logarithm is defined only there"),
         (lambda: Box((), log=True), "bounds with 0 < low < high; give low and high"),
         (lambda: Box((3,), [0.0, 0.0], 1.0), "low to broadcast to its shape (3,), got shape (2,)"),
         (lambda: Box((), 0.0, 1.0, start=2.0), "start inside the bounds"),
