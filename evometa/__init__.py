@@ -1,9 +1,9 @@
 """evometa: meta-learning by evolution.
 
-Two loops: an inner one trains a learner, an outer one searches over ω, whatever the inner loop takes as given. A user
-describes what judges ω (:class:`Problem`, :class:`InnerTraining`, :class:`HostProblem`) and what ω may be
-(:class:`Box`, :class:`Like`, :class:`Integer`, :class:`Categorical`, :class:`Dict`), picks who searches
-(:mod:`evometa.strategies`), and launches a :class:`Search`::
+An inner loop trains a learner; an outer loop searches over ω, anything that the inner loop takes as given. A problem
+(:class:`Problem`, :class:`InnerTraining`, :class:`HostProblem`) evaluates ω and names its space (:class:`Box`,
+:class:`Like`, :class:`Integer`, :class:`Categorical`, :class:`Dict`), a strategy (:mod:`evometa.strategies`) proposes
+candidates, and a :class:`Search` runs both::
 
     import evometa as em
 
@@ -11,8 +11,8 @@ describes what judges ω (:class:`Problem`, :class:`InnerTraining`, :class:`Host
     search.run(generations=2000)
     em.plots.fitness("runs/sine").savefig("sine.png")
 
-Importing the package asks JAX for one CPU device a core (:mod:`evometa.devices`). The subpackages ``strategies``,
-``problems`` and ``plots``, and the contract checks in ``testing``, are loaded at their first use.
+Importing the package makes JAX use one CPU device per core (:mod:`evometa.devices`). The subpackages ``strategies``,
+``problems`` and ``plots``, and the contract checks in ``testing``, are imported at their first use.
 """
 
 import importlib

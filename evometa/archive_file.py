@@ -1,9 +1,9 @@
-"""``archive.npz``: the candidates that a strategy keeps as its answer, in the run directory of a finished search.
+"""``archive.npz``: the Pareto front or archive of a finished search, in its run directory.
 
-One array for each part of :class:`~evometa.result.Archive`, leading axis N: ``fitness``, and where there are any
-``objectives``, ``constraints`` and ``measures``; ``genotypes`` and ``omegas``, where these are trees of arrays one for
-each leaf, with its path behind the name, such as ``omegas['weights']``; and ``objective_names``, where objectives have
-some. ``numpy.load`` reads it without pickle.
+The file holds one array with leading axis N for each part of :class:`~evometa.result.Archive`: ``fitness``, and if they
+exist ``objectives``, ``constraints`` and ``measures``; ``genotypes`` and ``omegas``, or for pytrees one array for each
+leaf, named by its path as in ``omegas['weights']``. ``objective_names`` is there if objectives have names.
+``numpy.load`` reads it without pickle.
 """
 
 import io
@@ -25,35 +25,35 @@ SCHEMA_VERSION = 1
 _ARRAYS, _TREES = ("fitness", *VECTORS), ("omegas", "genotypes")
 
 
-def write(run_directory: Path, kept: Archive | None) -> None:
-    """Write what a strategy keeps; with None remove what an earlier run in the same folder kept.
+def write(run_directory: Path, archive: Archive | None) -> None:
+    """Write an archive; None removes the file of an earlier run in the same folder.
 
     Raises:
         RunDirectoryError: the file could not be written (a full disk).
     """
     path = run_directory / ARCHIVE
     try:
-        if kept is None:
+        if archive is None:
             path.unlink(missing_ok=True)
         else:
             content = io.BytesIO()
-            np.savez_compressed(content, allow_pickle=False, **_arrays(kept))
+            np.savez_compressed(content, allow_pickle=False, **_arrays(archive))
             write_atomically(path, content.getvalue())
     except OSError as error:
         raise RunDirectoryError(
-            f"Could not write {path}: {error}; the run's history and checkpoints are safe, so make room or mend the "
-            "folder's rights, then resume the run to its present generation."
+            f"Could not write {path}: {error}; the run's history and checkpoints are safe, so make room on the "
+            "disk or fix the folder's permissions, then resume the run to its present generation."
         ) from error
 
 
 def read(run_directory: str | os.PathLike[str]) -> Archive:
-    """Read what a finished run keeps.
+    """Read the archive of a finished run.
 
     Returns:
-        As in ``Result.archive``, but ω and genotypes that are trees are dicts from the path of a leaf to its array.
+        ``Result.archive``, in which ω and genotypes that are pytrees are dicts from the path of a leaf to its array.
 
     Raises:
-        RunDirectoryError: there is no such file, or it cannot be read.
+        RunDirectoryError: the file does not exist or cannot be read.
     """
     path = Path(run_directory) / ARCHIVE
     try:
@@ -62,8 +62,8 @@ def read(run_directory: str | os.PathLike[str]) -> Archive:
         version = int(arrays.pop("schema_version"))
     except (OSError, ValueError, KeyError):
         raise RunDirectoryError(
-            f"{path} was expected to hold what a run keeps and cannot be read; give the folder of a finished run of a "
-            "strategy that keeps a front or an archive."
+            f"{path} was expected to hold the archive of a run and cannot be read; give the folder of a finished run "
+            "of a strategy with a Pareto front or an archive."
         ) from None
     if version != SCHEMA_VERSION:
         raise RunDirectoryError(
@@ -76,14 +76,14 @@ def read(run_directory: str | os.PathLike[str]) -> Archive:
     return Archive(**trees, **vectors, objective_names=names)
 
 
-def _arrays(kept: Archive) -> dict[str, NDArray[Any]]:
-    found = {"schema_version": np.array(SCHEMA_VERSION)}
+def _arrays(archive: Archive) -> dict[str, NDArray[Any]]:
+    arrays = {"schema_version": np.array(SCHEMA_VERSION)}
     for name in _ARRAYS:
-        part = getattr(kept, name)
+        part = getattr(archive, name)
         if part is not None:
-            found[name] = np.asarray(part)
-    if kept.objective_names:
-        found["objective_names"] = np.array(kept.objective_names)
+            arrays[name] = np.asarray(part)
+    if archive.objective_names:
+        arrays["objective_names"] = np.array(archive.objective_names)
     for name in _TREES:
-        found |= flatten(name, getattr(kept, name))
-    return found
+        arrays |= flatten(name, getattr(archive, name))
+    return arrays

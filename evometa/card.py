@@ -11,11 +11,11 @@ class Recipe(NamedTuple):
     """
 
     strategy: str
-    """The name of a class in :mod:`evometa.strategies`, such as ``OpenAIES``; a name, since problems import none."""
+    """The name of a class in :mod:`evometa.strategies`, such as ``OpenAIES``; problems do not import strategies."""
     settings: Mapping[str, Any] = {}
     """Fields of the strategy that differ from their defaults, by name."""
     limits: Mapping[str, Any] = {"seconds": 120}
-    """Arguments of :meth:`evometa.Search.run`."""
+    """The budget, as arguments of :meth:`evometa.Search.run`."""
 
 
 class ProblemCard(NamedTuple):

@@ -20,10 +20,13 @@ from evometa.errors import EvometaError
 
 
 def main(args: Sequence[str] | None = None) -> int:
-    """Run one command line and return its exit status: 0, 2 for what was asked wrongly, 130 when interrupted.
+    """Run one command line.
 
     Args:
-        args: the words after ``evometa``; those of the process by default.
+        args: the arguments after ``evometa``; those of the process by default.
+
+    Returns:
+        The exit status: 0 for success, 2 for an error of the user, 130 when interrupted.
     """
     args = list(sys.argv[1:] if args is None else args)
     try:
@@ -33,7 +36,7 @@ def main(args: Sequence[str] | None = None) -> int:
         return 2
     except KeyboardInterrupt:
         return 130
-    except SystemExit as stop:  # tyro has printed help, or what is wrong with an option
+    except SystemExit as stop:  # tyro has printed help or an error message about an option
         return stop.code if isinstance(stop.code, int) else 2
 
 
@@ -42,8 +45,8 @@ def _parse(args: list[str]) -> Any:
     if args[:1] == ["run"]:
         run, rest = run_with_options(args[1:])
         args = ["run", *rest]
-    look = {"plot": Plot, "compare": Compare, "generalize": Generalize, "list": List, "show": Show}
-    commands = {"run": run, "resume": Resume, **look}
+    inspecting = {"plot": Plot, "compare": Compare, "generalize": Generalize, "list": List, "show": Show}
+    commands = {"run": run, "resume": Resume, **inspecting}
     choices = tuple(Annotated[cls, tyro.conf.subcommand(name, prefix_name=False)] for name, cls in commands.items())
     parse = functools.partial(
         tyro.cli,
@@ -57,11 +60,11 @@ def _parse(args: list[str]) -> Any:
         with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
             return parse()
     except SystemExit as stop:
-        # A class that refuses its fields says why in a sentence of its own, which tyro would wrap in internal names.
+        # A class that rejects its fields raises a sentence that says why; tyro would wrap it in internal names.
         cause = _cause(stop)
         if cause:
             raise cause from None
-    return parse()  # prints the help that was asked for, or what is wrong, and exits
+    return parse()  # prints the help or the error message, and exits
 
 
 def _cause(error: BaseException | None) -> EvometaError | None:

@@ -1,4 +1,4 @@
-"""``evometa plot``, ``compare``, ``generalize``, ``list`` and ``show``: look at runs, and at what there is to run."""
+"""``evometa plot``, ``compare``, ``generalize``, ``show`` and ``list``: inspect runs; list problems and strategies."""
 
 import dataclasses
 import inspect
@@ -19,19 +19,19 @@ if TYPE_CHECKING:
 
     from evometa.run_directory import Manifest
 
-# As in evometa.plots, whose import takes longer than most commands.
+# As in evometa.plots, which is not imported here since that takes longer than most commands.
 X = Literal["generation", "evaluations", "inner_steps", "seconds"]
 
 
 @dataclasses.dataclass(kw_only=True)
 class Plot:
-    """Draw the fitness curves of a run, its strategy's own numbers, and the Pareto front or the archive that it keeps.
+    """Plot the fitness of a run, the diagnostics of its strategy, and its Pareto front or archive if it has one.
 
     Args:
-        run_directory: the folder of the run.
-        output: the picture to write; DIR/fitness.png by default. Its ending decides the format (png, svg, pdf). The
-            others go beside it, to DIR/strategy.png, DIR/front.png and DIR/archive.png by default.
-        x: what to count on the x-axis.
+        run_directory: the run directory.
+        output: the picture of the fitness; DIR/fitness.png by default. Its suffix decides the format (png, svg, pdf).
+            The other pictures are written beside it, by default DIR/strategy.png, DIR/front.png and DIR/archive.png.
+        x: the quantity on the x-axis.
     """
 
     run_directory: Annotated[Positional[Path], arg(metavar="DIR")]
@@ -39,7 +39,7 @@ class Plot:
     x: X = "generation"
 
     def execute(self) -> int:
-        """Draw; return the exit status."""
+        """Write the pictures; return the exit status."""
         from evometa import archive_file, history, plots
         from evometa.plots.diagnostics import PREFIX
 
@@ -48,10 +48,10 @@ class Plot:
         if any(column.startswith(PREFIX) for column in run.columns):
             save(plots.diagnostics(run, x=self.x), self._beside("strategy"))
         if (self.run_directory / archive_file.ARCHIVE).exists():
-            kept = archive_file.read(self.run_directory)
-            if kept.objectives is not None:
-                save(plots.pareto(kept), self._beside("front"))
-            if kept.measures is not None:
+            archive = archive_file.read(self.run_directory)
+            if archive.objectives is not None:
+                save(plots.pareto(archive), self._beside("front"))
+            if archive.measures is not None:
                 save(plots.archive(self.run_directory), self._beside("archive"))
         return 0
 
@@ -63,13 +63,13 @@ class Plot:
 
 @dataclasses.dataclass(kw_only=True)
 class Compare:
-    """Draw several runs in one picture; runs that differ by their seeds alone become a mean with a confidence band.
+    """Plot several runs together; runs that differ only in their seeds become a mean with a confidence band.
 
     Args:
-        run_directories: the folders of the runs.
-        output: the picture to write. Its ending decides the format (png, svg, pdf).
-        quantity: a column of the history; by default held_out when every run has it, otherwise best_so_far.
-        x: what to count on the x-axis.
+        run_directories: the run directories.
+        output: the picture to write. Its suffix decides the format (png, svg, pdf).
+        quantity: a column of the history; by default held_out if every run has it, otherwise best_so_far.
+        x: the quantity on the x-axis.
     """
 
     run_directories: Annotated[Positional[tuple[Path, ...]], arg(metavar="DIR ...")]
@@ -78,7 +78,7 @@ class Compare:
     x: X = "generation"
 
     def execute(self) -> int:
-        """Draw; return the exit status."""
+        """Write the picture; return the exit status."""
         from evometa import plots
 
         save(plots.compare(groups(self.run_directories), quantity=self.quantity, x=self.x), self.output)
@@ -112,10 +112,10 @@ class List:
 
 @dataclasses.dataclass(kw_only=True)
 class Show:
-    """Show what a run is and how far it has come.
+    """Show the settings of a run and its progress.
 
     Args:
-        run_directory: the folder of the run.
+        run_directory: the run directory.
     """
 
     run_directory: Annotated[Positional[Path], arg(metavar="DIR")]
@@ -127,7 +127,7 @@ class Show:
         from rich.text import Text
 
         shown = Table.grid(padding=(0, 2))
-        for name, value in [*described(self.run_directory), *reached(self.run_directory)]:
+        for name, value in [*settings(self.run_directory), *progress(self.run_directory)]:
             shown.add_row(Text(name, style="bold"), Text(value))
         Console().print(shown)
         return 0
@@ -135,12 +135,12 @@ class Show:
 
 @dataclasses.dataclass(kw_only=True)
 class Generalize:
-    """Judge what a run has found on fresh tasks of training, held-out ones, and other distributions of tasks.
+    """Evaluate the selected ω of a run on fresh training tasks, held-out tasks and shifted task distributions.
 
     Args:
-        run_directory: the folder of the run.
-        tasks: tasks of each distribution.
-        seed: which tasks.
+        run_directory: the run directory.
+        tasks: number of tasks of each distribution.
+        seed: the seed of the tasks.
     """
 
     run_directory: Annotated[Positional[Path], arg(metavar="DIR")]
@@ -163,22 +163,22 @@ class Generalize:
                 f"'evometa generalize' expects a run with a checkpoint, and {self.run_directory} "
                 "has none; continue it with 'evometa resume'."
             )
-        found = search.run(generations=int(done["generation"]))
+        result = search.run(generations=int(done["generation"]))
         shown = Table("tasks", "fitness", "standard error", title=f"{self.tasks:,} of each")
-        for score in generalization(search.problem, found.selected_omega, tasks=self.tasks, seed=self.seed):
+        for score in generalization(search.problem, result.selected_omega, tasks=self.tasks, seed=self.seed):
             shown.add_row(score.distribution, f"{score.fitness:.6g}", f"{score.standard_error:.2g}")
         Console().print(shown)
         return 0
 
 
 def save(figure: "Figure", path: Path) -> None:
-    """Write a picture and say where it is."""
+    """Write a picture and print its path."""
     try:
         figure.savefig(path)
     except (OSError, ValueError) as error:
         raise RunDirectoryError(
             f"The picture could not be written to {path}: {error}; give --output a file in a folder that exists, "
-            "with an ending such as .png, .svg or .pdf."
+            "with a suffix such as .png, .svg or .pdf."
         ) from None
     print(path)
 
@@ -189,8 +189,8 @@ def first_line(cls: type[Any]) -> str:
     return re.sub(r":\w+:`~?([^`]*)`|``([^`]*)``", r"\1\2", line)
 
 
-def described(directory: Path) -> list[tuple[str, str]]:
-    """Return what a run is, as names and values, from its manifest."""
+def settings(directory: Path) -> list[tuple[str, str]]:
+    """Return the settings of a run as names and values, from its manifest."""
     from evometa.run_directory import read_manifest
 
     manifest = read_manifest(directory)
@@ -201,8 +201,8 @@ def described(directory: Path) -> list[tuple[str, str]]:
     return rows
 
 
-def reached(directory: Path) -> list[tuple[str, str]]:
-    """Return how far a run has come, as names and values, from its history and newest checkpoint."""
+def progress(directory: Path) -> list[tuple[str, str]]:
+    """Return the progress of a run as names and values, from its history and newest checkpoint."""
     import numpy as np
 
     from evometa import checkpoint, history
@@ -228,11 +228,11 @@ def reached(directory: Path) -> list[tuple[str, str]]:
 
 
 def groups(directories: Sequence[Path]) -> dict[str, list[Path]]:
-    """Group runs that differ by their seeds alone, under labels that say how the groups differ."""
+    """Group runs that differ only in their seeds, under labels that name the differences between the groups."""
     from evometa.run_directory import read_manifest
 
     manifests = {path: read_manifest(path) for path in directories}
-    keys = {path: _settings(manifest) for path, manifest in manifests.items()}
+    keys = {path: _flat_settings(manifest) for path, manifest in manifests.items()}
     differing = {
         name for key in keys.values() for name in key if len({json.dumps(k.get(name)) for k in keys.values()}) > 1
     }
@@ -242,13 +242,13 @@ def groups(directories: Sequence[Path]) -> dict[str, list[Path]]:
     return labelled
 
 
-def _settings(manifest: "Manifest") -> dict[str, Any]:
-    found: dict[str, Any] = {}
+def _flat_settings(manifest: "Manifest") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
     for role, description in (("problem", manifest.problem), ("strategy", manifest.strategy)):
         thing = without_modules(description)
-        found[role] = thing["type"]
-        found |= {f"{role}.{name}": value for name, value in thing["fields"].items()}
-    return found | manifest.options
+        flat[role] = thing["type"]
+        flat |= {f"{role}.{name}": value for name, value in thing["fields"].items()}
+    return flat | manifest.options
 
 
 def _label(manifest: "Manifest", settings: dict[str, Any], differing: set[str]) -> str:

@@ -14,15 +14,15 @@ Role = Literal["problem", "strategy"]
 
 
 def kebab(name: str) -> str:
-    """Return a class name in the spelling of the command line: ``OpenAIES`` is openai-es, ``CMAES`` cmaes."""
-    # Neighbouring abbreviations cannot be told apart by their letters; OpenAI is one word.
+    """Return a class name as it is spelled on the command line: ``OpenAIES`` is openai-es, ``CMAES`` is cmaes."""
+    # The boundary between two abbreviations cannot be seen from their letters, so OpenAI is made one word.
     name = name.replace("OpenAI", "Openai")
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "-", name).lower()
 
 
 def table(role: Role) -> dict[str, type[Any]]:
-    """Return the problems or strategies that come with the package, by their names on the command line."""
-    module, base = _room(role)
+    """Return the built-in problems or strategies by their names on the command line."""
+    module, base = _package(role)
     classes = [getattr(module, name) for name in module.__all__]
     return {kebab(cls.__name__): cls for cls in classes if isinstance(cls, type) and issubclass(cls, base)}
 
@@ -31,15 +31,15 @@ def find(name: str, role: Role) -> type[Any]:
     """Return the class of a problem or strategy by its name, or by ``file.py:Class`` or ``module:Class``.
 
     Raises:
-        ConfigurationError: there is none (with the nearest names), or it is abstract.
+        ConfigurationError: there is no such class (the message suggests similar names), or it is abstract.
     """
-    _, base = _room(role)
+    _, base = _package(role)
     if ":" in name or name.endswith(".py"):
         cls: Any = naming.load(name, base)
         if inspect.isabstract(cls):
             missing = ", ".join(sorted(cls.__abstractmethods__))
             raise ConfigurationError(
-                f"{name} was expected to be a {role} that can be used, and does not define {missing}; add that."
+                f"{name} was expected to be a complete {role}, and does not define {missing}; define that in the class."
             )
         return cls  # type: ignore[no-any-return]
     known = table(role)
@@ -53,7 +53,7 @@ def find(name: str, role: Role) -> type[Any]:
 
 
 def short_name(reference: str) -> str:
-    """Return the name on the command line of a class given by its reference in a manifest, for labels and folders."""
+    """Return the name on the command line of a class, given its reference in a manifest."""
     return kebab(reference.rpartition(":")[2].rpartition(".")[2])
 
 
@@ -61,9 +61,9 @@ def _plain(name: str) -> str:
     return re.sub(r"[-_]", "", name).lower()
 
 
-def _room(role: Role) -> tuple[ModuleType, type[Any]]:
+def _package(role: Role) -> tuple[ModuleType, type[Any]]:
     if role == "problem":
-        from evometa import problems  # the rooms import what their members need; only who asks pays for it
+        from evometa import problems  # imported only when needed: it imports the dependencies of all problems
 
         return problems, BaseProblem
     from evometa import strategies

@@ -1,4 +1,4 @@
-"""Options that several commands share, and how words of the command line become values."""
+"""Options that several commands share, and the conversion of command-line arguments to objectives."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -17,14 +17,14 @@ registry = ConstructorRegistry()
 
 @dataclasses.dataclass(frozen=True)
 class Limits:
-    """When to stop, whichever comes first. All are totals over the life of the run, resumed or not.
+    """Limits of a search, which stops at the first one reached. All are totals over the run, including resumed parts.
 
     Args:
-        generations: generations.
-        evaluations: evaluations of candidates.
-        total_inner_steps: updates of learners, of all candidates and tasks.
+        generations: number of generations.
+        evaluations: number of candidates evaluated.
+        total_inner_steps: number of learner updates, over all candidates and tasks.
         seconds: seconds of search.
-        target: a best fitness that is good enough.
+        target: best fitness at which to stop.
     """
 
     generations: int | None = None
@@ -33,11 +33,11 @@ class Limits:
     seconds: float | None = None
     target: float | None = None
 
-    def as_arguments(self, otherwise: Mapping[str, Any] = MappingProxyType({})) -> dict[str, Any]:
-        """Return the limits as ``Search.run`` names them; where none is given, those in ``otherwise``."""
+    def as_arguments(self, default: Mapping[str, Any] = MappingProxyType({})) -> dict[str, Any]:
+        """Return the limits as arguments of ``Search.run``, or ``default`` if no limit is set."""
         limits = dataclasses.asdict(self)
-        if otherwise and all(limit is None for limit in limits.values()):
-            return dict(otherwise)
+        if default and all(limit is None for limit in limits.values()):
+            return dict(default)
         if all(limit is None for limit in limits.values()):
             raise ConfigurationError(
                 "A search from the command line expects a limit to stop at; give --generations, --evaluations, "
@@ -52,15 +52,15 @@ class Limits:
 
 @dataclasses.dataclass(frozen=True)
 class Execution:
-    """How to run; none of these changes the result.
+    """How to execute a search; none of these options changes the result.
 
     Args:
-        memory_budget: bytes one generation may take.
-        devices: how many devices to use; all local ones by default.
-        workers: processes for a problem in plain Python; one a core by default.
+        memory_budget: bytes of memory that one generation may use.
+        devices: number of JAX devices; all local ones by default.
+        workers: number of worker processes for a problem in plain Python; one per core by default.
         checkpoint_seconds: seconds between checkpoints.
-        keep_checkpoints: how many of the newest checkpoints to keep.
-        progress: show a progress bar; by default when on a terminal.
+        keep_checkpoints: number of newest checkpoints to keep.
+        progress: show a progress bar; by default only on a terminal.
     """
 
     memory_budget: int = 2**31
@@ -73,29 +73,29 @@ class Execution:
 
 @registry.primitive_rule
 def _objective(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[Objective] | None:
-    """Objectives are written final, mean or at:1,5."""
+    """Let tyro read and show objectives as final, mean or at:1,5."""
     if not (isinstance(info.type, type) and issubclass(info.type, Objective)):
         return None
     return PrimitiveConstructorSpec(
         nargs=1,
         metavar="final|mean|at:STEP,...",
-        instance_from_str=lambda words: read_objective(words[0]),
+        instance_from_str=lambda arguments: read_objective(arguments[0]),
         is_instance=lambda value: isinstance(value, Objective),
         str_from_instance=lambda value: [write_objective(value)],
     )
 
 
-def read_objective(word: str) -> Objective:
-    """Return the objective that a word of the command line means."""
-    kind, _, steps = word.partition(":")
+def read_objective(text: str) -> Objective:
+    """Return the objective that a command-line argument such as ``at:1,5`` stands for."""
+    kind, _, steps = text.partition(":")
     if kind in ("final", "mean") and not steps:
         return Final() if kind == "final" else Mean()
     if kind == "at" and all(step.isdecimal() for step in steps.split(",")):
         return At(tuple(int(step) for step in steps.split(",")))
-    raise ValueError(f"expected final, mean or at:1,5 (inner steps that count), got {word}")
+    raise ValueError(f"expected final, mean or at:1,5 (the inner steps that count), got {text}")
 
 
 def write_objective(objective: Objective) -> str:
-    """Return an objective as a word of the command line."""
+    """Return an objective as a command-line argument."""
     steps = ":" + ",".join(map(str, objective.after)) if isinstance(objective, At) else ""
     return kebab(type(objective).__name__) + steps

@@ -1,4 +1,4 @@
-"""``evometa run`` and ``evometa resume``: options that follow the fields of the problem and of the strategy."""
+"""``evometa run`` and ``evometa resume``, whose options are the fields of the problem and of the strategy."""
 
 import dataclasses
 import itertools
@@ -15,6 +15,7 @@ from evometa.card import Recipe
 from evometa.cli_names import Role, find, kebab
 from evometa.cli_options import Execution, Limits
 from evometa.errors import ConfigurationError
+from evometa.problem import BaseProblem
 from evometa.progress import duration, short
 
 if TYPE_CHECKING:
@@ -25,19 +26,19 @@ if TYPE_CHECKING:
 class Run:
     """Start a search; 'evometa run NAME --strategy NAME --help' shows the options of that problem and strategy.
 
-    Without --strategy a problem is searched as it suggests itself: a strategy, its settings, and a limit of minutes.
-    An option's prefix, problem or strategy, may be left out where nothing else has an option of that name.
+    Without --strategy, the problem's recommended strategy, settings and limit are used.
+    The prefix of an option, problem or strategy, can be omitted if no other option has its name.
 
     Args:
-        problem: the problem: a name that 'evometa list' shows, or file.py:Class for your own.
-        strategy: the strategy: a name that 'evometa list' shows, or file.py:Class for your own.
-        run_directory: the folder to make for the run; by default runs/PROBLEM-STRATEGY-N with the next free N.
-        overwrite: remove the run that is in the run directory already.
+        problem: a name from 'evometa list', or file.py:Class for your own problem.
+        strategy: a name from 'evometa list', or file.py:Class for your own strategy.
+        run_directory: the run directory to create; by default runs/PROBLEM-STRATEGY-N with the next free N.
+        overwrite: replace the run that is already in the run directory.
         seed: the seed of all randomness.
-        population_chunk: candidates that a device judges at a time; auto finds a fast number within the memory budget.
+        population_chunk: candidates that a device evaluates at once; auto finds a fast number within the memory budget.
         validate_every: generations between validations on held-out tasks.
-        finalists: candidates judged again at the end; by default 8 for problems with tasks, otherwise none.
-        validation_tasks: held-out tasks in a validation.
+        finalists: best candidates evaluated again at the end; by default 8 for problems with tasks, otherwise none.
+        validation_tasks: number of held-out tasks in a validation.
     """
 
     problem: Annotated[Positional[str], arg(metavar="NAME")]
@@ -53,10 +54,10 @@ class Run:
     execution: OmitArgPrefixes[Execution] = dataclasses.field(default_factory=Execution)
 
     recipe: ClassVar[Recipe | None] = None
-    """How the problem suggests to be searched, where no strategy was named."""
+    """The recipe of the problem, if no strategy was named."""
 
     def execute(self) -> int:
-        """Run the search and print what came of it; return the exit status."""
+        """Run the search and print a summary; return the exit status."""
         from evometa.search import Search
 
         limits = self.limits.as_arguments(self.recipe.limits if self.recipe else {})
@@ -77,15 +78,15 @@ class Run:
         if self.recipe:
             given = ", ".join(f"{name} {value:g}" for name, value in limits.items() if value is not None)
             print(f"searching  {strategy}, {given}", flush=True)
-        return report(search.run(**limits), directory)
+        return report(search.problem, search.run(**limits), directory)
 
 
 @dataclasses.dataclass(kw_only=True)
 class Resume:
-    """Continue a run where its newest checkpoint left off.
+    """Continue a run from its newest checkpoint.
 
     Args:
-        run_directory: the folder of the run.
+        run_directory: the run directory.
     """
 
     run_directory: Annotated[Positional[Path], arg(metavar="DIR")]
@@ -93,33 +94,33 @@ class Resume:
     execution: OmitArgPrefixes[Execution] = dataclasses.field(default_factory=Execution)
 
     def execute(self) -> int:
-        """Continue the search and print what came of it; return the exit status."""
+        """Continue the search and print a summary; return the exit status."""
         from evometa.search import Search
 
         limits = self.limits.as_arguments()
         search = Search.resume(self.run_directory, **dataclasses.asdict(self.execution))
-        return report(search.run(**limits), self.run_directory)
+        return report(search.problem, search.run(**limits), self.run_directory)
 
 
 PROBLEM, STRATEGY = "problem_fields", "strategy_fields"
-"""The members of a Run with options that hold the problem and the strategy themselves."""
+"""The fields of the extended Run that hold the problem and the strategy."""
 
 
 def run_with_options(args: Sequence[str]) -> tuple[type[Run], list[str]]:
-    """Return Run with the fields of the problem and strategy that the command line names as further options.
+    """Extend Run by the fields of the problem and strategy that the command line names.
 
-    They are options with a prefix, such as ``--strategy.sigma``. The prefix may be left out where nothing else has an
-    option of that name; it is put back here.
+    These options have a prefix, as in ``--strategy.sigma``. Users can omit the prefix if no other option has that name;
+    it is added here.
 
     Args:
         args: the command line after ``run``.
 
     Returns:
-        The class, and the command line with all prefixes.
+        The extended class, and the command line with all prefixes.
 
     Raises:
-        ConfigurationError: the command line does not begin with the problem, names something that does not exist, or
-            leaves out a prefix that is needed.
+        ConfigurationError: the command line does not begin with the problem, names a problem or strategy that does not
+            exist, or omits a prefix that is needed.
     """
     if args and args[0].startswith("-") and args[0] not in ("-h", "--help"):
         raise ConfigurationError(
@@ -138,13 +139,13 @@ def run_with_options(args: Sequence[str]) -> tuple[type[Run], list[str]]:
         fields.append((STRATEGY, _options(classes["strategy"], "strategy")))
     elif recipe:
         classes["strategy"] = find(recipe.strategy, "strategy")
-        suggested = dataclasses.field(default=classes["strategy"](**recipe.settings))
-        fields.append((STRATEGY, _options(classes["strategy"], "strategy"), suggested))
-        named = Annotated[str, arg(metavar="NAME")]
-        fields.append(("strategy", named, dataclasses.field(default=kebab(recipe.strategy))))
-    made = dataclasses.make_dataclass("Run", fields, bases=(Run,), namespace={"recipe": recipe}, kw_only=True)
-    made.__doc__ = Run.__doc__
-    return made, [_with_prefix(word, classes) for word in args]
+        recommended = dataclasses.field(default=classes["strategy"](**recipe.settings))
+        fields.append((STRATEGY, _options(classes["strategy"], "strategy"), recommended))
+        name = Annotated[str, arg(metavar="NAME")]
+        fields.append(("strategy", name, dataclasses.field(default=kebab(recipe.strategy))))
+    extended = dataclasses.make_dataclass("Run", fields, bases=(Run,), namespace={"recipe": recipe}, kw_only=True)
+    extended.__doc__ = Run.__doc__
+    return extended, [_with_prefix(word, classes) for word in args]
 
 
 def _options(cls: type[Any], role: Role) -> Any:
@@ -171,7 +172,7 @@ def _with_prefix(word: str, classes: Mapping[Role, type[Any]]) -> str:
     if len(owners) > 1:
         raise ConfigurationError(
             f"Both {' and '.join(cls.__name__ for cls in classes.values())} have an option --{name}; "
-            f"say --problem.{name} or --strategy.{name}."
+            f"use --problem.{name} or --strategy.{name}."
         )
     return f"--{owners[0]}.{no}{name}{rest}"
 
@@ -186,25 +187,28 @@ def free_directory(problem: type[Any], strategy: type[Any]) -> Path:
     return next(path for n in itertools.count(1) if not (path := Path("runs") / f"{stem}-{n}").exists())
 
 
-def report(result: "Result", directory: Path) -> int:
-    """Print the result of a search in a few lines, and how to go on; return the exit status."""
+def report(problem: BaseProblem, result: "Result", directory: Path) -> int:
+    """Print a short summary of a search, and the commands to plot and to resume it; return the exit status."""
     from evometa.expressions import Program
 
     figures = {"best": result.best_fitness, "center": result.center_fitness, "held-out": result.held_out}
     known = [f"{name} {value:.6g}" for name, value in figures.items() if math.isfinite(value)]
+    better = "smaller" if problem.direction == "minimize" else "larger"
     selected = {"on fresh tasks": result.selected_fitness, "held-out": result.selected_held_out}
     chosen = [f"{value:.6g} {name}" for name, value in selected.items() if math.isfinite(value)]
-    work = [f"{result.generations:,} generations", f"{short(result.evaluations)} evaluations"]
-    work += [f"{short(result.inner_steps)} inner steps"] if result.inner_steps else []
+    cost = [f"{result.generations:,} generations", f"{short(result.evaluations)} evaluations"]
+    cost += [f"{short(result.inner_steps)} inner steps"] if result.inner_steps else []
+    if problem.card:
+        print(f"omega      {problem.card.omega}")
     print(f"stopped    {result.stop_reason}")
-    print(f"fitness    {', '.join(known) or 'every candidate failed'}")
+    print(f"fitness    {', '.join(known) or 'every candidate failed'} ({better} is better)")
     if result.selected_fitness != result.center_fitness and chosen:
         print(f"selected   {', '.join(chosen)}")
     if isinstance(result.selected_omega, Program):
         print(f"found      {result.selected_omega}")
     if result.archive is not None:
-        print(f"kept       {len(result.archive.fitness)} candidates")
-    print(f"work       {', '.join(work)}, {duration(result.seconds)}")
-    print(f"look       evometa plot {directory}")
-    print(f"go on      evometa resume {directory} --generations {max(2 * result.generations, 1)}")
+        print(f"archive    {len(result.archive.fitness)} candidates")
+    print(f"cost       {', '.join(cost)}, {duration(result.seconds)}")
+    print(f"plot       evometa plot {directory}")
+    print(f"resume     evometa resume {directory} --generations {max(2 * result.generations, 1)}")
     return 130 if result.stop_reason == "interrupted" else 0

@@ -1,9 +1,8 @@
-"""Convolution that is fast for many small networks at once.
+"""Convolution that is fast for a population of small networks.
 
-XLA's own convolution on a CPU handles a batch of *different* kernels, which is what a population of networks is, one
-group at a time. The same result is a matrix product: the windows under the kernel, laid out as rows, times the
-kernel's weights, laid out as columns. A batch of networks is then a batched matrix product, with gradients that are
-matrix products too. Accelerators have good convolutions; there XLA's own is used.
+On a CPU, XLA computes a batch of convolutions with *different* kernels, as a population of networks needs it, one after
+the other. Here they are matrix products: the windows of the images as rows, times the kernel's weights as columns. A
+population is then one batched matrix product, and so are its gradients. On accelerators XLA's convolution is used.
 """
 
 from typing import Literal
@@ -18,9 +17,9 @@ from evometa.errors import ConfigurationError
 def conv2d(
     images: jax.Array, kernel: jax.Array, *, stride: int = 1, padding: Literal["SAME", "VALID"] = "SAME"
 ) -> jax.Array:
-    """Convolve images with a kernel, as ``lax.conv_general_dilated`` does for NHWC images, to rounding.
+    """Convolve images with a kernel, equal to ``lax.conv_general_dilated`` for NHWC images up to rounding.
 
-    On a CPU it is done as shifted slices times a matrix, elsewhere by XLA's own convolution. Both can be batched
+    On a CPU it multiplies shifted slices with a matrix, elsewhere it is XLA's convolution. Both can be batched
     (``vmap``) and differentiated any number of times.
 
     Args:
@@ -63,8 +62,8 @@ def _shifted_slices(images: jax.Array, kernel: jax.Array, stride: int, padding: 
     (top, bottom), (left, right) = pads
     rows = (top + height + bottom - kernel_height) // stride + 1
     columns = (left + width + right - kernel_width) // stride + 1
-    # Rows and columns are split as (position, phase), so that each shift is a slice without a stride: contiguous to
-    # read, and its gradient is a plain pad. The grid is cut or padded to whole positions that some window covers.
+    # Rows and columns are split into (position, phase), so that each shift is a slice without stride: it is read
+    # contiguously, and its gradient is a pad. The images are first cut or padded to the positions that windows cover.
     down, across = rows + (kernel_height - 1) // stride, columns + (kernel_width - 1) // stride
     config = ((0, 0, 0), (top, down * stride - height - top, 0), (left, across * stride - width - left, 0), (0, 0, 0))
     grid = lax.pad(images, jnp.zeros((), images.dtype), config)

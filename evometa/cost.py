@@ -1,4 +1,4 @@
-"""Counting the arithmetic of a JAX function from its jaxpr, without running or compiling it."""
+"""Floating-point operations of a JAX function, counted from its jaxpr without running or compiling it."""
 
 import math
 from collections.abc import Callable
@@ -8,10 +8,11 @@ import jax
 
 
 def flops(function: Callable[..., Any], *args: Any) -> float:
-    """Return the floating-point operations of one call, loops of known length multiplied out.
+    """Return the number of floating-point operations of one call.
 
-    A multiply-add counts as two, any other elementwise operation as one for each number it produces. The body of a
-    loop of unknown length counts once, of a branch the dearest.
+    A multiply-add counts as two operations, any other elementwise operation as one for each element of its result. The
+    body of a loop is multiplied by its length if that is known, otherwise it counts once. Of the branches of a
+    conditional, only the most expensive counts.
 
     Args:
         function: a JAX function.

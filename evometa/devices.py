@@ -1,12 +1,12 @@
 """One JAX device for each CPU core.
 
-By default JAX sees a whole CPU as one device, and a program of many small learners keeps little of it busy. With one
-device a core the engine shards the population over the cores. The number has to be asked for before JAX's backend
-starts, so ``import evometa`` does it. A user's own choice is left alone:
+By default JAX treats a CPU as one device, and a program of many small learners uses few of its cores. With one device
+per core the engine shards the population over the cores. The number of devices must be set before JAX's backend starts,
+so ``import evometa`` does it, unless the user has decided already:
 
-1. a JAX backend that runs already, ``jax_num_cpu_devices`` (set in code or as ``JAX_NUM_CPU_DEVICES``), or
-   ``--xla_force_host_platform_device_count`` in ``XLA_FLAGS``;
-2. the environment variable ``EVOMETA_CPU_DEVICES``: how many devices to ask for, 1 to leave JAX as it is.
+1. if a JAX backend is running, if ``jax_num_cpu_devices`` is set (in code or as ``JAX_NUM_CPU_DEVICES``), or if
+   ``XLA_FLAGS`` contains ``--xla_force_host_platform_device_count``, nothing is changed;
+2. otherwise the environment variable ``EVOMETA_CPU_DEVICES`` is the number of devices; 1 leaves JAX as it is.
 """
 
 import os
@@ -16,29 +16,29 @@ import jax
 from evometa.errors import ConfigurationError
 
 VARIABLE = "EVOMETA_CPU_DEVICES"
-"""Environment variable that says how many CPU devices to ask for."""
+"""The environment variable for the number of CPU devices."""
 
 
 def cpu_cores() -> int:
-    """Return the number of CPU cores that this process may run on."""
+    """Return the number of CPU cores available to this process."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
 
 
 def request_cpu_devices() -> None:
-    """Ask JAX for one CPU device a core, or for the number the environment says, unless the user chose already.
+    """Set JAX's number of CPU devices to one per core, or to ``EVOMETA_CPU_DEVICES``, unless the user has set it.
 
     Raises:
         ConfigurationError: ``EVOMETA_CPU_DEVICES`` is not a whole number of at least 1.
     """
     count = _wanted()
-    chosen = jax.config.jax_num_cpu_devices != -1  # type: ignore[attr-defined]  # -1: JAX's default, nobody asked
+    chosen = jax.config.jax_num_cpu_devices != -1  # type: ignore[attr-defined]  # -1 is JAX's default, not set
     if count == 1 or chosen or "xla_force_host_platform_device_count" in os.environ.get("XLA_FLAGS", ""):
         return
     try:
         jax.config.update("jax_num_cpu_devices", count)
-    except RuntimeError:  # the backend runs already, with the devices it has
+    except RuntimeError:  # the backend is running already
         return
 
 
@@ -48,7 +48,7 @@ def _wanted() -> int:
         return cpu_cores()
     if not (given.isascii() and given.isdecimal() and int(given) >= 1):
         raise ConfigurationError(
-            f"{VARIABLE} expects a whole number of at least 1, the CPU devices to ask JAX for, got {given!r}; "
-            "unset it for one device a core."
+            f"{VARIABLE} expects a whole number of at least 1, the number of JAX's CPU devices, got {given!r}; "
+            "unset it for one device per core."
         )
     return int(given)

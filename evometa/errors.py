@@ -1,15 +1,15 @@
-"""The exceptions of the package; every message says what was expected, what it means, what was given, what to do."""
+"""The exceptions of the package; every message says what was expected, what was given, and what to do."""
 
 import difflib
 from collections.abc import Iterable
 
 
 class EvometaError(Exception):
-    """Base of every error that evometa raises on purpose."""
+    """Base class of all exceptions of evometa."""
 
 
 class ConfigurationError(EvometaError, ValueError):
-    """A problem, strategy, space or search was described in a way that cannot work."""
+    """A problem, strategy, space or search has invalid settings."""
 
 
 class RunDirectoryError(EvometaError):
@@ -17,7 +17,7 @@ class RunDirectoryError(EvometaError):
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """Return a sentence that suggests the known names closest to a mistyped one."""
+    """Return a sentence that suggests the known names most similar to a mistyped one; all names if none is similar."""
     known = sorted(known)
     close = difflib.get_close_matches(name, known, n=3, cutoff=0.4)
     if close:

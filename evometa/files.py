@@ -1,4 +1,4 @@
-"""Writing files so that a reader, or a crash, never sees half of one."""
+"""Atomic writing of files: neither a reader nor a crash leaves half of one."""
 
 import os
 import tempfile
@@ -6,11 +6,11 @@ from pathlib import Path
 
 
 def write_atomically(path: Path, content: bytes) -> None:
-    """Write a file beside its place, make it durable, and move it there in one step."""
+    """Write a file atomically and durably: a synced temporary file in the same folder is renamed to it."""
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(handle, "wb") as file:
-            os.fchmod(handle, 0o644)  # a temporary file is private, the finished one is for everyone to read
+            os.fchmod(handle, 0o644)  # temporary files are private, but everyone may read the finished one
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
@@ -22,7 +22,7 @@ def write_atomically(path: Path, content: bytes) -> None:
 
 
 def sync_folder(path: Path) -> None:
-    """Make the names in a folder durable (a rename is only safe once its folder is)."""
+    """Sync a folder to disk; a rename in it is durable only after that."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

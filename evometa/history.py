@@ -1,8 +1,8 @@
-"""The history of a run: one row a generation, in CSV that pandas reads in one line.
+"""The history of a run: CSV files with one row per generation, which ``pandas.read_csv`` reads.
 
-``history.csv`` holds what the seed decides, and is the same to the byte however often a run was interrupted;
-``timing.csv`` holds what the clock says, one row a dispatch. Rows are appended, and made durable before a checkpoint
-that counts on them; on resume, rows beyond the checkpoint are dropped.
+``history.csv`` depends only on the seed, and is identical to the byte however often a run was interrupted;
+``timing.csv`` holds the elapsed time, one row per dispatch. Rows are appended, and synced to disk before the checkpoint
+of their generation is written; on resume, rows after the checkpoint are dropped.
 """
 
 import io
@@ -27,7 +27,7 @@ class Table:
     """An append-only CSV file whose first column is the generation, ascending."""
 
     def __init__(self, path: Path, columns: Sequence[str], *, after: int) -> None:
-        """Open a table, keeping the complete rows up to generation ``after`` and dropping the rest."""
+        """Open a table; keep the complete rows up to generation ``after`` and drop the others."""
         header = (",".join(columns) + "\n").encode()
         kept = header
         if after:
@@ -47,7 +47,7 @@ class Table:
         self._file: io.FileIO = open(path, "ab", buffering=0)  # noqa: SIM115  (closed by close)
 
     def append(self, rows: bytes) -> None:
-        """Append complete rows; a write cut short by a full disk is taken back before the error goes on."""
+        """Append complete rows; if writing fails (a full disk), remove the partial rows and raise the error."""
         end = self._file.seek(0, os.SEEK_END)
         try:
             written = 0
@@ -58,7 +58,7 @@ class Table:
             raise
 
     def flush(self) -> None:
-        """Make the appended rows survive a crash of the machine."""
+        """Sync the appended rows to disk, so that they survive a crash of the machine."""
         os.fsync(self._file.fileno())
 
     def close(self) -> None:
@@ -67,8 +67,8 @@ class Table:
 
 
 def _rows_until(text: bytes, generation: int) -> bytes:
-    """Keep the header and the complete rows up to a generation; the first column is ascending."""
-    lines = text.split(b"\n")[:-1]  # what follows the last line end is empty or a row cut short
+    """Return the header and the complete rows up to a generation; the first column is ascending."""
+    lines = text.split(b"\n")[:-1]  # after the last line end there is nothing, or an incomplete row
     low, high = 1, len(lines)
     while low < high:
         middle = (low + high) // 2
@@ -80,9 +80,9 @@ def _rows_until(text: bytes, generation: int) -> bytes:
 
 
 def format_rows(counts: NDArray[np.int64], values: NDArray[Any]) -> bytes:
-    """Return CSV rows of whole numbers ``[N, I]`` followed by floats ``[N, F]``; what is not finite is left empty.
+    """Return CSV rows of integers ``[N, I]`` followed by floats ``[N, F]``, with empty cells for non-finite floats.
 
-    Floats are written with the fewest digits that read back to the same bits.
+    Floats are written with the fewest digits that identify them exactly.
     """
     left, right = (
         orjson.dumps(np.ascontiguousarray(part), option=orjson.OPT_SERIALIZE_NUMPY)[2:-2].split(b"],[")
@@ -92,11 +92,11 @@ def format_rows(counts: NDArray[np.int64], values: NDArray[Any]) -> bytes:
 
 
 class History:
-    """The numbers of a run, a column at a time.
+    """The recorded history of a run, by column.
 
     Args:
         columns: name -> array ``[G]``; empty cells are NaN.
-        timing: the columns ``generation`` and ``seconds``, one row a dispatch.
+        timing: the columns ``generation`` and ``seconds``, one row per dispatch.
     """
 
     def __init__(self, columns: dict[str, NDArray[Any]], timing: dict[str, NDArray[Any]]) -> None:
@@ -114,16 +114,16 @@ class History:
 
     @property
     def seconds(self) -> NDArray[np.float64]:
-        """Seconds spent by the end of each generation ``[G]``, interpolated between dispatches."""
+        """Elapsed seconds at the end of each generation ``[G]``, interpolated between dispatches."""
         generations, seconds = (np.append(0.0, self.timing[name]) for name in TIMING_COLUMNS)
         return np.asarray(np.interp(self["generation"], generations, seconds))
 
 
 def read(run_directory: str | os.PathLike[str]) -> History:
-    """Read the history of a run, also while the run goes on.
+    """Read the history of a run, also while it is running.
 
     Raises:
-        RunDirectoryError: there is no history there.
+        RunDirectoryError: the folder holds no history.
     """
     folder = Path(run_directory)
     return History(_read_table(folder / HISTORY), _read_table(folder / TIMING))

@@ -1,9 +1,9 @@
-"""Names: how a class is written down, and how an object is described as JSON and built again.
+"""References to classes by name, and descriptions of problems and strategies as JSON.
 
-The run directory, the command line and the worker processes all need a problem or a strategy in another process, at
-another time. Nothing is pickled: a class is a *reference*, ``evometa.problems:Sinusoid`` when a fresh interpreter can
-import it by name, ``/home/ada/study.py:Study`` when it comes from a file of the user's own (the running script
-included); an object is its class and the values of its dataclass fields, as readable JSON.
+Run directories, the command line and worker processes need a problem or a strategy in another process, without pickle.
+A class is stored as a *reference*, ``evometa.problems:Sinusoid`` when a fresh interpreter can import it by name,
+``/home/ada/study.py:Study`` when it comes from a file of the user's own (the running script included). An object is
+stored as its class and the values of its dataclass fields, in JSON.
 
 References to evometa's own classes name the public package, not the file, so files can move. References written before
 that, such as ``evometa.problems.sinusoid:Sinusoid``, still find their class.
@@ -26,13 +26,13 @@ from typing import Any
 from evometa.errors import ConfigurationError, EvometaError, nearest
 
 _PRIVATE = "_evometa_file_"
-"""Start of the module names under which users' files are imported."""
+"""Prefix of the module names under which users' files are imported."""
 
 _PUBLIC = ("evometa", "evometa.strategies", "evometa.problems", "evometa.expressions")
 """The packages whose ``__all__`` is searched for a class of evometa that is no longer where its reference says."""
 
 _importing: list[pathlib.Path] = []
-"""The users' files being imported right now, outermost first."""
+"""The users' files that are currently being imported, the outermost first."""
 
 
 def reference(cls: type) -> str:
@@ -76,10 +76,10 @@ def _exported(package: ModuleType, name: str) -> Any:
 
 
 def user_file(cls: type) -> pathlib.Path | None:
-    """Return the file by which a class is referred to, or None when its module can be imported by name.
+    """Return the file in the reference of a class, or None if its module can be imported by name.
 
     Raises:
-        ConfigurationError: the class has neither: it was typed into an interactive session or a notebook.
+        ConfigurationError: the class has neither, since it was defined in an interactive session or a notebook.
     """
     module = sys.modules.get(cls.__module__)
     file = getattr(module, "__file__", None)
@@ -97,10 +97,10 @@ def user_file(cls: type) -> pathlib.Path | None:
 
 
 def _found_by_name(name: str, file: str) -> bool:
-    """Return whether another process finds a module's file by the module's name.
+    """Return whether another process can import the same file by the module's name.
 
-    It may for a module of a package. A module on its own counts only when it is installed: any other was found through
-    the folder of the script, the current folder or PYTHONPATH, which another process need not share.
+    A top-level module counts only if it is installed: otherwise it was found through the folder of the script, the
+    working directory or PYTHONPATH, which may differ in another process.
     """
     parts = name.split(".")
     if len(parts) == 1:
@@ -118,7 +118,7 @@ def _found_by_name(name: str, file: str) -> bool:
 
 
 def fingerprint(cls: type) -> dict[str, str] | None:
-    """Return ``{"file": path, "sha256": digest}`` of a user's file, None for a class that is imported by name.
+    """Return ``{"file": path, "sha256": digest}`` of a user's file, or None for a class that is imported by name.
 
     Raises:
         ConfigurationError: the class has no file, see :func:`reference`.
@@ -130,19 +130,18 @@ def fingerprint(cls: type) -> dict[str, str] | None:
 def load(name: str, kind: type = object) -> type:
     """Import the class that a reference names.
 
-    A class of evometa that is no longer where its reference says is found by its name among the public classes.
-
-    A module that this process has imported already is used as it is, so ``load(reference(cls)) is cls``. Any other
-    file is imported once for each content it had, under a private module name, with its folder first on ``sys.path``
-    meanwhile, so that it can import its neighbours.
+    A class of evometa that is no longer where its reference says is found by its name among the public classes. A
+    module that is already imported is used, so ``load(reference(cls)) is cls``. Any other file is imported under a
+    private module name, again if its content has changed. Meanwhile its folder is first on ``sys.path``, so that it can
+    import the files beside it.
 
     Args:
         name: ``module:Class`` or ``path/to/file.py:Class``.
-        kind: the class that it must be, or be derived from.
+        kind: the expected base class.
 
     Raises:
-        ConfigurationError: not a reference, no such module, file or class (with the nearest names), not of the kind
-            asked for, or the module fails when it is imported.
+        ConfigurationError: the name is no reference, the module, file or class does not exist (the message suggests
+            similar names), the class is not derived from ``kind``, or importing the module fails.
     """
     place, colon, path = name.rpartition(":")
     if not (colon and place and path):
@@ -221,7 +220,7 @@ def _file_module(place: str) -> ModuleType:
             f"The file {file} does not exist. {nearest(file.name, (other.name for other in file.parent.glob('*.py')))}"
         )
     source = file.read_bytes()
-    # The source is compiled here, not by importlib, whose bytecode cache misses edits within one second.
+    # The source is not compiled by importlib, whose bytecode cache misses edits within the same second.
     digest = hashlib.sha256(str(file).encode() + b"\0" + source).hexdigest()[:16]
     name = f"{_PRIVATE}{digest}"
     if name in sys.modules:
@@ -230,7 +229,7 @@ def _file_module(place: str) -> ModuleType:
     if spec is None:
         raise ConfigurationError(f"The file {file} is not a Python source file; its name expects to end in .py.")
     module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module  # dataclasses and typing look the module up while its classes are made
+    sys.modules[name] = module  # dataclasses and typing look up the module of the classes they create
     try:
         with _first_on_path(file):
             exec(compile(source, str(file), "exec"), module.__dict__)
@@ -259,10 +258,10 @@ def _first_on_path(file: pathlib.Path) -> Iterator[None]:
 
 
 def refuse_while_importing(what: str) -> None:
-    """Raise when called from a user's file that is only being imported, to stop a script from starting itself anew.
+    """Raise an error if a user's file is being imported, so that a script does not start itself again.
 
     Args:
-        what: what was about to be started, such as "a search".
+        what: what is about to be started, such as "a search".
 
     Raises:
         ConfigurationError: a user's file is being imported.
@@ -275,18 +274,18 @@ def refuse_while_importing(what: str) -> None:
 
 
 def describe(obj: Any) -> dict[str, Any]:
-    """Describe a frozen dataclass instance, such as a problem or a strategy, as plain JSON.
+    """Describe a frozen dataclass instance, such as a problem or a strategy, as JSON.
 
-    Numbers, strings, booleans and None are written as they are, tuples as arrays, nested dataclasses like the whole.
-    What JSON has no word for is an object with one member: ``{"list": [...]}``, ``{"dict": [[key, value], ...]}``,
+    Numbers, strings, booleans and None are written as they are, tuples as arrays, and nested dataclasses as
+    descriptions. Other values are objects with one member: ``{"list": [...]}``, ``{"dict": [[key, value], ...]}``,
     ``{"path": "..."}`` and ``{"float": "nan" | "inf" | "-inf"}``.
 
     Returns:
         ``{"type": reference, "fields": {name: value}}``, from which :func:`rebuild` makes an equal object.
 
     Raises:
-        ConfigurationError: not a frozen dataclass instance, a class without a reference, or a field with a value
-            that has no exact description, such as an array or a function.
+        ConfigurationError: the object is no instance of a frozen dataclass, its class has no reference, or a field has
+            a value without an exact description, such as an array or a function.
     """
     cls = type(obj)
     if not dataclasses.is_dataclass(cls) or not cls.__dataclass_params__.frozen:  # type: ignore[attr-defined]
@@ -325,11 +324,10 @@ def _encode(value: Any, where: str) -> Any:
 
 
 def rebuild(description: Any) -> Any:
-    """Build the object that :func:`describe` described.
+    """Build an object from the description by :func:`describe`.
 
     Raises:
-        ConfigurationError: not a description, a class that cannot be loaded, or fields that are not those of the
-            class as it is now.
+        ConfigurationError: this is no description, the class cannot be loaded, or its fields have changed.
     """
     if not isinstance(description, dict) or set(description) != {"type", "fields"}:
         raise ConfigurationError(f"A description expects exactly the members 'type' and 'fields', got {description!r}.")

@@ -1,7 +1,7 @@
-"""Objectives: which validation losses of a learning curve make up a candidate's fitness.
+"""Objectives: which validation losses of a learning curve are averaged to a candidate's fitness.
 
-An objective names inner steps; the engine takes the validation loss after each of them and averages. That is all a
-strategy ever sees of *why* one learns to learn: the end of training, fast adaptation, or chosen moments.
+An objective names inner steps, and the fitness is the mean of the validation losses after these steps. So it decides
+what is meta-learned: good final performance, fast adaptation, or good performance after chosen steps.
 """
 
 import abc
@@ -15,7 +15,7 @@ class Objective(abc.ABC):
 
     @abc.abstractmethod
     def steps(self, inner_steps: int) -> tuple[int, ...]:
-        """Return the counted steps, ascending, each from 0 (before any update) to ``inner_steps``."""
+        """Return the steps that count, ascending, each from 0 (before any update) to ``inner_steps``."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,7 +23,7 @@ class Final(Objective):
     """The loss after the last inner step: asymptotic performance."""
 
     def steps(self, inner_steps: int) -> tuple[int, ...]:
-        """Return the last step alone."""
+        """Return only the last step."""
         return (inner_steps,)
 
 
@@ -32,7 +32,7 @@ class Mean(Objective):
     """The mean of the losses after every inner step, the area under the learning curve: fast adaptation."""
 
     def steps(self, inner_steps: int) -> tuple[int, ...]:
-        """Return every step from 1 on (step 0 when there are none)."""
+        """Return every step from 1 on; step 0 if there are no inner steps."""
         return tuple(range(1, inner_steps + 1)) or (0,)
 
 

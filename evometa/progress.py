@@ -1,7 +1,7 @@
-"""The progress of a search on the terminal: one bar, one line of figures, updated once a dispatch.
+"""The progress bar of a search: one bar and one line of figures, updated after every dispatch.
 
-Nothing is drawn unless standard error is a terminal; messages then go to the ``evometa`` logger instead of above the
-bar, so that nothing is lost in a log file.
+It is drawn only if standard error is a terminal, with messages above it; otherwise messages go to the ``evometa``
+logger.
 """
 
 import logging
@@ -19,30 +19,35 @@ logger = logging.getLogger("evometa")
 
 
 class Status(NamedTuple):
-    """What a search knows about itself after a dispatch. Figures that do not exist are None or NaN."""
+    """The status of a search after a dispatch.
+
+    Figures that do not exist are None or NaN. Totals include the parts of the run before it was resumed.
+    """
 
     generation: int
-    """Generations done over the run's life."""
+    """Number of generations completed."""
     of: int | None = None
-    """The limit on generations, None when the search is limited by something else."""
+    """The limit on generations; None if there is none."""
     best_so_far: float = math.nan
     """The best fitness of any candidate."""
     center: float = math.nan
-    """The fitness of the strategy's center."""
+    """The latest fitness of the center of the strategy's distribution."""
     held_out: float = math.nan
-    """The newest fitness on held-out tasks."""
+    """The latest fitness on held-out tasks."""
     failed: int = 0
-    """Failed candidates over the run's life."""
+    """Number of failed candidates."""
     inner_steps_per_second: float = 0.0
+    """The present speed, in learner updates."""
     evaluations_per_second: float = 0.0
+    """The present speed, in candidates."""
     seconds: float = 0.0
-    """Seconds of search over the run's life."""
+    """Seconds of search."""
     seconds_left: float | None = None
-    """Seconds until the first limit is reached at the present speed, None when there is no telling."""
+    """Seconds until the first limit is reached at the present speed; None if unknown."""
 
     @property
     def share(self) -> float | None:
-        """The part done, in [0, 1], or None when there is no telling."""
+        """The completed share of the search, in [0, 1]; None if unknown."""
         if self.of:
             return min(self.generation / self.of, 1.0)
         if self.seconds_left is None or self.seconds <= 0:
@@ -51,17 +56,17 @@ class Status(NamedTuple):
 
 
 class Progress:
-    """Shows the status of a search while it runs; a context manager.
+    """The progress bar of a running search; a context manager.
 
     Args:
-        enabled: draw the bar; None draws it when the console is a terminal.
-        console: where to draw, standard error by default.
+        enabled: whether to draw the bar; None draws it if the console is a terminal.
+        console: the console to draw on, standard error by default.
     """
 
     def __init__(self, enabled: bool | None = None, *, console: Console | None = None) -> None:
         console = console or Console(stderr=True)
         wanted = console.is_terminal if enabled is None else enabled
-        # Without a refreshing thread a bar costs nothing between dispatches.
+        # Without a thread that refreshes it, the bar costs nothing between dispatches.
         self._live = Live(Text("compiling ..."), console=console, auto_refresh=False) if wanted else None
 
     def __enter__(self) -> "Progress":
@@ -88,7 +93,7 @@ class Progress:
             logger.info(message)
 
     def note(self, message: str) -> None:
-        """Tell the user something that matters beyond the moment: above the bar, or to the log."""
+        """Show a message above the bar, or log it as a warning if there is no bar."""
         if self._live:
             self._live.console.print(Text(message, style="yellow"))
         else:
@@ -103,7 +108,7 @@ def render(status: Status) -> Group:
     left = "" if status.seconds_left is None else f"{duration(status.seconds_left)} left"
     first = Table.grid(padding=(0, 2))
     first.add_row(bar, f"generation {status.generation:,}{of}", duration(status.seconds), Text(left, style="cyan"))
-    figures = Text("  ").join([*(_figure(name, value) for name, value in _figures(status)), Text(_speed(status))])
+    figures = Text("  ").join([*(_styled(name, value) for name, value in _figures(status)), Text(_speed(status))])
     return Group(first, figures)
 
 
@@ -113,7 +118,7 @@ def _figures(status: Status) -> list[tuple[str, str]]:
     return shown + ([("failed", f"{status.failed:,}")] if status.failed else [])
 
 
-def _figure(name: str, value: str) -> Text:
+def _styled(name: str, value: str) -> Text:
     return Text.assemble((f"{name} ", "dim"), (value, "red" if name == "failed" else "bold"))
 
 
@@ -124,7 +129,7 @@ def _speed(status: Status) -> str:
 
 
 def short(number: float) -> str:
-    """Return a large number with three digits and a letter: 1234567 is 1.23M."""
+    """Return a number with three digits and a suffix, such as 1.23M for 1234567."""
     for limit, letter in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
         if number >= limit:
             return f"{number / limit:.3g}{letter}"
@@ -132,7 +137,7 @@ def short(number: float) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Return a duration as ``m:ss``, or ``h:mm:ss`` from an hour on."""
+    """Return a duration as ``m:ss``, or as ``h:mm:ss`` from one hour on."""
     minutes, rest = divmod(max(0, round(seconds)), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

@@ -1,9 +1,10 @@
-"""The contract of a space, and what all spaces of vectors have in common.
+"""The contract of a space, and the common base of all spaces of vectors.
 
-A strategy works on *genotypes*, a problem on *ω*; a space stands between the two. Where a genotype is one vector
-``[D]`` of floats, a population is a matrix ``[P, D]`` whatever ω looks like. What a coordinate means (real, integer or
-category; bounded or not) is data, :class:`Coordinates`, and sampling, repair, mutation and crossover are written once
-for all of them, on that data. Spaces whose genotypes are not vectors (expression trees) subclass :class:`Space`.
+A strategy works on *genotypes* and a problem on *ω*; a space decodes the one into the other. In a vector space a
+genotype is one vector ``[D]`` of floats, so a population is a matrix ``[P, D]`` whatever ω looks like. The kind and the
+bounds of each coordinate (real, integer or category) are data, :class:`Coordinates`, from which sampling, repair,
+mutation and crossover work for all vector spaces. Spaces of other genotypes, such as expression trees, subclass
+:class:`Space`.
 """
 
 import abc
@@ -20,15 +21,15 @@ REAL, INTEGER, CATEGORY = 0, 1, 2
 
 
 class Space(abc.ABC):
-    """The set of all ω a search may try.
+    """The search space: the set of all ω, their genotypes, and the operators on genotypes.
 
-    A space is compared by identity and is a static part of any pytree it is stored in: it adds no arrays to a
+    Spaces are compared by identity. A space is a static part of a pytree that contains it, so it adds no arrays to a
     strategy's state.
     """
 
     branches: ClassVar[bool] = False
-    """Whether what ω computes branches on the genotype. On a CPU such candidates are judged one at a time: alone, one
-    takes its own branch; batched, all take every branch there is."""
+    """Whether the computations of ω branch on the genotype. On a CPU such candidates are evaluated one at a time: then
+    only the branches taken are computed, while a batch would compute every branch for every candidate."""
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -36,7 +37,7 @@ class Space(abc.ABC):
 
     @abc.abstractmethod
     def start(self, key: Key) -> Genotype:
-        """Return the genotype a search begins at: the given start, or a draw."""
+        """Return the genotype at which a search begins: the user's start if there is one, otherwise a random draw."""
 
     @abc.abstractmethod
     def sample(self, key: Key) -> Genotype:
@@ -44,34 +45,34 @@ class Space(abc.ABC):
 
     @abc.abstractmethod
     def repair(self, genotype: Genotype) -> Genotype:
-        """Return the nearest meaning of a genotype inside the space; genotypes inside are returned unchanged."""
+        """Map a genotype into the space; genotypes inside it are returned unchanged."""
 
     @abc.abstractmethod
     def decode(self, genotype: Genotype) -> Omega:
-        """Turn a (repaired) genotype into ω."""
+        """Decode a (repaired) genotype to ω."""
 
     @abc.abstractmethod
     def mutate(self, key: Key, genotype: Genotype, rate: float = 1.0, scale: float = 0.1) -> Genotype:
-        """Return a changed copy; ``rate`` is the chance of each part to change, ``scale`` the size of a change."""
+        """Return a mutated copy; each part changes with probability ``rate`` and by a step of size ``scale``."""
 
     @abc.abstractmethod
     def crossover(self, key: Key, first: Genotype, second: Genotype) -> Genotype:
-        """Return a child of two genotypes."""
+        """Return a child of two parents."""
 
 
 class Coordinates(NamedTuple):
-    """What each coordinate of a vector genotype means, as arrays ``[D]``."""
+    """The bounds and the kind of each coordinate of a vector genotype, as arrays ``[D]``."""
 
     lower: NDArray[np.float64]
-    """Smallest allowed value in genotype units, or -inf."""
+    """Lower bound in genotype units, or -inf."""
     upper: NDArray[np.float64]
-    """Largest allowed value in genotype units, or +inf."""
+    """Upper bound in genotype units, or +inf."""
     kind: NDArray[np.int8]
     """``REAL``, ``INTEGER`` or ``CATEGORY``."""
 
     @staticmethod
     def of(size: int, lower: ArrayLike, upper: ArrayLike, kind: int) -> "Coordinates":
-        """Build the description of ``size`` coordinates of one kind."""
+        """Return ``size`` coordinates of one kind."""
         return Coordinates(
             np.broadcast_to(np.asarray(lower, np.float64), (size,)),
             np.broadcast_to(np.asarray(upper, np.float64), (size,)),
@@ -82,8 +83,8 @@ class Coordinates(NamedTuple):
 class VectorSpace(Space):
     """A space whose genotype is one vector ``[D]`` of floats in JAX's default float type.
 
-    Subclasses set :attr:`coordinates` and define :meth:`decode`, and :meth:`sample` or :meth:`start` where the
-    general one does not fit.
+    Subclasses set :attr:`coordinates` and define :meth:`decode`; they override :meth:`sample` or :meth:`start` if the
+    default does not fit.
     """
 
     coordinates: Coordinates
@@ -104,14 +105,14 @@ class VectorSpace(Space):
         return bool(np.any(np.isfinite(self.coordinates.lower) | np.isfinite(self.coordinates.upper)))
 
     def start(self, key: Key) -> jax.Array:
-        """Return the genotype a search begins at: here a draw from the whole space."""
+        """Return the genotype at which a search begins; by default a random draw."""
         return self.sample(key)
 
     def sample(self, key: Key) -> jax.Array:
-        """Draw a genotype ``[D]``: uniform between bounds, standard normal (in units) where there are none."""
+        """Draw a genotype ``[D]``: uniform between bounds, standard normal in genotype units without bounds."""
         lower, upper, kind = self.coordinates
         key_uniform, key_normal = jax.random.split(key)
-        # An integer or category owns the interval of half a unit to each side, so that ends are as likely as middles.
+        # An integer or category is drawn from an interval of half a unit to each side, so that all are equally likely.
         half = np.where(kind == REAL, 0.0, 0.5)
         finite = np.isfinite(lower) & np.isfinite(upper)
         low, high = np.where(finite, lower - half, 0.0), np.where(finite, upper + half, 0.0)
@@ -126,15 +127,15 @@ class VectorSpace(Space):
         return jnp.where(np.isfinite(upper), np.nan_to_num(upper, posinf=0.0) - jnp.abs(step), shifted)
 
     def repair(self, genotype: jax.Array) -> jax.Array:
-        """Reflect real coordinates at their bounds, round and clip the others; the inside is returned unchanged.
+        """Reflect real coordinates at their bounds; round and clip all others. Valid genotypes are unchanged.
 
-        Reflection keeps a Gaussian search well behaved at an optimum on a bound: unlike clipping, it leaves no
-        plateau outside on which all candidates tie.
+        Unlike clipping, reflection leaves no plateau outside the bounds on which all candidates tie, so that a Gaussian
+        search still works at an optimum on a bound.
         """
         lower, upper, kind = self.coordinates
         if self.bounded:
             folded = _reflect(genotype, lower, upper)
-            # Bounds in the genotype's own type: float64 constants would be read differently in the two precisions.
+            # Bounds are in the genotype's type: comparing with float64 constants would differ between the precisions.
             least, most = (bound.astype(genotype.dtype) for bound in (lower, upper))
             genotype = jnp.where(kind == REAL, folded, jnp.clip(genotype, least, most))
         if not self.continuous:
@@ -142,15 +143,15 @@ class VectorSpace(Space):
         return genotype
 
     def mutate(self, key: Key, genotype: jax.Array, rate: float = 1.0, scale: float = 0.1) -> jax.Array:
-        """Return a changed copy of a genotype ``[D]``.
+        """Return a mutated copy of a genotype ``[D]``.
 
         Args:
             key: random key.
             genotype: ``[D]``, inside the space.
-            rate: chance in [0, 1] of each coordinate to change; when none would, one coordinate changes all the same.
-            scale: standard deviation, in genotype units, of the Gaussian added to a real coordinate. An integer moves
-                by at least one, the size of its step drawn from the same Gaussian times its range; a category
-                becomes another one, all others equally likely.
+            rate: probability in [0, 1] of each coordinate to change; at least one coordinate changes.
+            scale: standard deviation, in genotype units, of the Gaussian step of a real coordinate. An integer moves by
+                at least one; its step is drawn from the same Gaussian times its range. A category becomes any other
+                one, all equally likely.
         """
         lower, upper, kind = self.coordinates
         key_mask, key_one, key_step, key_category = jax.random.split(key, 4)
@@ -162,7 +163,7 @@ class VectorSpace(Space):
         if not self.continuous:
             span = np.where(kind == REAL, 1.0, np.nan_to_num(upper - lower, posinf=1.0) + 1.0)
             away = jnp.where(step >= 0, 1.0, -1.0)
-            # A step over a bound becomes one back, or on where there is no room, so that what may move does move.
+            # A step over a bound becomes a step of one away from it, so that every integer with a range moves.
             jump = away * jnp.maximum(1.0, jnp.round(jnp.abs(step) * span))
             back = jnp.where((genotype - away < lower) | (genotype - away > upper), away, -away)
             jump = jnp.where((genotype + jump < lower) | (genotype + jump > upper), back, jump)
@@ -174,12 +175,12 @@ class VectorSpace(Space):
         return self.repair(jnp.where(mask, changed, genotype))
 
     def crossover(self, key: Key, first: jax.Array, second: jax.Array) -> jax.Array:
-        """Return a child ``[D]`` that takes each coordinate from either parent, equally likely."""
+        """Return a child ``[D]`` by uniform crossover: each coordinate comes from either parent, equally likely."""
         return jnp.where(jax.random.bernoulli(key, 0.5, first.shape), first, second)
 
 
 def _reflect(x: jax.Array, lower: NDArray[np.float64], upper: NDArray[np.float64]) -> jax.Array:
-    """Fold ``x`` into [lower, upper] as light between two mirrors; either bound may be infinite."""
+    """Reflect ``x`` at the bounds, as often as needed, into [lower, upper]; either bound may be infinite."""
     low, high = jnp.asarray(lower, x.dtype), jnp.asarray(upper, x.dtype)
     both = np.isfinite(lower) & np.isfinite(upper)
     width = jnp.where(both, high - low, 1.0)

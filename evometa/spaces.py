@@ -1,16 +1,16 @@
-"""Spaces: what ω may be, and how a strategy sees it.
+"""The spaces of ω, and the units in which a strategy searches them.
 
 ==================== ==================================================================
 :class:`Box`         real numbers, bounded or not, linear or logarithmic
 :class:`Like`        a pytree of float arrays such as a network's weights
-:class:`Integer`     whole numbers
+:class:`Integer`     integers
 :class:`Categorical` unordered choices
-:class:`Dict`        named spaces side by side
+:class:`Dict`        several named spaces
 ==================== ==================================================================
 
-**Units.** One unit of a real coordinate is the width of its bounded range (of the logarithm of it, for ``log``), the
-``scale`` of an unbounded one, and 1 for a network's weight. So ``sigma=0.1`` means a tenth of the range in every
-bounded coordinate. An integer's unit is one, a category's value is its index.
+**Units.** One genotype unit of a bounded real coordinate is the width of its range (in the logarithm, for ``log``), of
+an unbounded one its ``scale``, and of a network's weight 1. So ``sigma=0.1`` means a tenth of the range in every
+bounded coordinate. The unit of an integer is 1; a category is represented by its index.
 """
 
 import math
@@ -35,14 +35,15 @@ class Box(VectorSpace):
     Args:
         shape: shape of ω.
         low: lower bound, a number or an array that broadcasts to ``shape``; None for no bound.
-        high: upper bound, likewise. A bound is given on both sides or on none.
+        high: upper bound, likewise. Either both bounds are given or neither.
         log: search the logarithm; needs ``low > 0``.
-        scale: the unit of the genotype where there are no bounds (positive; ignored between bounds).
-        start: the ω a search begins at; None draws it.
-        dtype: type of ω; None follows JAX's default float, so it is float64 only under ``jax_enable_x64``.
+        scale: the genotype unit of an unbounded box, positive; not used with bounds.
+        start: the ω at which a search begins; None draws it.
+        dtype: type of ω; None follows JAX's default float type, which is float64 only under ``jax_enable_x64``.
 
     Raises:
-        ConfigurationError: bounds the wrong way round, on one side only, not finite, or not positive with ``log``.
+        ConfigurationError: only one bound, bounds that are not finite or not ``low < high``, ``log`` without
+            ``low > 0``, or a start outside the bounds.
     """
 
     def __init__(
@@ -78,10 +79,12 @@ class Box(VectorSpace):
             if not (np.isfinite(self.low).all() and np.isfinite(self.high).all() and (self.low < self.high).all()):
                 raise ConfigurationError(
                     f"Box expects finite bounds with low < high in every coordinate, got low={low} and high={high}; "
-                    "swap or mend them, or leave both out for an unbounded box."
+                    "swap or correct them, or omit both for an unbounded box."
                 )
             if log and not (self.low > 0).all():
-                raise ConfigurationError(f"Box(log=True) expects low > 0, got low={low}; a logarithm needs that.")
+                raise ConfigurationError(
+                    f"Box(log=True) expects low > 0, got low={low}; the logarithm is defined only there."
+                )
             ends = (np.log(self.low), np.log(self.high)) if log else (self.low, self.high)
             self._unit = ends[1] - ends[0]
             lower, upper = ends[0] / self._unit, ends[1] / self._unit
@@ -104,11 +107,11 @@ class Box(VectorSpace):
         return (np.log(value) if self.log else value) / self._unit
 
     def start(self, key: Key) -> jax.Array:
-        """Return the given start, or a draw, as a genotype ``[D]``."""
+        """Return the start as a genotype ``[D]``; a random draw if none was given."""
         return self.sample(key) if self._start is None else jnp.asarray(self._start, jnp.result_type(float))
 
     def decode(self, genotype: jax.Array) -> jax.Array:
-        """Turn a genotype ``[D]`` into an array of the box's shape and type."""
+        """Decode a genotype ``[D]`` to an array of the box's shape and type."""
         x = genotype * jnp.asarray(self._unit, genotype.dtype)
         x = jnp.exp(x) if self.log else x
         if self.low is not None and self.high is not None:
@@ -117,16 +120,18 @@ class Box(VectorSpace):
 
 
 class Like(VectorSpace):
-    """A pytree of float arrays such as a network's weights, unbounded, one genotype unit for one unit of a weight.
+    """An unbounded pytree of float arrays such as a network's weights; ω has the template's shapes and types.
+
+    One genotype unit is one unit of a weight.
 
     Args:
-        template: either a pytree of arrays, at which a search starts, or a function ``key -> pytree``, from which the
-            start is drawn with the search's seed (a network's initialiser). ω has the template's shapes and types.
-        scale: standard deviation that :meth:`sample` adds around the template's values; not used with a function,
-            whose draws are the samples.
+        template: either a pytree of arrays, at which a search begins, or a function ``key -> pytree`` such as a
+            network's initializer, which draws the start from the search's seed.
+        scale: standard deviation of :meth:`sample` around the template's values; not used if the template is a
+            function, which draws the samples itself.
 
     Raises:
-        ConfigurationError: a leaf that is not a float array, or no leaf at all.
+        ConfigurationError: the template has a leaf that is not a float array, or no leaf.
     """
 
     def __init__(self, template: Any | Callable[[Key], Any], *, scale: float = 1.0) -> None:
@@ -146,33 +151,33 @@ class Like(VectorSpace):
         self.coordinates = Coordinates.of(int(self._ends[-1]), -np.inf, np.inf, REAL)
 
     def start(self, key: Key) -> jax.Array:
-        """Return the template's values, or a draw of its function, as a genotype ``[D]``."""
+        """Return the template's values, or a draw of the template function, as a genotype ``[D]``."""
         if self._draw is None:
             return jnp.asarray(self._values, jnp.result_type(float))
         return self.encode(self._draw(key))
 
     def sample(self, key: Key) -> jax.Array:
-        """Draw a genotype ``[D]``: from the template's function, or normally around its values."""
+        """Draw a genotype ``[D]`` by the template function, or normally distributed around the template's values."""
         if self._draw is not None:
             return self.start(key)
         return self.start(key) + self.scale * jax.random.normal(key, (self.size,))
 
     def encode(self, omega: Omega) -> jax.Array:
-        """Turn a pytree like the template into a genotype ``[D]``."""
+        """Encode a pytree like the template as a genotype ``[D]``."""
         return jnp.concatenate([jnp.ravel(leaf) for leaf in jax.tree.leaves(omega)]).astype(jnp.result_type(float))
 
     def decode(self, genotype: jax.Array) -> Omega:
-        """Turn a genotype ``[D]`` into a pytree like the template."""
+        """Decode a genotype ``[D]`` to a pytree like the template."""
         parts = jnp.split(genotype, self._ends[:-1])
         leaves = [part.reshape(s.shape).astype(s.dtype) for part, s in zip(parts, self._leaves, strict=True)]
         return jax.tree.unflatten(self._treedef, leaves)
 
 
 class Integer(VectorSpace):
-    """Whole numbers from ``low`` to ``high``, both included, as int32 of the given shape.
+    """Integers from ``low`` to ``high``, both included; ω is int32 of the given shape.
 
     Raises:
-        ConfigurationError: bounds that are not whole numbers, or the wrong way round.
+        ConfigurationError: bounds that are not whole numbers with ``low <= high``.
     """
 
     def __init__(self, low: int, high: int, shape: Sequence[int] = ()) -> None:
@@ -182,16 +187,19 @@ class Integer(VectorSpace):
         self.coordinates = Coordinates.of(math.prod(self.shape), int(low), int(high), INTEGER)
 
     def decode(self, genotype: jax.Array) -> jax.Array:
-        """Turn a genotype ``[D]`` into int32 of the space's shape."""
+        """Decode a genotype ``[D]`` to int32 of the space's shape."""
         return jnp.round(genotype).astype(jnp.int32).reshape(self.shape)
 
 
 class Categorical(VectorSpace):
-    """Unordered choices; ω holds the index of the choice, int32 of the given shape, ``choices[index]`` its meaning.
+    """Unordered choices; ω is the index into ``choices``, int32 of the given shape.
 
     Args:
-        choices: how many, or the choices themselves (names, numbers, anything), at least one.
-        shape: shape of ω: that many independent choices.
+        choices: the choices (names, numbers, anything) or their number, at least one.
+        shape: shape of ω, an array of independent choices.
+
+    Raises:
+        ConfigurationError: no choice.
     """
 
     def __init__(self, choices: int | Sequence[Any], shape: Sequence[int] = ()) -> None:
@@ -202,15 +210,15 @@ class Categorical(VectorSpace):
         self.coordinates = Coordinates.of(math.prod(self.shape), 0, len(self.choices) - 1, CATEGORY)
 
     def decode(self, genotype: jax.Array) -> jax.Array:
-        """Turn a genotype ``[D]`` into int32 indices of the space's shape."""
+        """Decode a genotype ``[D]`` to int32 indices of the space's shape."""
         return jnp.round(genotype).astype(jnp.int32).reshape(self.shape)
 
 
 class Dict(VectorSpace):
-    """Named spaces side by side; ω is a dict of their ω, the genotype theirs joined in the order given.
+    """Several named spaces; ω is a dict of their ω, and a genotype is the concatenation of their genotypes.
 
     Args:
-        spaces: name -> space, at least one.
+        spaces: name -> vector space, at least one; their order is that of the coordinates.
 
     Raises:
         ConfigurationError: no space, or a value that is not a vector space.
@@ -228,17 +236,17 @@ class Dict(VectorSpace):
         self._ends = np.cumsum([space.size for space in self.spaces.values()])
 
     def start(self, key: Key) -> jax.Array:
-        """Join the starts of the named spaces into one genotype ``[D]``."""
+        """Concatenate the starts of the named spaces to one genotype ``[D]``."""
         return jnp.concatenate([s.start(k) for s, k in zip(self.spaces.values(), self._keys(key), strict=True)])
 
     def sample(self, key: Key) -> jax.Array:
-        """Join a draw of each named space into one genotype ``[D]``."""
+        """Concatenate a draw from each named space to one genotype ``[D]``."""
         return jnp.concatenate([s.sample(k) for s, k in zip(self.spaces.values(), self._keys(key), strict=True)])
 
     def _keys(self, key: Key) -> list[Key]:
         return list(jax.random.split(key, len(self.spaces)))
 
     def decode(self, genotype: jax.Array) -> dict[str, Omega]:
-        """Turn a genotype ``[D]`` into a dict of each named space's ω."""
+        """Decode a genotype ``[D]`` to a dict with the ω of each named space."""
         parts = jnp.split(genotype, self._ends[:-1])
         return {name: s.decode(part) for (name, s), part in zip(self.spaces.items(), parts, strict=True)}

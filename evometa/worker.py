@@ -1,7 +1,8 @@
-"""The worker process of a plain-Python problem: reads candidates, answers with fitness.
+"""The worker process of a plain-Python problem: receives candidates and returns their evaluations.
 
-Started by :class:`evometa.host.WorkerPool` only. Frames go over pipes: the sizes of a JSON header and of a body of
-``np.save`` buffers, then both. A worker ends when its input ends, so it never outlives the search that started it.
+It is started only by :class:`evometa.host.WorkerPool`. Messages go over pipes, in frames of a JSON header and a body of
+``np.save`` buffers, preceded by the sizes of both. A worker ends when its input ends, so it never outlives the search
+that started it.
 """
 
 import faulthandler
@@ -27,16 +28,16 @@ from evometa.problem import VECTORS, Evaluation, HostProblem
 from evometa.types import Omega
 
 SIZES = struct.Struct(">IQ")
-"""Bytes of the header and of the body, at the front of every frame."""
+"""The numbers of bytes of the header and of the body, at the front of every frame."""
 
 GRACE = 2.0
-"""Seconds that user code may still run after the input has ended."""
+"""Seconds that the user's code may still run after the input has ended."""
 
 Request = tuple[dict[str, Any], list[NDArray[Any]]]
 
 
 def pack(header: dict[str, Any], leaves: Iterable[Any] = ()) -> bytes:
-    """Return one frame of a JSON header and arrays."""
+    """Return the bytes of one frame of a JSON header and arrays."""
     body = io.BytesIO()
     for leaf in leaves:
         np.save(body, np.asarray(leaf), allow_pickle=False)
@@ -45,7 +46,7 @@ def pack(header: dict[str, Any], leaves: Iterable[Any] = ()) -> bytes:
 
 
 def read(stream: BinaryIO) -> Request | None:
-    """Read one frame, None at the end of the stream."""
+    """Read one frame; return None at the end of the stream."""
     sizes = stream.read(SIZES.size)
     if len(sizes) < SIZES.size:
         return None
@@ -60,11 +61,11 @@ def read(stream: BinaryIO) -> Request | None:
 
 
 def main() -> None:
-    """Serve until the input ends."""
+    """Answer requests until the input ends."""
     faulthandler.enable()
     requests, replies = _private_streams()
     inbox: queue.SimpleQueue[Request | None] = queue.SimpleQueue()
-    # Input is read beside the user's code, so that its end (the parent is gone) is noticed even when that code hangs.
+    # A thread reads the input, so that its end (the parent process is gone) is noticed even if the user's code hangs.
     threading.Thread(target=_listen, args=(requests, inbox), daemon=True).start()
     first = inbox.get()
     if first is None:
@@ -77,7 +78,7 @@ def main() -> None:
 
 
 def _private_streams() -> tuple[BinaryIO, BinaryIO]:
-    """Move the protocol to descriptors of its own, so that user code that prints or reads cannot disturb it."""
+    """Move the protocol to file descriptors of its own, which user code that prints or reads cannot disturb."""
     requests, replies = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb", buffering=0)
     with open(os.devnull, "rb") as nothing:
         os.dup2(nothing.fileno(), 0)
@@ -91,29 +92,30 @@ def _listen(requests: BinaryIO, inbox: "queue.SimpleQueue[Request | None]") -> N
         inbox.put(request)
     inbox.put(None)
     time.sleep(GRACE)
-    os.killpg(os.getpgrp(), signal.SIGKILL)  # the group: what the user's code started goes too
+    os.killpg(os.getpgrp(), signal.SIGKILL)  # the process group, to include processes that the user's code started
 
 
 def omega_structure(problem: HostProblem) -> Any:
-    """Return ω's pytree of shapes and types, found without computing anything."""
+    """Return ω as a pytree of shapes and types, without computing anything."""
     space = problem.space
     return jax.eval_shape(lambda key: space.decode(space.sample(key)), jax.eval_shape(jax.random.key, 0))
 
 
 def _omega(structure: Any, leaves: list[NDArray[Any]]) -> Omega:
     shapes, treedef = jax.tree.flatten(structure)
-    # Types that numpy does not know by itself, such as bfloat16, arrive as plain bytes.
+    # Types that are not NumPy's own, such as bfloat16, arrive as plain bytes.
     typed = (
         leaf.view(shape.dtype) if leaf.dtype.kind == "V" else leaf for leaf, shape in zip(leaves, shapes, strict=True)
     )
-    return jax.tree.unflatten(treedef, [leaf[()] for leaf in typed])  # [()] turns 0-d arrays into numpy scalars
+    return jax.tree.unflatten(treedef, [leaf[()] for leaf in typed])  # [()] turns 0-d arrays into NumPy scalars
 
 
 def _answer(problem: HostProblem, structure: Any, header: dict[str, Any], leaves: list[NDArray[Any]]) -> dict[str, Any]:
     try:
         omega = _omega(structure, leaves)
-        judge = getattr(problem, header["method"])
-        return _outcome(judge(np.random.default_rng(header["seed"]), omega), header["method"], problem.vector_lengths)
+        evaluate = getattr(problem, header["method"])
+        result = evaluate(np.random.default_rng(header["seed"]), omega)
+        return _outcome(result, header["method"], problem.vector_lengths)
     except BaseException as error:  # SystemExit too: a candidate must not end its worker
         lines = [f for f in traceback.extract_tb(error.__traceback__) if f.filename == _file(problem)]
         where = f" ({os.path.basename(lines[-1].filename)}, line {lines[-1].lineno})" if lines else ""
@@ -125,9 +127,9 @@ def _file(problem: HostProblem) -> str | None:
 
 
 def _outcome(result: Any, method: str, lengths: Mapping[str, int]) -> dict[str, Any]:
-    """Check what the user's code returned; say in words what is wrong with it."""
-    whole = result if isinstance(result, Evaluation) else Evaluation(result)
-    fitness, metrics = whole.fitness, whole.metrics
+    """Check what the user's code returned; return it as JSON, or a failure with the reason."""
+    evaluation = result if isinstance(result, Evaluation) else Evaluation(result)
+    fitness, metrics = evaluation.fitness, evaluation.metrics
     numbers = {"fitness": fitness, **{f"metric {name}": value for name, value in metrics.items()}}
     for name, value in numbers.items():
         array = np.asarray(value)
@@ -136,11 +138,12 @@ def _outcome(result: Any, method: str, lengths: Mapping[str, int]) -> dict[str, 
             return {"failure": f"{method} expects to return a number or an Evaluation of numbers; {name} is {given}"}
     vectors = {}
     for name in VECTORS:
-        array = np.asarray([] if getattr(whole, name) is None else getattr(whole, name))
+        vector = getattr(evaluation, name)
+        array = np.asarray([] if vector is None else vector)
         if array.shape != (lengths.get(name, 0),) or array.dtype.kind not in "iuf":
             return {
                 "failure": f"{method} expects {lengths.get(name, 0)} {name}, as vector_lengths of the problem says, "
-                f"and {name} is {getattr(whole, name)!r}"
+                f"and {name} is {vector!r}"
             }
         vectors[name] = array
     for name, array in {"fitness": np.asarray(fitness), **vectors}.items():

@@ -1,4 +1,4 @@
-"""What a strategy keeps, on disk: every part comes back, without pickle, and never from an earlier run."""
+"""The archive file: every part is read back, without pickle, and never from an earlier run."""
 
 import dataclasses
 from pathlib import Path
@@ -20,7 +20,7 @@ QUIET: dict[str, Any] = {"progress": False, "devices": 1}
 
 @dataclasses.dataclass(frozen=True)
 class Mixed(Problem):
-    """Two goals and a measure on a mixed space."""
+    """Two objectives and a measure on a mixed space."""
 
     objective_names = ("error", "price")
 
@@ -34,7 +34,7 @@ class Mixed(Problem):
         return Evaluation(objectives[1], objectives=objectives, measures=x[:1], constraints=jnp.array([-1.0]))
 
 
-def test_every_part_comes_back(tmp_path: Path) -> None:
+def test_every_part_is_read_back(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     kept = Archive(rng.random((3, 2)), rng.random((3, 2)), rng.random(3), None, rng.random((3, 1)), rng.random((3, 2)))
     archive_file.write(tmp_path, kept)
@@ -46,7 +46,7 @@ def test_every_part_comes_back(tmp_path: Path) -> None:
         assert set(file) == {"schema_version", "omegas", "genotypes", "fitness", "constraints", "measures"}
 
 
-def test_trees_come_back_by_the_paths_of_their_leaves(tmp_path: Path) -> None:
+def test_pytrees_are_read_as_dicts_by_path(tmp_path: Path) -> None:
     result = Search(Mixed(), NSGA2(6), run_directory=tmp_path / "run", **QUIET).run(generations=3)
     kept = archive_file.read(tmp_path / "run")
     assert result.archive is not None
@@ -58,11 +58,11 @@ def test_trees_come_back_by_the_paths_of_their_leaves(tmp_path: Path) -> None:
     assert kept.objective_names == ("error", "price")
 
 
-def test_a_run_that_keeps_nothing_leaves_no_file_of_an_earlier_one(tmp_path: Path) -> None:
+def test_a_run_without_an_archive_removes_the_file_of_an_earlier_one(tmp_path: Path) -> None:
     Search(ZDT1(dimension=3), NSGA2(4), run_directory=tmp_path / "run", **QUIET).run(generations=1)
     assert (tmp_path / "run" / "archive.npz").exists()
     Search(ZDT1(dimension=3), CMAES(4), run_directory=tmp_path / "run", overwrite=True, **QUIET).run(generations=1)
-    with pytest.raises(RunDirectoryError, match=r"archive\.npz was expected to hold what a run keeps"):
+    with pytest.raises(RunDirectoryError, match=r"archive\.npz was expected to hold the archive of a run"):
         archive_file.read(tmp_path / "run")
 
 
@@ -78,7 +78,7 @@ def test_a_folder_that_cannot_be_written_to(tmp_path: Path) -> None:
         archive_file.write(tmp_path / "gone", kept)
 
 
-def test_the_command_line_draws_what_a_run_keeps(
+def test_the_command_line_plots_the_archive(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)

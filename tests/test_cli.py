@@ -30,7 +30,7 @@ from evometa import ProblemCard, Recipe
 
 @dataclasses.dataclass(frozen=True)
 class Slope(em.InnerTraining):
-    """Learn a slope from where ω says.
+    """Learn a slope from the start ω.
 
     Args:
         sigma: spread of the slopes.
@@ -57,13 +57,13 @@ class Slope(em.InnerTraining):
         return (learner - task) ** 2
 
 class Suggested(Slope):
-    """The same, and how it is searched well."""
+    """The same with a recipe."""
 
     recipe = Recipe("OpenAIES", {"population_size": 4}, {"generations": 2})
     card = ProblemCard("none", "a number", "a number", recipe=recipe)
 
 class Unfinished(em.Problem):
-    """Lacks everything."""
+    """Defines nothing."""
 '''
 
 QUICK = ["--population-chunk", "4", "--devices", "1", "--progress", "False"]
@@ -72,14 +72,14 @@ SPHERE = ["run", "sphere", "--strategy", "cmaes", "--population-size", "4", *QUI
 
 @pytest.fixture(autouse=True)
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Work in a folder of the test's own that holds a user's file."""
+    """Change to a temporary folder with a file of a user."""
     (tmp_path / "study.py").write_text(STUDY)
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
 
 def refused(capsys: pytest.CaptureFixture[str], *args: str) -> str:
-    """Run a command line that is wrong, and return the one sentence that says so."""
+    """Run a command line that must fail, and return its error message of one sentence."""
     assert main(args) == 2
     printed = capsys.readouterr()
     assert printed.out == ""
@@ -111,7 +111,7 @@ def test_every_listed_name_is_found_in_any_spelling(role: str) -> None:
             assert find(spelling, role) is cls  # type: ignore[arg-type]
 
 
-def test_what_was_found_is_judged_elsewhere(capsys: pytest.CaptureFixture[str]) -> None:
+def test_generalize_evaluates_the_result_on_other_distributions(capsys: pytest.CaptureFixture[str]) -> None:
     run = ["run", "sinusoid-hypernetwork", "--strategy", "random-search", "--population-size", "2", "--num-tasks", "1"]
     small = ["--hidden", "2", "--encoder", "2", "--finalists", "0", "--validation-tasks", "2", "--generations", "1"]
     directory = "runs/sinusoid-hypernetwork-random-search-1"
@@ -132,6 +132,8 @@ def test_a_run_from_start_to_picture(folder: Path, capsys: pytest.CaptureFixture
     directory = Path("runs/sphere-cmaes-1")
     assert f"evometa resume {directory} --generations 6" in printed
     assert "the limit of 3 generations was reached" in printed
+    assert f"plot       evometa plot {directory}" in printed
+    assert re.search(r"^fitness    best .* \(smaller is better\)$", printed, re.MULTILINE)
     manifest = read_manifest(directory)
     assert (manifest.seed, manifest.strategy["fields"]["population_size"]) == (7, 4)
     assert manifest.strategy["fields"]["sigma"] == 0.5
@@ -190,9 +192,9 @@ def test_a_users_own_file_and_its_options(capsys: pytest.CaptureFixture[str]) ->
     assert "--strategy.population-size INT" in text
 
 
-def test_an_option_of_both_needs_its_prefix(capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_option_of_problem_and_strategy_needs_its_prefix(capsys: pytest.CaptureFixture[str]) -> None:
     text = refused(capsys, "run", "study.py:Slope", "--strategy", "cmaes", "--generations", "1", "--sigma", "2")
-    assert "Both Slope and CMAES have an option --sigma; say --problem.sigma or --strategy.sigma." in text
+    assert "Both Slope and CMAES have an option --sigma; use --problem.sigma or --strategy.sigma." in text
 
 
 @pytest.mark.parametrize(
@@ -215,9 +217,7 @@ def test_an_option_of_both_needs_its_prefix(capsys: pytest.CaptureFixture[str]) 
         ("compare nowhere", "nowhere was expected to be a run directory"),
     ],
 )
-def test_what_is_wrong_is_said_in_one_sentence(
-    capsys: pytest.CaptureFixture[str], folder: Path, line: str, words: str
-) -> None:
+def test_an_error_is_one_sentence(capsys: pytest.CaptureFixture[str], folder: Path, line: str, words: str) -> None:
     text = refused(capsys, *line.split())
     assert re.search(words, text), text
     assert not (folder / "runs").exists()
@@ -242,7 +242,7 @@ def test_options_that_do_not_exist_are_refused(capsys: pytest.CaptureFixture[str
 
 
 @pytest.mark.parametrize("command", ["run", "resume", "plot", "compare", "list", "show"])
-def test_every_command_explains_itself(capsys: pytest.CaptureFixture[str], command: str) -> None:
+def test_every_command_has_help(capsys: pytest.CaptureFixture[str], command: str) -> None:
     assert main([command, "--help"]) == 0
     text = capsys.readouterr().out
     assert text.startswith(f"usage: evometa {command} ")
@@ -250,7 +250,9 @@ def test_every_command_explains_itself(capsys: pytest.CaptureFixture[str], comma
     assert re.search(rf" {command} +[A-Z]", capsys.readouterr().out)
 
 
-def test_list_says_what_there_is(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_list_shows_every_problem_and_strategy(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("COLUMNS", "250")
     assert main(["list"]) == 0
     lines = capsys.readouterr().out.splitlines()
@@ -263,7 +265,7 @@ def test_list_says_what_there_is(capsys: pytest.CaptureFixture[str], monkeypatch
 
 
 @pytest.mark.parametrize(("name", "cls"), table("problem").items())
-def test_every_problem_says_where_it_stands_and_how_it_is_searched(name: str, cls: type[BaseProblem]) -> None:
+def test_every_problem_has_a_card_and_a_valid_recipe(name: str, cls: type[BaseProblem]) -> None:
     card = cls.card
     assert card is not None, f"{name} expects a card"
     assert card.branch
@@ -275,11 +277,12 @@ def test_every_problem_says_where_it_stands_and_how_it_is_searched(name: str, cl
     assert set(card.recipe.limits) <= set(inspect.signature(Search.run).parameters)
 
 
-def test_a_problem_is_searched_as_it_suggests_where_nothing_else_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_problem_is_searched_by_its_recipe_if_no_strategy_is_given(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["run", "study.py:Suggested", "--fast", *QUICK]) == 0
     printed = capsys.readouterr().out
     assert "searching  OpenAIES(population_size=4" in printed
     assert "generations 2\n" in printed
+    assert "omega      a number\n" in printed
     assert len(history.read(Path("runs/suggested-openai-es-1"))) == 2
     assert main(["run", "study.py:Suggested", "--population-size", "6", "--generations", "1", *QUICK]) == 0
     manifest = read_manifest(Path("runs/suggested-openai-es-2"))
@@ -290,7 +293,7 @@ def test_a_problem_is_searched_as_it_suggests_where_nothing_else_is_said(capsys:
     assert "Both Suggested and OpenAIES have" in refused(capsys, "run", "study.py:Suggested", "--sigma", "2")
 
 
-def test_defaults_of_options_are_those_of_a_search() -> None:
+def test_options_have_the_defaults_of_search() -> None:
     search = inspect.signature(Search).parameters
     options = {**{f.name: f for f in dataclasses.fields(Run)}, **{f.name: f for f in dataclasses.fields(Execution)}}
     shared = set(search) & set(options) - {"problem", "strategy"}
@@ -299,7 +302,7 @@ def test_defaults_of_options_are_those_of_a_search() -> None:
         assert options[name].default == search[name].default, name
 
 
-def test_compared_runs_are_grouped_by_what_differs_beside_the_seed(capsys: pytest.CaptureFixture[str]) -> None:
+def test_compared_runs_are_grouped_by_their_settings_without_the_seed(capsys: pytest.CaptureFixture[str]) -> None:
     for name, options in {"a": [], "b": ["--seed", "1"], "c": ["--dimension", "3"]}.items():
         assert main([*SPHERE, "--generations", "2", "--run-directory", name, *options]) == 0
     dimension = read_manifest(Path("a")).problem["fields"]["dimension"]
@@ -317,12 +320,12 @@ def test_compared_runs_are_grouped_by_what_differs_beside_the_seed(capsys: pytes
 
 
 @pytest.mark.parametrize(("word", "objective"), [("final", Final()), ("mean", Mean()), ("at:0,4", At((0, 4)))])
-def test_objectives_are_words(word: str, objective: Objective) -> None:
+def test_objectives_as_arguments(word: str, objective: Objective) -> None:
     assert read_objective(word) == objective
     assert write_objective(objective) == word
 
 
-def test_an_interrupted_search_says_so_in_its_exit_status(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_interrupted_search_has_its_exit_status(monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupted(self: Search, **limits: object) -> object:
         raise KeyboardInterrupt
 
@@ -330,7 +333,7 @@ def test_an_interrupted_search_says_so_in_its_exit_status(monkeypatch: pytest.Mo
     assert main([*SPHERE, "--generations", "1"]) == 130
 
 
-def test_module_is_the_command(folder: Path) -> None:
+def test_the_module_runs_the_command_line(folder: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "evometa", "show", "nowhere"], cwd=folder, capture_output=True, text=True, timeout=120
     )
@@ -338,6 +341,6 @@ def test_module_is_the_command(folder: Path) -> None:
     assert done.stderr.startswith("evometa: nowhere was expected to be a run directory")
 
 
-def test_a_name_like_no_other_lists_them_all() -> None:
+def test_a_name_without_similar_ones_lists_all_names() -> None:
     with pytest.raises(ConfigurationError, match="Known: "):
         find("zzzzzz", "strategy")

@@ -1,4 +1,4 @@
-"""conv2d is lax.conv_general_dilated, its gradients and batching included."""
+"""conv2d equals lax.conv_general_dilated, including its gradients and batches."""
 
 import functools
 from typing import Literal
@@ -52,7 +52,7 @@ def test_equals_lax(images: tuple[int, ...], kernel: tuple[int, ...], stride: in
         np.testing.assert_allclose(found, expected, atol=1e-4)
 
 
-def test_each_kernel_of_a_batch_meets_its_own_images() -> None:
+def test_a_batch_of_kernels_and_images() -> None:
     x, w = draw(3, 2, 6, 6, 2), draw(3, 3, 3, 2, 4)
     found = jax.vmap(lambda x, w: conv2d(x, w, stride=2))(x, w)
     expected = jnp.stack([reference(x[i], w[i], 2, "SAME") for i in range(3)])
@@ -78,7 +78,7 @@ def test_accelerators_use_their_own_convolution(monkeypatch: pytest.MonkeyPatch)
         ((1, 5, 5, 2), (6, 6, 2, 4), {"padding": "VALID"}, "use padding='SAME'"),
     ],
 )
-def test_what_does_not_fit_is_named(
+def test_arguments_that_do_not_fit_are_refused(
     images: tuple[int, ...], kernel: tuple[int, ...], options: dict[str, str], words: str
 ) -> None:
     with pytest.raises(ConfigurationError, match=words):

@@ -1,4 +1,4 @@
-"""Arithmetic is counted as a person would count it."""
+"""Floating-point operations are counted as by hand."""
 
 from collections.abc import Callable
 from typing import Any
@@ -39,7 +39,7 @@ def unknown(x: Any) -> Any:
         (convolution, (IMAGE, KERNEL), 2 * (2 * 6 * 6 * 16) * (3 * 3 * 3)),
     ],
 )
-def test_exactly(function: Callable[..., Any], args: Any, expected: float) -> None:
+def test_exact_counts(function: Callable[..., Any], args: Any, expected: float) -> None:
     assert flops(function, *args) == expected
 
 
@@ -52,10 +52,10 @@ def test_exactly(function: Callable[..., Any], args: Any, expected: float) -> No
         (jax.grad(lambda a, b: jnp.sum(a @ b)), (A, B), 2 * 2 * 3 * 4 * 5),  # there and back
     ],
 )
-def test_up_to_what_goes_with_it(function: Callable[..., Any], args: Any, expected: float) -> None:
+def test_approximate_counts(function: Callable[..., Any], args: Any, expected: float) -> None:
     assert expected <= flops(function, *args) <= 1.5 * expected + 20
 
 
-def test_shapes_are_enough() -> None:
+def test_shapes_suffice_as_arguments() -> None:
     a, b = (jax.ShapeDtypeStruct((1000, 10_000), jnp.float32), jax.ShapeDtypeStruct((10_000, 100_000), jnp.float32))
     assert flops(jnp.matmul, a, b) == 2e12

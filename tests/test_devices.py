@@ -1,4 +1,4 @@
-"""Each case needs a JAX that has not started, hence a process of its own."""
+"""Each case needs a JAX whose backend has not started, and therefore a process of its own."""
 
 import os
 import subprocess
@@ -54,7 +54,7 @@ def test_number_of_devices(code: str, environment: dict[str, str], devices: int)
 
 
 @pytest.mark.parametrize("value", ["0", "-2", "two", ""])
-def test_refuses_a_number_that_is_none(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_value_that_is_no_number_is_refused(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
     from evometa import ConfigurationError, devices
 
     monkeypatch.setenv("EVOMETA_CPU_DEVICES", value)

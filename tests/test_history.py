@@ -1,4 +1,4 @@
-"""The history's files hold exactly what was recorded, and nothing else, whatever happened in between."""
+"""The history's files hold exactly the recorded rows, whatever happened in between."""
 
 import math
 from pathlib import Path
@@ -48,7 +48,7 @@ def test_numbers_are_read_back_to_the_bit(data: Any) -> None:
     assert np.isnan(found[~finite]).all()  # empty cells
 
 
-def test_pandas_reads_it_in_one_line(tmp_path: Path) -> None:
+def test_pandas_reads_the_history(tmp_path: Path) -> None:
     written(tmp_path, rows(1, 5))
     frame = pd.read_csv(tmp_path / HISTORY)
     assert list(frame) == list(COLUMNS)
@@ -73,7 +73,7 @@ def test_rows_beyond_the_checkpoint_are_cut_wherever_it_is(tmp_path: Path, kept:
     assert written(tmp_path, after=kept) == ",".join(COLUMNS).encode() + b"\n" + (rows(1, kept) if kept else b"")
 
 
-def test_a_row_cut_short_is_no_row(tmp_path: Path) -> None:
+def test_an_incomplete_row_is_dropped(tmp_path: Path) -> None:
     for part in (b"6,48,1", b"6", b"6,48,144,0,0.1666,", rows(6, 6)[:-1]):
         whole = written(tmp_path, rows(1, 5))
         (tmp_path / HISTORY).write_bytes(whole + part)
@@ -92,7 +92,7 @@ def test_a_history_that_lost_rows_is_refused_not_continued_with_a_gap(tmp_path: 
         Table(tmp_path / HISTORY, COLUMNS, after=8)
 
 
-def test_other_columns_are_refused_before_anything_is_changed(tmp_path: Path) -> None:
+def test_other_columns_are_refused_without_changing_the_file(tmp_path: Path) -> None:
     before = written(tmp_path, rows(1, 5))
     with pytest.raises(RunDirectoryError, match="continue the run with the version that began it"):
         Table(tmp_path / HISTORY, (*COUNTS, "best"), after=5)

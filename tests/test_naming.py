@@ -1,4 +1,4 @@
-"""Names of classes, and objects as JSON: what a process writes, another one reads."""
+"""References to classes and descriptions of objects, written by one process and read by another."""
 
 import dataclasses
 import functools
@@ -58,7 +58,7 @@ def test_a_module_of_a_package_is_named_by_import_and_a_file_by_its_path(tmp_pat
     assert naming.load(naming.reference(Holder.Inner)) is Holder.Inner
 
 
-def test_a_class_that_no_other_process_can_reach_is_refused() -> None:
+def test_a_class_that_no_other_process_can_import_is_refused() -> None:
     class Local:
         pass
 
@@ -136,7 +136,7 @@ def test_a_file_being_imported_may_not_start_anything(tmp_path: Path) -> None:
         (f"{Path(__file__).parent}/test_namin.py:Holder", "Nearest: test_naming.py"),
     ],
 )
-def test_a_wrong_name_says_what_is_wrong(name: str, words: str) -> None:
+def test_the_error_for_a_wrong_name_says_what_is_wrong(name: str, words: str) -> None:
     with pytest.raises(ConfigurationError) as error:
         naming.load(name, Objective)
     assert words in str(error.value)
@@ -230,7 +230,7 @@ values = st.recursive(
 
 
 @given(values)
-def test_an_object_comes_back_from_json_as_it_was(value: Any) -> None:
+def test_an_object_is_rebuilt_from_json(value: Any) -> None:
     holder = Holder(value, other=math.pi)
     text = json.dumps(naming.describe(holder), allow_nan=False)
     # repr tells types apart, and 0.0 from -0.0, and takes two nans for the same.
@@ -282,7 +282,7 @@ def test_a_description_that_does_not_fit_is_refused(change: Any, words: str) -> 
         naming.rebuild(description)
 
 
-def test_a_problem_of_a_users_file_comes_back() -> None:
+def test_a_problem_of_a_users_file_is_rebuilt() -> None:
     file = Path(__file__).parent / "user_files" / "misbehaving.py"
     problem = naming.load(f"{file}:Misbehaving", HostProblem)(time_limit=2.5)
     assert naming.rebuild(json.loads(json.dumps(naming.describe(problem)))) == problem

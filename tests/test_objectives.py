@@ -50,7 +50,7 @@ def test_fitness_is_that_of_a_plain_loop(objective: Any, steps: int, counted: li
     np.testing.assert_allclose(metrics["distance"], learner + 1.0, rtol=1e-5)  # of the learner after the last step
 
 
-def test_a_curve_is_the_closed_form_and_goes_on_beyond_the_problems_own_steps() -> None:
+def test_a_curve_has_the_closed_form_also_beyond_the_problems_inner_steps() -> None:
     problem = Chase(inner_steps=2)
     losses, learner = learning_curve(problem, KEY, jnp.float32(3.0), jnp.float32(1.0), (0, 1, 2, 7))
     np.testing.assert_allclose(losses, 4.0 * 0.75 ** (2.0 * np.array([0, 1, 2, 7])), rtol=1e-5)
@@ -75,7 +75,7 @@ def test_training_in_pieces_is_training_at_once() -> None:
     assert np.abs(once - other).max() > 1e-3  # the steps are noisy: the key decides
 
 
-def test_each_step_and_each_loss_has_a_key_of_its_own() -> None:
+def test_each_step_and_each_loss_has_its_own_key() -> None:
     problem = Waves(inner_steps=4)
     omega, task = problem.space.decode(problem.space.start(KEY)), problem.sample_task(KEY)
 

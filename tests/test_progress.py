@@ -68,7 +68,7 @@ def test_draws_on_a_terminal_with_messages_above_the_bar() -> None:
     assert "fell back to [the] checkpoint before" in text
 
 
-def test_quiet_when_not_on_a_terminal_but_for_messages(caplog: pytest.LogCaptureFixture) -> None:
+def test_without_a_terminal_only_messages_are_logged(caplog: pytest.LogCaptureFixture) -> None:
     console = Console(file=io.StringIO(), width=100)
     with caplog.at_level(logging.WARNING, "evometa"), Progress(console=console) as progress:
         progress.update(STATUS)
@@ -78,7 +78,7 @@ def test_quiet_when_not_on_a_terminal_but_for_messages(caplog: pytest.LogCapture
     assert caplog.messages == ["100 % of the candidates failed"]
 
 
-def test_off_when_told_so() -> None:
+def test_off_if_disabled() -> None:
     console = Console(file=io.StringIO(), force_terminal=True, width=100)
     with Progress(False, console=console) as progress:
         progress.update(STATUS)

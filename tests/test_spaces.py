@@ -1,4 +1,4 @@
-"""Laws of every space, checked on many genotypes, and what is each kind's own."""
+"""Properties of all spaces on many genotypes, and tests of each kind of space."""
 
 import math
 import re
@@ -35,7 +35,7 @@ every_space = pytest.mark.parametrize("name", SPACES)
 
 
 def values(size: int) -> st.SearchStrategy[Any]:
-    """Genotypes inside, outside and far outside of any bounds."""
+    """Generate genotypes inside, outside and far outside of any bounds."""
     exact = {"width": 32, "allow_subnormal": False}  # which compiled programs may flush to zero
     number = st.floats(-30, 30, **exact) | st.floats(-1e6, 1e6, **exact)
     return st.lists(number, min_size=size, max_size=size).map(lambda found: jnp.asarray(found, jnp.float32))
@@ -56,7 +56,7 @@ def assert_inside(space: VectorSpace, genotypes: Any) -> None:
 @every_space
 @FEW
 @given(data=st.data())
-def test_repair_ends_inside_and_leaves_the_inside_alone(name: str, data: Any) -> None:
+def test_repair_maps_into_the_space_and_does_not_change_valid_genotypes(name: str, data: Any) -> None:
     genotype = data.draw(values(SPACES[name].size))
     repaired = REPAIR[name](genotype)
     assert_inside(SPACES[name], repaired)
@@ -79,7 +79,7 @@ def test_a_box_is_decoded_within_its_bounds(genotype: Any) -> None:
     width=st.integers(1, 10**6).map(lambda n: n / 100),
     outside=st.integers(-300, 300).map(lambda n: n / 100),
 )
-def test_any_bounds_are_kept_and_mirror_what_passes_them(low: float, width: float, outside: float) -> None:
+def test_values_are_reflected_at_any_bounds(low: float, width: float, outside: float) -> None:
     space = Box((1,), low, low + width)
     lower = space.coordinates.lower
     omega = np.asarray(space.decode(space.repair(jnp.asarray(lower + outside, jnp.float32))))
@@ -97,7 +97,7 @@ def test_a_small_step_over_a_bound_is_reflected() -> None:
 
 
 @every_space
-def test_samples_are_inside_and_differ(name: str) -> None:
+def test_samples_are_valid_and_differ(name: str) -> None:
     drawn = SAMPLE[name](jax.random.split(jax.random.key(0), 50))
     assert_inside(SPACES[name], drawn)
     if name != "single":
@@ -139,7 +139,7 @@ def test_an_unbounded_box_is_drawn_normally_in_its_scale() -> None:
 
 
 @every_space
-def test_mutation_stays_inside_and_moves(name: str) -> None:
+def test_mutated_genotypes_are_valid_and_differ(name: str) -> None:
     space, count = SPACES[name], 400
     keys = jax.random.split(jax.random.key(4), 2 * count)
     parents = SAMPLE[name](keys[:count])
@@ -277,7 +277,7 @@ def test_dict_keeps_the_order_given_and_nests() -> None:
         (lambda: Box((), 0.0, math.inf), "finite bounds"),
         (lambda: Box((), math.nan, 1.0), "finite bounds"),
         (lambda: Box((), 0.0), "both bounds or neither, got low=0.0 and high=None; give the missing one"),
-        (lambda: Box((), 0.0, 1.0, log=True), "low > 0, got low=0.0; a logarithm needs that"),
+        (lambda: Box((), 0.0, 1.0, log=True), "low > 0, got low=0.0; the logarithm is defined only there"),
         (lambda: Box((), log=True), "bounds with 0 < low < high; give low and high"),
         (lambda: Box((3,), [0.0, 0.0], 1.0), "low to broadcast to its shape (3,), got shape (2,)"),
         (lambda: Box((), 0.0, 1.0, start=2.0), "start inside the bounds"),
@@ -293,6 +293,6 @@ def test_dict_keeps_the_order_given_and_nests() -> None:
         (lambda: Dict({"x": 3}), "{'x': 'int'}"),  # type: ignore[dict-item]
     ],
 )
-def test_bad_input_is_refused_in_words(make: Callable[[], Any], words: str) -> None:
+def test_bad_input_is_refused(make: Callable[[], Any], words: str) -> None:
     with pytest.raises(ConfigurationError, match=re.escape(words)):
         make()

@@ -1,4 +1,4 @@
-"""Networks that grow: markings are the same for the same change, networks compute what their genes say."""
+"""Growing networks: equal mutations have equal markings, and networks compute the function of their genes."""
 
 import re
 from typing import Any
@@ -52,7 +52,7 @@ def recursive(genome: Genome, x: list[float]) -> float:
     return value(3)
 
 
-def test_networks_compute_what_their_genes_say(grown: Genome) -> None:
+def test_networks_compute_the_function_of_their_genes(grown: Genome) -> None:
     assert int(np.sum(np.asarray(grown.node) > 0)) == 3
     network = SPACE.decode(grown)
     for x in ([0.0, 1.0], [0.3, -0.7]):
@@ -84,7 +84,7 @@ def test_a_split_leaves_the_old_weight_behind_the_new_node(first: Genome) -> Non
     assert 0 < split.position[0] < 1
 
 
-def test_what_is_full_has_its_weights_changed(grown: Genome) -> None:
+def test_a_full_genome_has_its_weights_mutated(grown: Genome) -> None:
     full = grow(SPLITTING, 2, grown, 1)
     np.testing.assert_array_equal(full.innovation, grown.innovation)
     assert np.any(np.asarray(full.weight) != np.asarray(grown.weight))
@@ -119,7 +119,7 @@ def test_distance_counts_genes_and_compares_weights(first: Genome) -> None:
     assert float(SPACE.distance(split, first)[0]) == 2.0
 
 
-def test_connections_lead_upwards(grown: Genome) -> None:
+def test_connections_lead_to_larger_positions(grown: Genome) -> None:
     position = np.concatenate([np.zeros(3), np.ones(1), np.asarray(grown.position)])
     there = np.asarray(grown.innovation) > 0
     low, high = position[np.asarray(grown.source)[there]], position[np.asarray(grown.target)[there]]
@@ -128,7 +128,7 @@ def test_connections_lead_upwards(grown: Genome) -> None:
     assert len(pairs) == len(set(pairs))
 
 
-def test_a_strategy_for_all_spaces_searches_it() -> None:
+def test_a_strategy_for_all_spaces_searches_topologies() -> None:
     check_strategy(GeneticAlgorithm(4), SPACE, generations=40)
 
 
@@ -141,6 +141,6 @@ def test_a_strategy_for_all_spaces_searches_it() -> None:
         ({"weight_scale": 0.0}, "0 < weight_scale <= max_weight"),
     ],
 )
-def test_refuses(settings: dict[str, Any], words: str) -> None:
+def test_bad_settings_are_refused(settings: dict[str, Any], words: str) -> None:
     with pytest.raises(ConfigurationError, match=re.escape(words)):
         Topology(**{"inputs": 2, "outputs": 1} | settings)

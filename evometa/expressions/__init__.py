@@ -1,16 +1,18 @@
-"""Expressions as ω: genetic programming on arrays, a population of formulas in one compiled program.
+"""Expressions as ω: genetic programming on arrays, with a whole population of formulas in one compiled program.
 
-A formula is a tree over a typed set of primitives (:mod:`primitives`), kept in arrays in prefix order (:mod:`tree`).
-The space :class:`Expression` draws, mutates and crosses trees (:mod:`growth`, :mod:`variation`), and decodes one into
-a :class:`Program`, instructions for a machine that evaluates and differentiates it (:mod:`program`, :mod:`machine`)::
+A formula is a tree over a typed primitive set (:mod:`primitives`), stored as arrays in prefix order (:mod:`tree`). The
+space :class:`Expression` samples, mutates and crosses over trees (:mod:`growth`, :mod:`variation`), and decodes a tree
+into a :class:`Program`: instructions for an interpreter that evaluates and differentiates them (:mod:`program`,
+:mod:`machine`)::
 
     from evometa.expressions import Expression, PrimitiveSet
 
     primitives = PrimitiveSet(("prediction", "label")).add("sin", jnp.sin)
     space = Expression(primitives, max_size=31, start="square(sub(prediction, label))")
 
-Trees are read and written as text and Python (:mod:`notation`), turned into SymPy's and LaTeX (:mod:`symbolic`),
-exchanged with DEAP (:mod:`deap`), and exported as functions that need JAX alone (:mod:`export`).
+Trees are parsed from and written as text and Python (:mod:`notation`), converted to SymPy and LaTeX
+(:mod:`symbolic`), converted to and from DEAP trees (:mod:`deap`), and exported as functions that need only JAX
+(:mod:`export`).
 """
 
 from evometa.expressions.deap import from_deap, primitive_set, to_deap

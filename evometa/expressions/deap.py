@@ -1,4 +1,4 @@
-"""Expressions as trees of DEAP (Fortin et al. 2012), both ways, so that its operators and tools can be used."""
+"""Conversion of expressions to and from DEAP trees (Fortin et al. 2012), so that DEAP's operators can be used."""
 
 import functools
 from typing import Any
@@ -13,9 +13,9 @@ from evometa.expressions.tree import Tree, from_nodes, nodes, require_valid
 
 @functools.cache
 def primitive_set(primitives: PrimitiveSet) -> gp.PrimitiveSetTyped:
-    """Return the same primitives, arguments and types as DEAP knows them.
+    """Return the same primitives, arguments and types as a DEAP primitive set.
 
-    Constants are not drawn by this set: add an ephemeral constant of type float to draw them with DEAP.
+    It has no ephemeral constant: add one of type float to let DEAP draw constants.
     """
     arguments = [python_type(type_) for _, type_ in primitives.arguments]
     made = gp.PrimitiveSetTyped("evometa", arguments, python_type(primitives.returns), prefix="evometa_argument")
@@ -31,41 +31,41 @@ def primitive_set(primitives: PrimitiveSet) -> gp.PrimitiveSetTyped:
 
 @functools.cache
 def python_type(name: str) -> type:
-    """Return the class that stands for a type in DEAP: float for "real", bool for "bool", else one of that name."""
+    """Return the class used for a type in DEAP: float for "real", bool for "bool", otherwise a class of that name."""
     return {"real": float, "bool": bool}.get(name) or type(name, (), {})
 
 
 def to_deap(primitives: PrimitiveSet, tree: Tree) -> gp.PrimitiveTree:
-    """Return a tree as DEAP's; constants are Python floats of the same value."""
-    given = nodes(tree)
-    require_valid(primitives, given)
+    """Convert a tree to DEAP's; constants become Python floats of the same value."""
+    prefix = nodes(tree)
+    require_valid(primitives, prefix)
     mapping = primitive_set(primitives).mapping
     return gp.PrimitiveTree(
         gp.Terminal(value, False, float) if code == primitives.constant else mapping[primitives.names[code]]
-        for code, value in given
+        for code, value in prefix
     )
 
 
 def from_deap(primitives: PrimitiveSet, tree: Any, length: int | None = None) -> Tree:
-    """Return a tree of DEAP's as arrays; constants are rounded to JAX's default float type.
+    """Convert a DEAP tree to arrays; constants are rounded to JAX's default float type.
 
     Args:
-        primitives: the primitive set it was made with, or one of the same names.
+        primitives: the primitive set it was made with, or one with the same names.
         tree: a ``gp.PrimitiveTree``.
-        length: the length L of the arrays; None: just the tree's size.
+        length: the length L of the arrays; None: the tree's size.
 
     Raises:
-        ConfigurationError: a node that the primitive set does not have, or more nodes than ``length``.
+        ConfigurationError: a node that is not in the primitive set, or more nodes than ``length``.
     """
-    found = []
+    prefix: list[tuple[int, float]] = []
     for node in tree:
         if isinstance(node, gp.Primitive):
-            found.append((primitives.code(node.name), 0.0))
+            prefix.append((primitives.code(node.name), 0.0))
         elif isinstance(node.value, str):
-            found.append((primitives.code(node.value), 0.0))
+            prefix.append((primitives.code(node.value), 0.0))
         elif isinstance(node.value, (int, float, np.integer, np.floating)) and not isinstance(node.value, bool):
-            found.append((primitives.constant, float(node.value)))
+            prefix.append((primitives.constant, float(node.value)))
         else:
             raise ConfigurationError(f"An expression expects constants that are real numbers, got {node.value!r}.")
-    require_valid(primitives, found)
-    return from_nodes(found, length or len(found))
+    require_valid(primitives, prefix)
+    return from_nodes(prefix, length or len(prefix))

@@ -1,4 +1,4 @@
-"""An expression as a function of its own: Python source that needs JAX alone."""
+"""Export of an expression as the Python source of a function that needs only JAX."""
 
 import inspect
 import textwrap
@@ -14,22 +14,22 @@ from evometa.expressions.primitives import Primitive, PrimitiveSet, require_name
 from evometa.expressions.tree import Tree
 
 LIBRARIES: tuple[tuple[str, Any], ...] = (("jnp", jnp), ("jax.nn", jax.nn), ("jax.lax", jax.lax))
-"""Where functions are looked for before their source is."""
+"""Modules whose functions are called by name; the source of all other functions is copied."""
 
 
 def source(primitives: PrimitiveSet, tree: Tree, name: str = "expression") -> str:
     """Return the source of a module with one function that computes an expression.
 
-    Its parameters are the arguments, arrays of one shape. JAX's own functions are called by their names; the source of
-    others is taken along. NumPy arrays may be given as well, and gradients are those of the expression.
+    Its parameters are the expression's arguments, JAX or NumPy arrays of one shape, and its gradients are those of the
+    expression. JAX's functions are called by name; the source of all other functions is copied into the module.
 
     Args:
-        primitives: what the expression is made of.
+        primitives: the primitive set of the expression.
         tree: the expression.
         name: the function's name.
 
     Raises:
-        ConfigurationError: a primitive whose source is not that of a function by ``def``, such as a lambda.
+        ConfigurationError: a primitive that is neither a function of JAX nor defined by ``def``, such as a lambda.
     """
     require_name("An exported function", name)
     helpers: dict[str, str] = {}
@@ -53,20 +53,20 @@ def source(primitives: PrimitiveSet, tree: Tree, name: str = "expression") -> st
 
 
 def _called(primitive: Primitive, helpers: dict[str, str]) -> str:
-    """Return the name that a primitive's function has in the module, and add its source where that needs one."""
+    """Return the name by which the module calls a primitive's function; add the function's source if it is needed."""
     function: Callable[..., Any] = primitive.function
-    own = getattr(function, "__name__", "")
+    name = getattr(function, "__name__", "")
     for library, module in LIBRARIES:
-        if own and getattr(module, own, None) is function:
-            return f"{library}.{own}"
+        if name and getattr(module, name, None) is function:
+            return f"{library}.{name}"
     try:
         lines = textwrap.dedent(inspect.getsource(inspect.unwrap(function)))
     except (OSError, TypeError):
         lines = ""
     if not lines.startswith("def "):
         raise ConfigurationError(
-            f"An exported expression expects functions of JAX or such with a source by def, and that of "
-            f"{primitive.name!r} has none; define it by def at the top of a file."
+            "An exported expression expects functions of JAX, or functions defined by def, whose source can be copied, "
+            f"and that of {primitive.name!r} has none; define it by def at the top of a file."
         )
-    helpers[own] = lines.rstrip()
-    return own
+    helpers[name] = lines.rstrip()
+    return name

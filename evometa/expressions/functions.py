@@ -1,10 +1,10 @@
-"""The protected functions that expressions are made of by default.
+"""The protected functions of the default primitive set.
 
-Each is finite wherever its inputs are of ordinary size, and so is its gradient. A protection is a ``where`` twice: of
-the result, and of the input before. With the first alone, the gradient of what was not taken is NaN at the pole, and
-NaN times zero is NaN. Each function stands on its own: an exported expression takes its source along.
+Each function and its gradient are finite for all inputs of ordinary size. A protection needs two ``where``: one around
+the result and one around the input. With the first alone, the gradient of the branch that was not taken is NaN at the
+pole, and NaN times zero is NaN. Functions do not call each other, since an exported expression copies their source.
 
-A truth value is a number, 1.0 for true and 0.0 for false.
+Truth values are numbers, 1.0 for true and 0.0 for false.
 """
 
 import jax

@@ -1,13 +1,13 @@
-"""The machine that programs run on: a loop over instructions, a branch on each one's code.
+"""The interpreter of programs: a loop over instructions with a branch on each instruction's primitive.
 
-All data of a program are arrays, so one compiled machine runs every expression of a primitive set: no candidate ever
-causes a compilation. Where one program runs at a time the branch is a real one, and an instruction costs what its
-primitive does. Under ``vmap`` over programs every primitive is computed and one result selected: the same values, and
-on an accelerator the faster way.
+A program is data, so one compiled interpreter runs every expression of a primitive set, and no candidate causes a
+compilation. When programs run one at a time, only the primitive of the instruction is computed. Under ``vmap`` over
+programs every primitive is computed and one result is selected: the values are the same, and on an accelerator this is
+the faster way.
 
-Derivatives are those of the primitives, by rules of the machine's own. Entry by entry, and towards arguments alone,
-each register carries its tangents beside its value. Towards constants, or where a primitive reduces, a sweep back over
-the instructions carries cotangents (:mod:`sweep`).
+Derivatives follow from those of the primitives. With respect to arguments, and if all primitives are elementwise, each
+register carries tangents beside its value (forward mode). With respect to constants, or if a primitive reduces,
+cotangents are carried backwards over the instructions (reverse mode, :mod:`sweep`).
 """
 
 import functools
@@ -26,25 +26,28 @@ from evometa.types import Scalar
 
 
 class Tables(NamedTuple):
-    """The integers of a program of N instructions.
+    """A program of at most N instructions, as integers in two layouts.
 
-    An operand is a row where it is not negative: an argument, or behind these a register; otherwise ``~place`` of a
-    constant. Among results, each in a row of its own, all operands are rows: arguments, instructions, constants.
+    ``instructions`` reuses registers, for forward evaluation. Its operands are rows if they are not negative, first the
+    arguments and then the registers; a negative operand ``~place`` is the constant at that place.
+    ``among_results`` keeps every result in a row of its own, for the backward sweep. Its operands are all rows: first
+    the arguments, then the results of the instructions, then the constants.
     """
 
     instructions: jax.Array
-    """``[N, 5]``: the code, the register that the result is put in, and three operands."""
+    """``[N, 5]``: the code, the register that holds the result, and three operands."""
     among_results: jax.Array
-    """``[N, 4]``: the code, and the three operands among results."""
+    """``[N, 4]``: the code, and three operands."""
     steps: Scalar
-    """How many instructions there are, N at most."""
+    """The number of instructions, at most N."""
     root: Scalar
-    """The operand that is the value of the whole."""
+    """The operand that holds the value of the expression, in the layout of ``instructions``."""
     root_among_results: Scalar
+    """The same in the layout of ``among_results``."""
 
 
 def run(primitives: PrimitiveSet, tables: Tables, constants: jax.Array, arguments: tuple[jax.Array, ...]) -> jax.Array:
-    """Return the value ``[W]`` of a program on arguments ``[W]``, entry by entry unless a primitive reduces."""
+    """Return the value ``[W]`` of a program on arguments ``[W]``; elementwise unless a primitive reduces."""
     if any(primitive.reduces for primitive in primitives.primitives):
         return _run_reducing(primitives, tables, constants, arguments)
     return _run(primitives, tables, constants, arguments)
@@ -57,21 +60,24 @@ def _run(primitives: PrimitiveSet, tables: Tables, constants: jax.Array, argumen
 
 @functools.partial(_run.defjvp, symbolic_zeros=True)
 def _derivative(primitives: PrimitiveSet, primals: Any, tangents: Any) -> tuple[jax.Array, jax.Array]:
-    """Multiply the derivatives at each entry, which are data, with the tangents: linear, so it works in both modes."""
+    """Multiply the elementwise derivatives with the tangents; this is linear, so JAX can transpose it.
+
+    The derivatives themselves are computed with the value, by the mode that the module describes.
+    """
     tables, constants, arguments = primals
-    _, of_constants, of_arguments = tangents
-    moved = tuple(i for i, tangent in enumerate(of_arguments) if not isinstance(tangent, SymbolicZero))
-    if isinstance(of_constants, SymbolicZero):
-        value, *derivatives = _forward(primitives, tables, constants, arguments, moved)
+    _, constants_tangent, argument_tangents = tangents
+    varied = tuple(i for i, tangent in enumerate(argument_tangents) if not isinstance(tangent, SymbolicZero))
+    if isinstance(constants_tangent, SymbolicZero):
+        value, *derivatives = _forward(primitives, tables, constants, arguments, varied)
         tangent = jnp.zeros_like(value)
     else:
         rows = _results(primitives, tables, constants, arguments)
         value = rows[tables.root_among_results]
-        swept = _back(primitives, tables, rows, jnp.ones_like(value))
-        tangent = of_constants @ swept[-constants.shape[0] :]
-        derivatives = [swept[i] for i in moved]
-    for i, derivative in zip(moved, derivatives, strict=True):
-        tangent = tangent + derivative * of_arguments[i]
+        cotangents = _backward(primitives, tables, rows, jnp.ones_like(value))
+        tangent = constants_tangent @ cotangents[-constants.shape[0] :]
+        derivatives = [cotangents[i] for i in varied]
+    for i, derivative in zip(varied, derivatives, strict=True):
+        tangent = tangent + derivative * argument_tangents[i]
     return value, tangent
 
 
@@ -80,64 +86,65 @@ def _run_reducing(primitives: PrimitiveSet, tables: Tables, constants: jax.Array
     return _forward(primitives, tables, constants, arguments, ())[0]
 
 
-def _kept(primitives: PrimitiveSet, tables: Tables, constants: jax.Array, arguments: Any) -> tuple[jax.Array, Any]:
+def _reducing_forward(
+    primitives: PrimitiveSet, tables: Tables, constants: jax.Array, arguments: Any
+) -> tuple[jax.Array, Any]:
     rows = _results(primitives, tables, constants, arguments)
     return rows[tables.root_among_results], (tables, rows)
 
 
-def _cotangents(primitives: PrimitiveSet, kept: Any, cotangent: jax.Array) -> Any:
-    tables, rows = kept
-    swept = _back(primitives, tables, rows, cotangent)
+def _reducing_backward(primitives: PrimitiveSet, residuals: Any, cotangent: jax.Array) -> Any:
+    tables, rows = residuals
+    cotangents = _backward(primitives, tables, rows, cotangent)
     inputs = len(primitives.arguments)
-    return None, jnp.sum(swept[inputs + tables.among_results.shape[0] :], axis=1), tuple(swept[:inputs])
+    of_constants = cotangents[inputs + tables.among_results.shape[0] :]
+    return None, jnp.sum(of_constants, axis=1), tuple(cotangents[:inputs])
 
 
-_run_reducing.defvjp(_kept, _cotangents)
+_run_reducing.defvjp(_reducing_forward, _reducing_backward)
 
 
 def _results(primitives: PrimitiveSet, tables: Tables, constants: jax.Array, arguments: Any) -> jax.Array:
-    given = tables.among_results, tables.steps, jnp.stack(arguments), constants
-    return sweep.results(primitives, *given)
+    return sweep.results(primitives, tables.among_results, tables.steps, jnp.stack(arguments), constants)
 
 
-def _back(primitives: PrimitiveSet, tables: Tables, rows: jax.Array, cotangent: jax.Array) -> jax.Array:
-    given = tables.among_results, tables.steps, tables.root_among_results, rows, cotangent
-    return sweep.back(primitives, *given)
+def _backward(primitives: PrimitiveSet, tables: Tables, rows: jax.Array, cotangent: jax.Array) -> jax.Array:
+    return sweep.backward(primitives, tables.among_results, tables.steps, tables.root_among_results, rows, cotangent)
 
 
 def _forward(
-    primitives: PrimitiveSet, tables: Tables, constants: jax.Array, arguments: Any, moved: tuple[int, ...]
+    primitives: PrimitiveSet, tables: Tables, constants: jax.Array, arguments: Any, varied: tuple[int, ...]
 ) -> tuple[jax.Array, ...]:
-    """Return the value and its derivatives towards the K arguments that are moved, each ``[W]``."""
-    return tuple(one_kernel(functools.partial(_loop, primitives, moved), tables, constants, arguments))
+    """Return the value, and its derivative with respect to each of the varied arguments; all are ``[W]``."""
+    return tuple(one_kernel(functools.partial(_loop, primitives, varied), tables, constants, arguments))
 
 
 def _loop(
-    primitives: PrimitiveSet, moved: tuple[int, ...], tables: Tables, constants: jax.Array, arguments: Any
+    primitives: PrimitiveSet, varied: tuple[int, ...], tables: Tables, constants: jax.Array, arguments: Any
 ) -> tuple[jax.Array, ...]:
     inputs, row = len(arguments), arguments[0]
-    registers = jnp.zeros((most_registers(primitives, tables.instructions.shape[0]), row.shape[0]), row.dtype)
+    registers = jnp.zeros((max_registers(primitives, tables.instructions.shape[0]), row.shape[0]), row.dtype)
     unit = np.eye(inputs, dtype=row.dtype)
 
-    # Values and tangents are arrays of their own: loops over both, joined in one, would not be vectorised.
+    # Values and tangents are separate arrays: XLA would not vectorise loops over one array that holds both.
     def read(rows: jax.Array, operand: Scalar, constant: jax.Array | float) -> jax.Array:
-        found = jax.lax.dynamic_index_in_dim(rows, jnp.maximum(operand, 0), keepdims=False)
-        return jnp.where(operand < 0, constant, found)
+        row = jax.lax.dynamic_index_in_dim(rows, jnp.maximum(operand, 0), keepdims=False)
+        return jnp.where(operand < 0, constant, row)
 
     def value(rows: jax.Array, operand: Scalar) -> jax.Array:
         return read(rows, operand, constants[jnp.maximum(~operand, 0)])
 
     def branch(primitive: Primitive) -> Callable[..., tuple[jax.Array, ...]]:
         def compute(rows: tuple[jax.Array, ...], operands: jax.Array) -> tuple[jax.Array, ...]:
-            inward = [value(rows[0], operands[k]) for k in range(primitive.arity)]
-            if not inward:
-                still = [jnp.zeros_like(row)] * len(moved)
-                return jnp.broadcast_to(primitive.function(), row.shape).astype(row.dtype), *still
-            if not moved:
-                return (primitive.function(*inward),)
+            primals = [value(rows[0], operands[k]) for k in range(primitive.arity)]
+            if not primals:
+                no_tangents = [jnp.zeros_like(row)] * len(varied)
+                return jnp.broadcast_to(primitive.function(), row.shape).astype(row.dtype), *no_tangents
+            if not varied:
+                return (primitive.function(*primals),)
             tangents = [[read(each, operands[k], 0.0) for k in range(primitive.arity)] for each in rows[1:]]
-            pushed = [jax.jvp(primitive.function, inward, each) for each in tangents]
-            return pushed[0][0], *(outward for _, outward in pushed)
+            results = [jax.jvp(primitive.function, primals, each) for each in tangents]
+            return results[0][0], *(tangent for _, tangent in results)
 
         return compute
 
@@ -146,30 +153,30 @@ def _loop(
     def step(carry: tuple[jax.Array, tuple[jax.Array, ...]]) -> tuple[jax.Array, tuple[jax.Array, ...]]:
         number, rows = carry
         instruction = jax.lax.dynamic_index_in_dim(tables.instructions, number, keepdims=False)
-        found = jax.lax.switch(instruction[0], branches, rows, instruction[2:])
-        place = inputs + instruction[1]
+        result = jax.lax.switch(instruction[0], branches, rows, instruction[2:])
+        register = inputs + instruction[1]
         return number + 1, tuple(
-            jax.lax.dynamic_update_index_in_dim(old, new, place, 0) for old, new in zip(rows, found, strict=True)
+            jax.lax.dynamic_update_index_in_dim(old, new, register, 0) for old, new in zip(rows, result, strict=True)
         )
 
-    begun = (
+    start = (
         jnp.concatenate([jnp.stack(arguments), registers]),
-        *(jnp.concatenate([jnp.broadcast_to(unit[i][:, None], (inputs, row.shape[0])), registers]) for i in moved),
+        *(jnp.concatenate([jnp.broadcast_to(unit[i][:, None], (inputs, row.shape[0])), registers]) for i in varied),
     )
-    values, *pushed = jax.lax.while_loop(lambda carry: carry[0] < tables.steps, step, (jnp.int32(0), begun))[1]
-    return value(values, tables.root), *(read(each, tables.root, 0.0) for each in pushed)
+    values, *tangents = jax.lax.while_loop(lambda carry: carry[0] < tables.steps, step, (jnp.int32(0), start))[1]
+    return value(values, tables.root), *(read(each, tables.root, 0.0) for each in tangents)
 
 
 @functools.cache
-def most_registers(primitives: PrimitiveSet, length: int) -> int:
-    """Return how many registers a tree of up to ``length`` nodes needs at most, in the order of :mod:`program`."""
+def max_registers(primitives: PrimitiveSet, length: int) -> int:
+    """Return how many registers a tree of at most ``length`` nodes can need in the order of :mod:`ordering`."""
     arities = sorted({p.arity for p in primitives.primitives})
-    most_inputs = max(arities, default=0)
+    max_arity = max(arities, default=0)
     instructions = length if 1 in arities or 0 in arities else (length - 1) // max(min(arities, default=1), 1)
-    # need[n]: the largest number for n instructions; the k-th largest input has no more than (n - 1) / k of them, and
-    # k - 1 results wait for it.
+    # need[n] is the largest number for n instructions. The k-th largest input has at most (n - 1) / k instructions, and
+    # meanwhile the results of the k - 1 larger inputs are held in registers.
     need = [0]
     for n in range(1, max(instructions, 1) + 1):
-        parts = [(n - 1) // k for k in range(1, most_inputs + 1)]
+        parts = [(n - 1) // k for k in range(1, max_arity + 1)]
         need.append(max(1, *(k + need[part] for k, part in enumerate(parts) if part), 1))
     return need[-1]

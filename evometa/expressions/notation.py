@@ -1,4 +1,4 @@
-"""Expressions as text: calls by name that can be read back, and Python with operators."""
+"""Expressions as text: nested calls by name, which can be parsed again, and Python with operators."""
 
 import ast
 from collections.abc import Callable
@@ -15,33 +15,33 @@ Part = TypeVar("Part")
 
 
 def parse(primitives: PrimitiveSet, text: str, length: int | None = None) -> Tree:
-    """Read an expression such as ``add(square(sub(prediction, label)), 0.5)``.
+    """Parse the text of an expression such as ``add(square(sub(prediction, label)), 0.5)``.
 
     Args:
-        primitives: what its names mean.
+        primitives: the primitive set of the expression.
         text: calls of primitives, arguments and numbers.
-        length: the length L of the tree's arrays; None: just its size.
+        length: the length L of the tree's arrays; None: the tree's size.
 
     Raises:
-        ConfigurationError: text that is no such expression, an unknown name, a wrong number of inputs or type, a
+        ConfigurationError: the text is no such expression, has an unknown name, a wrong number or type of inputs, a
             constant that is not finite, or more nodes than ``length``.
     """
     try:
         root = ast.parse(text.strip(), mode="eval").body
     except (SyntaxError, ValueError, RecursionError) as error:
         raise ConfigurationError(f"An expression expects text such as 'add(x, 0.5)', got {text!r}: {error}.") from None
-    found: list[tuple[int, float]] = []
-    _read(primitives, root, found)
-    require_valid(primitives, found)
-    return from_nodes(found, length or len(found))
+    prefix: list[tuple[int, float]] = []
+    _append_nodes(primitives, root, prefix)
+    require_valid(primitives, prefix)
+    return from_nodes(prefix, length or len(prefix))
 
 
-def _read(primitives: PrimitiveSet, node: ast.expr, found: list[tuple[int, float]]) -> None:
+def _append_nodes(primitives: PrimitiveSet, node: ast.expr, prefix: list[tuple[int, float]]) -> None:
     sign, inner = 1.0, node
     while isinstance(inner, ast.UnaryOp) and isinstance(inner.op, ast.USub):
         inner, sign = inner.operand, -sign
     if isinstance(inner, ast.Constant) and isinstance(inner.value, (int, float)) and not isinstance(inner.value, bool):
-        found.append((primitives.constant, sign * float(inner.value)))
+        prefix.append((primitives.constant, sign * float(inner.value)))
         return
     name, inputs = (node.func, node.args) if isinstance(node, ast.Call) else (node, None)
     if not isinstance(name, ast.Name) or (isinstance(node, ast.Call) and node.keywords):
@@ -53,9 +53,9 @@ def _read(primitives: PrimitiveSet, node: ast.expr, found: list[tuple[int, float
         raise ConfigurationError(
             f"{name.id!r} expects {primitives.arities[code]} inputs, got {len(inputs or ())} in {ast.unparse(node)!r}."
         )
-    found.append((code, 0.0))
+    prefix.append((code, 0.0))
     for part in inputs or ():
-        _read(primitives, part, found)
+        _append_nodes(primitives, part, prefix)
 
 
 def fold(
@@ -65,19 +65,22 @@ def fold(
     constant: Callable[[float], Part],
     call: Callable[[Primitive, list[Part]], Part],
 ) -> Part:
-    """Combine a tree from its leaves up to its root.
+    """Compute a value for a tree from its leaves up to its root.
 
     Args:
-        primitives: what the codes mean.
+        primitives: the primitive set of the tree.
         tree: one tree.
-        argument: from the name of an argument.
-        constant: from a number.
-        call: from a primitive and what its inputs became.
+        argument: from the name of an argument to its value.
+        constant: from a number to its value.
+        call: from a primitive and the values of its inputs to its value.
+
+    Returns:
+        The value of the root.
     """
-    given = nodes(tree)
-    require_valid(primitives, given)
+    prefix = nodes(tree)
+    require_valid(primitives, prefix)
     done: list[Part] = []
-    for code, value in reversed(given):
+    for code, value in reversed(prefix):
         if code == primitives.constant:
             done.append(constant(value))
         elif code >= len(primitives.primitives):
@@ -89,12 +92,12 @@ def fold(
 
 
 def text(primitives: PrimitiveSet, tree: Tree) -> str:
-    """Write a tree as text that :func:`parse` reads back to the same bits."""
+    """Return a tree as text, which :func:`parse` turns into exactly the same tree."""
     return fold(primitives, tree, str, number, _call)
 
 
 def python(primitives: PrimitiveSet, tree: Tree) -> str:
-    """Write a tree as Python, with operators where its primitives have them, and no bracket more than needed."""
+    """Return a tree as Python, with operators for the primitives that have one and no more brackets than needed."""
 
     def call(primitive: Primitive, parts: list[str]) -> str:
         return primitive.python.format(*parts) if primitive.python else _call(primitive, parts)
@@ -103,7 +106,7 @@ def python(primitives: PrimitiveSet, tree: Tree) -> str:
 
 
 def number(value: float) -> str:
-    """Return the shortest text of a number in JAX's default float type."""
+    """Return the shortest text that identifies a number in JAX's default float type."""
     return repr(float(str(np.dtype(jnp.result_type(float)).type(value))))
 
 

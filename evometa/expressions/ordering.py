@@ -1,11 +1,11 @@
-"""The order of instructions: from a tree's codes to the tables of the machine.
+"""Compilation of a tree's codes into the instruction tables of the interpreter (:mod:`machine`).
 
-Only primitives become instructions; arguments and constants are read where they are used. The input with more
-instructions is computed first, so that few results wait at a time: of n instructions of two inputs, no more than
-log2(n + 1) do (Sethi & Ullman 1970), and the registers of an expression stay in a core's nearest cache.
+Only primitives become instructions; arguments and constants are read where they are used. Of a node's inputs, the one
+with the most instructions is computed first, which keeps few results in registers at a time: at most log2(n + 1) for n
+instructions of two inputs each (Sethi & Ullman 1970). So an expression's registers fit into a core's nearest cache.
 
-Two walks over the places, back to measure the subtrees and forth to number them, in scalars: one piece of machine code
-on a CPU, where many trees are ordered one after the other.
+A backward pass over the tree measures its subtrees and a forward pass numbers its instructions. Both work on scalars:
+on a CPU they become one piece of machine code, and the trees of a population are compiled one after the other.
 """
 
 import functools
@@ -16,14 +16,14 @@ import jax.numpy as jnp
 from jax import lax
 
 from evometa.expressions.machine import Tables
-from evometa.expressions.primitives import MOST_INPUTS, NOTHING, PrimitiveSet
+from evometa.expressions.primitives import MAX_ARITY, PADDING, PrimitiveSet
 from evometa.kernels import one_kernel
 from evometa.types import Scalar
 
 
 @functools.cache
 def ordering(primitives: PrimitiveSet) -> Callable[[jax.Array], Tables]:
-    """Return the function from the codes ``[L]`` of a valid tree to its instructions."""
+    """Return a function from the codes ``[L]`` of a valid tree to its instruction tables."""
 
     @jax.custom_batching.custom_vmap
     def of_one(op: jax.Array) -> Tables:
@@ -42,15 +42,15 @@ def ordering(primitives: PrimitiveSet) -> Callable[[jax.Array], Tables]:
 
 def _tables(primitives: PrimitiveSet, op: jax.Array) -> Tables:
     length, inputs, functions = op.shape[0], len(primitives.arguments), len(primitives.primitives)
-    most, arities = max((p.arity for p in primitives.primitives), default=0), jnp.asarray(primitives.arities)
-    size = jnp.sum(op != NOTHING, dtype=jnp.int32)
-    nothing = jnp.zeros(length + 1, jnp.int32)  # place L stands for inputs that are not there
+    max_arity, arities = max((p.arity for p in primitives.primitives), default=0), jnp.asarray(primitives.arities)
+    size = jnp.sum(op != PADDING, dtype=jnp.int32)
+    zeros = jnp.zeros(length + 1, jnp.int32)  # place L is used for inputs that do not exist
 
     def children(place: Scalar, spans: jax.Array) -> tuple[Scalar, list[Scalar], Scalar]:
-        """Return the code of a node, the place of each input, and where its subtree ends."""
+        """Return the code of a node, the place of each input, and the end of its subtree."""
         code, end, places = _read(op, place), place + 1, []
         arity = _read(arities, code)
-        for k in range(most):
+        for k in range(max_arity):
             places.append(jnp.where(k < arity, end, length))
             end = end + _read(spans, places[-1])
         return code, places, end
@@ -63,39 +63,39 @@ def _tables(primitives: PrimitiveSet, op: jax.Array) -> Tables:
         return _write(spans, end - place, place), _write(works, work, place)
 
     def operand(child: Scalar, row: Scalar, constant: Scalar) -> Scalar:
-        """Return what a parent reads: the row of a result or an argument, or a constant."""
+        """Return the operand by which a parent reads an input: the row of a result or argument, or a constant."""
         code = _read(op, jnp.minimum(child, length - 1))
         leaf = jnp.where(code == primitives.constant, constant, code - functions)
         return jnp.where(_read(works, child) > 0, inputs + row, jnp.where(child < length, leaf, 0))
 
     def number(place: Scalar, carry: tuple[jax.Array, ...]) -> tuple[jax.Array, ...]:
-        # The instructions that come before those of each subtree, and the results that wait meanwhile.
-        before, waiting, instructions, among_results = carry
+        # For each subtree: how many instructions come before its own, and how many results are held meanwhile.
+        before, held, instructions, among_results = carry
         code, places, _ = children(place, spans)
         work = [_read(works, child) for child in places]
-        register = _read(waiting, place)
+        register = _read(held, place)
         operands, results = [code, register], [code]
         for k, child in enumerate(places):
             start, row = _read(before, place), register
             for m, other in enumerate(work):
-                if m != k:  # of equal ones the left goes first
+                if m != k:  # of two inputs with equal work, the left one comes first
                     first = other >= work[k] if m < k else other > work[k]
                     start, row = start + jnp.where(first, other, 0), row + (first & (other > 0))
-            before, waiting = _write(before, start, child), _write(waiting, row, child)
+            before, held = _write(before, start, child), _write(held, row, child)
             operands.append(operand(child, row, ~child))
             results.append(operand(child, start + work[k] - 1, inputs + length + child))
-        padding = [jnp.int32(0)] * (MOST_INPUTS - most)
+        padding = [jnp.int32(0)] * (MAX_ARITY - max_arity)
         at = jnp.where(code < functions, _read(before, place) + _read(works, place) - 1, length)
         return (
             before,
-            waiting,
+            held,
             _write(instructions, jnp.stack(operands + padding), at),
             _write(among_results, jnp.stack(results + padding), at),
         )
 
-    spans, works = lax.fori_loop(0, size, measure, (nothing, nothing))
-    blank = jnp.zeros((length + 1, 2 + MOST_INPUTS), jnp.int32)
-    *_, instructions, among_results = lax.fori_loop(0, size, number, (nothing, nothing, blank, blank[:, 1:]))
+    spans, works = lax.fori_loop(0, size, measure, (zeros, zeros))
+    blank = jnp.zeros((length + 1, 2 + MAX_ARITY), jnp.int32)
+    *_, instructions, among_results = lax.fori_loop(0, size, number, (zeros, zeros, blank, blank[:, 1:]))
     root = jnp.int32(0)
     return Tables(
         instructions=instructions[:length],
@@ -107,8 +107,8 @@ def _tables(primitives: PrimitiveSet, op: jax.Array) -> Tables:
 
 
 def _read(array: jax.Array, place: Scalar) -> Scalar:
-    found: Scalar = lax.dynamic_index_in_dim(array, place, keepdims=False)
-    return found
+    element: Scalar = lax.dynamic_index_in_dim(array, place, keepdims=False)
+    return element
 
 
 def _write(array: jax.Array, value: jax.Array, place: Scalar) -> jax.Array:

@@ -1,4 +1,4 @@
-"""Programs: a tree turned into instructions, once, before anything is evaluated with it."""
+"""Programs: callable expressions, compiled from trees once before they are evaluated."""
 
 import dataclasses
 import functools
@@ -22,29 +22,29 @@ from evometa.expressions.tree import Tree
 )
 @dataclasses.dataclass(frozen=True)
 class Program:
-    """An expression that can be called: ``program(prediction, label)``, entry by entry on arrays of one shape.
+    """A callable expression: ``program(prediction, label)`` is elementwise on arrays of one shape.
 
-    A pytree of arrays, so that it goes through ``jit``, ``vmap``, ``scan`` and ``grad`` like a network's weights;
-    derivatives are with respect to the arguments and the constants, in forward mode only where no primitive of the set
-    reduces.
+    A program is a pytree of arrays, so it goes through ``jit``, ``vmap``, ``scan`` and ``grad`` like a network's
+    weights. It can be differentiated with respect to arguments and constants; forward-mode differentiation
+    (``jax.jvp``) needs a primitive set without reductions.
     """
 
     primitives: PrimitiveSet
-    """What the codes mean; static."""
+    """The primitive set, a static part of the pytree."""
     tables: machine.Tables
     """The instructions."""
     op: jax.Array
-    """The codes of the tree, ``[L]``, to be written by."""
+    """The codes of the tree, ``[L]``, from which its text is made."""
     constants: jax.Array
-    """The value of each constant at its place in the tree, ``[L]``."""
+    """The value of each constant, ``[L]``, at its place in the tree."""
 
     @property
     def tree(self) -> Tree:
-        """What the program was made from."""
+        """The tree that the program was compiled from."""
         return Tree(self.op, self.constants)
 
     def __str__(self) -> str:
-        """Return the text of the expression, where its numbers are known and it is one."""
+        """Return the text of the expression; "an expression" for a traced one or a population."""
         known = not isinstance(self.op, jax.core.Tracer) and np.ndim(self.op) == 1
         return text(self.primitives, self.tree) if known else "an expression"
 
@@ -58,23 +58,30 @@ class Program:
             ConfigurationError: another number of arguments, or unequal shapes.
         """
         rows, shape = self._rows(arguments)
-        tables = jax.tree.map(jnp.asarray, self.tables)  # numpy's arrays cannot be indexed by what is traced
+        tables = jax.tree.map(jnp.asarray, self.tables)  # NumPy arrays cannot be indexed by traced values
         constants = jnp.asarray(self.constants, rows[0].dtype)
         return machine.run(self.primitives, tables, constants, rows).reshape(shape)
 
-    def each(self, judge: Callable[[jax.Array], Any], *arguments: jax.Array) -> Any:
-        """Return ``judge(values)`` for each expression of a population, with a leading axis P.
+    def each(self, function: Callable[[jax.Array], Any], *arguments: jax.Array) -> Any:
+        """Return ``function(values)`` for each expression of a population ``[P, ...]``, all on the same arguments.
 
-        For programs with leading axes ``[P, ...]`` and the same arguments for all; values only, no derivatives. It is
-        fast where the judge does arithmetic entry by entry, and sums.
+        This has no derivatives.
+
+        Args:
+            function: from the values of an expression to a pytree of arrays; fast if it is elementwise arithmetic and
+                sums.
+            arguments: one array for each argument of the primitive set, in order, all of one shape.
+
+        Returns:
+            The pytree with a leading axis P.
 
         Raises:
             ConfigurationError: another number of arguments, or unequal shapes.
         """
         rows, shape = self._rows(arguments)
         if jax.default_backend() != "cpu":
-            return jax.vmap(lambda program: judge(program(*arguments)))(self)
-        return stack.each(self.primitives, self.tree, rows, lambda values: judge(values.reshape(shape)))
+            return jax.vmap(lambda program: function(program(*arguments)))(self)
+        return stack.each(self.primitives, self.tree, rows, lambda values: function(values.reshape(shape)))
 
     def _rows(self, arguments: tuple[jax.Array, ...]) -> tuple[tuple[jax.Array, ...], tuple[int, ...]]:
         shapes = [jnp.shape(argument) for argument in arguments]
@@ -88,5 +95,5 @@ class Program:
 
 
 def compile_tree(primitives: PrimitiveSet, tree: Tree) -> Program:
-    """Turn a valid tree into a program."""
+    """Compile a valid tree to a program."""
     return Program(primitives, ordering(primitives)(tree.op), tree.op, tree.constant)

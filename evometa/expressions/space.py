@@ -1,4 +1,4 @@
-"""The space of expressions: what strategies search when ω is a formula."""
+"""The space of expressions, for problems in which ω is a formula."""
 
 import copy
 from collections.abc import Sequence
@@ -20,26 +20,28 @@ from evometa.space import Space
 from evometa.types import Key, Scalar
 
 INITIAL_DEPTH = 4
-"""The largest depth that a drawn tree is grown to."""
+"""The largest depth to which :meth:`Expression.sample` grows a tree."""
 POINTS = 64
-"""How many points expressions are compared at, by default."""
+"""The default number of points at which expressions are compared."""
 
 
 class Expression(Space):
-    """Typed expressions; the genotype is a :class:`~evometa.expressions.Tree`, ω a program to call on arrays.
+    """Typed expressions; a genotype is a :class:`~evometa.expressions.Tree`, ω a callable program.
 
     Args:
-        primitives: what expressions are made of.
+        primitives: the primitive set of the expressions.
         max_size: nodes at most, the length L of a genotype.
         max_depth: depth at most, 0 for a single node.
-        start: text of the expression a search begins at; None draws it.
-        differentiated: the arguments by which the problem differentiates the expression; none where its value is used.
-        points: where two expressions are compared before either is judged, one array ``[W]`` for each argument; None:
-            64 draws from a normal distribution for each.
+        start: text of the expression at which a search begins; None draws it.
+        differentiated: names of the arguments with respect to which the problem differentiates the expression; empty
+            if the problem uses its value.
+        points: the points at which expressions are compared before they are evaluated, one array ``[W]`` for each
+            argument; None for 64 draws from the standard normal distribution for each.
 
     Raises:
-        ConfigurationError: limits that no tree of the right type keeps, or a start that is no valid expression or
-            breaks them; a differentiated argument that there is not, or points of another number or of unequal lengths.
+        ConfigurationError: no tree of the right type is within the limits, the start is no valid expression or exceeds
+            them, a differentiated argument does not exist, or the points are not one array of one length for each
+            argument.
     """
 
     branches = True
@@ -56,11 +58,11 @@ class Expression(Space):
     ) -> None:
         root = primitives.types.index(primitives.returns)
         size, depth = int(primitives.least_sizes[root]), int(primitives.least_depths[root])
-        for name, given, least in (("max_size", max_size, size), ("max_depth", max_depth, depth)):
-            if not isinstance(given, int) or given < least:
+        for name, limit, least in (("max_size", max_size, size), ("max_depth", max_depth, depth)):
+            if not isinstance(limit, int) or limit < least:
                 raise ConfigurationError(
-                    f"Expression expects a whole number {name} >= {least}, what the smallest expression of type "
-                    f"{primitives.returns!r} needs, got {given!r}."
+                    f"Expression expects a whole number {name} >= {least}, which the smallest expression of type "
+                    f"{primitives.returns!r} needs, got {limit!r}."
                 )
         self.primitives, self.max_size, self.max_depth = primitives, max_size, max_depth
         self._root, self._least_depth = root, depth
@@ -71,95 +73,94 @@ class Expression(Space):
 
     def _set_points(self, differentiated: tuple[str, ...], points: Sequence[ArrayLike] | None) -> None:
         names = self.primitives.argument_names
-        strangers = [name for name in differentiated if name not in names]
-        if strangers:
+        unknown = [name for name in differentiated if name not in names]
+        if unknown:
             raise ConfigurationError(
-                f"Expression expects to be differentiated by some of {names}, got {strangers[0]!r}."
+                f"Expression expects differentiated to name some of the arguments {names}, got {unknown[0]!r}."
             )
         drawn = np.random.default_rng(0).standard_normal((len(names), POINTS))
-        given = tuple(np.asarray(one, np.float32) for one in (drawn if points is None else points))
-        if len(given) != len(names) or len({one.shape for one in given}) != 1 or given[0].ndim != 1:
+        arrays = tuple(np.asarray(array, np.float32) for array in (drawn if points is None else points))
+        if len(arrays) != len(names) or len({array.shape for array in arrays}) != 1 or arrays[0].ndim != 1:
             raise ConfigurationError(
                 f"Expression expects points as one array [W] for each of {names}, all of one length, "
-                f"got the shapes {[one.shape for one in given]}."
+                f"got the shapes {[array.shape for array in arrays]}."
             )
-        self.points, self.differentiated = given, tuple(names.index(name) for name in differentiated)
+        self.points, self.differentiated = arrays, tuple(names.index(name) for name in differentiated)
 
     def behaviour(self, genotype: Tree) -> Behaviour:
-        """Return what an expression does at the points, and whether it is any use."""
-        return behaviour(self.decode(genotype), self._points(), self.differentiated)
+        """Return the fingerprint of an expression at the points, and whether it can train anything."""
+        return behaviour(self.decode(genotype), self._point_arrays(), self.differentiated)
 
     def behaviours(self, genotypes: Tree) -> Behaviour:
-        """Return the same for a population ``[P, ...]``."""
-        return behaviours(jax.vmap(self.decode)(genotypes), self._points(), self.differentiated)
+        """Return the same for a population ``[P, ...]``, with a leading axis P."""
+        return behaviours(jax.vmap(self.decode)(genotypes), self._point_arrays(), self.differentiated)
 
-    def _points(self) -> tuple[jax.Array, ...]:
-        return tuple(jnp.asarray(one) for one in self.points)
+    def _point_arrays(self) -> tuple[jax.Array, ...]:
+        return tuple(jnp.asarray(array) for array in self.points)
 
     def without_start(self) -> "Expression":
-        """Return the same space, where a search begins at a draw."""
-        twin = copy.copy(self)
-        twin._start = None
-        return twin
+        """Return a copy of the space whose start is drawn."""
+        space = copy.copy(self)
+        space._start = None
+        return space
 
     def start(self, key: Key) -> Tree:
         """Return the given start, or a draw."""
         return self.sample(key) if self._start is None else self._start
 
     def sample(self, key: Key) -> Tree:
-        """Draw a tree: half of them full, half not, to a depth drawn between 1 and 4 (Koza's ramped half-and-half)."""
-        lots = jax.random.uniform(key, (2 + 2 * self.max_size,))
-        most = min(INITIAL_DEPTH, self.max_depth)
-        least = min(max(1, self._least_depth), most)
+        """Draw a tree by ramped half-and-half (Koza 1992), with depths from 1 to 4."""
+        uniforms = jax.random.uniform(key, (2 + 2 * self.max_size,))
+        deepest = min(INITIAL_DEPTH, self.max_depth)
+        shallowest = min(max(1, self._least_depth), deepest)
         return grow(
-            lots[2:],
+            uniforms[2:],
             self.primitives,
             self.max_size,
             type_=self._root,
             max_size=self.max_size,
             max_depth=self.max_depth,
-            depth=least + (lots[0] * (most + 1 - least)).astype(jnp.int32),
-            full=lots[1] < 0.5,
+            depth=shallowest + (uniforms[0] * (deepest + 1 - shallowest)).astype(jnp.int32),
+            full=uniforms[1] < 0.5,
         )
 
     def repair(self, genotype: Tree) -> Tree:
-        """Return the genotype: all that this space makes is valid."""
+        """Return the genotype as it is: everything that this space generates is valid."""
         return genotype
 
     def decode(self, genotype: Tree) -> Program:
-        """Turn a genotype into a program that is called with one array for each argument."""
+        """Compile a genotype to a program, which is called with one array for each argument."""
         return compile_tree(self.primitives, genotype)
 
     def mutate(self, key: Key, genotype: Tree, rate: float = 1.0, scale: float = 0.1) -> Tree:
-        """Return a changed copy: by one of four changes, equally likely.
+        """Return a copy changed by subtree, hoist, point or constant mutation, all equally likely.
 
-        A new random subtree; a node replaced by a subtree below it; nodes exchanged for others of the same types; or
-        constants moved. A tree without a place for the last three gets a new subtree.
+        A tree to which the last three do not apply gets a new subtree.
 
         Args:
             key: random key.
             genotype: a valid tree.
-            rate: chance in [0, 1] of each node, or of each constant, to change by one of the last two; one does in any
-                case.
-            scale: how far constants move, in standard deviations of what they are drawn from.
+            rate: chance in [0, 1] of each node to change in a point mutation and of each constant in a constant
+                mutation; at least one changes.
+            scale: step size of constants, in standard deviations of the distribution that they are drawn from.
         """
         primitives, size, depth = self.primitives, self.max_size, self.max_depth
-        lots = jax.random.uniform(key, (4 + 3 * size,))
-        kind, own = (4 * lots[0]).astype(jnp.int32), lots[1:]  # for whichever change it will be
-        changed = [
-            variation.hoist(own[:2], primitives, genotype),
-            variation.other_codes(own[: 1 + 3 * size], primitives, genotype, rate),
-            variation.other_constants(own[: 1 + 2 * size], primitives, genotype, rate, scale),
+        uniforms = jax.random.uniform(key, (4 + 3 * size,))
+        kind, shared = (4 * uniforms[0]).astype(jnp.int32), uniforms[1:]  # only one of the mutations is taken
+        alternatives = [
+            variation.hoist_mutation(shared[:2], primitives, genotype),
+            variation.point_mutation(shared[: 1 + 3 * size], primitives, genotype, rate),
+            variation.constant_mutation(shared[: 1 + 2 * size], primitives, genotype, rate, scale),
         ]
-        child = variation.new_branch(own[: 3 + 2 * size], primitives, genotype, size, depth)
-        for number, other in enumerate(changed):
-            child = variation.choose((kind == number) & _differ(other, genotype), other, child)
+        child = variation.subtree_mutation(shared[: 3 + 2 * size], primitives, genotype, size, depth)
+        for number, other in enumerate(alternatives):
+            child = variation.select((kind == number) & _differ(other, genotype), other, child)
         return child
 
     def crossover(self, key: Key, first: Tree, second: Tree) -> Tree:
-        """Return the first tree with a subtree of the second in place of one of its own; or as it is if none fits."""
-        lots = jax.random.uniform(key, (2,))
-        return variation.exchange(lots, self.primitives, first, second, self.max_size, self.max_depth)
+        """Return the first tree with a subtree replaced by one of the second; unchanged if none fits."""
+        uniforms = jax.random.uniform(key, (2,))
+        return variation.subtree_crossover(uniforms, self.primitives, first, second, self.max_size, self.max_depth)
 
 
 def _differ(first: Tree, second: Tree) -> Scalar:

@@ -1,8 +1,8 @@
-"""The values of a whole population of expressions, one after the other, straight from their trees.
+"""Evaluation of a population of expressions on a stack, one after the other, directly from their trees.
 
-Prefix order read from its end is postfix order: each node finds its inputs on a stack. Results lie in rows that all
-expressions share, and an argument or a constant is read where it is used, so that only primitives cost anything. No
-derivatives here; programs have them (:mod:`program`).
+Prefix order read backwards is postfix order, so each node finds its inputs on a stack. All expressions share the rows
+for their results, and arguments and constants are read where they are used, so that only primitives cost time. There
+are no derivatives here; programs have them (:mod:`program`).
 """
 
 from collections.abc import Callable
@@ -19,40 +19,40 @@ from evometa.types import Scalar
 
 
 def each(
-    primitives: PrimitiveSet, trees: Tree, arguments: tuple[jax.Array, ...], judge: Callable[[jax.Array], Any]
+    primitives: PrimitiveSet, trees: Tree, arguments: tuple[jax.Array, ...], function: Callable[[jax.Array], Any]
 ) -> Any:
-    """Return what a function says of the values of each expression.
+    """Apply a function to the values of each expression.
 
     Args:
-        primitives: what the codes mean.
+        primitives: the primitive set of the trees.
         trees: ``[P, L]``.
         arguments: one array ``[W]`` for each argument.
-        judge: from the values ``[W]`` to a pytree of arrays; arithmetic entry by entry, and sums, are fast.
+        function: from the values ``[W]`` to a pytree of arrays; fast if it is elementwise arithmetic and sums.
 
     Returns:
-        The pytree, with a leading axis P.
+        The pytree with a leading axis P.
     """
-    return one_kernel(lambda trees, arguments: _each(primitives, trees, arguments, judge), trees, arguments)
+    return one_kernel(lambda trees, arguments: _each(primitives, trees, arguments, function), trees, arguments)
 
 
 def _each(
-    primitives: PrimitiveSet, trees: Tree, arguments: tuple[jax.Array, ...], judge: Callable[[jax.Array], Any]
+    primitives: PrimitiveSet, trees: Tree, arguments: tuple[jax.Array, ...], function: Callable[[jax.Array], Any]
 ) -> Any:
     count, length = trees.op.shape
     inputs, width, dtype = len(arguments), arguments[0].shape[0], arguments[0].dtype
-    codes, functions = jnp.asarray(primitives.arities), len(primitives.primitives)
+    arities, leaves_from = jnp.asarray(primitives.arities), len(primitives.primitives)  # larger codes are leaves
     last = sizes(trees) - 1
 
-    # An operand is a row where it is not negative, of an argument or, behind these, of a height of the stack; otherwise
-    # ~place of a constant.
+    # An operand that is not negative is a row: first the arguments, then one row for each height of the stack. A
+    # negative one, ~place, is the constant at that place.
     def value(rows: jax.Array, operand: Scalar, constants: jax.Array) -> jax.Array:
         row = lax.dynamic_index_in_dim(rows, jnp.maximum(operand, 0), keepdims=False)
         return jnp.where(operand < 0, constants[jnp.maximum(~operand, 0)], row)
 
     def branch(primitive: Primitive) -> Callable[..., jax.Array]:
         def compute(rows: jax.Array, stack: jax.Array, top: Scalar, constants: jax.Array) -> jax.Array:
-            given = [value(rows, stack[top + primitive.arity - 1 - k], constants) for k in range(primitive.arity)]
-            return jnp.broadcast_to(primitive.function(*given), (width,)).astype(dtype)
+            operands = [value(rows, stack[top + primitive.arity - 1 - k], constants) for k in range(primitive.arity)]
+            return jnp.broadcast_to(primitive.function(*operands), (width,)).astype(dtype)
 
         return compute
 
@@ -65,32 +65,31 @@ def _each(
         def leaf(state: tuple[Scalar, Scalar, jax.Array]) -> tuple[Scalar, Scalar, jax.Array]:
             place, height, stack = state
             code = op[place]
-            operand = jnp.where(code == primitives.constant, ~place, code - functions)
+            operand = jnp.where(code == primitives.constant, ~place, code - leaves_from)
             return place - 1, height + 1, lax.dynamic_update_index_in_dim(stack, operand, height, 0)
 
         def primitive(state: tuple[Scalar, Scalar, jax.Array, jax.Array]) -> tuple[Any, ...]:
             place, height, stack, rows = state
             code = op[place]
-            top = height - codes[code]
-            found = lax.switch(code, branches, rows, stack, top, constants)
-            rows = lax.dynamic_update_index_in_dim(rows, found, inputs + top, 0)
-            # Then the leaves before it, up to the next primitive.
-            begun = place - 1, top + 1, lax.dynamic_update_index_in_dim(stack, inputs + top, top, 0)
-            return *lax.while_loop(is_leaf, leaf, begun), rows
+            top = height - arities[code]
+            result = lax.switch(code, branches, rows, stack, top, constants)
+            rows = lax.dynamic_update_index_in_dim(rows, result, inputs + top, 0)
+            # Then push the leaves that precede it, up to the next primitive.
+            pushed = place - 1, top + 1, lax.dynamic_update_index_in_dim(stack, inputs + top, top, 0)
+            return *lax.while_loop(is_leaf, leaf, pushed), rows
 
         def is_leaf(state: tuple[Scalar, Scalar, jax.Array]) -> jax.Array:
-            return (state[0] >= 0) & (op[state[0]] >= functions)
+            return (state[0] >= 0) & (op[state[0]] >= leaves_from)
 
-        begun = lax.while_loop(is_leaf, leaf, (last[number], jnp.int32(0), jnp.zeros(length, jnp.int32)))
-        *_, stack, rows = lax.while_loop(lambda state: state[0] >= 0, primitive, (*begun, rows))
+        start = lax.while_loop(is_leaf, leaf, (last[number], jnp.int32(0), jnp.zeros(length, jnp.int32)))
+        *_, stack, rows = lax.while_loop(lambda state: state[0] >= 0, primitive, (*start, rows))
 
-        def put(all_: jax.Array, new: jax.Array) -> jax.Array:
-            added: jax.Array = lax.dynamic_update_index_in_dim(all_, new.astype(all_.dtype), number, 0)
-            return added
+        def write(column: jax.Array, new: jax.Array) -> jax.Array:
+            written: jax.Array = lax.dynamic_update_index_in_dim(column, new.astype(column.dtype), number, 0)
+            return written
 
-        judged = judge(value(rows, stack[0], constants))
-        return rows, jax.tree.map(put, results, judged)
+        return rows, jax.tree.map(write, results, function(value(rows, stack[0], constants)))
 
     rows = jnp.concatenate([jnp.stack(arguments), jnp.zeros((length, width), dtype)])
-    empty = jax.tree.map(lambda s: jnp.zeros((count, *s.shape), s.dtype), jax.eval_shape(judge, arguments[0]))
+    empty = jax.tree.map(lambda s: jnp.zeros((count, *s.shape), s.dtype), jax.eval_shape(function, arguments[0]))
     return lax.fori_loop(0, count, one, (rows, empty))[1]

@@ -1,7 +1,7 @@
-"""Derivatives by a sweep back over a program's instructions: towards any number of arguments and constants at once.
+"""Reverse-mode derivatives of a program, with respect to all of its arguments and constants at once.
 
-All results are kept, each in a row of its own, and their cotangents are summed from the root down. The rows of
-arguments come first, then those of results, then those of constants.
+The forward pass stores every result in a row of its own; the backward pass goes over the instructions in reverse order
+and accumulates their cotangents. The rows are the arguments first, then the results, then the constants.
 """
 
 from collections.abc import Callable
@@ -9,7 +9,7 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 
-from evometa.expressions.primitives import MOST_INPUTS, Primitive, PrimitiveSet
+from evometa.expressions.primitives import MAX_ARITY, Primitive, PrimitiveSet
 from evometa.types import Scalar
 
 
@@ -20,12 +20,12 @@ def results(
     arguments: jax.Array,
     constants: jax.Array,
 ) -> jax.Array:
-    """Return the value of every row, ``[A + N + L, W]``.
+    """Run the program forward and return the value of every row, ``[A + N + L, W]``.
 
     Args:
-        primitives: what the codes mean.
-        instructions: the code of each, and the rows that it reads, ``[N, 4]``.
-        count: how many instructions there are.
+        primitives: the primitive set of the program.
+        instructions: ``[N, 4]``, for each the code and the rows of its operands.
+        count: the number of instructions, at most N.
         arguments: ``[A, W]``.
         constants: ``[L]``.
     """
@@ -51,7 +51,7 @@ def results(
     return jax.lax.while_loop(lambda carry: carry[0] < count, step, start)[1]
 
 
-def back(
+def backward(
     primitives: PrimitiveSet,
     instructions: jax.Array,
     count: Scalar,
@@ -59,14 +59,23 @@ def back(
     values: jax.Array,
     cotangent: jax.Array,
 ) -> jax.Array:
-    """Return the cotangent of every row, ``[A + N + L, W]``, from that of the root ``[W]`` and the rows' values."""
+    """Return the cotangent of every row, ``[A + N + L, W]``.
+
+    Args:
+        primitives: the primitive set of the program.
+        instructions: ``[N, 4]``, for each the code and the rows of its operands.
+        count: the number of instructions, at most N.
+        root: the row of the expression's value.
+        values: the value of every row, from :func:`results`.
+        cotangent: that of the expression's value, ``[W]``.
+    """
     inputs = values.shape[0] - 2 * instructions.shape[0]
 
     def branch(primitive: Primitive) -> Callable[..., jax.Array]:
         def compute(operands: jax.Array, cotangent: jax.Array) -> jax.Array:
-            given = [values[operands[k]] for k in range(primitive.arity)]
-            parts = jax.vjp(primitive.function, *given)[1](cotangent) if given else ()
-            return jnp.stack([*parts, *[jnp.zeros_like(cotangent)] * (MOST_INPUTS - len(parts))])
+            primals = [values[operands[k]] for k in range(primitive.arity)]
+            parts = jax.vjp(primitive.function, *primals)[1](cotangent) if primals else ()
+            return jnp.stack([*parts, *[jnp.zeros_like(cotangent)] * (MAX_ARITY - len(parts))])
 
         return compute
 
@@ -75,7 +84,7 @@ def back(
     def step(carry: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
         number, rows = carry
         parts = jax.lax.switch(instructions[number, 0], branches, instructions[number, 1:], rows[inputs + number])
-        # An input that the primitive does not have adds zero to the first row.
+        # Operands that the primitive does not have add zero to the first row.
         return number - 1, rows.at[instructions[number, 1:]].add(parts)
 
     start = count - 1, jnp.zeros_like(values).at[root].add(cotangent)

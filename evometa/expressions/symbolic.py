@@ -1,4 +1,4 @@
-"""Expressions in SymPy, to calculate with them, and LaTeX by way of it."""
+"""Conversion of expressions to SymPy, for symbolic calculation, and to LaTeX."""
 
 import functools
 import re
@@ -11,25 +11,26 @@ from evometa.expressions.notation import fold, number
 from evometa.expressions.primitives import Primitive, PrimitiveSet
 from evometa.expressions.tree import Tree
 
-# SymPy is imported where it is used: it takes as long as all the rest of evometa.
+# SymPy is imported where it is used: its import takes as long as that of all the rest of evometa.
 
 SHARED = ("sin", "cos", "tan", "sinh", "cosh", "tanh", "exp", "log", "sqrt", "sign")
 """Functions of JAX that SymPy knows by the same name."""
 DIGITS = 4
-"""Of constants in LaTeX."""
+"""Significant digits of constants in LaTeX."""
 
 
 def to_sympy(primitives: PrimitiveSet, tree: Tree) -> Any:
-    """Return an expression as SymPy's: ``sympy.diff``, ``sympy.simplify`` or ``sympy.lambdify`` take it from there.
+    """Convert an expression to SymPy, for ``sympy.diff``, ``sympy.simplify``, ``sympy.lambdify`` and so on.
 
-    Arguments are real symbols of their names. A primitive becomes what its ``symbolic`` makes of its inputs. Without
-    one it is SymPy's function of the same name, if it is one of JAX's elementary functions, or else an undefined one;
-    without inputs, a symbol.
-    Protected functions become those they protect, such as log|a|: the same value wherever nothing is protected.
-    SymPy puts terms in an order of its own, and takes together what is alike.
+    Arguments become real symbols with their names. A primitive becomes the result of its ``symbolic`` on its inputs.
+    Without ``symbolic`` it becomes SymPy's function of the same name, if it is one of JAX's elementary functions, and
+    otherwise an undefined function; a primitive without inputs becomes a symbol.
+
+    Protected functions become the functions that they protect, such as log|a|, with the same value wherever the
+    protection has no effect. SymPy may reorder and combine terms.
 
     Args:
-        primitives: what the expression is made of.
+        primitives: the primitive set of the expression.
         tree: the expression.
     """
     import sympy
@@ -54,28 +55,28 @@ def _constant(value: float) -> Any:
 
 
 def latex(primitives: PrimitiveSet, tree: Tree, *, simplify: bool = False) -> str:
-    """Write a tree as LaTeX, by way of :func:`to_sympy`, constants with four digits.
+    """Return an expression as LaTeX, converted by :func:`to_sympy`, with four digits of its constants.
 
     Args:
-        primitives: what the expression is made of.
+        primitives: the primitive set of the expression.
         tree: the expression.
-        simplify: let SymPy look for a shorter form, which may take seconds.
+        simplify: let SymPy search for a shorter form, which may take seconds.
     """
     import sympy
 
-    found = to_sympy(primitives, tree)
+    formula = to_sympy(primitives, tree)
     if simplify:
-        found = sympy.simplify(found)
-    found = found.xreplace({one: sympy.Float(one, DIGITS) for one in found.atoms(sympy.Float)})
-    return str(sympy.latex(found, symbol_names={one: _name(str(one)) for one in found.free_symbols}))
+        formula = sympy.simplify(formula)
+    formula = formula.xreplace({number: sympy.Float(number, DIGITS) for number in formula.atoms(sympy.Float)})
+    return str(sympy.latex(formula, symbol_names={symbol: _latex_name(str(symbol)) for symbol in formula.free_symbols}))
 
 
 @functools.cache
-def _name(name: str) -> str:
-    """Return a word upright; letters, with a number or not, and the names of Greek ones are SymPy's own."""
+def _latex_name(name: str) -> str:
+    r"""Return a name in LaTeX: letters like x or x_1 and Greek letters as SymPy writes them, words as ``\mathrm``."""
     import sympy
 
-    own = str(sympy.latex(sympy.Symbol(name)))
-    if re.fullmatch(r"[A-Za-z]_?\d*", name) or re.fullmatch(r"\\[a-z]+(_\{\d+\})?", own):
-        return own
+    default = str(sympy.latex(sympy.Symbol(name)))
+    if re.fullmatch(r"[A-Za-z]_?\d*", name) or re.fullmatch(r"\\[a-z]+(_\{\d+\})?", default):
+        return default
     return rf"\mathrm{{{name}}}".replace("_", r"\_")

@@ -1,44 +1,44 @@
-"""What the default primitives are in SymPy, as they read where nothing is protected.
+"""The default primitives in SymPy: the functions without their protection.
 
-A number that a protection would see is protected here too, so that an expression never reads as a division by zero.
-SymPy is imported when the first of these is called: it takes as long as all the rest of evometa.
+Only a constant input is protected as in :mod:`functions`, so that no formula contains a division by zero. SymPy is
+imported when one of these is first called: its import takes as long as that of all the rest of evometa.
 """
 
 from typing import Any
 
 NEARLY_ZERO = 1e-6
 """As in :mod:`functions`."""
-_MOST = 10
+_MAX_EXPONENT = 10
 
 
-def _nothing(a: Any) -> bool:
+def _is_zero(a: Any) -> bool:
     return bool(a.is_number) and abs(float(a)) < NEARLY_ZERO
 
 
 def divide(a: Any, b: Any) -> Any:
     """Return a / b, and 1 where b is the number 0."""
-    return b * 0 + 1 if _nothing(b) else a / b
+    return b * 0 + 1 if _is_zero(b) else a / b
 
 
 def log(a: Any) -> Any:
     """Return log|a|, and 0 for the number 0."""
     import sympy
 
-    return sympy.Integer(0) if _nothing(a) else sympy.log(sympy.Abs(a))
+    return sympy.Integer(0) if _is_zero(a) else sympy.log(sympy.Abs(a))
 
 
 def exp(a: Any) -> Any:
-    """Return the exponential of a, and of ±10 for numbers beyond."""
+    """Return the exponential of a, where a number is clipped to [-10, 10]."""
     import sympy
 
-    return sympy.exp(max(-_MOST, min(_MOST, a)) if a.is_number else a)
+    return sympy.exp(max(-_MAX_EXPONENT, min(_MAX_EXPONENT, a)) if a.is_number else a)
 
 
 def sqrt(a: Any) -> Any:
     """Return √|a|, and 0 for the number 0."""
     import sympy
 
-    return sympy.Integer(0) if _nothing(a) else sympy.sqrt(sympy.Abs(a))
+    return sympy.Integer(0) if _is_zero(a) else sympy.sqrt(sympy.Abs(a))
 
 
 def square(a: Any) -> Any:
@@ -47,14 +47,14 @@ def square(a: Any) -> Any:
 
 
 def minimum(a: Any, b: Any) -> Any:
-    """Return the smaller of two."""
+    """Return the smaller of a and b."""
     import sympy
 
     return sympy.Min(a, b)
 
 
 def maximum(a: Any, b: Any) -> Any:
-    """Return the larger of two."""
+    """Return the larger of a and b."""
     import sympy
 
     return sympy.Max(a, b)

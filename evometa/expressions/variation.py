@@ -1,10 +1,11 @@
-"""Changing trees: every child is valid, and no child takes a loop.
+"""Genetic operators on expressions: subtree crossover, and subtree, hoist, point and constant mutation.
 
-A change picks its places among those that keep the types and the limits, so that nothing has to be tried twice; where
-there is no such place, the parent is returned.
+Every child is valid: an operator chooses among the nodes at which types, size and depth allow the change, so nothing is
+tried twice. Where there is no such node, the parent is returned. No operator contains a loop, except the one that grows
+a new subtree.
 
-Chance comes as *lots*, uniform draws from [0, 1): all that a change needs are drawn at once, which runs and compiles
-several times faster than a draw for each choice.
+Randomness comes in as an array of uniform draws from [0, 1). Drawing all that an operator needs at once runs and
+compiles several times faster than one draw for each choice. L is the length of a tree's arrays.
 """
 
 import jax
@@ -12,120 +13,148 @@ import jax.numpy as jnp
 import numpy as np
 from numpy.typing import NDArray
 
-from evometa.expressions.growth import constants, draw, grow
-from evometa.expressions.primitives import NOTHING, PrimitiveSet
+from evometa.expressions.growth import choose_allowed, grow, sample_constants
+from evometa.expressions.primitives import PADDING, PrimitiveSet
 from evometa.expressions.tree import Structure, Tree, structure
 from evometa.types import Scalar
 
-DEEPEST_BRANCH = 2
-"""How deep a random subtree is grown by mutation, as is usual."""
+MAX_NEW_DEPTH = 2
+"""Largest depth to which mutation grows a random subtree, the usual value."""
 
 
 def splice(tree: Tree, at: Scalar, span: Scalar, donor: Tree, first: Scalar, count: Scalar) -> Tree:
-    """Replace the ``span`` nodes from ``at`` on by ``count`` nodes of the donor from ``first`` on."""
+    """Replace the ``span`` nodes from ``at`` on by the ``count`` nodes of the donor from ``first`` on."""
     length = tree.op.shape[0]
     place = jnp.arange(length)
-    new = (place >= at) & (place < at + count)
-    kept = jnp.clip(jnp.where(place < at, place, place - count + span), 0, length - 1)
-    taken = jnp.clip(place - at + first, 0, length - 1)
-    inside = jnp.where(place < at, place, place - count + span) < length
-    op = jnp.where(new, donor.op[taken], jnp.where(inside, tree.op[kept], NOTHING))
-    constant = jnp.where(new, donor.constant[taken], jnp.where(inside, tree.constant[kept], 0.0))
+    inserted = (place >= at) & (place < at + count)
+    origin = jnp.where(place < at, place, place - count + span)
+    exists = origin < length
+    origin = jnp.clip(origin, 0, length - 1)
+    source = jnp.clip(place - at + first, 0, length - 1)
+    op = jnp.where(inserted, donor.op[source], jnp.where(exists, tree.op[origin], PADDING))
+    constant = jnp.where(inserted, donor.constant[source], jnp.where(exists, tree.constant[origin], 0.0))
     return Tree(op, constant)
 
 
-def exchange(
-    lots: jax.Array, primitives: PrimitiveSet, first: Tree, second: Tree, max_size: int, max_depth: int
+def subtree_crossover(
+    uniforms: jax.Array, primitives: PrimitiveSet, first: Tree, second: Tree, max_size: int, max_depth: int
 ) -> Tree:
-    """Return the first tree with one subtree replaced by one of the second, of the same type (Koza 1992); 2 lots."""
-    own, other = structure(primitives, first.op), structure(primitives, second.op)
-    # The root is replaced only where it is all there is.
-    at = draw(lots[0], own.used & ((jnp.arange(max_size) > 0) | (own.size == 1)))
+    """Return the first tree with one subtree replaced by one of the second, of the same type (Koza 1992).
+
+    Args:
+        uniforms: ``[2]``.
+        primitives: the primitive set of both trees.
+        first: the tree that is changed.
+        second: the tree that the new subtree is copied from.
+        max_size: nodes at most.
+        max_depth: depth at most.
+    """
+    receiver, donor = structure(primitives, first.op), structure(primitives, second.op)
+    # The root is replaced only where it is the only node.
+    at = choose_allowed(uniforms[0], receiver.used & ((jnp.arange(max_size) > 0) | (receiver.size == 1)))
     results = jnp.asarray(primitives.results)
-    fits = other.used & (results[second.op] == results[first.op[at]])
-    fits &= own.size - own.span[at] + other.span <= max_size
-    fits &= own.depth[at] + heights(other) <= max_depth
-    source = draw(lots[1], fits)
-    return choose(fits.any(), splice(first, at, own.span[at], second, source, other.span[source]), first)
+    fits = donor.used & (results[second.op] == results[first.op[at]])
+    fits &= receiver.size - receiver.span[at] + donor.span <= max_size
+    fits &= receiver.depth[at] + heights(donor) <= max_depth
+    source = choose_allowed(uniforms[1], fits)
+    return select(fits.any(), splice(first, at, receiver.span[at], second, source, donor.span[source]), first)
 
 
-def new_branch(lots: jax.Array, primitives: PrimitiveSet, tree: Tree, max_size: int, max_depth: int) -> Tree:
-    """Return the tree with a random subtree in place of one of its own; 3 + 2 L lots."""
-    own = structure(primitives, tree.op)
-    at = draw(lots[0], own.used)
+def subtree_mutation(uniforms: jax.Array, primitives: PrimitiveSet, tree: Tree, max_size: int, max_depth: int) -> Tree:
+    """Return the tree with one subtree replaced by a random one; ``uniforms`` is ``[3 + 2 L]``."""
+    shape = structure(primitives, tree.op)
+    at = choose_allowed(uniforms[0], shape.used)
     branch = grow(
-        lots[3:],
+        uniforms[3:],
         primitives,
         max_size,
         type_=jnp.asarray(primitives.results)[tree.op[at]],
-        max_size=max_size - own.size + own.span[at],
-        max_depth=max_depth - own.depth[at],
-        depth=(lots[1] * (DEEPEST_BRANCH + 1)).astype(jnp.int32),
-        full=lots[2] < 0.5,
+        max_size=max_size - shape.size + shape.span[at],
+        max_depth=max_depth - shape.depth[at],
+        depth=(uniforms[1] * (MAX_NEW_DEPTH + 1)).astype(jnp.int32),
+        full=uniforms[2] < 0.5,
     )
-    return splice(tree, at, own.span[at], branch, jnp.int32(0), jnp.sum(branch.op != NOTHING, dtype=jnp.int32))
+    return splice(tree, at, shape.span[at], branch, jnp.int32(0), jnp.sum(branch.op != PADDING, dtype=jnp.int32))
 
 
-def hoist(lots: jax.Array, primitives: PrimitiveSet, tree: Tree) -> Tree:
-    """Return the tree with one node replaced by a subtree below it of the same type, smaller than before; 2 lots."""
-    own = structure(primitives, tree.op)
+def hoist_mutation(uniforms: jax.Array, primitives: PrimitiveSet, tree: Tree) -> Tree:
+    """Return a smaller tree: one node is replaced by a subtree below it of the same type; ``uniforms`` is ``[2]``."""
+    shape = structure(primitives, tree.op)
     types = jnp.asarray(primitives.results)[tree.op]
     place = jnp.arange(tree.op.shape[0])
-    pairs = own.within & (place[:, None] != place[None, :]) & (types[:, None] == types[None, :])
+    pairs = shape.within & (place[:, None] != place[None, :]) & (types[:, None] == types[None, :])
     roots = pairs.any(axis=1)
-    # First the node, as the other changes choose theirs: nodes near the root are in most of the pairs.
-    at = draw(lots[0], roots)
-    below = draw(lots[1], pairs[at])
-    return choose(roots.any(), splice(tree, at, own.span[at], tree, below, own.span[below]), tree)
+    # The node is chosen first, as in the other operators; a uniform pair would favour nodes near the root.
+    at = choose_allowed(uniforms[0], roots)
+    below = choose_allowed(uniforms[1], pairs[at])
+    return select(roots.any(), splice(tree, at, shape.span[at], tree, below, shape.span[below]), tree)
 
 
-def other_codes(lots: jax.Array, primitives: PrimitiveSet, tree: Tree, rate: float) -> Tree:
-    """Return the tree with nodes, each with chance ``rate`` and at least one, exchanged for others of their kind.
+def point_mutation(uniforms: jax.Array, primitives: PrimitiveSet, tree: Tree, rate: float) -> Tree:
+    """Return the tree with single nodes replaced by others of the same types; a constant gets a new value.
 
-    1 + 3 L lots.
+    Args:
+        uniforms: ``[1 + 3 L]``.
+        primitives: the primitive set.
+        tree: the tree.
+        rate: chance of each node to be replaced; at least one is, where any can be.
     """
     length = tree.op.shape[0]
-    kin = jnp.asarray(alike(primitives))[tree.op]
-    mask = some(lots[: length + 1], (tree.op != NOTHING) & kin.any(axis=1), rate)
-    code = draw(lots[length + 1 : 2 * length + 1], kin)
-    value = jnp.where(code == primitives.constant, constants(lots[2 * length + 1 :], primitives), 0.0)
+    alternatives = jnp.asarray(interchangeable(primitives))[tree.op]
+    mask = mutation_mask(uniforms[: length + 1], (tree.op != PADDING) & alternatives.any(axis=1), rate)
+    code = choose_allowed(uniforms[length + 1 : 2 * length + 1], alternatives)
+    drawn = sample_constants(uniforms[2 * length + 1 :], primitives)
+    value = jnp.where(code == primitives.constant, drawn, 0.0)
     return Tree(jnp.where(mask, code, tree.op), jnp.where(mask, value, tree.constant))
 
 
-def other_constants(lots: jax.Array, primitives: PrimitiveSet, tree: Tree, rate: float, scale: float) -> Tree:
-    """Return the tree with constants, each with chance ``rate`` and at least one, changed; 1 + 2 L lots.
+def constant_mutation(uniforms: jax.Array, primitives: PrimitiveSet, tree: Tree, rate: float, scale: float) -> Tree:
+    """Return the tree with constants moved by a normal step, or drawn anew where a set of allowed values is given.
 
-    By a normal step of ``scale`` standard deviations of what constants are drawn from; or drawn anew where values are
-    given.
+    Args:
+        uniforms: ``[1 + 2 L]``.
+        primitives: the primitive set.
+        tree: the tree.
+        rate: chance of each constant to change; at least one does, where there is any.
+        scale: size of the step, in standard deviations of the distribution that constants are drawn from.
     """
     length = tree.op.shape[0]
-    mask = some(lots[: length + 1], tree.op == primitives.constant, rate)
-    drawn = constants(lots[length + 1 :], primitives)
+    mask = mutation_mask(uniforms[: length + 1], tree.op == primitives.constant, rate)
+    drawn = sample_constants(uniforms[length + 1 :], primitives)
     value = drawn if isinstance(primitives.ephemeral, tuple) else tree.constant + scale * drawn
     return Tree(tree.op, jnp.where(mask, value, tree.constant))
 
 
-def alike(primitives: PrimitiveSet) -> NDArray[np.bool_]:
-    """Return which codes may stand in for which, ``[codes, codes]``: the same types, another code or value."""
+def interchangeable(primitives: PrimitiveSet) -> NDArray[np.bool_]:
+    """Return which codes can replace which, ``[codes, codes]``: other codes with the same input and result types.
+
+    The constant can replace itself, by another value.
+    """
     signature = np.concatenate([primitives.results[:, None], primitives.inputs], axis=1)
     same = (signature[:, None] == signature[None, :]).all(axis=2) & primitives.drawable[None, :]
-    alone = np.arange(len(same))
-    same[alone, alone] = (alone == primitives.constant) & primitives.drawable
+    codes = np.arange(len(same))
+    same[codes, codes] = (codes == primitives.constant) & primitives.drawable
     return np.asarray(same)
 
 
-def heights(own: Structure) -> jax.Array:
-    """Return the depth of the subtree at each place, int32 ``[L]``."""
-    return jnp.max(jnp.where(own.within, own.depth[None, :], 0), axis=1) - own.depth
+def heights(shape: Structure) -> jax.Array:
+    """Return the depth of the subtree at each node, int32 ``[L]``."""
+    return jnp.max(jnp.where(shape.within, shape.depth[None, :], 0), axis=1) - shape.depth
 
 
-def some(lots: jax.Array, mask: jax.Array, rate: float) -> jax.Array:
-    """Return each place that a mask allows with chance ``rate``, and one of them in any case; 1 + L lots."""
-    drawn = mask & (lots[1:] < rate)
-    one = mask & (jnp.arange(mask.size) == draw(lots[0], mask))
+def mutation_mask(uniforms: jax.Array, allowed: jax.Array, rate: float) -> jax.Array:
+    """Return which of the allowed nodes change, bool ``[L]``: each with chance ``rate``, and at least one of them.
+
+    Args:
+        uniforms: ``[1 + L]``.
+        allowed: bool ``[L]``.
+        rate: chance in [0, 1].
+    """
+    drawn = allowed & (uniforms[1:] < rate)
+    one = allowed & (jnp.arange(allowed.size) == choose_allowed(uniforms[0], allowed))
     return jnp.where(drawn.any(), drawn, one)
 
 
-def choose(condition: jax.Array, first: Tree, second: Tree) -> Tree:
+def select(condition: jax.Array, first: Tree, second: Tree) -> Tree:
     """Return the first tree where the condition holds, otherwise the second."""
     return Tree(*(jnp.where(condition, a, b) for a, b in zip(first, second, strict=True)))

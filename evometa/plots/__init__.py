@@ -1,23 +1,23 @@
-"""Pictures of runs: numbers first, then drawing.
+"""Plots of runs and of what they found. For most plots, the numbers can be computed without drawing.
 
-=====================  ===============================  =====================================
-picture                its numbers                      shows
-=====================  ===============================  =====================================
+=====================  ===============================  ==============================================
+plot                   its numbers                      shows
+=====================  ===============================  ==============================================
 :func:`fitness`        :func:`fitness_curves`           one run: best, quartiles, held-out
-:func:`compare`        :func:`comparison`               several runs, confidence over seeds
-:func:`diagnostics`    :func:`strategy_diagnostics`     a strategy's own numbers: step size, sizes
-:func:`pareto`         :func:`pareto_fronts`            several objectives: the fronts of runs
+:func:`compare`        :func:`comparison`               several runs, with confidence bands over seeds
+:func:`diagnostics`    :func:`strategy_diagnostics`     numbers of the strategy, such as its step size
+:func:`pareto`         :func:`pareto_fronts`            several objectives: Pareto fronts
 :func:`archive`        :func:`archive_map`              measures: the fitness over an archive
-:func:`adaptation`     ``problems.adaptation_curves``   a learner before and after a few steps
+:func:`adaptation`     ``problems.adaptation_curves``   a learner before and after a few inner steps
 :func:`over_steps`     values by name                   schedules or losses over inner steps
 :func:`episode`        images and predictions           few-shot classification of images
 :func:`losses`         :func:`loss_curves`              a learned loss beside cross-entropy
 :func:`tree`           :func:`tree_nodes`               an expression as a tree
-:func:`topology`       :func:`topology_graph`           a network that grew
+:func:`topology`       :func:`topology_graph`           a grown network
 :func:`cell`           :func:`cell_graph`               a cell of operations
-=====================  ===============================  =====================================
+=====================  ===============================  ==============================================
 
-Every drawing function returns a matplotlib ``Figure`` of its own: nothing is global, nothing needs a display.
+Every plotting function returns a new matplotlib ``Figure`` and uses no global state and no display.
 """
 
 from evometa.plots.adapting import Adaptation, adaptation

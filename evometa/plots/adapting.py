@@ -1,4 +1,4 @@
-"""How a learner adapts to one task of regression: predictions before and after a few inner steps."""
+"""Plot of the predictions of a regression learner before and after a few inner steps."""
 
 from collections.abc import Sequence
 from typing import Any, Protocol
@@ -9,12 +9,12 @@ from numpy.typing import NDArray
 from evometa.errors import ConfigurationError
 from evometa.plots import style
 
-# From faint to strong as learning goes on; told apart by their dashes too.
+# Stronger colours for later steps, and different dashes.
 LINES = ((style.GREY, ":"), (style.ORANGE, "--"), (style.BLUE, "-"), (style.GREEN, "-."), (style.PURPLE, "-"))
 
 
 class Adaptation(Protocol):
-    """The numbers of one panel, as :func:`evometa.problems.adaptation_curves` computes them."""
+    """The numbers of one task, as computed by :func:`evometa.problems.adaptation_curves`."""
 
     @property
     def x(self) -> NDArray[Any]:
@@ -26,15 +26,15 @@ class Adaptation(Protocol):
 
     @property
     def support_x(self) -> NDArray[Any]:
-        """Inputs of the points the learner trains on ``[shots]``."""
+        """Inputs of the training points ``[shots]``."""
 
     @property
     def support_y(self) -> NDArray[Any]:
-        """Outputs of the points the learner trains on ``[shots]``."""
+        """Outputs of the training points ``[shots]``."""
 
     @property
     def steps(self) -> tuple[int, ...]:
-        """After how many inner steps each prediction was made, ascending."""
+        """The number of inner steps before each prediction, ascending."""
 
     @property
     def predictions(self) -> NDArray[Any]:
@@ -46,7 +46,7 @@ class Adaptation(Protocol):
 
 
 def adaptation(curves: Adaptation | Sequence[Adaptation]) -> Figure:
-    """Draw what a learner predicts before and after a few inner steps, against the true curve.
+    """Plot the predictions of a learner before and after a few inner steps, beside the true curve.
 
     ::
 
@@ -55,7 +55,7 @@ def adaptation(curves: Adaptation | Sequence[Adaptation]) -> Figure:
         em.plots.adaptation(curves).savefig("adaptation.png")
 
     Args:
-        curves: the numbers of one task, or of several, a panel each; three panels in a row.
+        curves: the numbers of one task, or of several; each has a panel, three in a row.
 
     Returns:
         A figure; ``figure.savefig("adaptation.png")`` writes it.
@@ -63,7 +63,7 @@ def adaptation(curves: Adaptation | Sequence[Adaptation]) -> Figure:
     Raises:
         ConfigurationError: an empty list.
     """
-    # A record may itself be a (named) tuple, so what it has decides, not what it is.
+    # The numbers of one task may be a named tuple, so a sequence is recognised by its missing attribute.
     panels: list[Any] = [curves] if hasattr(curves, "predictions") else list(curves)
     if not panels:
         raise ConfigurationError("adaptation expects the curves of one or more tasks, got none.")
@@ -77,16 +77,16 @@ def adaptation(curves: Adaptation | Sequence[Adaptation]) -> Figure:
         axes.plot(panel.x, panel.truth, color="black", linewidth=1.6, label="truth")
         for i, (step, prediction, error) in enumerate(zip(panel.steps, panel.predictions, panel.errors, strict=True)):
             colour, dash = LINES[i % len(LINES)]
-            label = f"{_after(step)} (error {error:.2g})"
+            label = f"{_label(step)} (error {error:.2g})"
             axes.plot(panel.x, prediction, color=colour, linestyle=dash, linewidth=1.6, label=label)
         axes.plot(
             panel.support_x, panel.support_y, "o", color="black", markeredgecolor="white", label="training points"
         )
-        style.dress(axes, x="x", y="y")
+        style.label_axes(axes, x="x", y="y")
         axes.label_outer()
         axes.legend(frameon=False, fontsize="x-small", loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2)
     return picture
 
 
-def _after(step: int) -> str:
+def _label(step: int) -> str:
     return "before" if step == 0 else f"after {step} step{'s' if step > 1 else ''}"

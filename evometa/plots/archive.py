@@ -1,4 +1,4 @@
-"""Archives over behaviour space: the numbers, then the picture."""
+"""Plot of the fitness over an archive's behaviour space."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -18,16 +18,16 @@ from evometa.run_directory import read_manifest
 
 @dataclasses.dataclass(frozen=True)
 class ArchiveMap:
-    """The fitness over the first one or two of the measures."""
+    """The fitness over the first one or two measures, see :func:`archive_map`."""
 
     edges: tuple[NDArray[np.float64], ...]
-    """The ends of the cells along each shown measure, ``[cells + 1]``."""
+    """The bounds of the cells along each measure shown, ``[cells + 1]``."""
     fitness: NDArray[np.float64]
-    """``[cells]`` or ``[cells, cells]``, NaN where a cell is empty; the mean over the measures that are not shown."""
+    """``[cells]`` or ``[cells, cells]``, NaN for empty cells; a mean over the measures that are not shown."""
     elites: int
-    """How many candidates the run keeps."""
+    """The number of candidates in the archive."""
     coverage: float
-    """What part of the cells, over all measures, they are in."""
+    """The share of cells that hold a candidate, over all measures."""
 
 
 def archive_map(
@@ -37,37 +37,37 @@ def archive_map(
     low: Sequence[float] | None = None,
     high: Sequence[float] | None = None,
 ) -> ArchiveMap:
-    """Compute what :func:`archive` draws.
+    """Compute the numbers of :func:`archive`.
 
     Args:
         run: a run directory, or ``Result.archive``.
-        cells: into how many cells the range of each measure is cut; None: as the run's strategy did, 50 if unknown.
-        low: lower end of the range of each measure; None: as the run's strategy did, the smallest found if unknown.
-        high: upper end, likewise.
+        cells: number of cells along each measure; None: those of the run's strategy, or 50 if unknown.
+        low: lower bound of each measure; None: that of the run's strategy, or the smallest value if unknown.
+        high: upper bound of each measure, likewise.
 
     Raises:
-        ConfigurationError: the run has no measures, or another number of them.
-        RunDirectoryError: the run keeps nothing.
+        ConfigurationError: the run has no measures, or not as many as ``cells``, ``low`` or ``high``.
+        RunDirectoryError: the run has no archive.
     """
-    kept = load_archive(run)
-    if kept.measures is None:
+    archive = load_archive(run)
+    if archive.measures is None:
         raise ConfigurationError("archive expects a run with measures, and this one has none; draw its Pareto front.")
-    measures, fitness = np.asarray(kept.measures, np.float64), np.asarray(kept.fitness, np.float64)
+    measures, fitness = np.asarray(archive.measures, np.float64), np.asarray(archive.fitness, np.float64)
     count = measures.shape[1]
     fields: dict[str, Any] = {} if isinstance(run, Archive) else read_manifest(Path(run)).strategy["fields"]
-    some = len(measures) > 0
-    known = {
+    filled = len(measures) > 0
+    grid = {
         "cells": cells or fields.get("cells") or [50] * count,
-        "low": low or fields.get("low") or (measures.min(axis=0) if some else np.zeros(count)),
-        "high": high or fields.get("high") or (measures.max(axis=0) if some else np.ones(count)),
+        "low": low or fields.get("low") or (measures.min(axis=0) if filled else np.zeros(count)),
+        "high": high or fields.get("high") or (measures.max(axis=0) if filled else np.ones(count)),
     }
-    for name, given in known.items():
+    for name, given in grid.items():
         if len(given) != count:
             raise ConfigurationError(
                 f"archive expects {name} to have a number for each of the {count} measures, got {given}."
             )
-    shape = tuple(int(n) for n in known["cells"])
-    edges = [np.linspace(low, high, n + 1) for low, high, n in zip(known["low"], known["high"], shape, strict=True)]
+    shape = tuple(int(n) for n in grid["cells"])
+    edges = [np.linspace(low, high, n + 1) for low, high, n in zip(grid["low"], grid["high"], shape, strict=True)]
     at = tuple(
         np.clip(np.searchsorted(edge, values, side="right") - 1, 0, n - 1)
         for edge, values, n in zip(edges, measures.T, shape, strict=True)
@@ -76,8 +76,8 @@ def archive_map(
     np.add.at(total, at[:2], fitness)
     np.add.at(number, at[:2], 1)
     mean = np.where(number > 0, total / np.maximum(number, 1), np.nan)
-    filled = len(np.unique(np.ravel_multi_index(at, shape)))
-    return ArchiveMap(tuple(edges[:2]), mean, len(measures), filled / float(np.prod(shape)))
+    occupied = len(np.unique(np.ravel_multi_index(at, shape)))
+    return ArchiveMap(tuple(edges[:2]), mean, len(measures), occupied / float(np.prod(shape)))
 
 
 def archive(
@@ -87,39 +87,39 @@ def archive(
     low: Sequence[float] | None = None,
     high: Sequence[float] | None = None,
 ) -> Figure:
-    """Draw the fitness of the candidates that a run keeps over the first two of their measures.
+    """Plot the fitness of the candidates in a run's archive over the first two of their measures.
 
-    With a single measure it is a curve; with more than two the mean over those that are not shown.
+    A single measure gives a curve. With more than two, the fitness is averaged over the measures that are not shown.
 
     Args:
         run: a run directory, or ``Result.archive``.
-        cells: into how many cells the range of each measure is cut; None: as the run's strategy did, 50 if unknown.
-        low: lower end of the range of each measure; None: as the run's strategy did, the smallest found if unknown.
-        high: upper end, likewise.
+        cells: number of cells along each measure; None: those of the run's strategy, or 50 if unknown.
+        low: lower bound of each measure; None: that of the run's strategy, or the smallest value if unknown.
+        high: upper bound of each measure, likewise.
 
     Returns:
         A figure; ``figure.savefig("archive.png")`` writes it.
 
     Raises:
-        ConfigurationError: the run has no measures, or another number of them.
-        RunDirectoryError: the run keeps nothing.
+        ConfigurationError: the run has no measures, or not as many as ``cells``, ``low`` or ``high``.
+        RunDirectoryError: the run has no archive.
     """
     return draw_archive(archive_map(run, cells=cells, low=low, high=high))
 
 
 def draw_archive(numbers: ArchiveMap) -> Figure:
-    """Draw a computed map."""
+    """Plot the numbers of :func:`archive_map`."""
     flat = numbers.fitness.ndim == 1
     picture = style.figure(width=6.0, height=3.6 if flat else 4.8)
     axes = picture.subplots()
     if flat:
         axes.stairs(numbers.fitness, numbers.edges[0], baseline=None, color=style.BLUE, linewidth=1.4)
-        style.dress(axes, x="measure 1", y="fitness")
+        style.label_axes(axes, x="measure 1", y="fitness")
     else:
-        style.dress(axes, x="measure 1", y="measure 2")
+        style.label_axes(axes, x="measure 1", y="measure 2")
         axes.grid(False)
         mesh = axes.pcolormesh(*numbers.edges, numbers.fitness.T, cmap="viridis", rasterized=True)
-        axes.set_facecolor("#eeeeee")  # empty cells, in a grey that the colours do not have
+        axes.set_facecolor("#eeeeee")  # empty cells, in a grey that is not in the colour map
         if numbers.elites:
             bar = picture.colorbar(mesh, ax=axes, label="fitness")
             bar.outline.set_visible(False)

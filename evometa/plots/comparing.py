@@ -1,4 +1,4 @@
-"""Several runs in one picture: the numbers with a confidence band over seeds, then the picture."""
+"""Plot of several runs together, with confidence bands over seeds."""
 
 import dataclasses
 from collections.abc import Mapping, Sequence
@@ -16,24 +16,24 @@ from evometa.plots.style import Curve
 
 @dataclasses.dataclass(frozen=True)
 class Group:
-    """Runs that differ by their seeds alone."""
+    """Runs that differ only in their seeds."""
 
     label: str
     position: Curve
-    """Where the curves are compared ``[N]``: from the latest start to the earliest end of the runs."""
+    """Positions on the x-axis ``[N]``, from the latest start to the earliest end of the runs."""
     values: Curve
-    """The quantity of each run there ``[runs, N]``, interpolated."""
+    """The quantity of each run, interpolated at these positions, ``[runs, N]``."""
     mean: Curve
-    """Over runs ``[N]``: the arithmetic mean, or the geometric one on a logarithmic scale."""
+    """The mean over runs ``[N]``: arithmetic, or geometric on a logarithmic scale."""
     lower: Curve
     """Lower end of the confidence interval of the mean ``[N]``; NaN for a single run."""
     upper: Curve
-    """Upper end ``[N]``."""
+    """Upper end of the confidence interval of the mean ``[N]``."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Comparison:
-    """What :func:`compare` draws."""
+    """The numbers of :func:`compare`."""
 
     x: X
     quantity: str
@@ -51,26 +51,26 @@ def comparison(
     confidence: float = 0.95,
     points: int = 300,
 ) -> Comparison:
-    """Compute what :func:`compare` draws.
+    """Compute the numbers of :func:`compare`.
 
     Args:
-        runs: label -> a run, or several that differ by their seeds.
-        quantity: a column of the history; None takes ``held_out`` when every run has it, otherwise ``best_so_far``.
-        x: what to count on the x-axis.
-        confidence: level in (0, 1) of the interval around the mean.
-        points: where curves are compared, so many positions each.
+        runs: label -> a run, or several that differ only in their seeds.
+        quantity: a column of the history; None takes ``held_out`` if every run has it, otherwise ``best_so_far``.
+        x: the quantity on the x-axis.
+        confidence: level in (0, 1) of the confidence interval of the mean.
+        points: number of positions on the x-axis at which runs are compared.
 
     Raises:
         ConfigurationError: nothing to compare, or a quantity or x-axis that does not exist.
-        RunDirectoryError: there is no history there.
+        RunDirectoryError: a folder holds no history.
     """
-    loaded = {label: [load(run) for run in _listed(value)] for label, value in runs.items()}
+    loaded = {label: [load(run) for run in _as_list(value)] for label, value in runs.items()}
     if not loaded or not all(loaded.values()):
         raise ConfigurationError(f"compare expects one or more runs under each label, got {dict(runs)}.")
     if not 0 < confidence < 1:
         raise ConfigurationError(f"compare expects 0 < confidence < 1, such as 0.95, got {confidence}.")
-    everyone = [run for group in loaded.values() for run in group]
-    quantity = quantity or ("held_out" if all(_has(run, "held_out") for run in everyone) else "best_so_far")
+    all_runs = [run for group in loaded.values() for run in group]
+    quantity = quantity or ("held_out" if all(_has(run, "held_out") for run in all_runs) else "best_so_far")
     for label, group in loaded.items():
         for run in group:
             if not _has(run, quantity):
@@ -79,12 +79,12 @@ def comparison(
                     f"compare expects {quantity!r} to be a column with numbers in every run, "
                     f"and a run of {label!r} has none. {nearest(quantity, known)}"
                 )
-    log = style.log_helps([run[quantity] for run in everyone])
+    log = style.log_scale_fits([run[quantity] for run in all_runs])
     groups = tuple(_group(label, group, quantity, x, log, confidence, points) for label, group in loaded.items())
     return Comparison(x, quantity, log, confidence, groups)
 
 
-def _listed(runs: Run | Sequence[Run]) -> Sequence[Run]:
+def _as_list(runs: Run | Sequence[Run]) -> Sequence[Run]:
     return list(runs) if isinstance(runs, list | tuple) else [runs]  # type: ignore[list-item]
 
 
@@ -110,10 +110,10 @@ def _group(
     mean = scaled.mean(axis=0)
     half = np.full_like(mean, np.nan)
     if len(runs) > 1:
-        spread = scaled.std(axis=0, ddof=1) / np.sqrt(len(runs))
-        half = spread * stats.t.ppf(0.5 + confidence / 2, len(runs) - 1)
-    back = np.exp if log else np.asarray
-    return Group(label, grid, back(scaled), back(mean), back(mean - half), back(mean + half))
+        standard_error = scaled.std(axis=0, ddof=1) / np.sqrt(len(runs))
+        half = standard_error * stats.t.ppf(0.5 + confidence / 2, len(runs) - 1)
+    unscale = np.exp if log else np.asarray
+    return Group(label, grid, unscale(scaled), unscale(mean), unscale(mean - half), unscale(mean + half))
 
 
 def compare(
@@ -123,29 +123,29 @@ def compare(
     x: X = "generation",
     confidence: float = 0.95,
 ) -> Figure:
-    """Draw one quantity of several runs; runs under one label by their mean, with a band of confidence over seeds.
+    """Plot one quantity of several runs; runs with the same label as their mean with a confidence band over seeds.
 
-    The band is Student's interval of the mean, pointwise; the thin lines are the runs themselves. Where a logarithmic
-    axis helps, mean and interval are those of the logarithm. A label's curve ends where its shortest run ends.
+    The band is the pointwise confidence interval of the mean by Student's t distribution; thin lines are single runs.
+    On a logarithmic axis, mean and interval are those of the logarithm. A curve ends with its label's shortest run.
 
     Args:
-        runs: label -> a run (directory or history), or several that differ by their seeds.
-        quantity: a column of the history; None takes ``held_out`` when every run has it, otherwise ``best_so_far``.
-        x: what to count on the x-axis.
-        confidence: level in (0, 1) of the band.
+        runs: label -> a run (directory or history), or several that differ only in their seeds.
+        quantity: a column of the history; None takes ``held_out`` if every run has it, otherwise ``best_so_far``.
+        x: the quantity on the x-axis.
+        confidence: level in (0, 1) of the confidence band.
 
     Returns:
         A figure; ``figure.savefig("comparison.png")`` writes it.
 
     Raises:
         ConfigurationError: nothing to compare, or a quantity or x-axis that does not exist.
-        RunDirectoryError: there is no history there.
+        RunDirectoryError: a folder holds no history.
     """
     return draw_comparison(comparison(runs, quantity=quantity, x=x, confidence=confidence))
 
 
 def draw_comparison(numbers: Comparison) -> Figure:
-    """Draw a computed comparison."""
+    """Plot the numbers of :func:`comparison`."""
     picture = style.figure()
     axes = picture.subplots()
     if numbers.log:
@@ -159,9 +159,9 @@ def draw_comparison(numbers: Comparison) -> Figure:
         if seeds > 1:
             axes.fill_between(group.position, group.lower, group.upper, color=colour, alpha=0.18, linewidth=0)
             axes.plot(group.position, group.values.T, color=colour, linewidth=0.6, alpha=0.5)
-    # With two or three seeds a band may be far wider than the curves; it is cut rather than the curves flattened.
-    style.view(axes, [group.values for group in numbers.groups])
-    style.dress(axes, x=numbers.x, y=style.words(numbers.quantity))
+    # With two or three seeds a band can be far wider than the curves; then it is cut, so that curves stay readable.
+    style.limit_y_axis(axes, [group.values for group in numbers.groups])
+    style.label_axes(axes, x=numbers.x, y=style.readable(numbers.quantity))
     if any(len(group.values) > 1 for group in numbers.groups):
         axes.set_title(f"mean, {100 * numbers.confidence:g} % confidence, single runs", fontsize="small", loc="left")
     axes.legend(frameon=False, fontsize="small")

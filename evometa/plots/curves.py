@@ -1,4 +1,4 @@
-"""Fitness over a run: the numbers, then the picture."""
+"""Plot of the fitness over a run."""
 
 import dataclasses
 import os
@@ -20,39 +20,39 @@ Run = str | os.PathLike[str] | History
 
 @dataclasses.dataclass(frozen=True)
 class FitnessCurves:
-    """The fitness of each generation, all arrays ``[G]``, with NaN where there is nothing to show."""
+    """The fitness of each generation; all arrays are ``[G]``, with NaN for missing values."""
 
     x: X
-    """What ``position`` counts."""
+    """The quantity of ``position``."""
     position: Curve
     best: Curve
-    """The best candidate of the generation."""
+    """The fitness of the generation's best candidate."""
     lower_quartile: Curve
     median: Curve
     upper_quartile: Curve
     best_so_far: Curve
     center: Curve
-    """The center of the strategy's distribution."""
+    """The fitness of the center of the strategy's distribution."""
     held_out: Curve
-    """The validated ω on held-out tasks."""
+    """The fitness of the validated ω on held-out tasks."""
     failed: Curve
-    """Candidates whose fitness was not finite."""
+    """The number of candidates whose fitness was not finite."""
 
     @property
     def better(self) -> str:
-        """Which fitness is the better one, "smaller" or "larger", or "" when best and median do not tell."""
+        """Which fitness is better, "smaller" or "larger", inferred from best and median; "" if they do not differ."""
         gap = self.best - self.median
         total = float(np.sum(gap[np.isfinite(gap)]))
         return "smaller" if total < 0 else "larger" if total > 0 else ""
 
 
 def load(run: Run) -> History:
-    """Return the history of a run given by its directory, or as it is."""
+    """Return the history of a run, read from its directory if necessary."""
     return run if isinstance(run, History) else history.read(run)
 
 
 def positions(run: History, x: X) -> Curve:
-    """Return where on the x-axis each generation ``[G]`` lies.
+    """Return the position of each generation on the x-axis, ``[G]``.
 
     Raises:
         ConfigurationError: an x-axis that does not exist.
@@ -65,15 +65,15 @@ def positions(run: History, x: X) -> Curve:
 
 
 def fitness_curves(run: Run, *, x: X = "generation") -> FitnessCurves:
-    """Compute what :func:`fitness` draws.
+    """Compute the numbers of :func:`fitness`.
 
     Args:
         run: a run directory, or its history.
-        x: what to count on the x-axis.
+        x: the quantity on the x-axis.
 
     Raises:
         ConfigurationError: an x-axis that does not exist.
-        RunDirectoryError: there is no history there.
+        RunDirectoryError: the folder holds no history.
     """
     run = load(run)
     names = ("best", "lower_quartile", "median", "upper_quartile", "best_so_far", "center", "held_out", "failed")
@@ -83,38 +83,38 @@ def fitness_curves(run: Run, *, x: X = "generation") -> FitnessCurves:
 
 
 def fitness(run: Run, *, x: X = "generation") -> Figure:
-    """Draw the fitness of a run: best, median and quartiles of each generation, best so far, center and held-out.
+    """Plot the fitness of a run: best, median and quartiles of each generation, best so far, center and held-out.
 
-    The y-axis is logarithmic when all is positive and spans more than a decade and a half. Long runs are drawn by the
-    medians of short stretches. Failed candidates, if any, are counted below.
+    The y-axis is logarithmic if all values are positive and span more than a decade and a half. Long runs are
+    downsampled by medians of consecutive generations. The number of failed candidates, if any, has a panel below.
 
     Args:
         run: a run directory, or its history.
-        x: what to count on the x-axis.
+        x: the quantity on the x-axis.
 
     Returns:
         A figure; ``figure.savefig("fitness.png")`` writes it.
 
     Raises:
         ConfigurationError: an x-axis that does not exist.
-        RunDirectoryError: there is no history there.
+        RunDirectoryError: the folder holds no history.
     """
     return draw_fitness(fitness_curves(run, x=x))
 
 
 def draw_fitness(curves: FitnessCurves, *, points: int = 600) -> Figure:
-    """Draw computed curves, each by at most ``points`` points."""
+    """Plot the numbers of :func:`fitness_curves`, with at most ``points`` points per curve."""
     failures = bool(np.any(curves.failed > 0))
     picture = style.figure(height=5.2 if failures else 4.2)
     ratios = [5, 1] if failures else [1]
     axes, *below = picture.subplots(len(ratios), sharex=True, squeeze=False, height_ratios=ratios)[:, 0]
 
-    def thin(name: str) -> tuple[Curve, Curve]:
-        # A few failures in a long stretch must stay visible; a median would lose them.
+    def downsample(name: str) -> tuple[Curve, Curve]:
+        # A few failures among many generations must stay visible; a median would hide them.
         reduce = {"best_so_far": style.last, "failed": style.mean}.get(name)
-        return style.thinned(curves.position, getattr(curves, name), points, reduce)
+        return style.downsample(curves.position, getattr(curves, name), points, reduce)
 
-    (x, lower), (_, upper) = thin("lower_quartile"), thin("upper_quartile")
+    (x, lower), (_, upper) = downsample("lower_quartile"), downsample("upper_quartile")
     if np.isfinite(lower).any():
         axes.fill_between(x, lower, upper, color=style.SKY, alpha=0.3, linewidth=0, label="quartiles")
     for name, colour, width, dash in (
@@ -124,8 +124,8 @@ def draw_fitness(curves: FitnessCurves, *, points: int = 600) -> Figure:
         ("center", style.GREEN, 1.6, "-"),
         ("held_out", style.VERMILION, 1.6, "-"),
     ):
-        x, y = thin(name)
-        if name in ("center", "held_out"):  # known every so many generations only: join what is known
+        x, y = downsample(name)
+        if name in ("center", "held_out"):  # only known in some generations: connect these
             x, y = x[np.isfinite(y)], y[np.isfinite(y)]
         if not np.isfinite(y).any():
             continue
@@ -138,20 +138,20 @@ def draw_fitness(curves: FitnessCurves, *, points: int = 600) -> Figure:
             linestyle=dash,
             marker="o" if few else "",
             markersize=3.5,
-            label=style.words(name),
+            label=style.readable(name),
         )
 
     shown = [curves.best, curves.best_so_far, curves.center, curves.held_out]
     band = [curves.lower_quartile, curves.median, curves.upper_quartile]
-    if style.log_helps([*shown, *band]):
+    if style.log_scale_fits([*shown, *band]):
         axes.set_yscale("log")
-    style.view(axes, shown, band)
+    style.limit_y_axis(axes, shown, band)
     label = f"fitness ({curves.better} is better)" if curves.better else "fitness"
     for axis in (axes, *below):
-        style.dress(axis, x=curves.x, y=label)
+        style.label_axes(axis, x=curves.x, y=label)
     if below:
         axes.set_xlabel("")
-        below[0].fill_between(*thin("failed"), step="pre", color=style.VERMILION, alpha=0.6, linewidth=0)
+        below[0].fill_between(*downsample("failed"), step="pre", color=style.VERMILION, alpha=0.6, linewidth=0)
         below[0].set_ylabel("failed")
         below[0].set_ylim(bottom=0)
     if axes.get_legend_handles_labels()[1]:

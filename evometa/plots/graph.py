@@ -1,4 +1,4 @@
-"""Networks as graphs, grown ones and cells of operations: the numbers, then the picture."""
+"""Plots of graphs: grown networks and cells of operations."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ from evometa.plots import style
 
 @dataclasses.dataclass(frozen=True)
 class GraphNode:
-    """A node of a drawn graph."""
+    """A node of a graph, with its position in the plot."""
 
     label: str
     kind: str
@@ -26,26 +26,27 @@ class GraphNode:
 
 @dataclasses.dataclass(frozen=True)
 class GraphLink:
-    """An arrow from one node to another, by their numbers."""
+    """An arrow from one node to another, given by their indices."""
 
     source: int
     target: int
     label: str = ""
     weight: float = 0.0
-    """What it is as wide as, and its sign; 0 for a thin grey one."""
+    """The sign gives the arrow's colour and the size its width; 0 is a thin grey arrow."""
     bend: float = 0.0
+    """Curvature of the arrow; 0 is straight."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Graph:
-    """What :func:`draw_graph` draws."""
+    """The nodes and links of a plot."""
 
     nodes: tuple[GraphNode, ...]
     links: tuple[GraphLink, ...]
 
 
 def topology_graph(network: Network, inputs: Sequence[str] = (), outputs: Sequence[str] = ()) -> Graph:
-    """Compute what :func:`topology` draws: inputs below, outputs on top, each hidden node above all that lead to it.
+    """Compute the graph of :func:`topology`: inputs at the bottom, outputs on top, hidden nodes above their inputs.
 
     Args:
         network: ω of a search over :class:`~evometa.topology.Topology`, such as ``result.best_omega``.
@@ -53,10 +54,10 @@ def topology_graph(network: Network, inputs: Sequence[str] = (), outputs: Sequen
         outputs: names of the outputs, likewise.
 
     Raises:
-        ConfigurationError: another number of names than there are inputs or outputs.
+        ConfigurationError: the number of names is not that of the inputs or outputs.
     """
-    count, most = int(network.nodes), len(network.hidden)
-    first = network.hidden.shape[1] - most
+    count = int(network.nodes)
+    first = network.hidden.shape[1] - len(network.hidden)
     weights = np.concatenate([np.asarray(network.hidden)[:count], np.asarray(network.output)])[:, : first + count]
     depth = np.zeros(first + count)
     for number in range(count):
@@ -67,7 +68,7 @@ def topology_graph(network: Network, inputs: Sequence[str] = (), outputs: Sequen
     nodes = [GraphNode(name, "input", float(x), 0.0) for x, name in enumerate(below)]
     for number in range(count):
         level = np.flatnonzero(depth[first:] == depth[first + number])
-        # Evenly across, but no two levels alike, so that few arrows lie on one another.
+        # Evenly spaced, but shifted between levels, so that few arrows coincide.
         shift = (0.0, 0.31, -0.19)[int(depth[first + number]) % 3]
         place = (np.flatnonzero(level == number)[0] + 1 + shift) / (len(level) + 1) - 0.5
         nodes.append(GraphNode("", "hidden", middle + first * place, float(depth[first + number] / top)))
@@ -86,7 +87,7 @@ def _names(given: Sequence[str], count: int, what: str) -> list[str]:
 
 
 def topology(network: Network, inputs: Sequence[str] = (), outputs: Sequence[str] = ()) -> Figure:
-    """Draw a network that grew: blue arrows for positive weights, orange ones for negative, as wide as they are large.
+    """Plot a grown network; arrows are blue for positive and orange for negative weights, and wider for larger ones.
 
     Arguments and errors as in :func:`topology_graph`.
 
@@ -97,14 +98,14 @@ def topology(network: Network, inputs: Sequence[str] = (), outputs: Sequence[str
 
 
 def cell_graph(operations: Sequence[str], omega: ArrayLike) -> Graph:
-    """Compute what :func:`cell` draws.
+    """Compute the graph of :func:`cell`.
 
     Args:
-        operations: what an edge may do, by name.
-        omega: ``[E]``, the index of each edge's operation, in the order 0→1, 0→2, 1→2, 0→3 and so on.
+        operations: the names of the operations.
+        omega: ``[E]``, the operation of each edge by its index, in the order 0→1, 0→2, 1→2, 0→3 and so on.
 
     Raises:
-        ConfigurationError: a number of edges that no cell has.
+        ConfigurationError: no cell has this number of edges.
     """
     chosen = [operations[int(index)] for index in np.asarray(omega)]
     count = round((1 + (1 + 8 * len(chosen)) ** 0.5) / 2)
@@ -122,7 +123,7 @@ def cell_graph(operations: Sequence[str], omega: ArrayLike) -> Graph:
 
 
 def cell(operations: Sequence[str], omega: ArrayLike) -> Figure:
-    """Draw a cell of operations; edges that do nothing are left out. Arguments and errors as in :func:`cell_graph`.
+    """Plot a cell of operations, without the edges "none". Arguments and errors as in :func:`cell_graph`.
 
     Returns:
         A figure; ``figure.savefig("cell.png")`` writes it.
@@ -131,8 +132,8 @@ def cell(operations: Sequence[str], omega: ArrayLike) -> Figure:
 
 
 def draw_graph(graph: Graph) -> Figure:
-    """Draw a computed graph."""
-    # Units of both axes are alike, so that what stands on an arrow can be placed; three across for one up.
+    """Plot a graph."""
+    # Both axes have the same unit, so that labels can be placed on arrows; y from 0 to 1 is three units.
     places = np.array([(node.x, 3.0 * node.y) for node in graph.nodes])
     width = float(np.ptp(places[:, 0])) + 1.4
     picture = style.figure(width=max(4.0, 0.95 * width), height=3.9)

@@ -1,4 +1,4 @@
-"""Learned losses beside cross-entropy: what a prediction costs, and which way its gradient points."""
+"""Plot of a learned loss beside cross-entropy."""
 
 import dataclasses
 from collections.abc import Callable
@@ -13,60 +13,68 @@ from evometa.expressions.program import Program
 from evometa.plots import style
 
 Loss = Callable[[jax.Array, jax.Array], jax.Array]
-POINTS, SHOWN = 200, 80
+POINTS = 200
+MAX_TITLE = 80
+"""Longest title in characters; longer ones are cut."""
 
 
 @dataclasses.dataclass(frozen=True)
 class LossCurves:
-    """A loss over the probability that is predicted, for a right class and for a wrong one."""
+    """A loss over the predicted probability, for the right class (label 1) and a wrong one (label 0)."""
 
     text: str
-    """What the loss is called."""
+    """The title."""
     prediction: NDArray[np.float64]
     """``[N]``, between 0 and 1."""
     loss: NDArray[np.float64]
-    """``[2, N]``: where the label is 1, and where it is 0; moved and scaled so that the slope at 1/2 towards the label
-    is as large as that of cross-entropy, which no learner with a tuned learning rate notices."""
+    """``[2, N]``, for the labels 1 and 0. It is scaled to the slope of cross-entropy at 1/2 for the label 1 and shifted
+    to 0 at 1/2, which makes no difference to a learner with a tuned learning rate."""
     cross_entropy: NDArray[np.float64]
-    """The same of -log p for the label 1, and of 0, which is all that cross-entropy asks of a wrong class, for 0."""
+    """``[2, N]``, cross-entropy, shifted to 0 at 1/2: -log p for the label 1, and 0 for the label 0, on which
+    cross-entropy does not depend."""
 
 
 def loss_curves(loss: Loss, title: str | None = None) -> LossCurves:
-    """Compute what :func:`losses` draws.
+    """Compute the numbers of :func:`losses`.
 
     Args:
-        loss: from a prediction and a label, in this order, to a loss: an expression, or any JAX function of two arrays.
-        title: what it is called; None: the text of an expression, nothing for others.
+        loss: an expression or a JAX function of two arrays, prediction and label.
+        title: the title; None for the text of an expression, or no title for other losses.
     """
     p = jnp.linspace(0.005, 0.995, POINTS)
     slope = float(jax.grad(lambda q: jnp.sum(loss(q, jnp.ones_like(q))))(jnp.full(1, 0.5))[0])
     scale = 2.0 / abs(slope) if slope else 1.0
-    found = np.stack([np.asarray(loss(p, jnp.full_like(p, label))) for label in (1.0, 0.0)]).astype(float)
-    found = scale * (found - found[:, [POINTS // 2]])
-    usual = np.stack([-np.log(np.asarray(p)) + np.log(0.5), np.zeros(POINTS)]).astype(float)
+    values = np.stack([np.asarray(loss(p, jnp.full_like(p, label))) for label in (1.0, 0.0)]).astype(float)
+    values = scale * (values - values[:, [POINTS // 2]])
+    cross_entropy = np.stack([-np.log(np.asarray(p)) + np.log(0.5), np.zeros(POINTS)]).astype(float)
     name = title if title is not None else str(loss) if isinstance(loss, Program) else ""
-    return LossCurves(name, np.asarray(p, float), found, usual)
+    return LossCurves(name, np.asarray(p, float), values, cross_entropy)
 
 
 def losses(loss: Loss, title: str | None = None) -> Figure:
-    """Draw a loss of prediction and label beside cross-entropy.
+    """Plot a loss beside cross-entropy, over the predicted probability.
 
     Args:
-        loss: an expression, or any JAX function of two arrays: for a problem with a learned loss,
+        loss: an expression or a JAX function of two arrays, prediction and label; for a problem with a learned loss,
             ``functools.partial(problem.example_loss, omega)``.
-        title: what it is called; None: the text of an expression, nothing for others.
+        title: the title; None for the text of an expression, or no title for other losses.
+
+    Returns:
+        A figure; ``figure.savefig("loss.png")`` writes it.
     """
     return draw_losses(loss_curves(loss, title))
 
 
 def draw_losses(curves: LossCurves) -> Figure:
-    """Draw computed curves: the label 1 on the left, 0 on the right."""
+    """Plot the numbers of :func:`loss_curves`: the label 1 on the left, 0 on the right."""
     picture = style.figure(height=3.4)
-    picture.suptitle(curves.text if len(curves.text) < SHOWN else f"{curves.text[:SHOWN]}…", fontsize="small")
+    picture.suptitle(curves.text if len(curves.text) < MAX_TITLE else f"{curves.text[:MAX_TITLE]}…", fontsize="small")
     for number, axes in enumerate(picture.subplots(1, 2, sharey=True)):
         axes.plot(curves.prediction, curves.cross_entropy[number], color=style.GREY, label="cross-entropy")
         axes.plot(curves.prediction, curves.loss[number], color=style.BLUE, label="found")
-        style.dress(axes, x=f"probability of a class with label {1 - number}", y="loss, scaled" if number == 0 else "")
+        style.label_axes(
+            axes, x=f"probability of a class with label {1 - number}", y="loss, scaled" if number == 0 else ""
+        )
         axes.set_ylim(-3.0, 5.0)
     picture.axes[0].legend(frameon=False)
     return picture

@@ -1,4 +1,4 @@
-"""What changes from inner step to inner step: schedules, or losses of learners, side by side."""
+"""Plot of values over inner steps, such as schedules or the losses of learners."""
 
 from collections.abc import Mapping, Sequence
 
@@ -15,7 +15,7 @@ DASHES = ("-", "--", "-.", ":")
 def over_steps(
     curves: Mapping[str, ArrayLike], *, y: str, steps: Sequence[int] | None = None, title: str = ""
 ) -> Figure:
-    """Draw named values over inner steps, on a logarithmic scale where that helps.
+    """Plot named values over inner steps, on a logarithmic scale if they are positive and span more than 1.5 decades.
 
     ::
 
@@ -23,17 +23,17 @@ def over_steps(
         em.plots.over_steps(losses, y="validation loss").savefig("losses.png")
 
     Args:
-        curves: by name the values ``[S]`` after (or in) each inner step from 1 on, or of several repetitions
-            ``[R, S]``, of which the median is drawn over a band from the least to the largest.
-        y: what the values are.
-        steps: the inner steps that the values belong to, ``[S]``, where it is not each from 1 on.
-        title: above the picture.
+        curves: name -> values ``[S]`` of each inner step, or ``[R, S]`` of R repetitions, which are drawn as their
+            median and a band from the smallest to the largest value.
+        y: the label of the y-axis.
+        steps: the inner steps of the values, ``[S]``; None for every step from 1 on.
+        title: the title.
 
     Returns:
         A figure; ``figure.savefig("losses.png")`` writes it.
 
     Raises:
-        ConfigurationError: nothing to draw, values of another shape, or another number of steps.
+        ConfigurationError: no curves, values of another shape, or not as many steps as values.
     """
     tables = {name: np.atleast_2d(np.asarray(values, np.float64)) for name, values in curves.items()}
     shapes = {name: table.shape for name, table in tables.items()}
@@ -45,17 +45,17 @@ def over_steps(
         )
     picture = style.figure()
     axes = picture.subplots()
-    if style.log_helps(tables.values()):
+    if style.log_scale_fits(tables.values()):
         axes.set_yscale("log")
-    middles = {name: np.median(table, axis=0) for name, table in tables.items()}
+    medians = {name: np.median(table, axis=0) for name, table in tables.items()}
     for number, (name, table) in enumerate(tables.items()):
         at = np.arange(1, table.shape[1] + 1) if steps is None else np.asarray(steps)
         colour = style.PALETTE[number % len(style.PALETTE)]
-        axes.plot(at, middles[name], color=colour, linestyle=DASHES[number % len(DASHES)], label=name)
+        axes.plot(at, medians[name], color=colour, linestyle=DASHES[number % len(DASHES)], label=name)
         if len(table) > 1:
             axes.fill_between(at, table.min(axis=0), table.max(axis=0), color=colour, alpha=0.15, linewidth=0)
-    style.view(axes, list(middles.values()))
-    style.dress(axes, x="inner step", y=y)
+    style.limit_y_axis(axes, list(medians.values()))
+    style.label_axes(axes, x="inner step", y=y)
     if title:
         axes.set_title(title, fontsize="small")
     axes.legend(frameon=False, fontsize="small")

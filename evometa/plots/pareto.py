@@ -1,4 +1,4 @@
-"""Pareto fronts: the numbers, then the picture."""
+"""Plot of Pareto fronts."""
 
 import dataclasses
 import itertools
@@ -15,61 +15,61 @@ from evometa.plots import style
 from evometa.result import Archive
 
 ArchiveRun = str | os.PathLike[str] | Archive
-"""What a run keeps: its directory, or ``Result.archive``."""
+"""The archive of a run, or the run's directory."""
 
 MARKERS = "os^Dvp"
 
 
 @dataclasses.dataclass(frozen=True)
 class ParetoFront:
-    """The candidates that a run keeps."""
+    """The candidates in the archive of a run."""
 
     label: str
     points: NDArray[np.float64]
-    """Objectives ``[N, M]`` in the problem's own direction, in ascending order of the first."""
+    """Objectives ``[N, M]`` in the problem's direction, in ascending order of the first."""
 
 
 @dataclasses.dataclass(frozen=True)
 class ParetoFronts:
-    """What :func:`pareto` draws."""
+    """The numbers of :func:`pareto`."""
 
     fronts: tuple[ParetoFront, ...]
     truth: NDArray[np.float64] | None
-    """Points of the true front ``[N, M]``, where it is known."""
+    """Points of the true front ``[N, M]``, if it is known."""
     names: tuple[str, ...]
-    """What the M objectives are called."""
+    """The names of the M objectives."""
 
     @property
     def objectives(self) -> int:
-        """M."""
+        """The number of objectives M."""
         return int(self.fronts[0].points.shape[1])
 
 
 def load_archive(run: ArchiveRun) -> Archive:
-    """Return what a run keeps, given by its directory, or as it is."""
+    """Return the archive of a run, read from its directory if necessary."""
     return run if isinstance(run, Archive) else archive_file.read(run)
 
 
 def pareto_fronts(runs: ArchiveRun | Mapping[str, ArchiveRun], *, truth: ArrayLike | None = None) -> ParetoFronts:
-    """Compute what :func:`pareto` draws.
+    """Compute the numbers of :func:`pareto`.
 
     Args:
         runs: a run directory or ``Result.archive``; or label -> one of these.
-        truth: points of the true front ``[N, M]``, for problems that know it.
+        truth: points of the true front ``[N, M]``, if it is known.
 
     Raises:
         ConfigurationError: no run, one without objectives, or different numbers of objectives.
-        RunDirectoryError: a run keeps nothing.
+        RunDirectoryError: a run has no archive.
     """
     labelled = runs if isinstance(runs, Mapping) else {"found": runs}
     fronts, names = [], set()
     for label, run in labelled.items():
-        kept = load_archive(run)
-        objectives = kept.objectives
+        archive = load_archive(run)
+        objectives = archive.objectives
         if objectives is None:
             raise ConfigurationError(f"pareto expects runs with objectives, and {label!r} has none; draw its archive.")
         points = np.asarray(objectives, np.float64)
-        names.add(kept.objective_names)
+        names.add(archive.objective_names)
         fronts.append(ParetoFront(label, points[np.lexsort(points.T[::-1])]))
     known = None if truth is None else np.asarray(truth, np.float64)
     sizes = {front.points.shape[1] for front in fronts} | ({known.shape[1]} if known is not None else set())
@@ -83,28 +83,28 @@ def pareto_fronts(runs: ArchiveRun | Mapping[str, ArchiveRun], *, truth: ArrayLi
 
 
 def pareto(runs: ArchiveRun | Mapping[str, ArchiveRun], *, truth: ArrayLike | None = None) -> Figure:
-    """Draw the Pareto fronts that runs have found.
+    """Plot the Pareto fronts of runs.
 
-    Two objectives make one panel, three a panel for each pair, with logarithmic axes where an objective is positive and
-    spans more than a decade and a half; from four on a candidate is a line across parallel
-    axes, each from the smallest to the largest value found.
+    Two objectives have one panel and three a panel for each pair; an axis is logarithmic if its objective is positive
+    and spans more than a decade and a half. With four or more, a candidate is a line across parallel axes, each from
+    the smallest to the largest value.
 
     Args:
         runs: a run directory or ``Result.archive``; or label -> one of these.
-        truth: points of the true front ``[N, M]``, for problems that know it, such as ``ZDT1().front()``.
+        truth: points of the true front ``[N, M]``, if it is known, such as ``ZDT1().front()``.
 
     Returns:
         A figure; ``figure.savefig("front.png")`` writes it.
 
     Raises:
         ConfigurationError: no run, one without objectives, or different numbers of objectives.
-        RunDirectoryError: a run keeps nothing.
+        RunDirectoryError: a run has no archive.
     """
     return draw_pareto(pareto_fronts(runs, truth=truth))
 
 
 def draw_pareto(numbers: ParetoFronts) -> Figure:
-    """Draw computed fronts."""
+    """Plot the numbers of :func:`pareto_fronts`."""
     if numbers.objectives > 3:
         return _parallel(numbers)
     pairs = list(itertools.combinations(range(numbers.objectives), 2))
@@ -118,21 +118,21 @@ def draw_pareto(numbers: ParetoFronts) -> Figure:
             marker, colour = MARKERS[number % len(MARKERS)], style.PALETTE[number % len(style.PALETTE)]
             size = 4.0 if len(x) <= 200 else 2.5
             axes.plot(x, y, marker, color=colour, markersize=size, markeredgewidth=0, alpha=0.8, label=front.label)
-        style.dress(axes, x=numbers.names[i], y=numbers.names[j])
-        everything = [front.points for front in numbers.fronts] + ([] if numbers.truth is None else [numbers.truth])
+        style.label_axes(axes, x=numbers.names[i], y=numbers.names[j])
+        all_points = [front.points for front in numbers.fronts] + ([] if numbers.truth is None else [numbers.truth])
         for number, scale in ((i, axes.set_xscale), (j, axes.set_yscale)):
-            if style.log_helps([points[:, number] for points in everything]):
+            if style.log_scale_fits([points[:, number] for points in all_points]):
                 scale("log")
-    return _finished(picture, numbers)
+    return _with_legend(picture, numbers)
 
 
 def _parallel(numbers: ParetoFronts) -> Figure:
     picture = style.figure()
     axes = picture.subplots()
-    everything = np.concatenate([front.points for front in numbers.fronts])
+    all_points = np.concatenate([front.points for front in numbers.fronts])
     position = np.arange(numbers.objectives)
-    if len(everything):
-        low, high = everything.min(axis=0), everything.max(axis=0)
+    if len(all_points):
+        low, high = all_points.min(axis=0), all_points.max(axis=0)
         extent = np.where(high > low, high - low, 1.0)
         for number, front in enumerate(numbers.fronts):
             lines = axes.plot(
@@ -148,13 +148,13 @@ def _parallel(numbers: ParetoFronts) -> Figure:
     axes.set_ylabel("from smallest to largest")
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(True, axis="x", color="#d8d8d8", linewidth=0.6)
-    return _finished(picture, numbers)
+    return _with_legend(picture, numbers)
 
 
-def _finished(picture: Figure, numbers: ParetoFronts) -> Figure:
+def _with_legend(picture: Figure, numbers: ParetoFronts) -> Figure:
     axes = picture.axes[0]
     if not any(len(front.points) for front in numbers.fronts):
-        axes.text(0.5, 0.5, "no candidate is allowed", transform=axes.transAxes, ha="center", color=style.GREY)
+        axes.text(0.5, 0.5, "no feasible candidate", transform=axes.transAxes, ha="center", color=style.GREY)
     elif len(numbers.fronts) > 1 or numbers.truth is not None:
         axes.legend(frameon=False, fontsize="small")
     return picture

@@ -1,4 +1,4 @@
-"""Expressions as trees: the numbers, then the picture."""
+"""Plot of expressions as trees."""
 
 import dataclasses
 
@@ -12,27 +12,27 @@ from evometa.plots import style
 
 @dataclasses.dataclass(frozen=True)
 class TreeNode:
-    """A node of a drawn tree."""
+    """A node of an expression tree, with its position in the plot."""
 
     label: str
     kind: str
     """``"primitive"``, ``"argument"`` or ``"constant"``."""
     x: float
-    """Leaves stand at 0, 1, 2, ... from left to right, other nodes above the middle of their inputs."""
+    """Leaves are at 0, 1, 2, ... from left to right, other nodes above the middle of their inputs."""
     depth: int
     """0 for the root."""
     inputs: tuple["TreeNode", ...] = ()
 
 
 def tree_nodes(primitives: PrimitiveSet, tree: Tree) -> tuple[TreeNode, ...]:
-    """Compute what :func:`tree` draws: its nodes in prefix order, the root first.
+    """Compute the nodes of :func:`tree`, in prefix order.
 
     Args:
-        primitives: what the tree is made of.
+        primitives: the primitive set of the tree.
         tree: one tree.
 
     Raises:
-        ConfigurationError: no valid tree of the primitive set.
+        ConfigurationError: the tree is not valid for the primitive set.
     """
 
     def call(primitive: Primitive, parts: list[TreeNode]) -> TreeNode:
@@ -49,13 +49,13 @@ def tree_nodes(primitives: PrimitiveSet, tree: Tree) -> tuple[TreeNode, ...]:
 
 
 def _placed(node: TreeNode, depth: int, leaves: int) -> tuple[TreeNode, int]:
-    """Return a node with places, and how many leaves stand left of what comes next."""
+    """Return a node with the positions of its subtree, and the number of leaves up to the end of the subtree."""
     if not node.inputs:
         return dataclasses.replace(node, x=float(leaves), depth=depth), leaves + 1
     placed = []
     for part in node.inputs:
-        one, leaves = _placed(part, depth + 1, leaves)
-        placed.append(one)
+        positioned, leaves = _placed(part, depth + 1, leaves)
+        placed.append(positioned)
     middle = (placed[0].x + placed[-1].x) / 2
     return dataclasses.replace(node, x=middle, depth=depth, inputs=tuple(placed)), leaves
 
@@ -65,23 +65,23 @@ def _prefix(node: TreeNode) -> tuple[TreeNode, ...]:
 
 
 def tree(primitives: PrimitiveSet, tree: Tree) -> Figure:
-    """Draw an expression as a tree, its root on top.
+    """Plot an expression as a tree, with the root on top.
 
     Args:
-        primitives: what the tree is made of.
+        primitives: the primitive set of the tree.
         tree: one tree, such as ``result.selected_omega.tree`` of a search over expressions.
 
     Returns:
         A figure; ``figure.savefig("tree.png")`` writes it.
 
     Raises:
-        ConfigurationError: no valid tree of the primitive set.
+        ConfigurationError: the tree is not valid for the primitive set.
     """
     return draw_tree(tree_nodes(primitives, tree))
 
 
 def draw_tree(nodes: tuple[TreeNode, ...]) -> Figure:
-    """Draw computed nodes."""
+    """Plot the nodes of :func:`tree_nodes`."""
     width, depth = max(node.x for node in nodes), max(node.depth for node in nodes)
     picture = style.figure(width=max(3.0, 0.9 * (width + 1)), height=max(2.0, 0.75 * (depth + 1)))
     axes = picture.subplots()

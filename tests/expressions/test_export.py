@@ -43,7 +43,7 @@ def test_a_constant_has_the_shape_of_the_arguments() -> None:
     assert module["expression"](np.ones((2, 3)), np.ones((2, 3))).shape == (2, 3)  # type: ignore[operator]
 
 
-def test_a_lambda_has_no_source_to_take_along() -> None:
+def test_a_lambda_cannot_be_exported() -> None:
     primitives = PRIMITIVES.add("twice", lambda a: 2 * a)
     with pytest.raises(ConfigurationError, match="that of 'twice' has none; define it by def"):
         source(primitives, parse(primitives, "twice(label)"))

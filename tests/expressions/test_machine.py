@@ -21,7 +21,7 @@ from evometa.expressions import (
     primitive_set,
     to_deap,
 )
-from evometa.expressions.machine import most_registers
+from evometa.expressions.machine import max_registers
 
 PRIMITIVES = PrimitiveSet(("prediction", "label"))
 WIDTH = 12
@@ -99,7 +99,7 @@ def test_a_batch_of_programs_computes_what_each_does_alone() -> None:
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5), alone, batched)
 
 
-def test_the_branch_is_real_over_tasks_and_a_selection_over_programs() -> None:
+def test_a_batch_of_tasks_branches_and_a_batch_of_programs_selects() -> None:
     space, given = Expression(PRIMITIVES, max_size=7), jnp.ones((3, WIDTH))
     trees = draw(space, 3)
     tree = jax.tree.map(lambda leaf: leaf[0], trees)
@@ -112,7 +112,7 @@ def test_the_branch_is_real_over_tasks_and_a_selection_over_programs() -> None:
     assert ("cond[" in over_tasks, "cond[" in over_programs) == (True, False)
 
 
-def test_derivatives_towards_constants_in_both_modes_and_twice() -> None:
+def test_derivatives_with_respect_to_constants_in_both_modes_and_of_second_order() -> None:
     primitives = PrimitiveSet(("x", "y"))
     program = compile_tree(primitives, parse(primitives, "mul(tanh(mul(x, 0.5)), sub(y, exp(mul(x, -0.25))))", 15))
     x, y = jnp.linspace(-1, 1, 6).reshape(2, 3), jnp.linspace(0, 1, 6).reshape(2, 3)
@@ -165,12 +165,12 @@ def test_a_single_leaf_is_a_program(text: str) -> None:
     assert jax.grad(lambda y: jnp.sum(program(x, y)))(x).tolist() == (x if text == "label" else 0 * x).tolist()
 
 
-def test_registers_are_never_more_than_the_bound_and_few() -> None:
+def test_the_number_of_registers_is_small_and_within_the_bound() -> None:
     space = Expression(PRIMITIVES)
     register = one_by_one(lambda program: program.tables.instructions[:, 1], space, draw(space, 300, seed=4))
-    assert int(register.max()) < most_registers(PRIMITIVES, 31) <= 6
+    assert int(register.max()) < max_registers(PRIMITIVES, 31) <= 6
     binary = PrimitiveSet(("x",), LOSS_PRIMITIVES[:4])
-    assert most_registers(binary, 31) == 4  # a full tree of 15 instructions
+    assert max_registers(binary, 31) == 4  # a full tree of 15 instructions
 
 
 def test_no_program_causes_a_compilation() -> None:
@@ -181,7 +181,7 @@ def test_no_program_causes_a_compilation() -> None:
     assert run._cache_size() == 1
 
 
-def test_arguments_of_another_number_or_shape_are_refused() -> None:
+def test_wrong_numbers_or_shapes_of_arguments_are_refused() -> None:
     program = compile_tree(PRIMITIVES, parse(PRIMITIVES, "sub(prediction, label)"))
     assert program(jnp.array([3]), jnp.array([1])).tolist() == [2.0]
     with pytest.raises(ConfigurationError, match=r"for each of \('prediction', 'label'\).*got the shapes \[\(3,\)\]"):

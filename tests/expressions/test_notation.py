@@ -42,7 +42,7 @@ def test_a_tree_is_its_codes_in_prefix_order() -> None:
     assert np.asarray(tree.constant).tolist() == [0, 0, 0, 0, 0, 0.5, 0, 0]
 
 
-def test_text_and_deap_keep_every_bit() -> None:
+def test_text_and_deap_preserve_every_bit() -> None:
     space = Expression(PRIMITIVES)
     for tree in random_trees(space, 200):
         assert same_bits(parse(PRIMITIVES, text(PRIMITIVES, tree), 31), tree)
@@ -51,7 +51,7 @@ def test_text_and_deap_keep_every_bit() -> None:
         assert same_bits(from_deap(PRIMITIVES, other, 31), tree)
 
 
-def test_trees_made_by_deap_come_over_and_back() -> None:
+def test_trees_of_deap_are_converted_back_and_forth() -> None:
     primitives = PrimitiveSet(("prediction", "label"), PRIMITIVES.primitives[:-2])  # DEAP draws no "bool" terminal
     random.seed(0)
     for _ in range(50):
@@ -120,9 +120,9 @@ def test_bad_text_is_refused_in_words(given: str, message: str) -> None:
     ("op", "message"),
     [
         ([0, 14], "all inputs of its primitives, and 1 are missing at its end"),
-        ([14, 14], "one root, and 1 nodes follow behind its end"),
+        ([14, 14], "one root, and 1 nodes follow after its end"),
         ([99], "codes from 0 to 16, got 99 at 0"),
-        ([-1, 14], "its nodes first and padding of -1 behind them"),
+        ([-1, 14], "its nodes first and then padding of -1"),
         ([[14]], r"one shape \[L\], got \[1, 1\] and \[1, 1\]"),
     ],
 )

@@ -112,7 +112,7 @@ class Quadratic(Problem):
         return jnp.mean((omega(x) - (x**2 + x)) ** 2)
 
 
-def test_a_genetic_algorithm_searches_expressions_as_anything_else() -> None:
+def test_a_genetic_algorithm_searches_expressions() -> None:
     result = em.Search(Quadratic(), GeneticAlgorithm(population_size=200), seed=0).run(generations=25)
     assert result.best_fitness < 1e-10
 
@@ -121,7 +121,7 @@ def test_the_strategy_contract_holds_on_expressions() -> None:
     check_strategy(GeneticAlgorithm(population_size=8), Expression(PRIMITIVES, max_size=7))
 
 
-def test_on_a_cpu_expressions_are_judged_one_at_a_time() -> None:
+def test_on_a_cpu_expressions_are_evaluated_one_at_a_time() -> None:
     problem = Quadratic()
     found = plan(problem, problem.space, GeneticAlgorithm(population_size=64), memory_budget=2**30, devices=1)
     assert isinstance(found, FullEvaluator)
@@ -139,6 +139,6 @@ def test_on_a_cpu_expressions_are_judged_one_at_a_time() -> None:
         ({"start": "sin(x)"}, "the names of its primitive set, got 'sin'"),
     ],
 )
-def test_limits_that_cannot_be_kept_are_refused(options: dict[str, object], message: str) -> None:
+def test_impossible_limits_are_refused(options: dict[str, object], message: str) -> None:
     with pytest.raises(ConfigurationError, match=message):
         Expression(PRIMITIVES, **options)  # type: ignore[arg-type]

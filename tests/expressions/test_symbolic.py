@@ -1,4 +1,4 @@
-"""Expressions in SymPy have the value that plain arithmetic gives, and LaTeX reads as one would write it."""
+"""Expressions in SymPy have the values of plain arithmetic, and LaTeX is as one would write it."""
 
 import subprocess
 import sys
@@ -84,7 +84,7 @@ def test_latex() -> None:
     assert shown(long, simplify=True) == shown("1.0") == "1"
 
 
-def test_names_and_functions_of_a_user() -> None:
+def test_names_and_functions_of_users() -> None:
     arguments = {"second_moment": "real", "x1": "real", "alpha": "real", "ok": "bool"}
     primitives = PrimitiveSet(arguments).add("sin", jnp.sin).add("twice", lambda a: 2 * a)
     assert shown("mul(second_moment, sin(x1))", primitives) == r"\mathrm{second\_moment} \sin{\left(x_{1} \right)}"
@@ -107,7 +107,7 @@ def test_names_and_functions_of_a_user() -> None:
         ("exp(-100)", "e^{-10}"),
     ],
 )
-def test_numbers_that_a_protection_sees_are_protected(given: str, value: str) -> None:
+def test_constant_inputs_of_protected_functions_are_protected(given: str, value: str) -> None:
     assert shown(given) == value
 
 

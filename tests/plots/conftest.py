@@ -10,7 +10,7 @@ from evometa.history import History
 
 @pytest.fixture
 def made() -> Callable[..., History]:
-    """Make a history in which every column not given is what a quiet run on a population of 10 would leave."""
+    """Return a function that makes a history; columns not given are those of a plain run with a population of 10."""
 
     def make(best: ArrayLike, **columns: ArrayLike) -> History:
         best = np.asarray(best, np.float64)
@@ -37,7 +37,7 @@ def made() -> Callable[..., History]:
 
 @pytest.fixture
 def written(tmp_path: Path) -> Callable[[History], Path]:
-    """Write a history as a search does, and return the run directory."""
+    """Return a function that writes a history as a search does and returns the run directory."""
 
     def write(run: History) -> Path:
         for name, columns in (("history.csv", run.columns), ("timing.csv", run.timing)):

@@ -21,12 +21,12 @@ def test_shows_truth_points_and_each_prediction_with_its_error() -> None:
     np.testing.assert_array_equal(drawn["training points"], curves().support_y)
 
 
-def test_a_panel_each_for_several_tasks() -> None:
+def test_several_tasks_have_a_panel_each() -> None:
     picture = plots.adaptation([curves()] * 4)
     assert [axes.get_visible() for axes in picture.axes] == [True] * 4 + [False] * 2
     assert len(picture.axes[3].lines) == 5
 
 
-def test_nothing_to_show() -> None:
+def test_no_curves_are_refused() -> None:
     with pytest.raises(ConfigurationError, match="one or more tasks"):
         plots.adaptation([])

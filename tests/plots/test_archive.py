@@ -21,7 +21,7 @@ def kept(measures: Any, fitness: Any) -> Archive:
     )
 
 
-def test_numbers_by_hand() -> None:
+def test_a_map_computed_by_hand() -> None:
     numbers = plots.archive_map(kept([[0.0, 0.5], [0.6, 1.0], [9.0, 9.0]], [1.0, 2.0, 3.0]), **RANGE)
     np.testing.assert_array_equal(numbers.fitness, [[1, nan, nan], [nan, 2, 3]])
     assert (numbers.elites, numbers.coverage) == (3, 0.5)
@@ -73,7 +73,7 @@ def test_an_empty_archive_is_an_empty_map() -> None:
     assert len(plots.draw_archive(numbers).axes) == 1
 
 
-def test_what_cannot_be_drawn() -> None:
+def test_runs_without_measures_and_wrong_cells_are_refused() -> None:
     with pytest.raises(ConfigurationError, match="expects a run with measures, and this one has none"):
         plots.archive(Archive(None, None, np.zeros(1), None, None, None))
     with pytest.raises(ConfigurationError, match=r"cells to have a number for each of the 2 measures, got \(4,\)"):

@@ -36,7 +36,7 @@ def test_a_single_run_has_no_band(made: Made) -> None:
     assert len(plots.compare({"one": made([3.0, 2.0])}).axes[0].collections) == 0
 
 
-def test_runs_are_compared_where_all_of_them_are(made: Made) -> None:
+def test_runs_are_compared_over_their_common_range(made: Made) -> None:
     long = made([5.0, 4, 3, 2], held_out=[nan, 4, nan, 2])
     short = made([6.0, 5, 4], held_out=[6, nan, 4])
     (group,) = plots.comparison({"both": [long, short]}, quantity="held_out", x="evaluations", points=3).groups
@@ -58,7 +58,7 @@ def test_two_seeds_with_a_wide_band_keep_their_curves_readable(made: Made) -> No
     assert axes.get_legend_handles_labels()[1] == ["two (2 runs)"]
 
 
-def test_bad_input(made: Made) -> None:
+def test_bad_input_is_refused(made: Made) -> None:
     with pytest.raises(ConfigurationError, match="one or more runs under each label"):
         plots.compare({"none": []})
     with pytest.raises(ConfigurationError, match="0 < confidence < 1"):

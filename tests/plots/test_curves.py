@@ -46,7 +46,7 @@ def test_unknown_x_axis_names_the_nearest(made: Made) -> None:
         plots.fitness(made([1.0]), x="generations")  # type: ignore[arg-type]
 
 
-def test_missing_run(tmp_path: Path) -> None:
+def test_a_folder_without_a_run_is_refused(tmp_path: Path) -> None:
     with pytest.raises(RunDirectoryError, match=r"history\.csv .* give the folder of a run"):
         plots.fitness(tmp_path)
 
@@ -60,7 +60,7 @@ def test_missing_run(tmp_path: Path) -> None:
         ([100.0, 1.0, 0.0], "linear"),
     ],
 )
-def test_logarithmic_when_it_helps(made: Made, best: list[float], scale: str) -> None:
+def test_logarithmic_axis_over_several_decades(made: Made, best: list[float], scale: str) -> None:
     assert plots.fitness(made(best)).axes[0].get_yscale() == scale
 
 
@@ -84,7 +84,7 @@ def test_generations_in_which_all_failed_are_gaps_and_counted_below(made: Made) 
     assert below.dataLim.ymax == 10
 
 
-def test_a_run_without_any_finite_fitness_says_so(made: Made) -> None:
+def test_a_run_without_finite_fitness_has_a_note(made: Made) -> None:
     axes = plots.fitness(made([nan, nan], best_so_far=[nan, nan], failed=[10, 10])).axes[0]
     assert [text.get_text() for text in axes.texts] == ["no finite fitness"]
 
@@ -104,7 +104,7 @@ def test_diverged_candidates_do_not_flatten_the_curves(made: Made) -> None:
     assert 3 < high < 4
 
 
-def test_long_runs_are_thinned_without_losing_the_best_or_a_failure(made: Made) -> None:
+def test_long_runs_are_downsampled_without_losing_the_best_or_a_failure(made: Made) -> None:
     best = np.linspace(2, 1, 5000)
     failed = np.zeros(5000)
     failed[1234] = 5

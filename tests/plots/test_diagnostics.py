@@ -23,8 +23,8 @@ def test_each_number_has_a_panel(made: Callable[..., History]) -> None:
     assert alone.get_ylabel() == "best size"
 
 
-def test_what_cannot_be_drawn(made: Callable[..., History]) -> None:
+def test_unknown_numbers_and_runs_without_any_are_refused(made: Callable[..., History]) -> None:
     with pytest.raises(ConfigurationError, match=r"got 'best_siz'\. Nearest: best_size"):
         plots.diagnostics(run(made), "best_siz")
-    with pytest.raises(ConfigurationError, match="this one says none"):
+    with pytest.raises(ConfigurationError, match="this one records none"):
         plots.diagnostics(made(best=[1.0]))

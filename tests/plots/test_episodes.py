@@ -9,7 +9,7 @@ from evometa.plots import style
 IMAGES = np.arange(3 * 2 * 4 * 4, dtype=np.float32).reshape(3, 2, 4, 4)
 
 
-def test_frames_say_what_was_recognised_and_what_it_was_taken_for() -> None:
+def test_frames_and_insets_show_correct_and_wrong_predictions() -> None:
     picture = plots.episode(IMAGES, IMAGES[:, :1] + 100, [[0], [2], [2]])
     assert "2 of 3 queries" in picture.get_suptitle()
     example, query = picture.axes[0:3], picture.axes[3:6]
@@ -30,6 +30,6 @@ def test_draws_no_more_classes_than_asked_for() -> None:
 
 
 @pytest.mark.parametrize("predicted", [[[0], [1]], [[0], [1], [3]], [0, 1, 2]])
-def test_refuses_what_does_not_fit(predicted: list[list[int]]) -> None:
+def test_shapes_that_do_not_fit_are_refused(predicted: list[list[int]]) -> None:
     with pytest.raises(ConfigurationError, match=r"episode expects support \[ways, shots, H, W\]"):
         plots.episode(IMAGES, IMAGES[:, :1], predicted)

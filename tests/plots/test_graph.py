@@ -7,14 +7,14 @@ from evometa.growing_network import Network
 
 
 def network() -> Network:
-    """Two inputs, room for three hidden nodes; the second of two stands on the first."""
+    """Two inputs, room for three hidden nodes; the second of two is above the first."""
     hidden = np.zeros((3, 6), np.float32)
     hidden[0, [0, 2]] = 1.0, -2.0
     hidden[1, [1, 3]] = 0.5, 3.0
     return Network(hidden, np.array([[0, 0, 0, 0, -1.5, 0]], np.float32), np.int32(2))
 
 
-def test_a_network_is_its_nodes_and_weights() -> None:
+def test_a_network_has_its_nodes_and_weights() -> None:
     graph = plots.topology_graph(network(), ["x", "y"], ["both"])
     assert [(node.label, node.kind) for node in graph.nodes] == [
         ("x", "input"),
@@ -31,7 +31,7 @@ def test_a_network_is_its_nodes_and_weights() -> None:
     assert len(picture.axes[0].patches) == 5
 
 
-def test_a_cell_is_its_edges_but_those_that_do_nothing() -> None:
+def test_a_cell_has_its_edges_without_none() -> None:
     graph = plots.cell_graph(("none", "skip", "relu"), [2, 0, 1])
     assert [node.kind for node in graph.nodes] == ["input", "hidden", "output"]
     assert [(link.source, link.target, link.label) for link in graph.links] == [(0, 1, "relu"), (1, 2, "skip")]
@@ -44,7 +44,7 @@ def test_a_cell_is_its_edges_but_those_that_do_nothing() -> None:
     }
 
 
-def test_what_is_no_cell_and_other_names_than_inputs() -> None:
+def test_a_wrong_number_of_edges_or_names_is_refused() -> None:
     with pytest.raises(ConfigurationError, match="one for each pair of nodes, got 4"):
         plots.cell_graph(("relu",), [0, 0, 0, 0])
     with pytest.raises(ConfigurationError, match="a name for each of 2 inputs, got 1"):

@@ -18,7 +18,7 @@ def test_a_loss_is_scaled_to_the_slope_of_cross_entropy() -> None:
     assert numbers.text == ""
 
 
-def test_cross_entropy_lies_upon_itself_and_bears_its_text() -> None:
+def test_cross_entropy_coincides_with_itself_and_has_its_text_as_title() -> None:
     text = "mul(-2.0, mul(label, log(prediction)))"
     picture = plots.losses(compile_tree(PRIMITIVES, parse(PRIMITIVES, text)))
     assert picture.get_suptitle() == text

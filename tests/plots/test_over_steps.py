@@ -1,4 +1,4 @@
-"""Values over inner steps: each curve is there, repetitions have a band, and nothing is refused in words."""
+"""Plot of values over inner steps: curves, bands of repetitions, and errors."""
 
 import numpy as np
 import pytest
@@ -21,12 +21,12 @@ def test_draws_each_curve_and_the_band_of_repetitions() -> None:
 
 
 @pytest.mark.parametrize("curves", [{}, {"none": []}, {"cube": np.zeros((2, 2, 2))}])
-def test_refuses_what_is_no_curve(curves: dict[str, np.ndarray]) -> None:
+def test_values_of_wrong_shapes_are_refused(curves: dict[str, np.ndarray]) -> None:
     with pytest.raises(ConfigurationError, match=r"over_steps expects values \[S\] or \[R, S\]"):
         over_steps(curves, y="loss")
 
 
-def test_values_may_be_of_other_steps() -> None:
+def test_values_of_given_steps() -> None:
     axes = over_steps({"one": [3, 2]}, steps=[10, 20], y="loss").axes[0]
     np.testing.assert_array_equal(axes.get_lines()[0].get_xydata(), [[10, 3], [20, 2]])
     assert axes.get_yscale() == "linear"

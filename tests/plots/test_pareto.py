@@ -31,7 +31,7 @@ def test_two_objectives_are_one_panel_with_every_run_and_the_truth() -> None:
     assert [text.get_text() for text in axes.get_legend().get_texts()] == ["true front", "a", "b"]  # type: ignore[union-attr]
 
 
-def test_axes_bear_the_names_of_objectives_where_all_runs_agree() -> None:
+def test_axes_have_the_names_of_objectives_if_all_runs_agree() -> None:
     named = kept([[1.0, 2.0]])
     for names in (("error", "size"), ("loss", "size")):
         named = dataclasses.replace(named, objective_names=names)
@@ -66,12 +66,12 @@ def test_four_objectives_are_lines_across_parallel_axes() -> None:
 
 
 @pytest.mark.parametrize("objectives", [2, 3, 4])
-def test_a_front_without_candidates_says_so(objectives: int) -> None:
+def test_a_front_without_candidates_has_a_note(objectives: int) -> None:
     axes = plots.pareto(kept(np.zeros((0, objectives)))).axes[0]
-    assert [text.get_text() for text in axes.texts] == ["no candidate is allowed"]
+    assert [text.get_text() for text in axes.texts] == ["no feasible candidate"]
 
 
-def test_what_cannot_be_drawn(tmp_path: Path) -> None:
+def test_runs_without_objectives_and_unequal_ones_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="expects runs with objectives, and 'found' has none"):
         plots.pareto(kept(None))
     with pytest.raises(ConfigurationError, match=r"the same number of objectives, got \[2, 3\]"):

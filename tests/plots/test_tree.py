@@ -5,7 +5,7 @@ PRIMITIVES = PrimitiveSet(("x",))
 TREE = parse(PRIMITIVES, "add(square(x), if_then_else(less(x, 0.25), x, 2))", 31)
 
 
-def test_leaves_stand_in_order_and_nodes_above_the_middle_of_their_inputs() -> None:
+def test_leaves_are_in_order_and_nodes_above_the_middle_of_their_inputs() -> None:
     nodes = plots.tree_nodes(PRIMITIVES, TREE)
     assert [(n.label, n.x, n.depth) for n in nodes] == [
         ("add", 1.375, 0),
@@ -22,7 +22,7 @@ def test_leaves_stand_in_order_and_nodes_above_the_middle_of_their_inputs() -> N
     assert nodes[-1].kind == "constant"
 
 
-def test_the_picture_has_a_word_for_each_node_and_a_line_for_each_input() -> None:
+def test_the_plot_has_a_label_for_each_node_and_a_line_for_each_input() -> None:
     (axes,) = plots.tree(PRIMITIVES, TREE).axes
     assert len(axes.texts) == 9
     assert len(axes.lines) == 8
