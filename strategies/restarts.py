@@ -56,7 +56,7 @@ class Restarts(Wrapper[RestartsState]):
             )
 
     @property
-    def stop_reasons(self) -> tuple[str, ...]:  # type: ignore[override]
+    def stop_reasons(self) -> tuple[str, ...]:
         """None: it goes on for ever."""
         return ()
 
