@@ -105,9 +105,8 @@ class Optimizer:
 
     def as_word(self) -> str:
         """Return the word that means this optimizer."""
-        return ":".join(
-            filter(None, (self.name, ",".join(f"{key}={value}" for key, value in dict(self.settings).items())))
-        )
+        settings = ",".join(f"{key}={value}" for key, value in dict(self.settings).items())
+        return f"{self.name}:{settings}" if settings else self.name
 
 
 def decayed(value: float, generation: jax.typing.ArrayLike, generations: float, final: float) -> Scalar:
