@@ -7,7 +7,8 @@ for all of them, on that data. Spaces whose genotypes are not vectors (expressio
 """
 
 import abc
-from typing import Any, ClassVar, NamedTuple
+import copy
+from typing import Any, ClassVar, NamedTuple, Self
 
 import jax
 import jax.numpy as jnp
@@ -37,6 +38,14 @@ class Space(abc.ABC):
     @abc.abstractmethod
     def start(self, key: Key) -> Genotype:
         """Return the genotype a search begins at: the given start, or a draw."""
+
+    def without_start(self) -> Self:
+        """Return the same space without its given start: a search in it begins at a draw from the whole space."""
+        other = copy.copy(self)
+        # Draws are this space's own, since those of some spaces are drawn around their start.
+        for method in ("start", "sample"):
+            object.__setattr__(other, method, self.sample)
+        return other
 
     @abc.abstractmethod
     def sample(self, key: Key) -> Genotype:

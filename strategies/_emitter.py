@@ -112,7 +112,7 @@ def adapt(one: Emitter, genotypes: jax.Array, weights: jax.Array, parents: Scala
     batch, d = genotypes.shape
     dtype = one.mean.dtype
     *table, norm = rates(batch, d)
-    r = Rates(*(jnp.asarray(rate, dtype)[parents] for rate in table), norm)
+    r = Rates._make([*(jnp.asarray(rate, dtype)[parents] for rate in table), norm])
     some = parents > 0
     mu_eff = 1 / jnp.where(some, jnp.sum(weights**2), 1.0)  # of the weights as shared by ties
     age = one.age + 1

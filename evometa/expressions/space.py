@@ -1,6 +1,5 @@
 """The space of expressions: what strategies search when ω is a formula."""
 
-import copy
 from collections.abc import Sequence
 
 import jax
@@ -95,12 +94,6 @@ class Expression(Space):
 
     def _points(self) -> tuple[jax.Array, ...]:
         return tuple(jnp.asarray(one) for one in self.points)
-
-    def without_start(self) -> "Expression":
-        """Return the same space, where a search begins at a draw."""
-        twin = copy.copy(self)
-        twin._start = None
-        return twin
 
     def start(self, key: Key) -> Tree:
         """Return the given start, or a draw."""
