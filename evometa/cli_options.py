@@ -3,7 +3,7 @@
 import dataclasses
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any
+from typing import Any, get_args
 
 from tyro.conf import FlagConversionOff
 from tyro.constructors import ConstructorRegistry, PrimitiveConstructorSpec, PrimitiveTypeInfo
@@ -82,6 +82,22 @@ def _objective(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[Objective] |
         instance_from_str=lambda arguments: read_objective(arguments[0]),
         is_instance=lambda value: isinstance(value, Objective),
         str_from_instance=lambda value: [write_objective(value)],
+    )
+
+
+@registry.primitive_rule
+def _one_word(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[Any] | None:
+    """Types with the methods ``from_word`` and ``as_word`` are written as one word, a union of them with str too."""
+    kinds = get_args(info.type) or (info.type,)
+    kind = next((kind for kind in kinds if hasattr(kind, "from_word")), None)
+    if kind is None or not set(kinds) <= {kind, str}:
+        return None
+    return PrimitiveConstructorSpec(
+        nargs=1,
+        metavar="NAME[:SETTING=VALUE,...]",
+        instance_from_str=lambda words: kind.from_word(words[0]),
+        is_instance=lambda value: isinstance(value, kind | str),
+        str_from_instance=lambda value: [value if isinstance(value, str) else value.as_word()],
     )
 
 

@@ -342,7 +342,15 @@ def rebuild(description: Any) -> Any:
                 f"{description['type']} has no field {name}, which its description names; "
                 f"the class has changed since it was written. {nearest(name, names)}"
             )
-    missing = [name for name in names if name not in given]
+    # A field that the class got later has a default, with which the class does what it did before.
+    missing = [
+        field.name
+        for field in dataclasses.fields(cls)
+        if field.init
+        and field.name not in given
+        and field.default is dataclasses.MISSING
+        and field.default_factory is dataclasses.MISSING
+    ]
     if missing:
         raise ConfigurationError(
             f"The description of {description['type']} lacks {', '.join(missing)}; "

@@ -8,7 +8,8 @@ mutation and crossover work for all vector spaces. Spaces of other genotypes, su
 """
 
 import abc
-from typing import Any, ClassVar, NamedTuple
+import copy
+from typing import Any, ClassVar, NamedTuple, Self
 
 import jax
 import jax.numpy as jnp
@@ -38,6 +39,14 @@ class Space(abc.ABC):
     @abc.abstractmethod
     def start(self, key: Key) -> Genotype:
         """Return the genotype at which a search begins: the user's start if there is one, otherwise a random draw."""
+
+    def without_start(self) -> Self:
+        """Return the same space without its given start: a search in it begins at a draw from the whole space."""
+        other = copy.copy(self)
+        # Draws are this space's own, since those of some spaces are drawn around their start.
+        for method in ("start", "sample"):
+            object.__setattr__(other, method, self.sample)
+        return other
 
     @abc.abstractmethod
     def sample(self, key: Key) -> Genotype:

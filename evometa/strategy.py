@@ -23,7 +23,7 @@ may keep it in its state: a space is a static part of a pytree and holds no arra
 
 import abc
 import numbers
-from typing import Any, ClassVar, Generic, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -75,20 +75,34 @@ class ArchiveRecord(NamedTuple):
 class Strategy(abc.ABC, Generic[State]):
     """Searches a space by asking for the fitness of candidates.
 
-    Subclasses are frozen dataclasses with a field ``population_size``.
+    Subclasses are frozen dataclasses with a field ``population_size``. It and the properties below may be overridden
+    by a field, a class variable or a property.
     """
 
-    population_size: int
+    if TYPE_CHECKING:  # at run time a dataclass would take an inherited property for the default of its field
 
-    stop_reasons: ClassVar[tuple[str, ...]] = ()
-    """Why the strategy may stop by itself, in words; :meth:`stop` returns 1 + the index of one."""
+        @property
+        @abc.abstractmethod
+        def population_size(self) -> int:
+            """P, the candidates in a generation."""
 
-    objective_names: ClassVar[tuple[str, ...]] = ()
-    """What the objectives of :meth:`archive` are called where they are not the problem's own: the fitness first, then
-    what is to be minimised whatever the problem's direction."""
+    @property
+    def stop_reasons(self) -> tuple[str, ...]:
+        """Why the strategy may stop by itself, in words; :meth:`stop` returns 1 + the index of one."""
+        return ()
 
-    required_feedback: ClassVar[tuple[str, ...]] = ()
-    """Fields of :class:`Feedback`, besides fitness, that the strategy cannot do without."""
+    @property
+    def objective_names(self) -> tuple[str, ...]:
+        """What the objectives of :meth:`archive` are called where they are not the problem's own.
+
+        The fitness comes first, then what is to be minimised whatever the problem's direction.
+        """
+        return ()
+
+    @property
+    def required_feedback(self) -> tuple[str, ...]:
+        """Fields of :class:`Feedback`, besides fitness, that the strategy cannot do without."""
+        return ()
 
     @property
     def members_per_task_set(self) -> int:

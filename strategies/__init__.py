@@ -36,7 +36,8 @@
 :class:`RandomSearch`     independent draws from any space: the baseline to beat
 ========================  ===========================================================================================
 
-Modules with a leading underscore hold what several strategies share: tie-averaged ranks, noise, and the seam to evosax.
+:class:`Optimizer` is the gradient optimizer of those that take gradient steps. Modules with a leading underscore hold
+what several strategies share: tie-averaged ranks, noise, and the seam to evosax.
 """
 
 from evometa.strategies.aged_evolution import AgedEvolution
@@ -55,6 +56,7 @@ from evometa.strategies.map_elites import MAPElites
 from evometa.strategies.neat import NEAT
 from evometa.strategies.nsga2 import NSGA2
 from evometa.strategies.openai_es import OpenAIES
+from evometa.strategies.optimizer import Optimizer
 from evometa.strategies.pbil import PBIL
 from evometa.strategies.pbt import PBT
 from evometa.strategies.pgpe import PGPE
@@ -97,6 +99,7 @@ __all__ = [
     "Gradient",
     "MAPElites",
     "OpenAIES",
+    "Optimizer",
     "RandomSearch",
     "Reevaluated",
     "Reinforce",

@@ -27,6 +27,18 @@ class Rates(NamedTuple):
     """Generations between two factorisations of C."""
 
 
+def expected_norm(d: int) -> float:
+    """Return E‖N(0, I)‖ in D dimensions."""
+    return math.sqrt(d) * (1 - 1 / (4 * d) + 1 / (21 * d * d))
+
+
+def path_rates(mu_eff: Any, d: int, xp: Any) -> tuple[Any, Any, Any]:
+    """Return c_σ, d_σ and c_c by numpy or JAX (55, 56)."""
+    c_sigma = (mu_eff + 2) / (d + mu_eff + 5)
+    d_sigma = 1 + 2 * xp.maximum(0.0, xp.sqrt((mu_eff - 1) / (d + 1)) - 1) + c_sigma
+    return c_sigma, d_sigma, (4 + mu_eff / d) / (d + 4 + 2 * mu_eff / d)
+
+
 @functools.cache
 def rates(population_size: int, dimension: int) -> Rates:
     """Return weights and learning rates for a population whose size is known."""
@@ -45,9 +57,7 @@ def _rates(p: Any, d: int, places: int, xp: Any) -> Rates:
     gain, loss = xp.maximum(raw, 0), xp.maximum(-raw, 0)
     mu_eff = gain.sum() ** 2 / (gain**2).sum()  # (8)
     mu_eff_loss = loss.sum() ** 2 / (loss**2).sum()
-    c_sigma = (mu_eff + 2) / (d + mu_eff + 5)  # (55)
-    d_sigma = 1 + 2 * xp.maximum(0.0, xp.sqrt((mu_eff - 1) / (d + 1)) - 1) + c_sigma
-    c_c = (4 + mu_eff / d) / (d + 4 + 2 * mu_eff / d)  # (56)
+    c_sigma, d_sigma, c_c = path_rates(mu_eff, d, xp)
     c_1 = 2 * xp.minimum(1, p / 6) / ((d + 1.3) ** 2 + mu_eff)  # (57), and pycma's care for tiny populations
     c_mu = xp.minimum(1 - c_1, 2 * (0.25 + mu_eff + 1 / mu_eff - 2) / ((d + 2) ** 2 + mu_eff))  # (58)
     total_loss = xp.minimum(
@@ -62,7 +72,7 @@ def _rates(p: Any, d: int, places: int, xp: Any) -> Rates:
         c_c=c_c,
         c_1=c_1,
         c_mu=c_mu,
-        norm=math.sqrt(d) * (1 - 1 / (4 * d) + 1 / (21 * d * d)),
+        norm=expected_norm(d),
         # The factor lags C by a tenth of its time scale at most.
         refresh=xp.maximum(1, xp.floor(1 / (10 * d * (c_1 + c_mu)))).astype(np.int32),
     )

@@ -1,14 +1,14 @@
 """One emitter of CMA-ME: a CMA-ES with positive weights whose number of parents may change with every generation."""
 
 import functools
-import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from numpy.typing import NDArray
 
+from evometa.strategies._cma_rates import expected_norm, path_rates
+from evometa.strategies._cma_update import adapt_sigma, forgetting, pull
 from evometa.types import Scalar
 
 
@@ -34,16 +34,18 @@ class Emitter(NamedTuple):
 
 
 class Rates(NamedTuple):
-    """Weights and learning rates (Hansen 2016, Table 1) for each number of parents from 0 to B."""
+    """Weights and learning rates (Hansen 2016, Table 1) for each number of parents from 0 to B, or for one."""
 
-    earned: NDArray[np.float64]
+    earned: Any
     """``[B + 1, B + 1]``: of n parents, the weights of the first so many together."""
-    mu_eff: NDArray[np.float64]
-    c_sigma: NDArray[np.float64]
-    d_sigma: NDArray[np.float64]
-    c_c: NDArray[np.float64]
-    c_1: NDArray[np.float64]
-    c_mu: NDArray[np.float64]
+    mu_eff: Any
+    c_sigma: Any
+    d_sigma: Any
+    c_c: Any
+    c_1: Any
+    c_mu: Any
+    norm: float
+    """E‖N(0, I)‖."""
 
 
 @functools.cache
@@ -53,16 +55,17 @@ def rates(most: int, d: int) -> Rates:
     raw = np.where(place <= n, np.log(n + 0.5) - np.log(place), 0.0)
     weights = raw / np.maximum(raw.sum(axis=1, keepdims=True), 1e-300)
     mu_eff = np.append(1.0, 1 / (weights[1:] ** 2).sum(axis=1))
-    c_sigma = (mu_eff + 2) / (d + mu_eff + 5)
+    c_sigma, d_sigma, c_c = path_rates(mu_eff, d, np)
     c_1 = 2 / ((d + 1.3) ** 2 + mu_eff)
     return Rates(
         earned=np.concatenate([np.zeros((most + 1, 1)), np.cumsum(weights, axis=1)], axis=1),
         mu_eff=mu_eff,
         c_sigma=c_sigma,
-        d_sigma=1 + 2 * np.maximum(0, np.sqrt((mu_eff - 1) / (d + 1)) - 1) + c_sigma,
-        c_c=(4 + mu_eff / d) / (d + 4 + 2 * mu_eff / d),
+        d_sigma=d_sigma,
+        c_c=c_c,
         c_1=c_1,
         c_mu=np.minimum(1 - c_1, 2 * (mu_eff - 2 + 1 / mu_eff) / ((d + 2) ** 2 + mu_eff)),
+        norm=expected_norm(d),
     )
 
 
@@ -108,8 +111,8 @@ def adapt(one: Emitter, genotypes: jax.Array, weights: jax.Array, parents: Scala
     """
     batch, d = genotypes.shape
     dtype = one.mean.dtype
-    table = rates(batch, d)
-    c_sigma, d_sigma, c_c, c_1, c_mu = (jnp.asarray(rate, dtype)[parents] for rate in table[2:])
+    *table, norm = rates(batch, d)
+    r = Rates._make([*(jnp.asarray(rate, dtype)[parents] for rate in table), norm])
     some = parents > 0
     mu_eff = 1 / jnp.where(some, jnp.sum(weights**2), 1.0)  # of the weights as shared by ties
     age = one.age + 1
@@ -117,20 +120,13 @@ def adapt(one: Emitter, genotypes: jax.Array, weights: jax.Array, parents: Scala
     moves = (genotypes - one.mean) / one.sigma
     move = weights @ moves
     mean = one.mean + one.sigma * move  # (42)
-    path_sigma = (1 - c_sigma) * one.path_sigma + jnp.sqrt(c_sigma * (2 - c_sigma) * mu_eff) * (
-        weights @ one.noise
-    )  # (43), with C^-1/2 taken as L^-1
-    length = jnp.linalg.norm(path_sigma)
-    expected = math.sqrt(d) * (1 - 1 / (4 * d) + 1 / (21 * d * d))
-    sigma = one.sigma * jnp.exp(jnp.minimum(1.0, c_sigma / d_sigma * (length / expected - 1)))  # (44)
-    warm = 1 - (1 - c_sigma) ** (2 * age.astype(dtype))
-    short = (length**2 < (2 + 4 / (d + 1)) * d * warm).astype(dtype)  # h_σ
-    path_c = (1 - c_c) * one.path_c + short * jnp.sqrt(c_c * (2 - c_c) * mu_eff) * move  # (45)
+    # C^-1/2 is taken as L^-1.
+    path_sigma, sigma, short = adapt_sigma(one.path_sigma, one.sigma, weights @ one.noise, age, mu_eff, r)
+    path_c = (1 - r.c_c) * one.path_c + pull(short, r.c_c, mu_eff) * move
     # (47), the rank-one update as one more row of the rank-µ update
     rows = jnp.concatenate([moves, path_c[None]])
-    scale = jnp.append(c_mu * weights, c_1)
-    decay = 1 - c_1 - c_mu + c_1 * (1 - short) * c_c * (2 - c_c)
-    covariance = decay * one.covariance + (rows * scale[:, None]).T @ rows
+    scale = jnp.append(r.c_mu * weights, r.c_1)
+    covariance = forgetting(r.c_1, r.c_mu, r.c_c, short) * one.covariance + (rows * scale[:, None]).T @ rows
     adapted = Emitter(mean, sigma, covariance, one.factor, one.noise, path_sigma, path_c, age)
     after: Emitter = jax.tree.map(lambda new, old: jnp.where(some, new, old), adapted, one._replace(age=age))
     return after

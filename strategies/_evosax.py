@@ -5,14 +5,20 @@ itself: its own shaping gives tied candidates weights that do not sum to zero. S
 fitness, the best solution in its state means nothing here; the search keeps the best.
 """
 
+import abc
+import functools
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from evosax.core.fitness_shaping import identity_fitness_shaping_fn
 
-from evometa.types import Key
+from evometa.space import Space
+from evometa.strategies._checks import vector_space
+from evometa.strategy import Strategy, refuse_unless_continuous
+from evometa.types import Key, Scalar
 
 
 class EvosaxState(NamedTuple):
@@ -40,6 +46,54 @@ def settle(state: Any) -> Any:
     return jax.tree.map(one, state)
 
 
-def start(algorithm: Any, key: Key, mean: jax.Array, parameters: Any) -> EvosaxState:
-    """Return the first state of an algorithm that keeps a distribution."""
-    return EvosaxState(settle(algorithm.init(key, mean, parameters)))
+class EvosaxDistribution(Strategy[EvosaxState]):
+    """What strategies share whose distribution, with a standard deviation for each coordinate, evosax adapts."""
+
+    @abc.abstractmethod
+    def _build(self, dimension: int) -> Any:
+        """Return evosax's algorithm."""
+
+    @abc.abstractmethod
+    def _parameters(self, algorithm: Any) -> Any:
+        """Return the algorithm's parameters."""
+
+    def _algorithm(self, mean: jax.Array) -> Any:
+        return _built(self, len(mean), mean.dtype)
+
+    def incompatibility(self, space: Space) -> str | None:
+        """Refuse spaces with anything but real coordinates."""
+        return refuse_unless_continuous(self, space)
+
+    def init(self, key: Key, space: Space) -> EvosaxState:
+        """Start at the space's start."""
+        mean = vector_space(self, space).start(key)
+        algorithm = self._algorithm(mean)
+        return EvosaxState(settle(algorithm.init(key, mean, self._parameters(algorithm))))
+
+    def _ask(self, key: Key, state: EvosaxState) -> tuple[jax.Array, EvosaxState]:
+        """Return the algorithm's candidates ``[P, D]``."""
+        algorithm = self._algorithm(state.inner.mean)
+        genotypes, inner = algorithm.ask(key, state.inner, self._parameters(algorithm))
+        return genotypes, EvosaxState(inner)
+
+    def _tell(self, key: Key, state: EvosaxState, genotypes: jax.Array, utilities: jax.Array) -> EvosaxState:
+        """Return the state after telling the algorithm the utilities ``[P]`` of its candidates."""
+        algorithm = self._algorithm(state.inner.mean)
+        inner, _ = algorithm.tell(key, genotypes, utilities, state.inner, self._parameters(algorithm))
+        return EvosaxState(inner)
+
+    def center(self, state: EvosaxState) -> jax.Array:
+        """Return the mean ``[D]``."""
+        mean: jax.Array = state.inner.mean
+        return mean
+
+    def diagnostics(self, state: EvosaxState) -> dict[str, Scalar]:
+        """Return the geometric mean of the standard deviations."""
+        return {"sigma": jnp.exp(jnp.mean(jnp.log(state.inner.std)))}
+
+
+@functools.cache
+def _built(strategy: EvosaxDistribution, dimension: int, dtype: np.dtype[Any]) -> Any:
+    # The dtype is part of the cache's key alone: what evosax builds depends on JAX's x64 switch.
+    del dtype
+    return strategy._build(dimension)

@@ -26,7 +26,7 @@ class Species(NamedTuple):
     """``[K]``, of the next generation; sums to 1."""
 
 
-def nobody(one: Genotype, count: int) -> Species:
+def empty_species(one: Genotype, count: int) -> Species:
     """Return ``count`` free places for species; ``one`` genotype says what representatives look like."""
     blank = jax.tree.map(lambda leaf: jnp.zeros((count, *leaf.shape), leaf.dtype), one)
     zeros = jnp.zeros(count, jnp.int32)

@@ -48,24 +48,23 @@ class Wrapper(Strategy[State]):
                 f"{type(self.strategy).__name__} carries something from one generation to the next; use it without."
             )
 
-    # What is a class variable or a field elsewhere is the inner strategy's here.
     @property
-    def population_size(self) -> int:  # type: ignore[override]
+    def population_size(self) -> int:
         """The candidates of the strategy inside."""
         return self.strategy.population_size
 
     @property
-    def stop_reasons(self) -> tuple[str, ...]:  # type: ignore[override]
+    def stop_reasons(self) -> tuple[str, ...]:
         """Those of the strategy inside."""
         return self.strategy.stop_reasons
 
     @property
-    def required_feedback(self) -> tuple[str, ...]:  # type: ignore[override]
+    def required_feedback(self) -> tuple[str, ...]:
         """That of the strategy inside."""
         return self.strategy.required_feedback
 
     @property
-    def objective_names(self) -> tuple[str, ...]:  # type: ignore[override]
+    def objective_names(self) -> tuple[str, ...]:
         """Those of the strategy inside."""
         return self.strategy.objective_names
 

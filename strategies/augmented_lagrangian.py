@@ -60,12 +60,12 @@ class AugmentedLagrangian(Wrapper[LagrangianState]):
             )
 
     @property
-    def required_feedback(self) -> tuple[str, ...]:  # type: ignore[override]
+    def required_feedback(self) -> tuple[str, ...]:
         """Constraints, and what the strategy inside requires."""
         return ("constraints", *self.strategy.required_feedback)
 
     @property
-    def population_size(self) -> int:  # type: ignore[override]
+    def population_size(self) -> int:
         """P + 1: the center is judged too."""
         return self.strategy.population_size + 1
 

@@ -12,6 +12,7 @@ from evometa.space import Space
 from evometa.strategies import _emitter
 from evometa.strategies._archive import REJECTED, Elites, Entry, GridStrategy, pick
 from evometa.strategies._checks import vector_space
+from evometa.strategies._cma_update import add_to_diagonal, factorise
 from evometa.strategies._emitter import Emitter
 from evometa.strategies._noise import standard_normal
 from evometa.strategy import Feedback, refuse_unless_continuous, require_positive
@@ -98,17 +99,18 @@ class CMAME(GridStrategy[CMAMEState]):
         each = jax.tree.map(lambda leaf: leaf.reshape(self.emitters, self._batch), entry)
         adapted, done = jax.vmap(self._follow)(state.emitters, genotypes.reshape(state.emitters.noise.shape), each)
         generation = state.generation + 1
-        factor = lax.cond(
+        factor, ridge = lax.cond(
             generation % _emitter.refresh(self._batch, genotypes.shape[1]) == 0,
-            lambda: lax.linalg.cholesky(adapted.covariance, symmetrize_input=False),
-            lambda: adapted.factor,
+            lambda: factorise(adapted.covariance, adapted.factor),
+            lambda: (adapted.factor, jnp.zeros_like(adapted.mean)),
         )
+        adapted = adapted._replace(factor=factor, covariance=add_to_diagonal(adapted.covariance, ridge))
         elite = jnp.where(elites.filled > 0, pick(key, elites, self.emitters), adapted.mean)
         fresh = jax.vmap(lambda mean: _emitter.begin(mean, self.sigma, self._batch))(elite)
         emitters = jax.tree.map(
             lambda new, old: jnp.where(done.reshape(-1, *[1] * (old.ndim - 1)), new, old),
             fresh._replace(noise=adapted.noise),
-            adapted._replace(factor=factor),
+            adapted,
         )
         return CMAMEState(elites, emitters, generation, state.restarts + jnp.sum(done, dtype=jnp.int32))
 

@@ -11,6 +11,7 @@ from evometa.space import Space
 from evometa.strategies._checks import require_nonnegative, vector_space
 from evometa.strategies._cma_diagonal import Diagonal, adapt_diagonal, unit_diagonal
 from evometa.strategies._cma_rates import Rates, rates
+from evometa.strategies._cma_update import adapt_sigma, add_to_diagonal, factorise, forgetting, pull
 from evometa.strategies._noise import standard_normal
 from evometa.strategies._ranks import gains, places, shares
 from evometa.strategies._stagnation import Progress, no_progress, record, stagnates, window
@@ -243,20 +244,14 @@ def adapt(state: CMAESState, genotypes: jax.Array, fitness: jax.Array, r: Rates)
     moves = moves / state.scale
     move = gain @ moves
 
-    # σ
-    path_sigma = (1 - r.c_sigma) * state.path_sigma + jnp.sqrt(r.c_sigma * (2 - r.c_sigma) * mu_eff) * (
-        gain @ state.noise
-    )  # (43), with C^-1/2 taken as L^-1
-    length = jnp.linalg.norm(path_sigma)
-    sigma = state.sigma * jnp.exp(jnp.minimum(1.0, r.c_sigma / r.d_sigma * (length / r.norm - 1)))  # (44)
+    # σ, with C^-1/2 taken as L^-1
+    path_sigma, sigma, short = adapt_sigma(state.path_sigma, state.sigma, gain @ state.noise, generation, mu_eff, r)
 
     # C
-    warm = 1 - (1 - r.c_sigma) ** (2 * generation.astype(dtype))
-    short = (length**2 < (2 + 4 / (d + 1)) * d * warm).astype(dtype)  # h_σ
-    path_c = (1 - r.c_c) * state.path_c + short * jnp.sqrt(r.c_c * (2 - r.c_c) * mu_eff) * move / state.sigma
+    path_c = (1 - r.c_c) * state.path_c + pull(short, r.c_c, mu_eff) * move / state.sigma
     squared = jnp.maximum(jnp.sum(state.noise**2, axis=1), jnp.finfo(dtype).tiny)
     weights = gain - loss * d / squared  # (46)
-    decay = 1 - r.c_1 - r.c_mu * (1 - r.loss.sum()) + r.c_1 * (1 - short) * r.c_c * (2 - r.c_c)
+    decay = forgetting(r.c_1, r.c_mu * (1 - r.loss.sum()), r.c_c, short)
     covariance = (
         decay * state.covariance
         + r.c_1 * path_c[:, None] * path_c[None, :]
@@ -268,14 +263,14 @@ def adapt(state: CMAESState, genotypes: jax.Array, fitness: jax.Array, r: Rates)
     factor, ridge = state.factor, jnp.zeros_like(mean)
     if isinstance(r.refresh, jax.Array) or r.refresh > 1:
         factor, ridge = jax.lax.cond(
-            generation % r.refresh == 0, _factorise, lambda _, last: (last, ridge), covariance, factor
+            generation % r.refresh == 0, factorise, lambda _, last: (last, ridge), covariance, factor
         )
     else:
-        factor, ridge = _factorise(covariance, factor)
+        factor, ridge = factorise(covariance, factor)
     return state._replace(
         mean=mean,
         sigma=sigma.astype(dtype),
-        covariance=covariance.at[jnp.arange(d), jnp.arange(d)].add(ridge).astype(dtype),
+        covariance=add_to_diagonal(covariance, ridge).astype(dtype),
         factor=factor.astype(dtype),
         path_sigma=path_sigma.astype(dtype),
         path_c=path_c.astype(dtype),
@@ -288,22 +283,3 @@ def _axis_ratio(factor: jax.Array) -> Scalar:
     diagonal: jax.Array = jnp.diagonal(factor)
     ratio: Scalar = jnp.max(diagonal) / jnp.min(diagonal)
     return ratio
-
-
-def _factorise(covariance: jax.Array, last: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """Return the Cholesky factor of C, and what had to be added to C's diagonal, ``[D]``, usually zeros.
-
-    When rounding has cost C its definiteness, the diagonal is raised by what rounding may have taken, relative to each
-    coordinate's own variance so that small coordinates keep theirs. Should that not be enough yet, the last factor
-    serves on, and the next refresh raises the diagonal again.
-    """
-    factor: jax.Array = jax.lax.linalg.cholesky(covariance, symmetrize_input=False)
-
-    def mend() -> tuple[jax.Array, jax.Array]:
-        ridge = len(last) * float(jnp.finfo(last.dtype).eps) * jnp.sum(last**2, axis=1)
-        again = jax.lax.linalg.cholesky(covariance + jnp.diag(ridge), symmetrize_input=False)
-        return jnp.where(jnp.isfinite(again[-1, -1]), again, last), ridge
-
-    definite = jnp.isfinite(factor[-1, -1])
-    factor, ridge = jax.lax.cond(definite, lambda: (factor, jnp.zeros_like(last[0])), mend)
-    return factor, ridge

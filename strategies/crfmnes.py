@@ -13,6 +13,7 @@ from evometa.spaces import Space
 from evometa.strategies import _pairs
 from evometa.strategies._checks import require_nonnegative, vector_space
 from evometa.strategies._cma_rates import rates
+from evometa.strategies._cma_update import cumulate
 from evometa.strategies._noise import standard_normal
 from evometa.strategies._ranks import gains, places
 from evometa.strategies.sep_cmaes import STOP_REASONS, empty_history, record, stop_code
@@ -134,7 +135,7 @@ class CRFMNES(Strategy[CRFMNESState]):
         gain = gains(place_values(p), at)
         mu_eff = 1 / jnp.sum(gain**2)  # of the weights as shared: the paths stay standard normal under random ranks
         c_sigma = (mu_eff + 2) / (d + mu_eff + 5)
-        path_sigma = (1 - c_sigma) * state.path_sigma + jnp.sqrt(c_sigma * (2 - c_sigma) * mu_eff) * (gain @ z)
+        path_sigma = cumulate(state.path_sigma, c_sigma, mu_eff, gain @ z)
         length = jnp.linalg.norm(path_sigma)
         expected = rates(p, d).norm
         moving = length >= expected

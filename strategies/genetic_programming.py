@@ -132,7 +132,7 @@ class GeneticProgramming(Strategy[GeneticProgrammingState]):
     objective_names: ClassVar[tuple[str, ...]] = ("fitness", "size")
 
     @property
-    def required_feedback(self) -> tuple[str, ...]:  # type: ignore[override]
+    def required_feedback(self) -> tuple[str, ...]:
         """Objectives, for lexicase selection."""
         return ("objectives",) if self.cases else ()
 

@@ -1,7 +1,7 @@
 """Gradient descent through inner training: what evolution does without, for comparison and for a warm start."""
 
 import dataclasses
-from typing import ClassVar, Literal, NamedTuple
+from typing import ClassVar, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -10,7 +10,9 @@ import optax
 from evometa.evaluation_plan import EvaluationPlan, GradientEvaluation, Mode
 from evometa.space import Space
 from evometa.strategies import _populations
-from evometa.strategies._checks import require_fraction, vector_space
+from evometa.strategies._checks import vector_space
+from evometa.strategies._gradient_steps import GradientSteps
+from evometa.strategies.optimizer import Optimizer
 from evometa.strategy import Feedback, Strategy, refuse_unless_continuous, require_population, require_positive
 from evometa.types import Key, Scalar
 
@@ -40,7 +42,7 @@ class GradientState(NamedTuple):
 
 
 @dataclasses.dataclass(frozen=True)
-class Gradient(Strategy[GradientState]):
+class Gradient(GradientSteps, Strategy[GradientState]):
     """Differentiate the fitness through the whole of inner training (``jax.grad``) and hand it to an optax optimizer.
 
     With initial weights for ω this is MAML (Finn et al. 2017, arXiv:1703.03400), with hyperparameters the hypergradient
@@ -74,8 +76,8 @@ class Gradient(Strategy[GradientState]):
     """Points, P >= 1."""
     learning_rate: float = 0.001
     """Step of the optimizer in genotype units: for Adam about the step of each coordinate in a generation."""
-    optimizer: Literal["adam", "sgd", "momentum"] = "adam"
-    """What turns gradients into steps; momentum has the factor 0.9, Adam optax's own constants."""
+    optimizer: Optimizer | str = "adam"
+    """What turns gradients into steps; see :class:`Optimizer`."""
     largest_norm: float = 10.0
     """Longer gradients are shortened to this Euclidean norm, in fitness over genotype units."""
     decay_generations: int = 1000
@@ -93,13 +95,8 @@ class Gradient(Strategy[GradientState]):
 
     def __post_init__(self) -> None:
         require_population(self)
-        require_positive(
-            self,
-            learning_rate=self.learning_rate,
-            largest_norm=self.largest_norm,
-            decay_generations=self.decay_generations,
-        )
-        require_fraction(self, learning_rate_final=self.learning_rate_final)
+        require_positive(self, largest_norm=self.largest_norm)
+        self._require_steps()
 
     def incompatibility(self, space: Space) -> str | None:
         """Refuse spaces with anything but real coordinates."""
@@ -151,17 +148,6 @@ class Gradient(Strategy[GradientState]):
         length = jnp.linalg.norm(direction)
         allowed = jnp.minimum(largest, self.largest_norm / jnp.where(length > 0, length, 1.0))
         return direction * allowed, largest * length
-
-    def _transformation(self) -> optax.GradientTransformation:
-        direction = {"adam": optax.scale_by_adam, "sgd": optax.identity, "momentum": lambda: optax.trace(0.9)}
-        return optax.chain(direction[self.optimizer](), optax.scale_by_learning_rate(self._learning_rate))
-
-    def _learning_rate(self, steps: jax.typing.ArrayLike) -> Scalar:
-        final = self.learning_rate * self.learning_rate_final
-        rate = optax.exponential_decay(
-            self.learning_rate, self.decay_generations, self.learning_rate_final, end_value=final
-        )
-        return jnp.asarray(rate(steps), jnp.result_type(float))
 
     def _best(self, state: GradientState) -> Scalar:
         return jnp.argmin(state.mean)

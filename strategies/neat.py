@@ -115,7 +115,7 @@ class NEAT(Strategy[NEATState]):
         one = space.start(key)
         blank = jax.tree.map(lambda leaf: jnp.zeros((self.population_size, *leaf.shape), leaf.dtype), one)
         infinity = jnp.full(self.population_size, jnp.inf, jnp.result_type(float))
-        species = _species.nobody(one, self.max_species)
+        species = _species.empty_species(one, self.max_species)
         return NEATState(blank, infinity, species, infinity[0], jnp.int32(0), jnp.asarray(False), space)
 
     def ask(self, key: Key, state: NEATState) -> tuple[Genotype, NEATState]:

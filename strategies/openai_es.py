@@ -10,8 +10,10 @@ import optax
 from evometa.space import Space
 from evometa.strategies import _pairs
 from evometa.strategies._checks import require_fraction, require_nonnegative, vector_space
+from evometa.strategies._gradient_steps import GradientSteps
 from evometa.strategies._noise import standard_normal
 from evometa.strategies._ranks import centered_ranks, places
+from evometa.strategies.optimizer import Optimizer, decayed
 from evometa.strategy import Feedback, Strategy, refuse_unless_continuous, require_population, require_positive
 from evometa.types import Key, Scalar
 
@@ -30,7 +32,7 @@ class OpenAIESState(NamedTuple):
 
 
 @dataclasses.dataclass(frozen=True)
-class OpenAIES(Strategy[OpenAIESState]):
+class OpenAIES(GradientSteps, Strategy[OpenAIESState]):
     """Estimate the gradient of the fitness, smoothed by noise, from mirrored pairs and hand it to an optimizer.
 
     The choice for network weights and noisy fitness: time and memory grow as P·D, and the population averages the
@@ -48,8 +50,8 @@ class OpenAIES(Strategy[OpenAIESState]):
     """Standard deviation of the noise in genotype units."""
     learning_rate: float = 0.01
     """Step of the optimizer in genotype units: for Adam about the step of each coordinate in a generation."""
-    optimizer: Literal["adam", "sgd", "momentum"] = "adam"
-    """What turns gradient estimates into steps; momentum has the factor 0.9, Adam optax's own constants."""
+    optimizer: Optimizer | str = "adam"
+    """What turns gradient estimates into steps; see :class:`Optimizer`."""
     shaping: Literal["centered_rank", "pair_difference"] = "centered_rank"
     """What a pair contributes: the difference of its members' ranks in the population, or the difference of their
     fitness in standard deviations of all differences, clipped at 3. The latter compares within pairs only, which suits
@@ -73,11 +75,10 @@ class OpenAIES(Strategy[OpenAIESState]):
 
     def __post_init__(self) -> None:
         require_population(self, least=2, even=True)
-        require_positive(
-            self, sigma=self.sigma, learning_rate=self.learning_rate, decay_generations=self.decay_generations
-        )
+        require_positive(self, sigma=self.sigma)
         require_nonnegative(self, weight_decay=self.weight_decay)
-        require_fraction(self, learning_rate_final=self.learning_rate_final, sigma_final=self.sigma_final)
+        require_fraction(self, sigma_final=self.sigma_final)
+        self._require_steps()
 
     @property
     def members_per_task_set(self) -> int:
@@ -92,7 +93,7 @@ class OpenAIES(Strategy[OpenAIESState]):
         """Start at the space's start."""
         center = vector_space(self, space).start(key)
         noise_key = jax.random.key_data(key) if self.regenerate_noise else jnp.zeros(0, jnp.uint32)
-        return OpenAIESState(center, self._transformation().init(center), jnp.int32(0), noise_key)
+        return OpenAIESState(center, self._transformation(self.weight_decay).init(center), jnp.int32(0), noise_key)
 
     def ask(self, key: Key, state: OpenAIESState) -> tuple[jax.Array, OpenAIESState]:
         """Draw ``[P, D]`` candidates center ± σ ε, each + before its -."""
@@ -125,7 +126,7 @@ class OpenAIES(Strategy[OpenAIESState]):
         else:
             plus, minus = _pairs.split(genotypes)
             gradient = weights / (2 * self._sigma(state.generation)) @ (plus - minus)  # x+ - x- = 2 σ ε
-        updates, optimizer = self._transformation().update(gradient, state.optimizer, state.center)
+        updates, optimizer = self._transformation(self.weight_decay).update(gradient, state.optimizer, state.center)
         center = state.center + jnp.asarray(updates)
         return OpenAIESState(center, optimizer, state.generation + 1, state.noise_key)
 
@@ -146,23 +147,8 @@ class OpenAIES(Strategy[OpenAIESState]):
         deviation = jnp.sqrt(jnp.sum(difference**2) / count)
         return jnp.clip(difference / jnp.where(deviation > 0, deviation, 1.0), -3.0, 3.0) / count
 
-    def _decay(self, generation: Scalar, final: float) -> Scalar:
-        progress = jnp.minimum(generation.astype(jnp.result_type(float)) / self.decay_generations, 1.0)
-        return final**progress
-
     def _sigma(self, generation: Scalar) -> Scalar:
-        return self.sigma * self._decay(generation, self.sigma_final)
-
-    def _learning_rate(self, generation: jax.typing.ArrayLike) -> Scalar:
-        return self.learning_rate * self._decay(jnp.asarray(generation), self.learning_rate_final)
-
-    def _transformation(self) -> optax.GradientTransformation:
-        direction = {"adam": optax.scale_by_adam, "sgd": optax.identity, "momentum": lambda: optax.trace(0.9)}
-        return optax.chain(
-            direction[self.optimizer](),
-            optax.add_decayed_weights(self.weight_decay),
-            optax.scale_by_learning_rate(self._learning_rate),
-        )
+        return decayed(self.sigma, generation, self.decay_generations, self.sigma_final)
 
     def center(self, state: OpenAIESState) -> jax.Array:
         """Return the center ``[D]``."""

@@ -46,7 +46,7 @@ class Reevaluated(Wrapper[ReevaluatedState]):
             )
 
     @property
-    def population_size(self) -> int:  # type: ignore[override]
+    def population_size(self) -> int:
         """The candidates of the strategy inside, as often as they are judged."""
         return self.times * self.strategy.population_size
 

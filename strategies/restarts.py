@@ -6,7 +6,6 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from evometa.anywhere import anywhere
 from evometa.errors import ConfigurationError
 from evometa.space import Space
 from evometa.strategies._wrapper import Wrapper
@@ -56,7 +55,7 @@ class Restarts(Wrapper[RestartsState]):
             )
 
     @property
-    def stop_reasons(self) -> tuple[str, ...]:  # type: ignore[override]
+    def stop_reasons(self) -> tuple[str, ...]:
         """None: it goes on for ever."""
         return ()
 
@@ -85,7 +84,7 @@ class Restarts(Wrapper[RestartsState]):
         lasted = state._replace(inner=inner, best=jnp.minimum(best, state.best), idle=idle)
 
         def restarted() -> RestartsState:
-            begun = self.strategy.init(key_start, anywhere(state.space))
+            begun = self.strategy.init(key_start, state.space.without_start())
             rounds = self.strategy.round(inner)
             done = state.round if rounds is None else state.round + rounds + 1
             return RestartsState(

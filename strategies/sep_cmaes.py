@@ -10,6 +10,7 @@ import jax.numpy as jnp
 from evometa.spaces import Space
 from evometa.strategies._checks import require_nonnegative, vector_space
 from evometa.strategies._cma_rates import rates
+from evometa.strategies._cma_update import adapt_sigma, forgetting, pull
 from evometa.strategies._noise import standard_normal
 from evometa.strategies._ranks import gains, places
 from evometa.strategies.cmaes import CMAES
@@ -142,18 +143,13 @@ class SepCMAES(Strategy[SepCMAESState]):
         moves = (genotypes - state.mean) / state.sigma
         move = gain @ moves
         deviation = jnp.sqrt(state.variance)
-        path_sigma = (1 - r.c_sigma) * state.path_sigma + jnp.sqrt(r.c_sigma * (2 - r.c_sigma) * mu_eff) * (
-            move / deviation
-        )
-        length = jnp.linalg.norm(path_sigma)
-        warm = 1 - (1 - r.c_sigma) ** (2 * generation.astype(state.mean.dtype))
-        short = (length**2 < (2 + 4 / (d + 1)) * d * warm).astype(state.mean.dtype)  # h_σ
-        path_c = (1 - r.c_c) * state.path_c + short * jnp.sqrt(r.c_c * (2 - r.c_c) * mu_eff) * move
-        decay = 1 - c_1 - c_mu + c_1 * (1 - short) * r.c_c * (2 - r.c_c)
+        path_sigma, sigma, short = adapt_sigma(state.path_sigma, state.sigma, move / deviation, generation, mu_eff, r)
+        path_c = (1 - r.c_c) * state.path_c + pull(short, r.c_c, mu_eff) * move
+        decay = forgetting(c_1, c_mu, r.c_c, short)
         variance = decay * state.variance + c_1 * path_c**2 + c_mu * (gain @ moves**2)
         return SepCMAESState(
             mean=state.mean + state.sigma * move,
-            sigma=state.sigma * jnp.exp(jnp.minimum(1.0, r.c_sigma / r.d_sigma * (length / r.norm - 1))),
+            sigma=sigma,
             # Where rounding leaves a coordinate without noise, its variance must not vanish.
             variance=jnp.maximum(variance, jnp.finfo(variance.dtype).tiny),
             path_sigma=path_sigma,

@@ -1,7 +1,6 @@
 """Separable natural evolution strategy (Schaul, Glasmachers & Schmidhuber 2011; Wierstra et al. 2014), by evosax."""
 
 import dataclasses
-import functools
 import math
 from typing import Any
 
@@ -12,17 +11,15 @@ import numpy as np
 import optax
 from numpy.typing import NDArray
 
-from evometa.space import Space
 from evometa.strategies import _evosax
-from evometa.strategies._checks import vector_space
-from evometa.strategies._evosax import EvosaxState
+from evometa.strategies._evosax import EvosaxDistribution, EvosaxState
 from evometa.strategies._ranks import gains, places
-from evometa.strategy import Feedback, Strategy, refuse_unless_continuous, require_population, require_positive
-from evometa.types import Key, Scalar
+from evometa.strategy import Feedback, require_population, require_positive
+from evometa.types import Key
 
 
 @dataclasses.dataclass(frozen=True)
-class SNES(Strategy[EvosaxState]):
+class SNES(EvosaxDistribution):
     """Follow the natural gradient of the mean and of one standard deviation per coordinate.
 
     For many real numbers that depend little on each other: time and memory grow as P·D, and the scales of the
@@ -47,53 +44,23 @@ class SNES(Strategy[EvosaxState]):
         if self.sigma_learning_rate is not None:
             require_positive(self, sigma_learning_rate=self.sigma_learning_rate)
 
-    def incompatibility(self, space: Space) -> str | None:
-        """Refuse spaces with anything but real coordinates."""
-        return refuse_unless_continuous(self, space)
-
-    def init(self, key: Key, space: Space) -> EvosaxState:
-        """Start at the space's start."""
-        mean = vector_space(self, space).start(key)
-        algorithm = _algorithm(self, len(mean), mean.dtype)
-        return _evosax.start(algorithm, key, mean, self._parameters(algorithm))
-
     def ask(self, key: Key, state: EvosaxState) -> tuple[jax.Array, EvosaxState]:
         """Draw ``[P, D]`` candidates around the mean."""
-        mean = state.inner.mean
-        algorithm = _algorithm(self, len(mean), mean.dtype)
-        genotypes, inner = algorithm.ask(key, state.inner, self._parameters(algorithm))
-        return genotypes, EvosaxState(inner)
+        return self._ask(key, state)
 
     def tell(self, key: Key, state: EvosaxState, genotypes: jax.Array, feedback: Feedback) -> EvosaxState:
         """Follow the natural gradient of the ranks' utilities."""
-        fitness = feedback.fitness
-        mean = state.inner.mean
-        algorithm = _algorithm(self, len(mean), mean.dtype)
-        utilities = gains(_table(self.population_size), places(fitness)) - 1 / len(fitness)
-        inner, _ = algorithm.tell(key, genotypes, utilities, state.inner, self._parameters(algorithm))
-        return EvosaxState(inner)
+        utilities = gains(_table(self.population_size), places(feedback.fitness)) - 1 / self.population_size
+        return self._tell(key, state, genotypes, utilities)
+
+    def _build(self, dimension: int) -> Any:
+        optimizer = optax.sgd(self.learning_rate)
+        return _evosax.build(evosax.algorithms.SNES, self.population_size, dimension, optimizer=optimizer)
 
     def _parameters(self, algorithm: Any) -> Any:
         d = algorithm.num_dims
         rate = self.sigma_learning_rate or (3 + math.log(d)) / (5 * math.sqrt(d))
         return algorithm.default_params.replace(std_init=jnp.asarray(self.sigma), lr_std_init=jnp.asarray(rate))
-
-    def center(self, state: EvosaxState) -> jax.Array:
-        """Return the mean ``[D]``."""
-        mean: jax.Array = state.inner.mean
-        return mean
-
-    def diagnostics(self, state: EvosaxState) -> dict[str, Scalar]:
-        """Return the geometric mean of the standard deviations."""
-        return {"sigma": jnp.exp(jnp.mean(jnp.log(state.inner.std)))}
-
-
-@functools.cache
-def _algorithm(strategy: SNES, dimension: int, dtype: np.dtype[Any]) -> Any:
-    # The dtype is part of the cache's key alone: what evosax builds depends on JAX's x64 switch.
-    del dtype
-    optimizer = optax.sgd(strategy.learning_rate)
-    return _evosax.build(evosax.algorithms.SNES, strategy.population_size, dimension, optimizer=optimizer)
 
 
 def _table(population_size: int) -> NDArray[np.float64]:

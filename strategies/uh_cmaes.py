@@ -71,7 +71,7 @@ class UHCMAES(Wrapper[UHCMAESState]):
         return 2 + self.strategy.population_size // 20 if self.reevaluations is None else self.reevaluations
 
     @property
-    def population_size(self) -> int:  # type: ignore[override]
+    def population_size(self) -> int:
         """P + R."""
         return self.strategy.population_size + self._again
 

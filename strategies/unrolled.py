@@ -14,7 +14,7 @@ The engine carries the learners and calls on these strategies as :mod:`evometa.w
 
 import abc
 import dataclasses
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -23,8 +23,10 @@ import optax
 from evometa.errors import ConfigurationError
 from evometa.space import Space
 from evometa.strategies import _pairs
-from evometa.strategies._checks import require_fraction, vector_space
+from evometa.strategies._checks import vector_space
+from evometa.strategies._gradient_steps import GradientSteps
 from evometa.strategies._noise import standard_normal
+from evometa.strategies.optimizer import Optimizer
 from evometa.strategy import (
     Feedback,
     Strategy,
@@ -52,7 +54,7 @@ class PairsState(NamedTuple):
 
 
 @dataclasses.dataclass(frozen=True)
-class _AntitheticES(Strategy[PairsState]):
+class _AntitheticES(GradientSteps, Strategy[PairsState]):
     """The estimator that all four share: g = mean over pairs of ξ (L+ - L-) / (2 σ²), handed to an optimizer.
 
     Losses enter as they are, not as ranks, so that the mean over the windows of an episode is the whole episode's
@@ -65,8 +67,8 @@ class _AntitheticES(Strategy[PairsState]):
     """Standard deviation of the noise in genotype units."""
     learning_rate: float = 0.003
     """Step of the optimizer in genotype units: for Adam about the step of each coordinate in a generation."""
-    optimizer: Literal["adam", "sgd"] = "adam"
-    """What turns gradient estimates into steps; Adam has optax's own constants."""
+    optimizer: Optimizer | str = "adam"
+    """What turns gradient estimates into steps; see :class:`Optimizer`."""
     largest_norm: float = 1.0
     """Longer gradient estimates are shortened to this Euclidean norm, in fitness over genotype units."""
     decay_generations: int = 1000
@@ -76,14 +78,8 @@ class _AntitheticES(Strategy[PairsState]):
 
     def __post_init__(self) -> None:
         require_population(self, least=2, even=True)
-        require_positive(
-            self,
-            sigma=self.sigma,
-            learning_rate=self.learning_rate,
-            largest_norm=self.largest_norm,
-            decay_generations=self.decay_generations,
-        )
-        require_fraction(self, learning_rate_final=self.learning_rate_final)
+        require_positive(self, sigma=self.sigma, largest_norm=self.largest_norm)
+        self._require_steps()
 
     @abc.abstractmethod
     def _noise(self, drawn: jax.Array, begins: jax.Array, direction: jax.Array) -> tuple[jax.Array, jax.Array]:
@@ -143,19 +139,6 @@ class _AntitheticES(Strategy[PairsState]):
         largest = jnp.where(largest > 0, largest, 1.0)
         count = jnp.maximum(jnp.sum(valid, dtype=jnp.int32), 1).astype(dtype)
         return (difference / largest / count) @ state.direction / self.sigma**2, largest
-
-    def _transformation(self) -> optax.GradientTransformation:
-        direction = optax.scale_by_adam() if self.optimizer == "adam" else optax.identity()
-        return optax.chain(direction, optax.scale_by_learning_rate(self._learning_rate))
-
-    def _learning_rate(self, generation: jax.typing.ArrayLike) -> Scalar:
-        schedule = optax.exponential_decay(
-            self.learning_rate,
-            self.decay_generations,
-            self.learning_rate_final,
-            end_value=self.learning_rate * self.learning_rate_final,
-        )
-        return jnp.asarray(schedule(generation), jnp.result_type(float))
 
     def center(self, state: PairsState) -> jax.Array:
         """Return the center ``[D]``."""

@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from evometa import Box, Categorical, ConfigurationError, Dict, Integer, Like, VectorSpace
+from evometa.topology import Topology
 
 SPACES: dict[str, VectorSpace] = {
     "box": Box((3,), [-1.0, 0.0, 5.0], [1.0, 0.1, 500.0]),
@@ -296,3 +297,23 @@ def test_dict_keeps_the_order_given_and_nests() -> None:
 def test_bad_input_is_refused(make: Callable[[], Any], words: str) -> None:
     with pytest.raises(ConfigurationError, match=re.escape(words)):
         make()
+
+
+BEGUN = {
+    "box": Box((2,), -1.0, 1.0, start=[0.5, 0.25]),
+    "network": Like({"w": jnp.ones((2, 2))}),
+    "drawn network": Like(lambda key: {"w": 10 + jax.random.normal(key, (2,))}),
+    "dict": Dict({"x": Box((), start=3.0), "w": Like({"w": jnp.ones(2)}), "n": Integer(0, 9)}),
+    "topology": Topology(2, 1),
+}
+
+
+@pytest.mark.parametrize("name", BEGUN)
+def test_without_its_start_a_space_begins_at_a_draw(name: str) -> None:
+    space, key = BEGUN[name], jax.random.key(3)
+    other = space.without_start().without_start()
+    assert type(other) is type(space)
+    jax.tree.map(np.testing.assert_array_equal, other.start(key), space.sample(key))
+    jax.tree.map(np.testing.assert_array_equal, other.sample(key), space.sample(key))
+    if name == "box":
+        assert space.start(key).tolist() == [0.25, 0.125]  # in units of the range

@@ -1,6 +1,5 @@
 """The space of expressions, for problems in which ω is a formula."""
 
-import copy
 from collections.abc import Sequence
 
 import jax
@@ -97,12 +96,6 @@ class Expression(Space):
 
     def _point_arrays(self) -> tuple[jax.Array, ...]:
         return tuple(jnp.asarray(array) for array in self.points)
-
-    def without_start(self) -> "Expression":
-        """Return a copy of the space whose start is drawn."""
-        space = copy.copy(self)
-        space._start = None
-        return space
 
     def start(self, key: Key) -> Tree:
         """Return the given start, or a draw."""

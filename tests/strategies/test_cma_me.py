@@ -160,3 +160,25 @@ def test_refuses_settings(settings: dict[str, Any], words: str) -> None:
 
 def test_refuses_integers() -> None:
     assert CMAME().incompatibility(Integer(0, 3)) is not None
+
+
+def test_an_emitter_whose_covariance_is_not_definite_goes_on_with_the_last_factor() -> None:
+    strategy = CMAME(8, emitters=2, cells=(4, 4), restart="basic")
+    state = strategy.init(KEY, Box((3,), start=np.zeros(3)))
+    lost = jnp.array([[1.0, 1.5, 0.0], [1.5, 1.0, 0.0], [0.0, 0.0, 1.0]])
+
+    @jax.jit
+    def generation(key: Any, state: Any) -> Any:
+        genotypes, state = strategy.ask(key, state)
+        measures = jnp.clip(genotypes[:, :2] + 0.5, 0.0, 1.0)
+        feedback = Feedback(jnp.sum(genotypes**2, axis=1), measures=measures)
+        return genotypes, strategy.tell(key, state, genotypes, feedback)
+
+    for number in range(6):
+        if number == 1:
+            emitters = state.emitters
+            covariance, path_c = emitters.covariance.at[0].set(lost), emitters.path_c.at[0].set(0.0)
+            state = state._replace(emitters=emitters._replace(covariance=covariance, path_c=path_c))
+        genotypes, state = generation(jax.random.fold_in(KEY, number), state)
+        assert jnp.isfinite(genotypes).all()
+        assert jnp.isfinite(state.emitters.factor).all()

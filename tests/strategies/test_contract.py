@@ -1,5 +1,6 @@
 """Every strategy keeps the contract, in both precisions, and refuses what it cannot do in words."""
 
+import dataclasses
 import re
 from typing import Any
 
@@ -7,7 +8,7 @@ import pytest
 
 from evometa.errors import ConfigurationError
 from evometa.spaces import Box, Dict, Integer
-from evometa.strategies import CMAES, PGPE, SNES, OpenAIES, RandomSearch
+from evometa.strategies import CMAES, PGPE, SNES, AugmentedLagrangian, OpenAIES, RandomSearch, Restarts
 from evometa.strategy import Strategy, require_space
 from evometa.testing import check_strategy
 
@@ -61,3 +62,24 @@ def test_refuses_integers(strategy: Strategy[Any]) -> None:
 def test_refuses_settings(strategy: Any, settings: dict[str, Any], words: str) -> None:
     with pytest.raises(ConfigurationError, match=re.escape(words)):
         strategy(**settings)
+
+
+@dataclasses.dataclass(frozen=True)
+class NoDefaults(Strategy[Any]):
+    population_size: int
+    stop_reasons: tuple[str, ...] = ("bored: nothing happens",)
+
+    init = ask = tell = RandomSearch.init  # type: ignore[assignment]
+
+
+def test_the_population_size_may_be_a_field_without_a_default() -> None:
+    assert NoDefaults(3).population_size == 3
+    with pytest.raises(TypeError, match="population_size"):
+        NoDefaults()  # type: ignore[call-arg]
+
+
+def test_properties_of_the_contract_may_be_fields_class_variables_or_properties() -> None:
+    assert NoDefaults(3).stop_reasons == ("bored: nothing happens",)
+    assert (RandomSearch(3).stop_reasons, RandomSearch(3).required_feedback) == ((), ())
+    assert Restarts(CMAES(4)).population_size == 4
+    assert AugmentedLagrangian(CMAES(4)).required_feedback == ("constraints",)

@@ -11,7 +11,7 @@ import pytest
 from evometa.errors import ConfigurationError
 from evometa.spaces import Box
 from evometa.strategies import NEAT
-from evometa.strategies._species import Species, assign, judge, nobody
+from evometa.strategies._species import Species, assign, empty_species, judge
 from evometa.strategy import Feedback, require_space
 from evometa.testing import check_strategy
 from evometa.topology import Topology
@@ -31,7 +31,7 @@ def lonely(first: jax.Array, second: jax.Array) -> jax.Array:
 
 def test_members_join_the_first_species_that_is_near_and_found_others() -> None:
     members = jnp.array([0.0, 0.5, 5.0, 5.4, -0.9, 9.0, 20.0, 5.9])
-    own, species = jax.jit(lambda: assign(lonely, nobody(members[0], 3), members, 1.0))()
+    own, species = jax.jit(lambda: assign(lonely, empty_species(members[0], 3), members, 1.0))()
     # The third place is 9's; for 20 there is none left, and 9 is the nearest.
     assert own.tolist() == [0, 0, 1, 1, 0, 2, 2, 1]
     assert species.representatives.tolist() == [0.0, 5.0, 9.0]
@@ -40,7 +40,7 @@ def test_members_join_the_first_species_that_is_near_and_found_others() -> None:
 
 
 def species(best: list[float], age: list[int]) -> Species:
-    one = nobody(jnp.zeros(()), len(best))
+    one = empty_species(jnp.zeros(()), len(best))
     return one._replace(size=jnp.ones(len(best), jnp.int32), best=jnp.asarray(best), age=jnp.asarray(age))
 
 

@@ -1,0 +1,30 @@
+"""What strategies share that take gradient steps: how the optimizer is checked and made, and how its rate falls."""
+
+import jax
+import optax
+
+from evometa.strategies._checks import require_fraction
+from evometa.strategies.optimizer import Optimizer, decayed
+from evometa.strategy import require_positive
+from evometa.types import Scalar
+
+
+class GradientSteps:
+    """A strategy with an optimizer, whose learning rate falls over generations."""
+
+    learning_rate: float
+    optimizer: Optimizer | str
+    decay_generations: int
+    learning_rate_final: float
+
+    def _require_steps(self) -> None:
+        """Raise ConfigurationError unless the fields fit together."""
+        require_positive(self, learning_rate=self.learning_rate, decay_generations=self.decay_generations)
+        require_fraction(self, learning_rate_final=self.learning_rate_final)
+        Optimizer.of(self.optimizer)
+
+    def _learning_rate(self, generation: jax.typing.ArrayLike) -> Scalar:
+        return decayed(self.learning_rate, generation, self.decay_generations, self.learning_rate_final)
+
+    def _transformation(self, weight_decay: float | None = None) -> optax.GradientTransformation:
+        return Optimizer.of(self.optimizer).transformation(self._learning_rate, weight_decay)
