@@ -1,12 +1,12 @@
 """Names of classes, and objects as JSON: what a process writes, another one reads."""
 
 import dataclasses
+import fractions
 import functools
 import hashlib
 import json
 import math
 import os
-import pathlib
 import subprocess
 import sys
 from pathlib import Path
@@ -46,7 +46,7 @@ def test_a_module_of_a_package_is_named_by_import_and_a_file_by_its_path(tmp_pat
     assert naming.reference(Final) == "evometa.objectives:Final"
     assert naming.load("evometa.objectives:Final") is Final
     assert naming.fingerprint(Final) is None
-    assert naming.reference(pathlib.PurePath) == "pathlib:PurePath"  # a module on its own, but installed
+    assert naming.reference(fractions.Fraction) == "fractions:Fraction"  # a module on its own, but installed
     file = tmp_path / "outer.py"
     file.write_text("class Outer:\n    class Inner: pass")
     inner = naming.load(f"{file}:Outer.Inner")
