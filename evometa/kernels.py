@@ -29,11 +29,11 @@ WITHIN = frozenset(
 def one_kernel(function: Callable[..., Any], *given: Any) -> Any:
     """Return ``function(*given)``, computed on a CPU by a single piece of machine code, loops and branches included.
 
-    Otherwise each round of a loop is a sequence of calls, of 20 to 50 ns each, and each call is compiled alone: where
-    a round computes less than a microsecond, this is several times as fast, and compiles in half the time. A function
+    Otherwise each round of a loop is a sequence of calls, of 20 to 50 ns each, and each call is compiled alone: where a
+    round computes less than a microsecond, this is several times as fast, and compiles in half the time. A function
     that holds more than :data:`WITHIN`, such as a matrix product or a sort, is compiled as usual, and so it is under
-    ``vmap``, for derivatives, elsewhere than on a CPU, and where the compiler may spread it over several devices and
-    :func:`running_on` does not tell which.
+    ``vmap``, for derivatives, elsewhere than on a CPU, without :func:`single_kernels`, and where the compiler may
+    spread it over several devices and :func:`running_on` does not tell which.
 
     Args:
         function: from arrays to a pytree of arrays. A loop in it must not carry what it does not read: an operand
@@ -42,7 +42,8 @@ def one_kernel(function: Callable[..., Any], *given: Any) -> Any:
     """
     mesh = _MESH.get()
     alone = _on_one_device(mesh)
-    if jax.config.jax_disable_jit or jax.default_backend() != "cpu" or not (alone or mesh is not None):
+    jitted = not jax.config.jax_disable_jit  # type: ignore[attr-defined]  # made at run time
+    if not jitted or jax.default_backend() != "cpu" or not (alone or mesh is not None):
         return function(*given)
     traced, shapes = jax.make_jaxpr(function, return_shape=True)(*given)
     if not all(name in WITHIN for name in _names(traced.jaxpr)) or not single_kernels():
@@ -108,7 +109,7 @@ def _compiles_to_one_call() -> bool:
         return jax.lax.while_loop(lambda value: value < 9, lambda value: value + 1, start)
 
     marked = jax.jit(lambda start: _mark(jax.jit(count)(start)))
-    entry = marked.lower(jax.ShapeDtypeStruct((), jnp.int32)).compile().as_text().split("ENTRY")[1]
+    entry = str(marked.lower(jax.ShapeDtypeStruct((), jnp.int32)).compile().as_text()).split("ENTRY")[1]
     return " call(" in entry and " while(" not in entry
 
 
