@@ -1,5 +1,6 @@
 # make demo        a first search, and a picture of its fitness curves
 # make test        lint, types and tests, the wheel included
+# make test-oldest the tests with the oldest dependencies; test-3.12 and test-3.13: on that interpreter
 # make lint        style and types alone
 # make format      rewrite the code in the project's style
 # make benchmarks  how to run the measurements
@@ -17,7 +18,7 @@ TREE := build/types
 DEMO := runs/sinusoid
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types format benchmarks clean
+.PHONY: help demo test test-oldest test-3.12 test-3.13 lint types format benchmarks clean
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
@@ -45,6 +46,12 @@ test: lint
 	EVOMETA_TEST_BITS=1 $(BIN)/python -m pytest --numprocesses $(TEST_WORKERS) -m bits $(PYTEST_ARGS) || [ $$? -eq 5 ]
 	$(BIN)/python -m pytest --numprocesses $(TEST_WORKERS) --dist worksteal -m "not bits" $(PYTEST_ARGS)
 
+test-oldest:
+	tests/versions.sh python3.11 constraints-oldest.txt $(PYTEST_ARGS)
+
+test-3.12 test-3.13: test-%:
+	tests/versions.sh python$* $(CONSTRAINTS) $(PYTEST_ARGS)
+
 lint: .venv/installed-test types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -65,5 +72,5 @@ benchmarks:
 	@echo "benchmarks/README.md holds the tables and the command that printed each."
 
 clean:
-	rm -rf .venv .cache build dist *.egg-info .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv .venvs .cache build dist *.egg-info .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

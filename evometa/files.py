@@ -1,8 +1,17 @@
-"""Atomic writing of files: neither a reader nor a crash leaves half of one."""
+"""Atomic writing of files: neither a reader nor a crash leaves half of one.
 
+Some network and FUSE mounts have no permissions to set, or cannot make a file durable on demand. There, files are written
+as safely as the mount allows; a write that failed (a full disk, a bad one) is an error everywhere.
+"""
+
+import contextlib
+import errno
 import os
 import tempfile
 from pathlib import Path
+
+_NOT_OFFERED = frozenset({errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP})
+"""How a file system answers that it cannot make a file or folder durable."""
 
 
 def write_atomically(path: Path, content: bytes) -> None:
@@ -10,10 +19,11 @@ def write_atomically(path: Path, content: bytes) -> None:
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(handle, "wb") as file:
-            os.fchmod(handle, 0o644)  # temporary files are private, but everyone may read the finished one
+            with contextlib.suppress(OSError):  # a mount without permissions (FAT, CIFS, WSL's /mnt/c) has none to set
+                os.fchmod(handle, 0o644)  # temporary files are private, but everyone may read the finished one
             file.write(content)
             file.flush()
-            os.fsync(file.fileno())
+            sync(file.fileno())
         os.replace(temporary, path)
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
@@ -21,10 +31,26 @@ def write_atomically(path: Path, content: bytes) -> None:
     sync_folder(path.parent)
 
 
-def sync_folder(path: Path) -> None:
-    """Sync a folder to disk; a rename in it is durable only after that."""
-    descriptor = os.open(path, os.O_RDONLY)
+def sync(descriptor: int) -> None:
+    """Sync an open file to disk, where the file system offers that.
+
+    Raises:
+        OSError: the file could not be written.
+    """
     try:
         os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in _NOT_OFFERED:
+            raise
+
+
+def sync_folder(path: Path) -> None:
+    """Sync a folder to disk; a rename in it is durable only after that."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY)
+    except PermissionError:  # some mounts open no folder
+        return
+    try:
+        sync(descriptor)
     finally:
         os.close(descriptor)

@@ -16,7 +16,7 @@ import orjson
 from numpy.typing import NDArray
 
 from evometa.errors import RunDirectoryError
-from evometa.files import write_atomically
+from evometa.files import sync, write_atomically
 
 HISTORY, TIMING = "history.csv", "timing.csv"
 COUNTS = ("generation", "evaluations", "inner_steps", "failed")
@@ -59,7 +59,7 @@ class Table:
 
     def flush(self) -> None:
         """Sync the appended rows to disk, so that they survive a crash of the machine."""
-        os.fsync(self._file.fileno())
+        sync(self._file.fileno())
 
     def close(self) -> None:
         """Close the file."""

@@ -2,11 +2,14 @@
 
 import contextlib
 import contextvars
+import functools
+import warnings
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import jax
-from jax.experimental.xla_metadata import set_xla_metadata
+import jax.numpy as jnp
 from jax.extend.core import jaxpr_as_fun
 from jax.sharding import Mesh, PartitionSpec
 
@@ -22,18 +25,15 @@ WITHIN = frozenset(
 )
 """What a kernel may hold beside loops, branches and calls: entry by entry, sums, and moving numbers about."""
 
-_CAN_MARK = jax.__version_info__[:2] == (0, 10)
-"""Whether this JAX is one with which it was tried; 0.6 cannot mark a single operation, 0.7 ends the process."""
-
 
 def one_kernel(function: Callable[..., Any], *given: Any) -> Any:
     """Return ``function(*given)``, computed on a CPU by a single piece of machine code, loops and branches included.
 
-    Otherwise each round of a loop is a sequence of calls, of 20 to 50 ns each, and each call is compiled alone: where
-    a round computes less than a microsecond, this is several times as fast, and compiles in half the time. A function
+    Otherwise each round of a loop is a sequence of calls, of 20 to 50 ns each, and each call is compiled alone: where a
+    round computes less than a microsecond, this is several times as fast, and compiles in half the time. A function
     that holds more than :data:`WITHIN`, such as a matrix product or a sort, is compiled as usual, and so it is under
-    ``vmap``, for derivatives, elsewhere than on a CPU, and where the compiler may spread it over several devices and
-    :func:`running_on` does not tell which.
+    ``vmap``, for derivatives, elsewhere than on a CPU, without :func:`single_kernels`, and where the compiler may
+    spread it over several devices and :func:`running_on` does not tell which.
 
     Args:
         function: from arrays to a pytree of arrays. A loop in it must not carry what it does not read: an operand
@@ -42,10 +42,11 @@ def one_kernel(function: Callable[..., Any], *given: Any) -> Any:
     """
     mesh = _MESH.get()
     alone = _on_one_device(mesh)
-    if jax.default_backend() != "cpu" or not _CAN_MARK or not (alone or mesh is not None):
+    jitted = not jax.config.jax_disable_jit  # type: ignore[attr-defined]  # made at run time
+    if not jitted or jax.default_backend() != "cpu" or not (alone or mesh is not None):
         return function(*given)
     traced, shapes = jax.make_jaxpr(function, return_shape=True)(*given)
-    if not all(name in WITHIN for name in _names(traced.jaxpr)):
+    if not all(name in WITHIN for name in _names(traced.jaxpr)) or not single_kernels():
         return function(*given)
     structure = jax.tree.structure(shapes)
 
@@ -54,8 +55,7 @@ def one_kernel(function: Callable[..., Any], *given: Any) -> Any:
         # What is read is closed over, so that nothing else becomes an operand. The mark is put on the operation that
         # made the value: the call, which is then neither taken apart nor split.
         leaves = jax.jit(lambda: jaxpr_as_fun(traced)(*jax.tree.leaves(given)))()
-        marked = set_xla_metadata(leaves[0], xla_cpu_small_call="true", inlineable="false")
-        return jax.tree.unflatten(structure, [marked, *leaves[1:]])
+        return jax.tree.unflatten(structure, [_mark(leaves[0]), *leaves[1:]])
 
     @kernel.def_vmap
     def batched(count: int, axes: list[Any], *given: Any) -> tuple[Any, Any]:
@@ -76,6 +76,48 @@ def one_kernel(function: Callable[..., Any], *given: Any) -> Any:
         whole = PartitionSpec()
         compiled = jax.shard_map(compiled, mesh=mesh, in_specs=whole, out_specs=whole, check_vma=False)
     return compiled(*given)
+
+
+@functools.cache
+def single_kernels() -> bool:
+    """Return whether this JAX compiles a marked call to a single kernel on a CPU; warn, once, where it does not.
+
+    The mark is an attribute that XLA may rename or drop in any release, so a small loop is compiled and the compiled
+    program is read: 40 ms, at the first function that would be a kernel.
+    """
+    # In a thread of its own, since JAX keeps the mesh, the transformations and the settings of the trace around this
+    # call by thread.
+    with ThreadPoolExecutor(1) as thread:
+        try:
+            lost = None if thread.submit(_compiles_to_one_call).result() else "its call was taken apart"
+        except Exception as error:  # whatever a later JAX says; results do not depend on it
+            lost = f"{type(error).__name__}: {error}".splitlines()[0]
+    if lost is not None:
+        warnings.warn(
+            f"JAX {jax.__version__} does not compile a loop marked xla_cpu_small_call to a single kernel ({lost}): "
+            "expressions (symbolic regression, learned losses) give the same results, but evaluate several times more "
+            "slowly on a CPU and take twice as long to compile; JAX 0.10 has it.",
+            stacklevel=2,
+        )
+    return lost is None
+
+
+def _compiles_to_one_call() -> bool:
+    """Compile a small loop as a marked call, and return whether the compiled program holds the call and no loop."""
+
+    def count(start: jax.Array) -> jax.Array:
+        return jax.lax.while_loop(lambda value: value < 9, lambda value: value + 1, start)
+
+    marked = jax.jit(lambda start: _mark(jax.jit(count)(start)))
+    entry = str(marked.lower(jax.ShapeDtypeStruct((), jnp.int32)).compile().as_text()).split("ENTRY")[1]
+    return " call(" in entry and " while(" not in entry
+
+
+def _mark(value: Any) -> Any:
+    """Mark the operation that made a value."""
+    from jax.experimental.xla_metadata import set_xla_metadata  # experimental: a JAX without it is one that cannot mark
+
+    return set_xla_metadata(value, xla_cpu_small_call="true", inlineable="false")
 
 
 _MESH: contextvars.ContextVar[Mesh | None] = contextvars.ContextVar("mesh", default=None)

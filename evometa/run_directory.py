@@ -11,10 +11,9 @@
 One process at a time may write to it.
 """
 
-import fcntl
+import errno
 import importlib.metadata
 import json
-import os
 import shutil
 import subprocess
 import time
@@ -25,6 +24,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+from filelock import FileLock, Timeout
 
 from evometa import checkpoint, naming
 from evometa.checkpoint import Checkpoint
@@ -34,6 +34,8 @@ from evometa.history import COUNTS, HISTORY, TIMING, TIMING_COLUMNS, Table, form
 
 SCHEMA_VERSION = 1
 MANIFEST, LOCK = "manifest.json", ".lock"
+_CANNOT_LOCK = frozenset({errno.ENOSYS, errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP})
+"""How a file system answers that it has no locks: Lustre mounted without them, NFS without its lock service."""
 _PACKAGES = ("evometa", "jax", "jaxlib", "numpy", "optax", "flax", "evosax", "orbax-checkpoint")
 
 
@@ -187,7 +189,7 @@ class RunDirectory:
         self._writer.shutdown()
         for table in self._tables or ():
             table.close()
-        os.close(self._lock)
+        self._lock.release()
 
     def _opened(self) -> tuple[Table, Table]:
         assert self._tables is not None, "restore comes before writing"
@@ -206,19 +208,31 @@ def _holds_something(entry: Path) -> bool:
     return entry.name != LOCK and not entry.name.startswith(f".{MANIFEST}.")
 
 
-def _lock(path: Path) -> int:
+def _lock(path: Path) -> FileLock:
+    """Lock a folder for this process; the system takes the lock back when the process ends, however it ends.
+
+    Where the file system cannot lock, a warning says so and the search runs without: filelock's other kind of lock, a
+    file that says "taken", would stay after a kill and keep the run from being resumed, and a refusal would keep
+    people from the only large disk that some clusters have.
+    """
+    if not path.is_dir():  # filelock would make it
+        raise RunDirectoryError(f"{path} was expected to be a folder that can be written to, and is not there.")
+    lock = FileLock(path / LOCK, thread_local=False, fallback_to_soft=False)
     try:
-        descriptor = os.open(path / LOCK, os.O_CREAT | os.O_RDWR, 0o644)
-    except OSError as error:
-        raise RunDirectoryError(f"{path} was expected to be a folder that can be written to: {error}.") from None
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        os.close(descriptor)
+        lock.acquire(blocking=False)
+    except Timeout:
         raise RunDirectoryError(
             f"{path} is being written to by another search; wait for it, or choose another run_directory."
         ) from None
-    return descriptor
+    except OSError as error:
+        if error.errno not in _CANNOT_LOCK:
+            raise RunDirectoryError(f"{path} was expected to be a folder that can be written to: {error}.") from None
+        warnings.warn(
+            f"{path} is on a file system that cannot lock files ({error.strerror}): a second search that writes there "
+            "would not be noticed, so start only one, or choose a run_directory elsewhere.",
+            stacklevel=4,
+        )
+    return lock
 
 
 def _source(thing: Any) -> tuple[str, dict[str, Any] | None]:

@@ -1,7 +1,10 @@
 """What every test runs under; set before anything imports JAX, and inherited by the processes that tests start."""
 
+import ctypes
+import gc
 import os
 import signal
+import sys
 from pathlib import Path
 
 import pytest
@@ -42,3 +45,26 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         for item in items:
             if item.get_closest_marker("bits"):
                 item.add_marker(pytest.mark.skip("programs are compiled otherwise here; run with EVOMETA_TEST_BITS=1"))
+
+
+_MOST_GROWTH = 2**30
+_kept = 0
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_teardown() -> None:
+    """Drop the programs and traces that JAX keeps for the whole process, each time it has grown by a gibibyte.
+
+    They are of no use to the tests that follow, and would fill 5 GB.
+    """
+    global _kept
+    if "jax" in sys.modules and _resident() > _kept + _MOST_GROWTH:
+        sys.modules["jax"].clear_caches()
+        gc.collect()
+        ctypes.CDLL(None).malloc_trim(0)  # glibc keeps what was freed between blocks that live on
+        _kept = _resident()
+
+
+def _resident() -> int:
+    """Return the bytes of memory that this process holds."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")

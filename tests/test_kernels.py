@@ -1,4 +1,5 @@
 import functools
+from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
@@ -6,8 +7,9 @@ import numpy as np
 import pytest
 from jax.sharding import NamedSharding, PartitionSpec
 
+from evometa import kernels
 from evometa.chunks import mesh_of
-from evometa.kernels import one_kernel, running_on
+from evometa.kernels import one_kernel, running_on, single_kernels
 
 DEVICES = tuple(jax.local_devices())
 
@@ -24,6 +26,41 @@ def collatz(start: jax.Array) -> dict[str, jax.Array]:
 
 
 COUNTS = {27: 111, 97: 118, 6: 8, 1: 0}  # sequence A006577 of the OEIS
+
+
+def test_the_installed_jax_compiles_a_marked_call_to_a_single_kernel() -> None:
+    # The one promise of these tests that a new JAX may break without a wrong result: expressions would only be slow.
+    assert single_kernels(), f"JAX {jax.__version__} lost it: find what the mark is called now, or what replaces it"
+
+
+def call_is_inlined() -> bool:
+    return False
+
+
+def mark_is_gone() -> bool:
+    raise ImportError("cannot import name 'set_xla_metadata'")
+
+
+@pytest.mark.parametrize(
+    ("compiled", "reason"),
+    [
+        (call_is_inlined, "its call was taken apart"),
+        (mark_is_gone, "ImportError: cannot import name 'set_xla_metadata'"),
+    ],
+)
+def test_where_it_is_lost_functions_run_as_usual_and_one_warning_says_so(
+    monkeypatch: pytest.MonkeyPatch, compiled: Callable[[], bool], reason: str
+) -> None:
+    monkeypatch.setattr(kernels, "_compiles_to_one_call", compiled)
+    monkeypatch.setattr(kernels, "single_kernels", functools.cache(single_kernels.__wrapped__))
+    with (
+        running_on(mesh_of(DEVICES[:1])),
+        pytest.warns(UserWarning, match=rf"{reason}.* several times more slowly") as told,
+    ):
+        counts = [jax.jit(lambda start: one_kernel(collatz, start)).lower(jnp.int32(start)) for start in COUNTS]
+    assert len(told) == 1
+    assert "xla_cpu_small_call" not in counts[0].as_text()
+    assert int(counts[0].compile()(jnp.int32(27))["count"]) == COUNTS[27]
 
 
 def test_a_kernel_is_a_call_of_its_own_and_computes_the_same() -> None:

@@ -1,12 +1,12 @@
 """References to classes and descriptions of objects, written by one process and read by another."""
 
 import dataclasses
+import fractions
 import functools
 import hashlib
 import json
 import math
 import os
-import pathlib
 import re
 import subprocess
 import sys
@@ -49,7 +49,7 @@ def test_a_module_of_a_package_is_named_by_import_and_a_file_by_its_path(tmp_pat
     assert naming.reference(Objective) == "evometa.objectives:Objective"  # not exported by any package
     assert naming.load("evometa.objectives:Objective") is Objective
     assert naming.fingerprint(Final) is None
-    assert naming.reference(pathlib.PurePath) == "pathlib:PurePath"  # a module on its own, but installed
+    assert naming.reference(fractions.Fraction) == "fractions:Fraction"  # a module on its own, but installed
     file = tmp_path / "outer.py"
     file.write_text("class Outer:\n    class Inner: pass")
     inner = naming.load(f"{file}:Outer.Inner")

@@ -1,8 +1,12 @@
 """A run directory belongs to one run and one writer, and says in words what is wrong with it."""
 
+import errno
+import fcntl
 import json
+import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -134,7 +138,7 @@ def test_what_the_results_depend_on_cannot_be_changed_on_resume(run: Path) -> No
 def test_one_process_at_a_time_writes(run: Path) -> None:
     code = (
         "import sys; from pathlib import Path; from evometa.run_directory import RunDirectory;"
-        "RunDirectory(Path(sys.argv[1])); print('locked', flush=True); sys.stdin.read()"
+        "held = RunDirectory(Path(sys.argv[1])); print('locked', flush=True); sys.stdin.read()"
     )
     with subprocess.Popen(
         [sys.executable, "-c", code, str(run)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
@@ -147,6 +151,28 @@ def test_one_process_at_a_time_writes(run: Path) -> None:
         assert len(search_history(run)) == 3  # reading is always possible
         other.communicate()
     assert Search.resume(run).run(generations=4).generations == 4
+
+
+def test_a_killed_process_leaves_no_lock(run: Path) -> None:
+    code = (
+        "import os, signal, sys; from pathlib import Path; from evometa.run_directory import RunDirectory;"
+        "held = RunDirectory(Path(sys.argv[1])); os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    assert subprocess.run([sys.executable, "-c", code, str(run)], check=False).returncode == -signal.SIGKILL
+    assert Search.resume(run).run(generations=4).generations == 4
+
+
+@pytest.mark.parametrize("code", [errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP])
+def test_where_files_cannot_be_locked_a_search_runs_and_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int
+) -> None:
+    def flock(*_: object) -> None:
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    with pytest.warns(UserWarning, match=r"cannot lock files .* start only one, or choose a run_directory elsewhere"):
+        assert search(tmp_path / "run").run(generations=1).generations == 1
+    assert [path.name for path in (tmp_path / "run").iterdir() if path.name.startswith(".")] in ([], [".lock"])
 
 
 def search_history(run: Path) -> Any:
