@@ -8,14 +8,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+from _measure import peer
 
-try:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # importing pycma warns about optional parts
-        import cma
-    import cocoex
-except ImportError as missing:
-    raise SystemExit(f"{missing}: this benchmark needs pip install cma coco-experiment") from missing
+cma = peer("cma")
+cocoex = peer("cocoex", "coco-experiment")
 
 SIGMA = 2.0
 """First step size of all sides; starts are uniform in [-4, 4]^d, where the functions have their optima."""
@@ -39,11 +35,14 @@ class Mode(NamedTuple):
     """Arguments of ``cma.fmin2``."""
 
 
-class Averaging(cma.NoiseHandler):
-    """pycma's noise handler with up to 30 evaluations of a candidate, as its documentation sets it for fmin."""
+def averaging() -> type:
+    """Return pycma's noise handler with up to 30 evaluations of a candidate, as its documentation sets it for fmin."""
 
-    def __init__(self, dimension: int) -> None:
-        super().__init__(dimension, maxevals=[1, 1, 30])
+    class Averaging(cma.NoiseHandler):
+        def __init__(self, dimension: int) -> None:
+            super().__init__(dimension, maxevals=[1, 1, 30])
+
+    return Averaging
 
 
 MODES = {
@@ -51,7 +50,7 @@ MODES = {
     "diagonal": Mode("bbob", range(1, 25), 100_000, {"options": {"CMA_diagonal_decoding": 1}}),
     "bipop": Mode("bbob", MULTIMODAL, 10_000, {"bipop": True, "restarts": 9}),
     "noise": Mode(
-        "bbob-noisy", [f + i for f in NOISELESS for i in range(3)], 10_000, {"noise_handler": Averaging, "restarts": 9}
+        "bbob-noisy", [f + i for f in NOISELESS for i in range(3)], 10_000, {"noise_handler": averaging, "restarts": 9}
     ),
 }
 MODES["uncertainty"] = MODES["noise"]
@@ -111,7 +110,7 @@ def suite(name: str) -> Any:
 def perform(task: Task, side: Side) -> Run:
     """Run one search until COCO says that a candidate is within 1e-8 of the optimum, its noise taken off.
 
-    Noisy problems judge the target by values that have noise and an offset above it, so that no search can hit it;
+    Noisy problems compare the target with values that have noise and an offset above it, so that no search can hit it;
     their noiseless twins, asked at the same points, tell what was hit.
     """
     mode, place = MODES[task.mode], (task.dimension, task.instance)
@@ -145,6 +144,8 @@ def pycma(task: Task, objective: Objective) -> str:
     """Search with pycma as it comes; each restart has a new start."""
     random = task.random()
     arguments = dict(MODES[task.mode].pycma)
+    if "noise_handler" in arguments:
+        arguments["noise_handler"] = arguments["noise_handler"]()
     options = {"verbose": -9, "verb_log": 0, "verb_disp": 0, "seed": 1 + int(task.random().integers(2**30))}
     options |= arguments.pop("options", {})
     with warnings.catch_warnings():

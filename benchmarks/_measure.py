@@ -1,12 +1,19 @@
-"""Fair timing of several sides in one process, the standard error, and the tables all is printed in."""
+"""What all measurements share: a smallest size, peers that may be missing, fair timing, kept results, and tables."""
 
+import argparse
 import contextlib
 import fcntl
+import importlib
+import json
+import shlex
 import statistics
+import sys
 import tempfile
 import time
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -14,6 +21,67 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 LOCK = Path(tempfile.gettempdir()) / "evometa-benchmark.lock"
+
+
+def parse_arguments(parser: argparse.ArgumentParser, smallest: str) -> argparse.Namespace:
+    """Parse the command line, on which ``--smallest`` stands for the options of the smallest size.
+
+    The tests run every script at that size, to see that it still works. It takes seconds, and its figures mean nothing.
+
+    Args:
+        parser: all options of the script.
+        smallest: what ``--smallest`` stands for, such as ``"--seeds 1 --generations 2"``; options after it count more.
+    """
+    parser.add_argument("--smallest", action="store_true", help=f"a run of seconds, the same as: {smallest}")
+    words = sys.argv[1:]
+    if "--smallest" in words:
+        at = words.index("--smallest")
+        words = [*words[:at], *shlex.split(smallest), *words[at:]]
+    return parser.parse_args(words)
+
+
+def peer(name: str, package: str = "") -> Any:
+    """Return a module to compare with, or None and print a line where it is not installed.
+
+    Args:
+        name: of the module.
+        package: what pip calls it, where that differs.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # some warn of their optional parts
+            return importlib.import_module(name)
+    except ImportError as missing:
+        print(f"skipped: {name} ({missing}); it comes with: pip install {package or name.partition('.')[0]}\n")
+        return None
+
+
+def note(words: object) -> None:
+    """Tell on standard error how far a long measurement is."""
+    print(f"{time.process_time():.0f} s: {words}", file=sys.stderr, flush=True)
+
+
+class Kept(dict[str, Any]):
+    """What was measured already, by name, in a JSON file where there is one; an interrupted measurement continues.
+
+    Args:
+        path: the file; None: nothing is kept.
+    """
+
+    def __init__(self, path: Path | None) -> None:
+        super().__init__(json.loads(path.read_text()) if path is not None and path.exists() else {})
+        self._path = path
+
+    def get_or(self, name: str, measure: Callable[[], Any]) -> Any:
+        """Return what is kept under a name, measured and written to the file first where it is missing."""
+        if name not in self:
+            self[name] = measure()
+            note(f"{name}: {self[name]}")
+            if self._path is not None:
+                new = self._path.with_suffix(".new")
+                new.write_text(json.dumps(self, indent=1) + "\n")
+                new.replace(self._path)
+        return self[name]
 
 
 @contextlib.contextmanager

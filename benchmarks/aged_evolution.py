@@ -4,7 +4,7 @@ Population, tournament and mutation are chosen on a table of other data: the set
 fewest evaluations in the mean. Only then does that one choice, and the setting of the paper beside it, meet the table
 that is reported, the one of digits that comes with the package. The other is trained once, some minutes, and kept in
 ``--choosing``. Then the same without the table: every candidate is really trained, on tasks that are drawn anew for
-each candidate or once for each search, and a search is done when it has judged a cell that the table, whose tasks are
+each candidate or once for each search, and a search is done when it has evaluated a cell that the table, whose tasks are
 others, counts among the best 1 %. Random search learns nothing from training, so its side is the same. Prints three
 markdown tables; the confidence intervals are bootstraps over seeds, which are the numbers from 0. Since the
 median of 50 seeds says little, the last column counts in how many blocks of 50 the ratio is at most 1/2.
@@ -15,7 +15,7 @@ median of 50 seeds says little, the last column counts in how many blocks of 50 
 import argparse
 import itertools
 import pathlib
-import sys
+import shlex
 import tempfile
 from collections.abc import Callable
 from typing import Any
@@ -23,13 +23,14 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from _measure import print_table
+from _engine import population_evaluator, tell
+from _measure import note, parse_arguments, print_table
 from architecture_tables import table as table_of
 
-from evometa.evaluation import Evaluator
 from evometa.problems import ArchitectureSearch, ArchitectureTable
+from evometa.problems.architecture_table import DIGITS
 from evometa.strategies import AgedEvolution, RandomSearch
-from evometa.strategy import Feedback, Strategy
+from evometa.strategy import Strategy
 
 TOP, LIMIT, BLOCK, BATCH = 0.01, 5000, 50, 100
 # Every evaluation counts, so one child at a time. The top 1 % is found by 69 random draws in the median, so most
@@ -38,17 +39,19 @@ LIVING, CONTESTANTS, RATES = (4, 8, 12, 16, 32, 64, 100), (2, 5, 25), (0.0, 1 / 
 PAPER = AgedEvolution(1, living=100, tournament_size=25)
 
 
-Judge = Callable[[jax.Array, jax.Array, jax.Array], jax.Array]
+Fitness = Callable[[jax.Array, jax.Array, jax.Array], jax.Array]
+TRAININGS = {"2": (2, False), "8": (8, False), "4-same": (4, True)}
+"""How candidates are trained without the table: on how many tasks, and whether these stay the same along a search."""
 
 
-def evaluations(strategy: Strategy[Any], table: np.ndarray, seeds: int, judge: Judge | None = None) -> np.ndarray:
-    """Return how many candidates each seed judged up to the first of the table's best, ``[seeds]``.
+def evaluations(strategy: Strategy[Any], table: np.ndarray, seeds: int, fitness: Fitness | None = None) -> np.ndarray:
+    """Return how many candidates each seed evaluated up to the first of the table's best, ``[seeds]``.
 
     Args:
         strategy: with one candidate a generation.
         table: the loss of each cell.
         seeds: how many searches.
-        judge: from keys of the search and of the generation and genotypes ``[P, E]`` to the fitness that the strategy
+        fitness: from keys of the search and of the generation and genotypes ``[P, E]`` to the fitness that the strategy
             is told; None: the table's.
     """
     space, losses = ArchitectureSearch().space, jnp.asarray(table)
@@ -59,11 +62,11 @@ def evaluations(strategy: Strategy[Any], table: np.ndarray, seeds: int, judge: J
 
         def generation(carry: Any) -> Any:
             state, number, _ = carry
-            key_ask, key_tell, key_judge = jax.random.split(jax.random.fold_in(key, number), 3)
+            key_ask, key_tell, key_fitness = jax.random.split(jax.random.fold_in(key, number), 3)
             genotypes, state = strategy.ask(key_ask, state)
             true = losses[tuple(jax.vmap(space.decode)(genotypes).T)]
-            told = true if judge is None else judge(key, key_judge, genotypes)
-            return strategy.tell(key_tell, state, genotypes, Feedback(told)), number + 1, jnp.min(true)
+            told = true if fitness is None else fitness(key, key_fitness, genotypes)
+            return tell(strategy, key_tell, state, genotypes, told), number + 1, jnp.min(true)
 
         def going(carry: Any) -> Any:
             _, number, best = carry
@@ -73,19 +76,18 @@ def evaluations(strategy: Strategy[Any], table: np.ndarray, seeds: int, judge: J
         return jax.lax.while_loop(going, generation, start)[1]
 
     # Where candidates are trained, searches run one after the other: together, all would wait for the slowest.
-    together = BATCH if judge is None else 1
+    together = BATCH if fitness is None else 1
     return np.asarray(jax.jit(lambda seeds: jax.lax.map(run, seeds, batch_size=together))(jnp.arange(seeds)))
 
 
-def trained(tasks: int, *, fixed: bool) -> Judge:
-    """Return a judge that trains each candidate: on tasks of its own, or on those of its search."""
-    problem = ArchitectureSearch(num_tasks=tasks)
-    evaluator = Evaluator(problem, problem.space, 0, 1, (jax.devices()[0],))
+def trained(tasks: int, *, fixed: bool) -> Fitness:
+    """Return the fitness by training each candidate: on tasks of its own, or on those of its search."""
+    evaluate = population_evaluator(ArchitectureSearch(num_tasks=tasks))
 
-    def judge(search: jax.Array, generation: jax.Array, genotypes: jax.Array) -> jax.Array:
-        return jnp.asarray(evaluator.population(search if fixed else generation, genotypes).fitness)
+    def fitness(search: jax.Array, generation: jax.Array, genotypes: jax.Array) -> jax.Array:
+        return jnp.asarray(evaluate(search if fixed else generation, genotypes).fitness)
 
-    return judge
+    return fitness
 
 
 def without_replacement(table: np.ndarray, seeds: int) -> np.ndarray:
@@ -94,13 +96,13 @@ def without_replacement(table: np.ndarray, seeds: int) -> np.ndarray:
     return np.array([np.argmax(np.random.default_rng(seed).permutation(good)) + 1 for seed in range(seeds)])
 
 
-def choose(table: np.ndarray, seeds: int) -> AgedEvolution:
+def choose(table: np.ndarray, seeds: int, settings: int | None) -> AgedEvolution:
     """Return the setting of the grid that needs the fewest evaluations of a table in the mean, and print the best."""
     found = []
-    for living, contestants, rate in itertools.product(LIVING, CONTESTANTS, RATES):
+    for living, contestants, rate in list(itertools.product(LIVING, CONTESTANTS, RATES))[:settings]:
         strategy = AgedEvolution(1, living=living, tournament_size=contestants, mutation_rate=rate)
         found.append((evaluations(strategy, table, seeds), strategy))
-        print(f"choosing: {strategy} needs {np.mean(found[-1][0]):.1f}", file=sys.stderr, flush=True)
+        note(f"choosing: {strategy} needs {np.mean(found[-1][0]):.1f}")
     found.sort(key=lambda each: float(np.mean(each[0])))
     print(f"choosing: the best 5 and the last of {len(found)} settings, {seeds} seeds\n")
     rows = [[name(strategy), f"{np.mean(n):.1f}", f"{np.median(n):.0f}"] for n, strategy in [*found[:5], found[-1]]]
@@ -149,8 +151,11 @@ def main() -> None:
     parser.add_argument("--trained-seeds", type=int, default=50)
     default = pathlib.Path(tempfile.gettempdir()) / "evometa_cells_synthetic.npz"
     parser.add_argument("--choosing", type=pathlib.Path, default=default)
-    arguments = parser.parse_args()
-    chosen = choose(table_of("synthetic", arguments.choosing).validation, arguments.choosing_seeds)
+    parser.add_argument("--settings", type=int, help="of the grid, the first so many; by default all")
+    parser.add_argument("--trained", nargs="+", choices=TRAININGS, default=list(TRAININGS))
+    small = "--seeds 50 --choosing-seeds 2 --settings 1 --trained 2 --trained-seeds 1"
+    arguments = parse_arguments(parser, f"{small} --choosing {shlex.quote(str(DIGITS))}")
+    chosen = choose(table_of("synthetic", arguments.choosing).validation, arguments.choosing_seeds, arguments.settings)
     table = ArchitectureTable().trained.validation
     header = ["strategy", "evaluations, median (quartiles)", "mean", "ratio of medians", "to nothing twice"]
     header += ["ratio, first 50 seeds", "blocks of 50 with ≤ 1/2"]
@@ -166,10 +171,10 @@ def main() -> None:
     print_table(header, rows_of(sides))
     seeds, kept = arguments.trained_seeds, list(sides)[:2]
     sides = {side: sides[side] for side in kept}
-    for tasks, fixed in ((2, False), (8, False), (4, True)):
+    for tasks, fixed in (TRAININGS[one] for one in arguments.trained):
         which = f"{tasks} tasks, {'the same all along' if fixed else 'new ones for each'}"
         sides[f"aged evolution, trained on {which}"] = evaluations(chosen, table, seeds, trained(tasks, fixed=fixed))
-        print(f"trained on {which}", file=sys.stderr, flush=True)
+        note(f"trained on {which}")
     print(f"\nwithout the table, every candidate of {name(chosen)} trained; {seeds} seeds\n")
     print_table(header, rows_of(sides))
 

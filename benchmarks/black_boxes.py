@@ -1,9 +1,9 @@
 """Learners that are black boxes: a recurrent network that plays bandits, a hypernetwork that fits sinusoids.
 
-Each seed is one search of limited time by OpenAI-ES; its centre is judged on held-out tasks, and on the distributions
-that the problem calls shifted. Bandits stand beside upper confidence bounds with a uniform prior, their width tuned on
-other episodes for each distribution, and Thompson sampling, on the same episodes with the same luck. Published figures
-are those of Duan et al. (2016), table 1, and Finn et al. (2017).
+Each seed is one search of limited time by OpenAI-ES; its centre is evaluated on held-out tasks, and on the
+distributions that the problem calls shifted. Bandits stand beside upper confidence bounds with a uniform prior, their
+width tuned on other episodes for each distribution, and Thompson sampling, on the same episodes with the same luck.
+Published figures are those of Duan et al. (2016), table 1, and Finn et al. (2017).
 
     python benchmarks/black_boxes.py                    # everything, 3 seeds
     python benchmarks/black_boxes.py bandit --pulls 10  # one of them
@@ -17,11 +17,11 @@ from typing import Any
 
 import jax
 import numpy as np
-from _measure import alone, print_table, standard_error
+from _engine import draw_trials
+from _measure import alone, parse_arguments, print_table, standard_error
 from numpy.typing import NDArray
 
 import evometa as em
-from evometa.evaluation import TaskJudge
 from evometa.problems import Bandit, SinusoidHypernetwork
 from evometa.strategies import Averaged, OpenAIES
 
@@ -35,9 +35,9 @@ PUBLISHED = {
 WIDTHS = (0.0, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 1.0, 1.4)
 
 
-def episodes(problem: Bandit, seed: int) -> Any:
+def episodes(problem: Bandit, seed: int, count: int) -> Any:
     """Draw held-out episodes, leading axis N."""
-    return TaskJudge(problem).trials(jax.random.key(seed), EPISODES, test=True)
+    return draw_trials(problem, seed, count, test=True)
 
 
 def played(trials: Any, width: float | None) -> NDArray[Any]:
@@ -63,9 +63,9 @@ def played(trials: Any, width: float | None) -> NDArray[Any]:
     return total
 
 
-def tuned(problem: Bandit) -> float:
+def tuned(problem: Bandit, count: int) -> float:
     """Return the best width on episodes of their own."""
-    trials = episodes(problem, 1)
+    trials = episodes(problem, 1, count)
     return max(WIDTHS, key=lambda width: float(played(trials, width).mean()))
 
 
@@ -82,14 +82,18 @@ def rewards(problem: Bandit, omega: Any, trials: Any) -> jax.Array:
     )
 
 
-def bandit(pulls: int, seconds: float, seeds: int) -> None:
+def bandit(pulls: int, seconds: float, seeds: int, count: int, population: int) -> None:
     """Print the total reward for one number of pulls."""
     problem = Bandit(inner_steps=pulls, num_tasks=64)
-    strategy = Averaged(OpenAIES(256, sigma=0.5, learning_rate=0.1), generations=500)
+    strategy = Averaged(OpenAIES(population, sigma=0.5, learning_rate=0.1), generations=500)
     places = {"held-out": problem, **problem.shifted()}
-    drawn = {name: episodes(place, 2016) for name, place in places.items()}
+    drawn = {name: episodes(place, 2016, count) for name, place in places.items()}
     rows = [
-        ["confidence bounds, tuned", "", *(shown(played(drawn[n], tuned(place))) for n, place in places.items())],
+        [
+            "confidence bounds, tuned",
+            "",
+            *(shown(played(drawn[n], tuned(place, count))) for n, place in places.items()),
+        ],
         ["Thompson sampling", "", *(shown(played(drawn[n], None)) for n in places)],
     ]
     means: dict[str, list[float]] = {name: [] for name in places}
@@ -103,15 +107,13 @@ def bandit(pulls: int, seconds: float, seeds: int) -> None:
             cells.append(shown(totals))
         rows.append([f"evolved, seed {seed}", f"{result.generations:,}", *cells])
     rows.append([f"evolved, mean of {seeds}", "", *(f"{statistics.mean(found):.3f}" for found in means.values())])
-    print(
-        f"\nBandits, 5 arms, {pulls} pulls, {seconds:g} s a search; {EPISODES:,} episodes; {PUBLISHED.get(pulls, '')}\n"
-    )
+    print(f"\nBandits, 5 arms, {pulls} pulls, {seconds:g} s a search; {count:,} episodes; {PUBLISHED.get(pulls, '')}\n")
     print_table(["player", "generations", *places], rows)
 
 
-def hypernetwork(seconds: float, seeds: int) -> None:
+def hypernetwork(seconds: float, seeds: int, population: int) -> None:
     """Print the mean squared error of learners that a hypernetwork made."""
-    strategy = OpenAIES(population_size=512, sigma=0.03, shaping="pair_difference", tasks_per_pair=True)
+    strategy = OpenAIES(population_size=population, sigma=0.03, shaping="pair_difference", tasks_per_pair=True)
     problem = dataclasses.replace(SinusoidHypernetwork(), num_tasks=8)
     rows = []
     for seed in range(seeds):
@@ -138,12 +140,21 @@ def main() -> None:
         "--seconds", type=float, help="of one search; 120 for 10 pulls, 900 for more, 200 for sinusoids"
     )
     parser.add_argument("--seeds", type=int, default=3)
-    arguments = parser.parse_args()
+    parser.add_argument("--episodes", type=int, default=EPISODES)
+    parser.add_argument("--population", type=int, help="256 for bandits, 512 for sinusoids")
+    arguments = parse_arguments(parser, "bandit --pulls 2 --seconds 0.1 --seeds 1 --episodes 20 --population 4")
+    size = arguments.population
     if arguments.which in (None, "bandit"):
         for pulls in arguments.pulls:
-            bandit(pulls, arguments.seconds or (120 if pulls <= 10 else 900), arguments.seeds)
+            bandit(
+                pulls,
+                arguments.seconds or (120 if pulls <= 10 else 900),
+                arguments.seeds,
+                arguments.episodes,
+                size or 256,
+            )
     if arguments.which in (None, "hypernetwork"):
-        hypernetwork(arguments.seconds or 200, arguments.seeds)
+        hypernetwork(arguments.seconds or 200, arguments.seeds, size or 512)
 
 
 if __name__ == "__main__":

@@ -8,20 +8,20 @@ after ``--max-evaluations`` times D. Prints one markdown table.
 """
 
 import argparse
+import functools
 import math
 import warnings
 from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from _engine import tell
+from _measure import note, parse_arguments, peer, print_table
 
 from evometa.spaces import Box
 from evometa.strategies import CMAES
-from evometa.strategy import Feedback
-
-warnings.filterwarnings("ignore")
-import cma  # noqa: E402  (its import warns about optional parts)
 
 jax.config.update("jax_enable_x64", True)
 
@@ -64,7 +64,7 @@ def ours(function: Function, starts: np.ndarray, population_size: int, max_evalu
             state, _ = carry
             genotypes, state = strategy.ask(jax.random.fold_in(key, state.generation), state)
             fitness = function(genotypes)
-            return strategy.tell(key, state, genotypes, Feedback(fitness)), fitness.min()
+            return tell(strategy, key, state, genotypes, fitness), fitness.min()
 
         def going(carry):
             state, best = carry
@@ -81,16 +81,18 @@ def ours(function: Function, starts: np.ndarray, population_size: int, max_evalu
 
 
 def theirs(
-    function: Function, starts: np.ndarray, population_size: int, max_evaluations: int
+    cma: Any, function: Function, starts: np.ndarray, population_size: int, max_evaluations: int
 ) -> tuple[np.ndarray, ...]:
     """Return the same for pycma."""
     evaluations, success = [], []
     for seed, start in enumerate(starts, start=1):
         options = {"popsize": population_size, "verbose": -9, "seed": seed, "ftarget": TARGET}
-        search = cma.CMAEvolutionStrategy(start, SIGMA, options | {"maxfevals": max_evaluations})
-        while not search.stop():
-            genotypes = search.ask()
-            search.tell(genotypes, function(np.asarray(genotypes)).tolist())
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of a run that does not end well
+            search = cma.CMAEvolutionStrategy(start, SIGMA, options | {"maxfevals": max_evaluations})
+            while not search.stop():
+                genotypes = search.ask()
+                search.tell(genotypes, function(np.asarray(genotypes)).tolist())
         evaluations.append(search.countevals)
         success.append(search.best.f <= TARGET)
     return np.asarray(evaluations), np.asarray(success)
@@ -102,25 +104,31 @@ def main() -> None:
     parser.add_argument("--dimensions", type=int, nargs="+", default=[5, 10, 20, 40])
     parser.add_argument("--runs", type=int, default=15)
     parser.add_argument("--max-evaluations", type=int, default=10_000, help="of one run, times D")
-    arguments = parser.parse_args()
+    parser.add_argument("--functions", nargs="+", choices=list(functions(2)), default=list(functions(2)))
+    arguments = parse_arguments(parser, "--dimensions 2 --runs 2 --functions sphere")
 
-    print("| function | D | P | evometa: evaluations (solved) | pycma: evaluations (solved) | ratio |")
-    print("|---|---|---|---|---|---|")
-    ratios = []
+    pycma, rows, ratios = peer("cma"), [], []
+    sides = [ours, *([functools.partial(theirs, pycma)] if pycma else [])]
     for dimension in arguments.dimensions:
         starts = np.random.default_rng(dimension).uniform(-4, 4, (arguments.runs, dimension))
-        for name, function in functions(dimension).items():
+        for name in arguments.functions:
+            function = functions(dimension)[name]
             population_size = 20 * dimension if name == "rastrigin" else CMAES.default_population_size(dimension)
             cells, times = [], []
-            for side in (ours, theirs):
+            for side in sides:
                 evaluations, success = side(function, starts, population_size, arguments.max_evaluations * dimension)
                 times.append(evaluations.sum() / max(success.sum(), 1) if success.any() else math.inf)
                 cells.append(f"{times[-1]:.0f} ({success.sum()}/{len(success)})")
-            ratio = times[0] / times[1] if all(map(math.isfinite, times)) else math.nan
-            ratios.append(ratio)
-            print(f"| {name} | {dimension} | {population_size} | {' | '.join(cells)} | {ratio:.2f} |", flush=True)
-    mean = math.exp(np.nanmean(np.log(ratios)))
-    print(f"| **geometric mean of {np.isfinite(ratios).sum()}** | | | | | **{mean:.3f}** |")
+            solved = len(times) == 2 and all(map(math.isfinite, times))
+            ratios += [times[0] / times[1]] if solved else []
+            rows.append([name, dimension, population_size, *cells, *[""] * (2 - len(cells))])
+            rows[-1].append(f"{ratios[-1]:.2f}" if solved else "")
+            note(rows[-1])
+    if ratios:
+        mean = math.exp(np.mean(np.log(ratios)))
+        rows.append([f"**geometric mean of {len(ratios)}**", *[""] * 4, f"**{mean:.3f}**"])
+    header = ["evometa: evaluations (solved)", "pycma: evaluations (solved)", "ratio"]
+    print_table(["function", "D", "P", *header], rows)
 
 
 if __name__ == "__main__":

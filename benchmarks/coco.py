@@ -17,7 +17,6 @@ pycma's runs are kept in ``benchmarks/data/coco_pycma.json``. This adds those th
 import argparse
 import functools
 import math
-import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -29,12 +28,13 @@ jax.config.update("jax_platforms", "cpu")
 jax.config.update("jax_enable_x64", True)
 
 import numpy as np  # noqa: E402
-from _coco import MODES, SIGMA, Objective, Results, Run, Task, perform, pycma, tasks  # noqa: E402
-from _measure import print_table  # noqa: E402
+from _coco import MODES, SIGMA, Objective, Results, Run, Task, cocoex, perform, pycma, tasks  # noqa: E402
+from _engine import tell  # noqa: E402
+from _measure import note, parse_arguments, print_table  # noqa: E402
 
 from evometa.spaces import Like  # noqa: E402
 from evometa.strategies import BIPOPCMAES, CMAES, IPOPCMAES, UHCMAES, Restarts  # noqa: E402
-from evometa.strategy import Feedback, Strategy  # noqa: E402
+from evometa.strategy import Strategy  # noqa: E402
 
 KEPT = Path(__file__).parent / "data" / "coco_pycma.json"
 
@@ -52,7 +52,7 @@ AGAINST = {"diagonal": "plain", "uncertainty": "noise"}
 
 @functools.cache
 def compiled(mode: str, dimension: int) -> tuple[Callable[..., Any], Callable[..., Any], tuple[str, ...]]:
-    """Return functions to begin a search and to go on with it, and the names of stop reasons; for all functions."""
+    """Return functions to begin a search and to continue it, and the names of stop reasons; for all functions."""
     strategy = OURS[mode](dimension)
     space = Like(lambda key: jax.random.uniform(key, (dimension,), minval=-4.0, maxval=4.0))  # also after restarts
 
@@ -65,21 +65,21 @@ def compiled(mode: str, dimension: int) -> tuple[Callable[..., Any], Callable[..
         key, key_init, key_ask = jax.random.split(key, 3)
         return key, *ask(key_ask, strategy.init(key_init, space))
 
-    def go_on(key: jax.Array, genotypes: jax.Array, state: Any, fitness: jax.Array) -> tuple[Any, ...]:
+    def proceed(key: jax.Array, genotypes: jax.Array, state: Any, fitness: jax.Array) -> tuple[Any, ...]:
         key, key_tell, key_ask = jax.random.split(key, 3)
-        return key, *ask(key_ask, strategy.tell(key_tell, state, genotypes, Feedback(fitness)))
+        return key, *ask(key_ask, tell(strategy, key_tell, state, genotypes, fitness))
 
     names = tuple(reason.partition(":")[0] for reason in strategy.stop_reasons)
-    return jax.jit(begin), jax.jit(go_on, donate_argnums=(0, 1, 2)), names
+    return jax.jit(begin), jax.jit(proceed, donate_argnums=(0, 1, 2)), names
 
 
 def evometa(task: Task, objective: Objective) -> str:
-    """Search with a strategy, the functions judged on the host."""
-    begin, go_on, names = compiled(task.mode, task.dimension)
+    """Search with a strategy, the functions evaluated on the host."""
+    begin, proceed, names = compiled(task.mode, task.dimension)
     key, genotypes, stop, state = begin(jax.random.key(int(task.random().integers(2**30))))
     while not (code := int(stop)):
         fitness = np.array([objective(x) for x in np.array(genotypes)])
-        key, genotypes, stop, state = go_on(key, genotypes, state, fitness)
+        key, genotypes, stop, state = proceed(key, genotypes, state, fitness)
     return names[code - 1]
 
 
@@ -89,7 +89,7 @@ def progress(wanted: Sequence[Task], side: Callable[[Task, Objective], str], res
     for number, task in enumerate(wanted, start=1):
         results.add(perform(task, side))
         if number % 20 == 0 or number == len(wanted):
-            print(f"{number}/{len(wanted)} runs in {time.perf_counter() - begin:.0f} s", file=sys.stderr, flush=True)
+            note(f"{number}/{len(wanted)} runs in {time.perf_counter() - begin:.0f} s")
 
 
 def running_time(runs: Sequence[Run]) -> float:
@@ -173,7 +173,9 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=15, help="for each function and dimension")
     parser.add_argument("--pycma", action="store_true", help="add pycma's missing runs to the file that keeps them")
     parser.add_argument("--keep", type=Path, help="JSON file to keep our runs in; runs found there are not repeated")
-    given = parser.parse_args()
+    given = parse_arguments(parser, "plain --dimensions 5 --functions 1 --runs 1")
+    if cocoex is None:
+        raise SystemExit("All functions of this benchmark are from coco-experiment.")
     against = AGAINST.get(given.mode, given.mode)
     functions = given.functions or MODES[given.mode].functions
 

@@ -1,19 +1,18 @@
 """Symbolic regression of formulas with constants: tuned by an inner CMA-ES, by gradient, or by mutation alone.
 
 Each formula has constants that no scaling of the whole gives, and 40 points without noise, from -3 to 3. All sides are
-``GeneticProgramming`` with the same population and the same number of judgements. A step down the gradient counts as
-three judgements for its gradient (a sweep forth and one back) and as many more as its line search may take, so that the
-side that tunes by gradient has fewer generations. A formula is recovered when its error on 40 other points is below
+``GeneticProgramming`` with the same population and the same number of evaluations. A step down the gradient counts as
+three evaluations for its gradient (a sweep forth and one back) and as many more as its line search may take, so that
+the side that tunes by gradient has fewer generations. A formula is recovered when its error on 40 other points is below
 1e-6 of the variance::
 
     python benchmarks/constants.py
-    python benchmarks/constants.py --seeds 1 --judgements 10000  # a quick look
+    python benchmarks/constants.py --seeds 1 --evaluations 10000  # a quick look
 """
 
 import argparse
 import csv
 import pathlib
-import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -21,7 +20,7 @@ from typing import Any
 
 import jax
 import numpy as np
-from _measure import print_table
+from _measure import note, parse_arguments, print_table
 
 import evometa as em
 from evometa.problems import SymbolicRegression
@@ -44,9 +43,9 @@ SIDES: dict[str, dict[str, Any]] = {
 }
 
 
-def judgements(side: dict[str, Any]) -> int:
+def evaluations(side: dict[str, Any], population: int) -> int:
     """Return what a generation costs."""
-    return POPULATION + (TUNED * STEPS * (3 + LINE_SEARCH) if side.get("tuning") == "gradient" else 0)
+    return population + (TUNED * STEPS * (3 + LINE_SEARCH) if side.get("tuning") == "gradient" else 0)
 
 
 def written(formula: Callable[[Any], Any], folder: str, name: int) -> str:
@@ -61,19 +60,25 @@ def main() -> None:
     """Search with every side and print the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--judgements", type=int, default=60_000)
-    arguments = parser.parse_args()
+    parser.add_argument("--evaluations", type=int, default=60_000)
+    parser.add_argument("--population", type=int, default=POPULATION)
+    parser.add_argument("--formulas", type=int, nargs="+", default=list(range(len(FORMULAS))), help="by number")
+    parser.add_argument("--sides", nargs="+", choices=SIDES, default=list(SIDES))
+    small = "--seeds 1 --evaluations 2000 --population 16 --formulas 0 --sides gradient"
+    arguments = parse_arguments(parser, small)
     rows = []
     with tempfile.TemporaryDirectory() as folder:
-        for number, (name, formula) in enumerate(FORMULAS.items()):
+        for number in arguments.formulas:
+            name, formula = list(FORMULAS.items())[number]
             problem = SymbolicRegression(
                 csv=written(formula, folder, number), functions=FUNCTIONS, max_size=21, held_out=0.5
             )
-            for side, settings in SIDES.items():
-                generations = arguments.judgements // judgements(settings)
+            for side in arguments.sides:
+                settings = SIDES[side]
+                generations = arguments.evaluations // evaluations(settings, arguments.population)
                 errors, seconds = [], []
                 for seed in range(arguments.seeds):
-                    strategy = GeneticProgramming(POPULATION, **settings)
+                    strategy = GeneticProgramming(arguments.population, **settings)
                     search = em.Search(
                         problem, strategy, seed=seed, validate_every=generations, finalists=0, progress=False, devices=1
                     )
@@ -82,11 +87,11 @@ def main() -> None:
                     found = search.run(generations=generations, target=1e-11)
                     seconds.append(time.process_time() - start)
                     errors.append(float(problem.evaluate_test(jax.random.key(0), found.best_omega).fitness))
-                    print(name, side, seed, errors[-1], f"{seconds[-1]:.1f}", found.best_omega, file=sys.stderr)
+                    note(f"{name}, {side}, seed {seed}: {errors[-1]}, {found.best_omega}")
                 recovered = sum(error < RECOVERED for error in errors)
                 rows.append(
                     [
-                        name if side == next(iter(SIDES)) else "",
+                        name if side == arguments.sides[0] else "",
                         side,
                         generations,
                         f"{recovered} of {arguments.seeds}",
@@ -94,7 +99,7 @@ def main() -> None:
                         f"{np.mean(seconds):.1f}",
                     ]
                 )
-    print(f"{arguments.judgements:,} judgements\n")
+    print(f"{arguments.evaluations:,} evaluations\n")
     header = ["formula", "constants by", "generations at most", "recovered", "median error", "CPU seconds"]
     print_table(header, rows)
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import jax
 import numpy as np
-from _measure import print_table
+from _measure import note, parse_arguments, print_table
 
 from evometa.errors import ConfigurationError, EvometaError
 from evometa.spaces import Box, Categorical
@@ -94,7 +94,7 @@ def main() -> None:
     parser.add_argument("--strategies", nargs="+", choices=STRATEGIES, default=list(STRATEGIES))
     parser.add_argument("--sizes", nargs="+", type=int, choices=range(len(SIZES)), default=list(range(len(SIZES))))
     parser.add_argument("--precisions", nargs="+", default=["float32", "float64"])
-    arguments = parser.parse_args()
+    arguments = parse_arguments(parser, "--strategies RandomSearch --sizes 0 --precisions float32")
     names, sizes = arguments.strategies, [SIZES[i] for i in arguments.sizes]
     for precision in arguments.precisions:
         jax.config.update("jax_enable_x64", precision == "float64")
@@ -102,7 +102,7 @@ def main() -> None:
         rows = []
         for name in names:
             rows.append([name, *(verdict(name, *size) for size in sizes)])
-            print(*rows[-1], sep=" | ", flush=True)
+            note(rows[-1])
             jax.clear_caches()
         print_table(["strategy", *(f"P = {p:,}, D = {d}" for p, d in sizes)], rows)
 

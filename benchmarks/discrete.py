@@ -14,20 +14,20 @@ arrive.
 import argparse
 import dataclasses
 import random
-import sys
 from collections.abc import Callable
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from _measure import print_table
+from _engine import tell
+from _measure import note, parse_arguments, print_table
 from deap import algorithms, base, creator, tools
 
 from evometa.problems import ArchitectureTable
 from evometa.spaces import Categorical
 from evometa.strategies import PBIL, AgedEvolution, GeneticAlgorithm, RandomSearch, Reinforce
-from evometa.strategy import Feedback, Strategy
+from evometa.strategy import Strategy
 
 BUDGET, TRAP = 20_000, 5
 Run = tuple[np.ndarray, np.ndarray]  # evaluations and best fitness so far, one of each for every generation
@@ -68,16 +68,16 @@ def all_tasks(losses: np.ndarray) -> list[Task]:
     ]
 
 
-def ours(strategy: Strategy[Any], task: Task, seeds: int) -> list[Run]:
+def ours(strategy: Strategy[Any], task: Task, seeds: int, budget: int) -> list[Run]:
     """Return the runs of a strategy."""
-    space, generations = Categorical(task.choices, (task.dimension,)), BUDGET // strategy.population_size
+    space, generations = Categorical(task.choices, (task.dimension,)), budget // strategy.population_size
 
     def run(key: Any) -> Any:
         def generation(state: Any, key: Any) -> Any:
             key_ask, key_tell = jax.random.split(key)
             genotypes, state = strategy.ask(key_ask, state)
             fitness = task.fitness(jax.vmap(space.decode)(genotypes)).astype(jnp.result_type(float))
-            return strategy.tell(key_tell, state, genotypes, Feedback(fitness)), jnp.min(fitness)
+            return tell(strategy, key_tell, state, genotypes, fitness), jnp.min(fitness)
 
         key, key_init = jax.random.split(key)
         return jax.lax.scan(generation, strategy.init(key_init, space), jax.random.split(key, generations))[1]
@@ -87,7 +87,7 @@ def ours(strategy: Strategy[Any], task: Task, seeds: int) -> list[Run]:
     return [(strategy.population_size * np.arange(1, generations + 1), each) for each in best]
 
 
-def of_deap(population: int, rate: float | None, task: Task, seeds: int) -> list[Run]:
+def of_deap(population: int, rate: float | None, task: Task, seeds: int, budget: int) -> list[Run]:
     """Return the runs of ``eaSimple``; ``rate`` is the chance of a part of a mutant to change, None for 1/D."""
     toolbox = base.Toolbox()
     toolbox.register("part", random.randrange, task.choices)
@@ -107,12 +107,12 @@ def of_deap(population: int, rate: float | None, task: Task, seeds: int) -> list
     for seed in range(seeds):
         random.seed(seed)
         crowd = tools.initRepeat(list, toolbox.individual, population)
-        # ProblemCard 0.6 of a generation is new and evaluated.
-        generations = int(2 * BUDGET / population)
+        # About 0.6 of a generation is new and evaluated.
+        generations = int(2 * budget / population)
         _, log = algorithms.eaSimple(crowd, toolbox, 0.5, 0.2, generations, stats=statistics, verbose=False)
         evaluated = np.cumsum(log.select("nevals"))
         best = np.minimum.accumulate(log.select("best"))
-        runs.append((evaluated[evaluated <= BUDGET], best[evaluated <= BUDGET]))
+        runs.append((evaluated[evaluated <= budget], best[evaluated <= budget]))
     return runs
 
 
@@ -129,7 +129,10 @@ def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seeds", type=int, default=21)
-    arguments = parser.parse_args()
+    parser.add_argument("--budget", type=int, default=BUDGET, help="evaluations of a run at most")
+    parser.add_argument("--sides", type=int, nargs="+", help="by number; all by default")
+    parser.add_argument("--tasks", type=int, nargs="+", help="by number; all by default")
+    arguments = parse_arguments(parser, "--seeds 1 --budget 1000 --sides 2 7 --tasks 0")
     creator.create("Fitness", base.Fitness, weights=(-1.0,))
     creator.create("Individual", list, fitness=creator.Fitness)
     compact = PBIL(2, 1, 0.01, away_from="losers", negative_learning_rate=0.0, mutation_rate=0.0)
@@ -141,20 +144,20 @@ def main() -> None:
         "Reinforce": Reinforce(),
         "RandomSearch": RandomSearch(64),
     }
-    sides: dict[str, Callable[[Task, int], list[Run]]] = {
-        name: lambda task, seeds, strategy=strategy: ours(strategy, task, seeds)
-        for name, strategy in strategies.items()
+    sides: dict[str, Callable[[Task, int, int], list[Run]]] = {
+        name: lambda *given, strategy=strategy: ours(strategy, *given) for name, strategy in strategies.items()
     }
-    sides["DEAP eaSimple, its example's"] = lambda task, seeds: of_deap(300, 0.05, task, seeds)
-    sides["DEAP eaSimple, 64, 1/D"] = lambda task, seeds: of_deap(64, None, task, seeds)
+    sides["DEAP eaSimple, its example's"] = lambda *given: of_deap(300, 0.05, *given)
+    sides["DEAP eaSimple, 64, 1/D"] = lambda *given: of_deap(64, None, *given)
     problems = all_tasks(ArchitectureTable().trained.validation)
+    problems = [problems[number] for number in arguments.tasks or range(len(problems))]
     rows = []
-    for name, side in sides.items():
+    for name, side in [list(sides.items())[number] for number in arguments.sides or range(len(sides))]:
         rows.append([name])
         for task in problems:
-            rows[-1].append(cell(side(task, arguments.seeds)))
-            print(f"{name} on {task.name}: {rows[-1][-1]}", file=sys.stderr, flush=True)
-    print_table([f"{BUDGET:,} evaluations at most", *(task.name for task in problems)], rows)
+            rows[-1].append(cell(side(task, arguments.seeds, arguments.budget)))
+            note(f"{name} on {task.name}: {rows[-1][-1]}")
+    print_table([f"{arguments.budget:,} evaluations at most", *(task.name for task in problems)], rows)
 
 
 if __name__ == "__main__":

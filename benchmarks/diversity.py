@@ -9,24 +9,20 @@ left out.
 """
 
 import argparse
+import importlib
 import time
+from collections.abc import Callable
 from typing import Any
 
 import jax
 import numpy as np
-from _measure import alone, print_table
+from _measure import alone, parse_arguments, peer, print_table
 
 import evometa as em
 from evometa.problems import LinearProjection
 from evometa.strategies import CMAME, MAPElites
 
-try:
-    from ribs.archives import GridArchive
-    from ribs.emitters import EvolutionStrategyEmitter
-    from ribs.schedulers import Scheduler
-except ImportError as missing:
-    raise SystemExit(f"{missing}; this comparison needs: pip install ribs") from missing
-
+PEER = "pyribs CMA-ME"
 DIMENSION, CELLS, EMITTERS, BATCH, SIGMA = 20, (100, 100), 15, 36, 0.5
 
 
@@ -42,22 +38,22 @@ def ours(strategy: Any, seed: int, generations: int) -> tuple[float, float, floa
     return float(np.sum(kept.fitness)), len(kept.fitness) / np.prod(CELLS), (generations - 10) / spent
 
 
-def pyribs(seed: int, generations: int) -> tuple[float, float, float]:
+def pyribs(ribs: Any, seed: int, generations: int) -> tuple[float, float, float]:
     """Return the same of pyribs."""
-    archive = GridArchive(solution_dim=DIMENSION, dims=CELLS, ranges=[(0.0, 1.0), (0.0, 1.0)], seed=seed)
+    archive = ribs.archives.GridArchive(solution_dim=DIMENSION, dims=CELLS, ranges=[(0.0, 1.0), (0.0, 1.0)], seed=seed)
     emitters = [
-        EvolutionStrategyEmitter(
+        ribs.emitters.EvolutionStrategyEmitter(
             archive, x0=np.zeros(DIMENSION), sigma0=SIGMA, ranker="2imp", batch_size=BATCH, seed=seed * EMITTERS + i
         )
         for i in range(EMITTERS)
     ]
-    scheduler, problem = Scheduler(archive, emitters), LinearProjection(DIMENSION)
-    judge = jax.jit(jax.vmap(lambda omega: problem.evaluate(jax.random.key(0), omega)))
-    judge(np.zeros((EMITTERS * BATCH, DIMENSION), np.float32))
+    scheduler, problem = ribs.schedulers.Scheduler(archive, emitters), LinearProjection(DIMENSION)
+    evaluate = jax.jit(jax.vmap(lambda omega: problem.evaluate(jax.random.key(0), omega)))
+    evaluate(np.zeros((EMITTERS * BATCH, DIMENSION), np.float32))
     start = time.process_time()
     for _ in range(generations):
-        judged = judge(scheduler.ask().astype(np.float32))
-        scheduler.tell(np.asarray(judged.fitness), np.asarray(judged.measures))
+        found = evaluate(scheduler.ask().astype(np.float32))
+        scheduler.tell(np.asarray(found.fitness), np.asarray(found.measures))
     spent = time.process_time() - start
     stats = archive.stats
     return float(stats.qd_score), float(stats.coverage), generations / spent
@@ -68,23 +64,25 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--generations", type=int, default=1000)
     parser.add_argument("--seeds", type=int, default=3)
-    arguments = parser.parse_args()
+    arguments = parse_arguments(parser, "--generations 12 --seeds 1")
+    ribs = peer("ribs.schedulers", "ribs") and importlib.import_module("ribs")
     size = EMITTERS * BATCH
-    sides = {
+    sides: dict[str, Callable[[int], tuple[float, float, float]]] = {
         "CMAME": lambda seed: ours(CMAME(size, cells=CELLS, sigma=SIGMA), seed, arguments.generations),
-        "pyribs CMA-ME": lambda seed: pyribs(seed, arguments.generations),
+        PEER: lambda seed: pyribs(ribs, seed, arguments.generations),
         "MAPElites": lambda seed: ours(MAPElites(size, cells=CELLS), seed, arguments.generations),
     }
+    if ribs is None:
+        del sides[PEER]
     with alone():
         found = {name: np.array([side(seed) for seed in range(arguments.seeds)]) for name, side in sides.items()}
-    peer = np.mean(found["pyribs CMA-ME"], axis=0)
+    theirs = np.mean(found[PEER], axis=0) if PEER in found else None
     rows = []
     for name, numbers in found.items():
         score, coverage, speed = np.mean(numbers, axis=0)
         spread = f"{score:,.0f} ({numbers[:, 0].min():,.0f} to {numbers[:, 0].max():,.0f})"
-        rows.append(
-            [name, spread, f"{score / peer[0]:.3f}", f"{coverage:.1%}", f"{speed:.0f}", f"{speed / peer[2]:.1f}"]
-        )
+        of_theirs = ("", "") if theirs is None else (f"{score / theirs[0]:.3f}", f"{speed / theirs[2]:.1f}")
+        rows.append([name, spread, of_theirs[0], f"{coverage:.1%}", f"{speed:.0f}", of_theirs[1]])
     print_table(["side", "QD score", "of pyribs'", "cells", "generations/s", "times pyribs'"], rows)
 
 

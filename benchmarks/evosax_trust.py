@@ -10,8 +10,8 @@ it has to come to
 - 90 % of it on an ellipsoid of condition 1e4 at an angle to the axes: to progress.
 
 Prints one markdown table: final values in parts of the first value, of the worst seed; that of the center, a mean over
-the last 10 generations, or where an algorithm keeps a population that of the candidate that was judged best. Ends with
-an error when the verdicts of the adapter are not those of the table.
+the last 10 generations, or where an algorithm keeps a population that of the candidate that was evaluated best. Ends
+with an error when the verdicts of the adapter are not those of the table.
 
     python benchmarks/evosax_trust.py
 """
@@ -25,12 +25,12 @@ import evosax.algorithms
 import jax
 import jax.numpy as jnp
 import numpy as np
-from _measure import print_table
+from _engine import tell
+from _measure import note, parse_arguments, print_table
 
 from evometa.errors import EvometaError
 from evometa.spaces import Box
 from evometa.strategies.evosax_adapter import REFUSED, TRUSTED, Evosax
-from evometa.strategy import Feedback
 from evometa.testing import check_strategy
 
 POPULATION, DIMENSION, GENERATIONS, FAILING = 32, 5, 3000, 20
@@ -70,7 +70,7 @@ def searches(strategy: Evosax, seeds: int) -> tuple[np.ndarray, np.ndarray]:
             told = jnp.select([which == 1, which == 2], [failing, noisy], true)
             winner = jnp.argmin(told)
             found = jnp.where(told[winner] < seeming, true[winner], found)
-            state = strategy.tell(key_tell, state, genotypes, Feedback(told))
+            state = tell(strategy, key_tell, state, genotypes, told)
             center = strategy.center(state)
             value = found if center is None else functions(center)[which]
             broken = jnp.array([jnp.any(jnp.isnan(leaf)) for leaf in jax.tree.leaves(state)]).any()
@@ -111,17 +111,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--algorithms", nargs="*", default=sorted(evosax.algorithms.algorithms, key=str.lower))
     parser.add_argument("--seeds", type=int, default=3)
-    arguments = parser.parse_args()
+    parser.add_argument("--precisions", nargs="+", default=["float32", "float64"])
+    arguments = parse_arguments(parser, "--algorithms SimpleES --seeds 1 --precisions float32")
     rows, surprises = [], []
     for algorithm in arguments.algorithms:
         trusted, sound = algorithm in TRUSTED, True
-        for double in (False, True):
-            jax.config.update("jax_enable_x64", double)
+        for precision in arguments.precisions:
+            jax.config.update("jax_enable_x64", precision == "float64")
             breaks, values = measure(algorithm, arguments.seeds)
             sound &= not breaks
-            rows.append([algorithm, "yes" if trusted else "no", "float64" if double else "float32", *values])
+            rows.append([algorithm, "yes" if trusted else "no", precision, *values])
             rows[-1].append(breaks or ("" if trusted else REFUSED.get(algorithm, "not known to the adapter")))
-            print(*rows[-1], sep=" | ", file=sys.stderr, flush=True)
+            note(rows[-1])
         # An algorithm may be refused for what its source says, but nothing that breaks may be trusted.
         surprises += [algorithm] if trusted > sound or algorithm not in {*TRUSTED, *REFUSED} else []
         jax.clear_caches()

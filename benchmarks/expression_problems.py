@@ -5,7 +5,7 @@ population with the customary start (momentum; ReLU) in it. Of the expressions t
 size, the one with the lowest mean loss on fresh tasks of the validation part is the found one.
 
 Then all are tried alike, on held-out tasks: initial weights and minibatches that no search saw, 15 learning rates each,
-for every training the one with the lowest loss on the validation part, judged on the test part of scikit-learn's
+for every training the one with the lowest loss on the validation part, evaluated on the test part of scikit-learn's
 digits. So too with a network four times as wide and with three times as many steps, both of which no search trained.
 Peers are written as expressions of the same space; momentum and Adam have bias-corrected averages (0.9, 0.999).
 
@@ -13,22 +13,19 @@ Differences are paired, of the same tasks; ± is their standard error over tasks
 
     python benchmarks/expression_problems.py                     # both
     python benchmarks/expression_problems.py --only activation
-    python benchmarks/expression_problems.py --keep found.json   # goes on where it was interrupted
+    python benchmarks/expression_problems.py --keep found.json   # continues where it was interrupted
 """
 
 import argparse
 import dataclasses
 import functools
-import json
 import pathlib
-import sys
-import time
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from _measure import print_table, standard_error
+from _measure import Kept, note, parse_arguments, print_table, standard_error
 
 import evometa as em
 from evometa.expressions import Tree, parse, python, text
@@ -46,7 +43,7 @@ PEERS = {
 SELECTION_KEY, HELD_OUT_KEY = 1000, 2000
 
 
-def judge(problem: Any, trees: Tree, key: int, tasks: int, *, test: bool) -> tuple[np.ndarray, np.ndarray]:
+def evaluate(problem: Any, trees: Tree, key: int, tasks: int, *, test: bool) -> tuple[np.ndarray, np.ndarray]:
     """Return loss and accuracy ``[N, tasks]`` of expressions, all on the same tasks."""
     sample, space = problem.sample_test_task if test else problem.sample_task, problem.space
 
@@ -66,15 +63,8 @@ def judge(problem: Any, trees: Tree, key: int, tasks: int, *, test: bool) -> tup
 
 def find(name: str, seed: int, args: argparse.Namespace) -> str:
     """Return the text of the expression that one search finds."""
-    kept = json.loads(args.keep.read_text()) if args.keep and args.keep.exists() else {}
     label = f"{name} seed={seed} population={args.population} generations={args.generations}"
-    if label not in kept:
-        start = time.perf_counter()
-        kept[label] = searched(PROBLEMS[name], seed, args)
-        print(f"{label}: {time.perf_counter() - start:.0f} s, {kept[label]}", file=sys.stderr, flush=True)
-        if args.keep:
-            args.keep.write_text(json.dumps(kept, indent=1))
-    return str(kept[label])
+    return str(Kept(args.keep).get_or(label, lambda: searched(with_steps(name, args.steps), seed, args)))
 
 
 def searched(problem: Any, seed: int, args: argparse.Namespace) -> str:
@@ -90,9 +80,15 @@ def searched(problem: Any, seed: int, args: argparse.Namespace) -> str:
     )
     front = search.run(generations=args.generations).archive
     trees = jax.tree.map(jnp.asarray, front.genotypes)
-    loss, _ = judge(problem, trees, SELECTION_KEY, args.tasks, test=False)
+    loss, _ = evaluate(problem, trees, SELECTION_KEY, args.tasks, test=False)
     means = np.where(np.isfinite(loss).all(axis=1), loss.mean(axis=1), np.inf)
     return text(problem.space.primitives, jax.tree.map(lambda leaf: leaf[means.argmin()], trees))
+
+
+def with_steps(name: str, steps: int | None) -> Any:
+    """Return a problem, with so many inner steps unless they are its own."""
+    problem: Any = PROBLEMS[name]
+    return problem if steps is None else dataclasses.replace(problem, inner_steps=steps)
 
 
 def difference(one: np.ndarray, other: np.ndarray) -> tuple[float, float]:
@@ -103,7 +99,7 @@ def difference(one: np.ndarray, other: np.ndarray) -> tuple[float, float]:
 
 def compare(name: str, args: argparse.Namespace) -> None:
     """Search with every seed, and print how what was found does beside its peers."""
-    problem, peers = PROBLEMS[name], PEERS[name]
+    problem, peers = with_steps(name, args.steps), PEERS[name]
     primitives, length = problem.space.primitives, problem.space.max_size
     found = {f"found, seed {seed}": find(name, seed, args) for seed in range(args.seeds)}
     trees = stack([parse(primitives, one, length) for one in (*peers.values(), *found.values())])
@@ -112,11 +108,12 @@ def compare(name: str, args: argparse.Namespace) -> None:
         f"{4 * problem.hidden[0]} units": {"hidden": tuple(4 * width for width in problem.hidden)},
         f"{3 * problem.inner_steps} steps": {"inner_steps": 3 * problem.inner_steps},
     }
+    settings = dict(list(settings.items())[: args.settings])
     cells: list[list[str]] = [[] for _ in (*peers, *found)]
     sentences = []
     for setting, changed in settings.items():
-        other = dataclasses.replace(problem, learning_rates=RATES, **changed)
-        loss, accuracy = judge(other, trees, HELD_OUT_KEY, args.tasks, test=True)
+        other = dataclasses.replace(problem, learning_rates=RATES[: args.rates], **changed)
+        loss, accuracy = evaluate(other, trees, HELD_OUT_KEY, args.tasks, test=True)
         best = int(np.argmin(loss[: len(peers)].mean(axis=1)))
         verdicts = []
         for row in range(len(cells)):
@@ -130,7 +127,7 @@ def compare(name: str, args: argparse.Namespace) -> None:
             f"standard errors with {verdicts.count(1)} of {args.seeds} seeds, not better with {verdicts.count(0)}, "
             f"and worse with {verdicts.count(-1)}"
         )
-        print(f"{name}: {sentences[-1]}", file=sys.stderr, flush=True)
+        note(f"{name}: {sentences[-1]}")
     header = [name, *(part for setting in settings for part in (f"loss, {setting}", "accuracy"))]
     print(f"\nheld-out cross-entropy, {args.tasks} tasks (difference from the best of the peers)\n")
     print_table(header, [[label, *row] for label, row in zip((*peers, *found), cells, strict=True)])
@@ -149,9 +146,13 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--population", type=int, default=64)
     parser.add_argument("--generations", type=int, default=40)
-    parser.add_argument("--tasks", type=int, default=32, help="trainings that each is judged by at the end")
+    parser.add_argument("--tasks", type=int, default=32, help="trainings that each is evaluated by at the end")
     parser.add_argument("--keep", type=pathlib.Path, help="a file for what the searches find")
-    args = parser.parse_args()
+    parser.add_argument("--steps", type=int, help="of inner training; by default the problem's own")
+    parser.add_argument("--rates", type=int, default=len(RATES), help="learning rates that are tried at the end")
+    parser.add_argument("--settings", type=int, default=3, help="networks and numbers of steps they are compared in")
+    small = "--only activation --seeds 1 --population 4 --generations 1 --tasks 2 --steps 2 --rates 2 --settings 1"
+    args = parse_arguments(parser, small)
     for name in (args.only,) if args.only else PROBLEMS:
         compare(name, args)
 

@@ -20,7 +20,6 @@ import argparse
 import functools
 import os
 import statistics
-import sys
 import time
 from collections.abc import Callable
 from typing import Any
@@ -31,25 +30,25 @@ os.environ["EVOMETA_CPU_DEVICES"] = "1"
 
 import jax
 import jax.numpy as jnp
-from _measure import print_table
+from _engine import map_population
+from _measure import note, parse_arguments, print_table
 from deap import gp
 from sklearn.datasets import load_digits
 
-from evometa.evaluation import map_chunks
 from evometa.expressions import Expression, PrimitiveSet, Tree, primitive_set, to_deap
 
-STEPS, BATCH, HIDDEN, CLASSES, RATE = 100, 64, 32, 10, 0.1
+BATCH, HIDDEN, CLASSES, RATE = 64, 32, 10, 0.1
 PRIMITIVES = PrimitiveSet(("prediction", "label"))
 
 
 @functools.cache
-def data() -> tuple[Any, ...]:
+def data(steps: int) -> tuple[Any, ...]:
     """Return weights to start from, the batches of all steps, and what accuracy is measured on."""
     images, labels = load_digits(return_X_y=True)
     keys = jax.random.split(jax.random.key(0), 4)
     order = jax.random.permutation(keys[0], len(labels))
     images, targets = jnp.asarray(images, jnp.float32)[order] / 16, jnp.eye(CLASSES)[jnp.asarray(labels)[order]]
-    rows = jax.random.randint(keys[1], (STEPS, BATCH), 0, 1200)
+    rows = jax.random.randint(keys[1], (steps, BATCH), 0, 1200)
     hidden = jax.random.normal(keys[2], (64, HIDDEN)) * (2 / 64) ** 0.5
     output = jax.random.normal(keys[3], (HIDDEN, CLASSES)) * (2 / HIDDEN) ** 0.5
     weights = (hidden, jnp.zeros(HIDDEN), output, jnp.zeros(CLASSES))
@@ -119,8 +118,9 @@ def main() -> None:
     parser.add_argument("--population", type=int, default=128)
     parser.add_argument("--sample", type=int, default=6, help="candidates that are compiled one by one")
     parser.add_argument("--rounds", type=int, default=7)
-    args = parser.parse_args()
-    given, devices = data(), (jax.local_devices()[0],)
+    parser.add_argument("--steps", type=int, default=100, help="of inner training")
+    args = parse_arguments(parser, "--sizes 7 --population 2 --sample 1 --rounds 1 --steps 2")
+    given, devices = data(args.steps), (jax.local_devices()[0],)
     largest = max(args.sizes)
     space = Expression(PRIMITIVES, max_size=largest)
 
@@ -130,8 +130,8 @@ def main() -> None:
     def fixed(shared: Any, factor: jax.Array) -> jax.Array:
         return accuracy(lambda p, y: factor * cross_entropy(p, y), shared)
 
-    evaluate = jax.jit(lambda g, trees: map_chunks(ours, g, trees, chunk=1, devices=devices))
-    ceiling = jax.jit(lambda g, factors: map_chunks(fixed, g, factors, chunk=1, devices=devices))
+    evaluate = jax.jit(lambda g, trees: map_population(ours, g, trees, chunk=1, devices=devices))
+    ceiling = jax.jit(lambda g, factors: map_population(fixed, g, factors, chunk=1, devices=devices))
     populations = {size: trees_of(space, size, args.population) for size in args.sizes}
     factors = jnp.ones(args.population)
     first = seconds(lambda: evaluate(given, populations[args.sizes[0]]))
@@ -153,7 +153,7 @@ def main() -> None:
             side = jax.jit(lambda g, loss=loss: accuracy(lambda p, y: jnp.broadcast_to(loss(p, y), p.shape), g))
             each.append(seconds(functools.partial(side, given)))
             differ += abs(float(side(given)) - float(values[i])) > 0.01
-            print(f"size {size}: compiled {i + 1} of {args.sample}, {each[-1]:.2f} s", file=sys.stderr)
+            note(f"size {size}: compiled {i + 1} of {args.sample}, {each[-1]:.2f} s")
         peer = args.population * statistics.mean(each) if each else float("nan")
         mine = median[size]
         rows.append(

@@ -8,7 +8,7 @@ Each table is one name on the command line:
                compilation left out. Mean squared error on 1000 held-out tasks after 1 and after 10 inner steps;
                published for MAML: 0.670 after one (Finn et al. 2017). Memory is what the compiled program asks for.
 ``steps``      the same for equal inner steps.
-``price``      what a gradient costs: seconds and memory of judging one candidate with and without.
+``price``      what a gradient costs: seconds and memory of evaluating one candidate with and without.
 ``toy``        section 3.2 of Jaderberg et al. 2017: two parameters, each trained only as far as a hyperparameter
                allows; the best there is, is 1.2, and the two members' own hyperparameters end at 0.39.
 ``quadratic``  gradient descent on a quadratic with noisy gradients, of which expected losses are known in closed form
@@ -24,7 +24,6 @@ import argparse
 import dataclasses
 import functools
 import statistics
-import sys
 import time
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
@@ -32,13 +31,12 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from _measure import alone, interleaved, print_table
+from _engine import draw_trials, program_bytes, with_and_without_gradient
+from _measure import alone, interleaved, note, parse_arguments, print_table
 from sinusoid import held_out_errors
 
 import evometa as em
-from evometa.evaluation import Evaluator, TaskJudge
-from evometa.gradients import Differentiated
-from evometa.population_training import replay
+from evometa import replay
 from evometa.problems import DigitsHyperparameters, NoisyQuadratic, Sinusoid
 from evometa.strategies import CMAES, PBT, Gradient, OpenAIES, RandomSearch, SepCMAES
 
@@ -50,20 +48,9 @@ def spread(values: Sequence[float], digits: int = 3) -> str:
     return f"{statistics.mean(values):.{digits}f} ({min(values):.{digits}f} to {max(values):.{digits}f})"
 
 
-def note(words: str) -> None:
-    """Tell on standard error how far a long measurement is."""
-    print(words, file=sys.stderr, flush=True)
-
-
 def search(problem: Any, strategy: Any, seed: int, **settings: Any) -> em.Search:
     """Return a search that spends its time on searching."""
     return em.Search(problem, strategy, seed=seed, **({"validate_every": 10**9, "progress": False} | settings))
-
-
-def program_bytes(one: em.Search) -> int:
-    """Return the memory that the compiled program of a search says it needs."""
-    analysis = one._program._dispatch.memory_analysis()  # type: ignore[union-attr]
-    return int(analysis.temp_size_in_bytes + analysis.argument_size_in_bytes)
 
 
 # Sinusoid: gradient and evolution.
@@ -100,7 +87,7 @@ def cold(problem: Sinusoid, strategy: Any, seed: int, *, seconds: float | None =
 
 
 def warm_started(seed: int, *, seconds: float) -> Run:
-    """Search half of the time by gradient, and go on by evolution."""
+    """Search half of the time by gradient, and continue by evolution."""
     first = cold(MANY, MAML, seed, seconds=seconds / 2)
 
     class Warm(Sinusoid):
@@ -119,14 +106,14 @@ SIDES: dict[str, Callable[..., Run]] = {
 }
 
 
-def sinusoid(sides: dict[str, Callable[..., Run]], seeds: int, **limit: float) -> None:
+def sinusoid(sides: dict[str, Callable[..., Run]], seeds: int, tasks: int, **limit: float) -> None:
     """Print a table of searches under one limit."""
     rows = []
     for name, run in sides.items():
         runs, errors = [], []
         for seed in range(seeds):
             runs.append(run(seed, **limit))
-            errors.append(held_out_errors(FEW, runs[-1].omega))
+            errors.append(held_out_errors(FEW, runs[-1].omega, tasks))
             note(f"{name}, seed {seed}, {limit}: {errors[-1]}, {runs[-1].inner_steps:,} inner steps")
         used = statistics.mean(one.seconds for one in runs)
         steps = statistics.mean(one.inner_steps for one in runs) / 1e6
@@ -140,23 +127,18 @@ def sinusoid(sides: dict[str, Callable[..., Run]], seeds: int, **limit: float) -
 # The price of a gradient.
 
 
-def price() -> None:
-    """Print seconds and memory of one candidate, judged alone and with its gradient in both modes."""
+def price(problems: int, rounds: int) -> None:
+    """Print seconds and memory of one candidate, evaluated alone and with its gradient in both modes."""
     rows = []
-    for problem in (MANY, DigitsHyperparameters(inner_steps=100), DigitsHyperparameters(inner_steps=1000)):
-        evaluator = Evaluator(problem, problem.space, 0, 1, (jax.local_devices()[0],))
-        key = jax.random.key(0)
-        shared, genotype = evaluator.judge.draw(key), problem.space.start(key)
-        functions: dict[str, Any] = {"fitness alone": evaluator.judge.one}
-        functions["with gradient, reverse mode"] = Differentiated(evaluator)._one
-        if problem.space.size < 10:
-            functions["with gradient, forward mode"] = Differentiated(evaluator, "forward")._one
+    for problem in (MANY, *(DigitsHyperparameters(inner_steps=steps) for steps in (100, 1000)))[:problems]:
+        shared, functions = with_and_without_gradient(problem)
+        genotype = problem.space.start(jax.random.key(0))
         compiled = {name: jax.jit(one).lower(shared, genotype).compile() for name, one in functions.items()}
 
         def side(program: Any, shared: Any = shared, genotype: Any = genotype) -> Callable[[], object]:
             return lambda: jax.block_until_ready(program(shared, genotype))
 
-        seconds = interleaved({name: side(program) for name, program in compiled.items()})
+        seconds = interleaved({name: side(program) for name, program in compiled.items()}, rounds=rounds)
         for name, program in compiled.items():
             memory = program.memory_analysis().temp_size_in_bytes / MIB
             what = f"{type(problem).__name__}, D={problem.space.size}, T={problem.num_tasks}, S={problem.inner_steps}"
@@ -256,14 +238,14 @@ def quadratic(seeds: int) -> None:
 
 def held_out(problem: em.InnerTraining, schedule: Any, tasks: int = 256) -> float:
     """Return the loss at the end of training by a schedule, on held-out tasks."""
-    trials = TaskJudge(problem).trials(jax.random.key(2017), tasks, test=True)
+    trials = draw_trials(problem, 2017, tasks, test=True)
 
     @jax.jit
-    def judge(schedule: Any) -> jax.Array:
+    def mean(schedule: Any) -> jax.Array:
         one = jax.vmap(lambda key, task: replay(problem, key, schedule, task)[0][-1])
         return jnp.mean(one(trials.keys, trials.tasks))
 
-    return float(judge(schedule))
+    return float(mean(schedule))
 
 
 def constant(omega: Any) -> Any:
@@ -308,15 +290,21 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=60.0, help="of each search of the table 'seconds'")
     parser.add_argument("--steps", type=int, default=1_000_000, help="inner steps of each search of the table 'steps'")
-    arguments = parser.parse_args()
-    chosen = arguments.tables
+    parser.add_argument("--sides", nargs="+", choices=SIDES, default=[*SIDES], help="of the tables of sinusoids")
+    parser.add_argument("--tasks", type=int, default=1000, help="held-out tasks of the tables of sinusoids")
+    parser.add_argument("--priced", type=int, default=3, help="problems in the table 'price'")
+    parser.add_argument("--rounds", type=int, default=9, help="turns of each side in the table 'price'")
+    small = "--tables steps price toy --seeds 1 --steps 1 --sides Gradient --tasks 16 --priced 1 --rounds 1"
+    arguments = parse_arguments(parser, small)
+    chosen, sides = arguments.tables, {name: SIDES[name] for name in arguments.sides}
     if "seconds" in chosen:
         with alone():
-            sinusoid(SIDES | {"Gradient, then OpenAIES": warm_started}, arguments.seeds, seconds=arguments.seconds)
+            every = sides | {"Gradient, then OpenAIES": warm_started}
+            sinusoid(every, arguments.seeds, arguments.tasks, seconds=arguments.seconds)
     if "steps" in chosen:
-        sinusoid(SIDES, arguments.seeds, steps=arguments.steps)
+        sinusoid(sides, arguments.seeds, arguments.tasks, steps=arguments.steps)
     if "price" in chosen:
-        price()
+        price(arguments.priced, arguments.rounds)
     for name, table in (("toy", toy), ("quadratic", quadratic), ("digits", digits)):
         if name in chosen:
             table(arguments.seeds)

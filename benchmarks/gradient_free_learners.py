@@ -1,7 +1,7 @@
 """Learners without gradients, tuned by evolution, beside the same learners with their defaults.
 
 For each seed a search from the defaults; the answer is what the search selects on fresh training tasks. Found and
-default settings are then judged on the same held-out tasks, and so is the best of as many random draws as the search
+default settings are then evaluated on the same held-out tasks, and so is the best of as many random draws as the search
 had evaluations, selected in the same way. Prints one markdown table: means over held-out tasks for each side, and the
 mean gain over seeds with its standard error.
 
@@ -9,16 +9,15 @@ mean gain over seeds with its standard error.
 """
 
 import argparse
-import sys
 import time
 from typing import Any
 
 import jax
 import numpy as np
-from _measure import print_table, standard_error
+from _engine import draw_trials, on_trial
+from _measure import note, parse_arguments, print_table, standard_error
 
 import evometa as em
-from evometa.evaluation import Evaluator
 from evometa.problems import BinaryNetwork, DecisionTree
 from evometa.strategies import CMAES, SNES, RandomSearch
 from evometa.strategy import Strategy
@@ -29,9 +28,9 @@ PROBLEMS: dict[str, tuple[em.InnerTraining, Strategy[Any], int]] = {
 }
 
 
-def selected(problem: em.InnerTraining, strategy: Strategy[Any], generations: int, seed: int) -> Any:
+def selected(problem: em.InnerTraining, strategy: Strategy[Any], generations: int, seed: int, tasks: int) -> Any:
     """Return the ω that a search selects."""
-    search = em.Search(problem, strategy, seed=seed, validate_every=generations, progress=False)
+    search = em.Search(problem, strategy, seed=seed, validate_every=generations, validation_tasks=tasks, progress=False)
     return search.run(generations=generations).selected_omega
 
 
@@ -48,32 +47,34 @@ def main() -> None:
     parser.add_argument("--tasks", type=int, default=256, help="held-out tasks")
     parser.add_argument("--generations", type=int, default=0, help="0: those of each problem")
     parser.add_argument("--problems", nargs="*", default=list(PROBLEMS), choices=list(PROBLEMS))
-    arguments = parser.parse_args()
+    parser.add_argument("--validation-tasks", type=int, default=256, help="that finalists are chosen by")
+    small = "--problems 'decision tree, breast_cancer' --seeds 2 --tasks 2 --generations 1 --validation-tasks 4"
+    arguments = parse_arguments(parser, small)
     rows = []
     for name in arguments.problems:
         problem, strategy, generations = PROBLEMS[name]
         generations, space, start = arguments.generations or generations, problem.space, time.process_time()
-        judge = Evaluator(problem, space, 0, 4, (jax.devices()[0],)).judge
+        evaluate = on_trial(problem, test=True)
         run: Any = jax.jit(
-            lambda omega, trials, judge=judge: jax.lax.map(
-                lambda trial: judge.on_trial(omega, trial, test=True), trials, batch_size=8
+            lambda omega, trials, evaluate=evaluate: jax.lax.map(
+                lambda trial: evaluate(omega, trial), trials, batch_size=8
             )
         )
         found: dict[str, list[Any]] = {"defaults": [], "found": [], "random search": []}
         for seed in range(arguments.seeds):
-            trials = judge.trials(jax.random.key(1000 + seed), arguments.tasks, test=True)
+            trials = draw_trials(problem, 1000 + seed, arguments.tasks, test=True)
             answers = {
                 "defaults": space.decode(space.start(jax.random.key(0))),
-                "found": selected(problem, strategy, generations, seed),
-                "random search": selected(problem, RandomSearch(strategy.population_size), generations, seed),
+                "found": selected(problem, strategy, generations, seed, arguments.validation_tasks),
+                "random search": selected(
+                    problem, RandomSearch(strategy.population_size), generations, seed, arguments.validation_tasks
+                ),
             }
             for side, omega in answers.items():
-                judged = jax.device_get(run(omega, trials))
-                found[side].append((float(judged.fitness.mean()), float(judged.metrics["accuracy"].mean())))
+                each = jax.device_get(run(omega, trials))
+                found[side].append((float(each.fitness.mean()), float(each.metrics["accuracy"].mean())))
             rounded = jax.tree.map(lambda leaf: np.round(leaf, 3).tolist(), jax.device_get(answers["found"]))
-            print(
-                f"{name}, seed {seed}: { {side: each[-1] for side, each in found.items()} }; {rounded}", file=sys.stderr
-            )
+            note(f"{name}, seed {seed}: { {side: each[-1] for side, each in found.items()} }; {rounded}")
         fitness = {side: np.array(each)[:, 0] for side, each in found.items()}
         accuracy = {side: np.array(each)[:, 1] for side, each in found.items()}
         rows.append(

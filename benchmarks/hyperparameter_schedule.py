@@ -2,9 +2,10 @@
 
 Two problems: an MLP on scikit-learn's digits (``HyperparameterSchedule``), and a quadratic with noisy gradients of
 which the best schedule and the best constant are known (``NoisyQuadratic``). Two objectives: the loss at the end of
-training, and the mean of the losses after every tenth step. CMA-ES judges whole trainings for either; PBT looks for a
-low loss at the end, by a single training of its population; PES judges windows of ten steps, and so needs losses all
-along. The best constant is the best of 61 between 0.001 and 1, on training tasks, with the inner steps that CMA-ES has.
+training, and the mean of the losses after every tenth step. CMA-ES evaluates whole trainings for either; PBT looks for
+a low loss at the end, by a single training of its population; PES evaluates windows of ten steps, and so needs losses
+all along. The best constant is the best of 61 between 0.001 and 1, on training tasks, with the inner steps that CMA-ES
+has.
 
 Every number is of held-out tasks, the same for all sides. A gain is the constant's loss minus the schedule's on the
 same tasks, the mean over tasks and searches, ± its standard error: of the mean over tasks, whose gains are averaged
@@ -16,18 +17,16 @@ over searches first. In brackets the gains of the searches one by one.
 
 import argparse
 import dataclasses
-import sys
-import time
 from pathlib import Path
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from _measure import print_table, standard_error
+from _engine import draw_trials
+from _measure import note, parse_arguments, print_table, standard_error
 
 import evometa as em
-from evometa.evaluation import TaskJudge
 from evometa.plots import over_steps
 from evometa.problems import HyperparameterSchedule, NoisyQuadratic
 from evometa.strategies import CMAES, PBT, PES
@@ -69,11 +68,11 @@ def by_pes(problem: Any, seed: int, budget: int) -> tuple[np.ndarray, int]:
     return np.asarray(problem.rates(result.center_omega)), result.inner_steps
 
 
-def judge(problem: Any, rates: Any, tasks: int, *, test: bool) -> np.ndarray:
+def evaluate(problem: Any, rates: Any, tasks: int, *, test: bool) -> np.ndarray:
     """Return the fitness of schedules ``[N, S]`` on tasks that no search sees, ``[N, tasks]``."""
     steps = rates.shape[1]
     exact = dataclasses.replace(problem, knots=steps)  # stretched where the problem trains longer
-    trials = TaskJudge(exact).trials(jax.random.key(20_26), tasks, test=test)
+    trials = draw_trials(exact, 20_26, tasks, test=test)
 
     @jax.jit
     def run(rates: jax.Array) -> jax.Array:
@@ -90,7 +89,7 @@ def judge(problem: Any, rates: Any, tasks: int, *, test: bool) -> np.ndarray:
 def best_constant(problem: Any, budget: int) -> float:
     """Return the constant learning rate that trains best on training tasks; inf and nan are the worst."""
     tasks = budget // (problem.inner_steps * len(CONSTANTS))
-    found = judge(problem, np.repeat(CONSTANTS[:, None], problem.inner_steps, axis=1), tasks, test=False)
+    found = evaluate(problem, np.repeat(CONSTANTS[:, None], problem.inner_steps, axis=1), tasks, test=False)
     return float(CONSTANTS[np.argmin(np.where(np.isfinite(found), found, np.inf).mean(axis=1))])
 
 
@@ -101,17 +100,20 @@ def gain(constant: np.ndarray, found: np.ndarray) -> str:
     return f"{gains.mean():.4f} ± {standard_error(gains.mean(axis=0)):.4f} ({each})"
 
 
-def compare(name: str, seeds: int, picture: Path | None) -> None:
+def compare(name: str, arguments: argparse.Namespace) -> None:
     """Print the table of one problem."""
     problem, rows, shown = PROBLEMS[name], [], {}
+    seeds, tasks, picture = arguments.seeds, arguments.tasks, arguments.picture
     every = em.At(tuple(range(EVERY, problem.inner_steps + 1, EVERY)))
-    budget = GENERATIONS * 16 * problem.inner_steps_per_evaluation
+    budget = arguments.generations * 16 * problem.inner_steps_per_evaluation
     for objective, sides in (
         (em.Final(), {"CMA-ES": by_cmaes, "PBT": by_pbt}),
         (every, {"CMA-ES": by_cmaes, "PES": by_pes}),
     ):
-        counted = dataclasses.replace(problem, objective=objective)
         what = "last" if objective == em.Final() else "mean"
+        if what not in arguments.objectives:
+            continue
+        counted = dataclasses.replace(problem, objective=objective)
         rate = best_constant(counted, budget)
         constant = np.full((1, problem.inner_steps), rate)
         found: dict[str, np.ndarray] = {}
@@ -121,8 +123,7 @@ def compare(name: str, seeds: int, picture: Path | None) -> None:
             for seed in range(seeds):
                 rates, spent[side] = by(counted, seed, budget)
                 each.append(rates)
-                words = f"{time.process_time():.0f} s, {name}, {what}, {side}, seed {seed}: {np.round(rates[::20], 4)}"
-                print(words, file=sys.stderr, flush=True)
+                note(f"{name}, {what}, {side}, seed {seed}: {np.round(rates[::20], 4)}")
             found[side] = np.stack(each)
             shown[f"{side}, {what} loss"] = found[side]
         shown[f"best constant, {what} loss"] = constant
@@ -132,15 +133,15 @@ def compare(name: str, seeds: int, picture: Path | None) -> None:
         for where, shifted in problem.shifted().items():
             same = shifted.inner_steps == problem.inner_steps
             places[where] = dataclasses.replace(shifted, objective=objective if same else longer)
-        judged = {
-            where: {side: judge(place, rates, TASKS, test=True) for side, rates in (found | {"": constant}).items()}
+        losses = {
+            where: {side: evaluate(place, rates, tasks, test=True) for side, rates in (found | {"": constant}).items()}
             for where, place in places.items()
         }
-        means = [f"{judged[where][''].mean():.4f}" for where in places]
+        means = [f"{losses[where][''].mean():.4f}" for where in places]
         rows.append([f"best constant, {rate:.3g}", what, f"{budget / 1e6:.2f}", means[0], *("" for _ in places)])
         for side, steps in spent.items():
-            loss = judged["held-out"][side].mean()
-            gains = [gain(each[""][0], each[side]) for each in judged.values()]
+            loss = losses["held-out"][side].mean()
+            gains = [gain(each[""][0], each[side]) for each in losses.values()]
             rows.append([side, what, f"{steps / 1e6:.2f}", f"{loss:.4f}", *gains])
         if isinstance(counted, NoisyQuadratic):
             expected = [np.mean([counted.expected(one) for one in rates]) for rates in found.values()]
@@ -156,14 +157,19 @@ def compare(name: str, seeds: int, picture: Path | None) -> None:
 
 
 def main() -> None:
-    """Search, judge and print."""
+    """Search, evaluate and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--problems", nargs="+", choices=PROBLEMS, default=[*PROBLEMS])
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--picture", type=Path, help="where to draw the schedules; the problem's name is added")
-    arguments = parser.parse_args()
+    parser.add_argument(
+        "--generations", type=int, default=GENERATIONS, help="of CMA-ES; the others have its inner steps"
+    )
+    parser.add_argument("--tasks", type=int, default=TASKS, help="held-out tasks")
+    parser.add_argument("--objectives", nargs="+", choices=("last", "mean"), default=["last", "mean"])
+    arguments = parse_arguments(parser, "--problems quadratic --seeds 1 --generations 4 --tasks 4 --objectives last")
     for name in arguments.problems:
-        compare(name, arguments.seeds, arguments.picture)
+        compare(name, arguments)
 
 
 if __name__ == "__main__":

@@ -39,13 +39,14 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from _measure import alone, print_table
+from _engine import tell
+from _measure import alone, note, parse_arguments, print_table
 
 from evometa.spaces import Box
 from evometa.strategies import CMAES, PGPE, SNES, OpenAIES, SepCMAES
 from evometa.strategies.crfmnes import CRFMNES
 from evometa.strategies.lmmaes import LMMAES
-from evometa.strategy import Feedback, Strategy
+from evometa.strategy import Strategy
 
 PEERS = Path(__file__).parent / "data" / "large_dimensions_peers.json"
 TARGET, MOST = 1e-8, 20_000
@@ -147,7 +148,7 @@ def theirs(name: str, function: Function, starts: np.ndarray, sigma: float, size
         kept["evaluations"].append(number * size)
         kept["best"].append(float(f"{best:.3g}"))
         kept["seconds"].append(round(time.process_time() - begun))
-        print(f"{name} seed {seed}: {number * size} evaluations, best {best:.3g}", file=sys.stderr, flush=True)
+        note(f"{name} seed {seed}: {number * size} evaluations, best {best:.3g}")
     package = CASES[name][1]
     return {"reference": f"{package} {importlib.metadata.version(package)}", "population_size": size} | kept
 
@@ -162,7 +163,7 @@ def ours(strategy: Strategy[Any], function: Function, starts: np.ndarray) -> dic
             state, best = carry
             genotypes, state = strategy.ask(jax.random.fold_in(key, state.generation), state)
             fitness = function(genotypes)
-            return strategy.tell(key, state, genotypes, Feedback(fitness)), jnp.minimum(best, fitness.min())
+            return tell(strategy, key, state, genotypes, fitness), jnp.minimum(best, fitness.min())
 
         def going(carry: Any) -> Any:
             state, best = carry
@@ -199,13 +200,13 @@ def compare(arguments: argparse.Namespace) -> None:
                 starts, sigma = beginnings(function_name, dimension, runs)
                 function, case = functions(dimension)[function_name], f"{name}, {function_name}, D={dimension}"
                 if arguments.peers:
-                    print(case, file=sys.stderr)
+                    note(case)
                     kept[case] = theirs(name, function, starts, sigma, size)
                     kept["command"] = "python benchmarks/large_dimensions.py --peers"
                     PEERS.parent.mkdir(exist_ok=True)
                     PEERS.write_text(json.dumps(dict(sorted(kept.items())), indent=1) + "\n")
                 elif case in kept:
-                    print(case, file=sys.stderr)
+                    note(case)
                     own = ours(CASES[name][0](size, sigma=sigma), function, starts)
                     (median, words), (their_median, their_words) = cell(own), cell(kept[case])
                     rows.append(
@@ -232,7 +233,7 @@ def resident() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
 
 
-def measure(name: str, dimension: int) -> dict[str, float]:
+def measure(name: str, dimension: int, seconds: float) -> dict[str, float]:
     """Return memory and speed of one strategy; runs in a process of its own."""
     strategy: Any = LARGE[name]
 
@@ -244,14 +245,14 @@ def measure(name: str, dimension: int) -> dict[str, float]:
             fitness = jax.lax.map(lambda index: jnp.sum(strategy.member(state, index) ** 2), jnp.arange(POPULATION))
         else:
             fitness = jnp.sum(genotypes**2, axis=1)
-        return strategy.tell(key, state, genotypes, Feedback(fitness))
+        return tell(strategy, key, state, genotypes, fitness)
 
     jax.block_until_ready(jax.jit(jax.random.normal, static_argnums=1)(jax.random.key(0), (8, 8)) @ jnp.ones((8, 8)))
     before = resident()
     state = jax.jit(lambda: strategy.init(jax.random.key(0), Box((dimension,), start=np.ones(dimension))))()
     state = jax.block_until_ready(generation(state, 0))
     begun, number = time.perf_counter(), 0
-    while number < 3 or time.perf_counter() - begun < 2:
+    while number < 3 or time.perf_counter() - begun < seconds:
         number += 1
         state = jax.block_until_ready(generation(state, number))
     return {"speed": number / (time.perf_counter() - begun), "memory": resident() - before}
@@ -260,16 +261,16 @@ def measure(name: str, dimension: int) -> dict[str, float]:
 def enlarge(arguments: argparse.Namespace) -> None:
     """Print the second table."""
     rows: list[list[object]] = []
-    for name in LARGE:
+    for name in arguments.large_strategies:
         row: list[object] = [name]
         for dimension in arguments.large:
-            command = [sys.executable, __file__, "--measure", name, str(dimension)]
+            command = [sys.executable, __file__, "--measure", name, str(dimension), str(arguments.seconds)]
             with alone():
                 output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
             found = json.loads(output.splitlines()[-1])
             of_population = found["memory"] * 2**20 / (4 * POPULATION * dimension)
             row += [f"{found['speed']:,.1f}", f"{found['memory']:,.0f} ({of_population:.1f})"]
-            print(name, dimension, found, file=sys.stderr, flush=True)
+            note(f"{name}, D = {dimension}: {found}")
         rows.append(row)
     header = [f"P = {POPULATION}"]
     for dimension in arguments.large:
@@ -287,10 +288,13 @@ def main() -> None:
     parser.add_argument("--dimensions", type=int, nargs="+", default=[100, 1000])
     parser.add_argument("--runs", type=int, help="of each case; 5, or 3 from D = 500 on, unless given")
     parser.add_argument("--large", type=int, nargs="+", default=[10_000, 100_000, 1_000_000], metavar="D")
-    parser.add_argument("--measure", nargs=2, help=argparse.SUPPRESS)
-    arguments = parser.parse_args()
+    parser.add_argument("--measure", nargs=3, help=argparse.SUPPRESS)
+    parser.add_argument("--large-strategies", nargs="+", default=list(LARGE), choices=LARGE, help="of the second table")
+    parser.add_argument("--seconds", type=float, default=2.0, help="of each strategy in the second table")
+    small = "--strategies SepCMAES --functions sphere --dimensions 100 --runs 1"
+    arguments = parse_arguments(parser, f"{small} --large 1000 --large-strategies OpenAIES --seconds 0.1")
     if arguments.measure:
-        print(json.dumps(measure(arguments.measure[0], int(arguments.measure[1]))))
+        print(json.dumps(measure(arguments.measure[0], int(arguments.measure[1]), float(arguments.measure[2]))))
         return
     if "evaluations" in arguments.tables:
         compare(arguments)

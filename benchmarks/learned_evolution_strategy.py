@@ -3,8 +3,8 @@
 ``LearnedEvolutionStrategy`` learns on five functions in six dimensions, with populations of 16 for 50 generations.
 OpenAI-ES is tuned on the same five: a grid of σ, learning rate, optimizer and what σ and the learning rate fall to, on
 which as many values are spent as on learning, by the same measure. SNES and CMA-ES have their defaults and the σ that
-the learned strategy begins with. All begin at the same points, and are then judged on held-out functions: as trained,
-and in more dimensions, with larger populations and for longer, for which nothing is learned or tuned again.
+the learned strategy begins with. All begin at the same points, and are then evaluated on held-out functions: as
+trained, and in more dimensions, with larger populations and for longer, for which nothing is learned or tuned again.
 
 A rank is a strategy's place among the four on one instance of one function, by the best value at the end; the learned
 strategy of each seed is ranked by itself.
@@ -16,8 +16,6 @@ strategy of each seed is ranked by itself.
 import argparse
 import copy
 import itertools
-import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -25,7 +23,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from _measure import print_table
+from _engine import tell
+from _measure import note, parse_arguments, print_table
 
 import evometa as em
 from evometa.plots import over_steps
@@ -33,7 +32,6 @@ from evometa.problem import learning_curve
 from evometa.problems import LearnedEvolutionStrategy
 from evometa.problems.learned_evolution_strategy import LEAST
 from evometa.strategies import CMAES, SNES, OpenAIES
-from evometa.strategy import Feedback
 
 PROBLEM = LearnedEvolutionStrategy(num_tasks=4)
 POPULATION = 64
@@ -42,11 +40,6 @@ INSTANCES = 50
 SIGMAS = np.geomspace(0.03, 3.0, 10)
 RATES = np.geomspace(0.01, 3.0, 10)  # per σ for plain gradient steps, whose length follows σ; in units of x for Adam
 OPTIMIZERS, FINALS = ("adam", "momentum", "sgd"), (1.0, 0.1, 0.01, 0.001)
-
-
-def note(words: str) -> None:
-    """Tell on standard error how far a long measurement is."""
-    print(f"{time.process_time():.0f} s: {words}", file=sys.stderr, flush=True)
 
 
 def learn(seed: int, generations: int) -> tuple[Any, int]:
@@ -83,20 +76,21 @@ def minimise(problem: LearnedEvolutionStrategy, strategy: Any, key: jax.Array, t
         points, state = strategy.ask(key_ask, state)
         values = problem.values(task, task.start + points)
         best = jnp.minimum(best, jnp.min(values))
-        return (strategy.tell(key_tell, state, points, Feedback(values)), best), best
+        return (tell(strategy, key_tell, state, points, values), best), best
 
     begun = (strategy.init(key, space), jnp.float32(1))
     _, found = jax.lax.scan(generation, begun, jax.random.split(key, problem.inner_steps))
     return jnp.log10(jnp.maximum(found, LEAST))
 
 
-def tune(values: int) -> OpenAIES:
+def tune(values: int, every: int) -> OpenAIES:
     """Return the setting with the lowest mean of log10 on training functions."""
-    count = len(SIGMAS) * len(RATES) * len(OPTIMIZERS) * len(FINALS)
+    sigmas, rates, optimizers, finals = SIGMAS[::every], RATES[::every], OPTIMIZERS[::every], FINALS[::every]
+    count = len(sigmas) * len(rates) * len(optimizers) * len(finals)
     tasks = max(16, values // (count * PROBLEM.inner_steps * PROBLEM.population_size))
     keys = jax.random.split(jax.random.key(7), tasks)
     best: tuple[float, Any] = (np.inf, None)
-    for optimizer in OPTIMIZERS:
+    for optimizer in optimizers:
         plain = OpenAIES(PROBLEM.population_size, optimizer=optimizer, decay_generations=PROBLEM.inner_steps)
 
         @jax.jit
@@ -108,7 +102,7 @@ def tune(values: int) -> OpenAIES:
 
             return jnp.mean(jax.lax.map(one, keys, batch_size=16))
 
-        for sigma, rate, final in itertools.product(SIGMAS, RATES, FINALS):
+        for sigma, rate, final in itertools.product(sigmas, rates, finals):
             # A plain step is rate · gradient of the ranks, which grows with 1 / σ as the estimate is divided by it.
             rate = rate if optimizer == "adam" else rate * sigma
             found = float(mean(sigma, rate, final))
@@ -131,7 +125,7 @@ def tune(values: int) -> OpenAIES:
     )
 
 
-def curves(problem: LearnedEvolutionStrategy, by: Callable[..., jax.Array]) -> np.ndarray:
+def curves(problem: LearnedEvolutionStrategy, by: Callable[..., jax.Array], instances: int) -> np.ndarray:
     """Return log10 of the best values so far, ``[held-out functions, instances, S]``."""
     known, held_out = len(problem.functions), len(problem.test_functions)
 
@@ -140,7 +134,7 @@ def curves(problem: LearnedEvolutionStrategy, by: Callable[..., jax.Array]) -> n
         def one(key: jax.Array) -> jax.Array:
             return by(problem, key, problem.task(key, function))
 
-        return jax.lax.map(one, jax.random.split(jax.random.key(2023), INSTANCES), batch_size=10)
+        return jax.lax.map(one, jax.random.split(jax.random.key(2023), instances), batch_size=10)
 
     return np.stack([np.asarray(on_function(jnp.int32(known + number))) for number in range(held_out)])
 
@@ -173,18 +167,21 @@ def ranks(ends: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
 
 
 def main() -> None:
-    """Learn, tune, judge and print."""
+    """Learn, tune, evaluate and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--generations", type=int, default=200, help="of each search for a learned strategy")
     parser.add_argument("--picture", type=Path, help="where to draw the medians over generations, as trained")
-    arguments = parser.parse_args()
+    parser.add_argument("--every", type=int, default=1, help="of the values of each setting of the grid, every so many")
+    parser.add_argument("--instances", type=int, default=INSTANCES, help="of each held-out function")
+    parser.add_argument("--places", type=int, default=4, help="where the strategies are compared: the first so many")
+    arguments = parse_arguments(parser, "--seeds 1 --generations 1 --every 10 --instances 2 --places 1")
     found, values = [], 0
     for seed in range(arguments.seeds):
         omega, values = learn(seed, arguments.generations)
         found.append(omega)
         note(f"learned, seed {seed}, by {values / 1e6:.0f} million values")
-    tuned = tune(values)
+    tuned = tune(values, arguments.every)
     sides = {
         TUNED: by_strategy(
             OpenAIES,
@@ -196,9 +193,10 @@ def main() -> None:
         "CMA-ES": by_strategy(CMAES, sigma=PROBLEM.sigma),
     }
     medians, places = [], []
-    for where, problem in ({"as trained": PROBLEM} | PROBLEM.shifted()).items():
-        others = {name: curves(problem, by) for name, by in sides.items()}
-        learned = [curves(problem, by_learned(omega)) for omega in found]
+    everywhere = {"as trained": PROBLEM} | PROBLEM.shifted()
+    for where, problem in list(everywhere.items())[: arguments.places]:
+        others = {name: curves(problem, by, arguments.instances) for name, by in sides.items()}
+        learned = [curves(problem, by_learned(omega), arguments.instances) for omega in found]
         note(where)
         each = [ranks({LEARNED: one[..., -1]} | {name: c[..., -1] for name, c in others.items()}) for one in learned]
         row: list[object] = [where]

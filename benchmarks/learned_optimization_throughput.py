@@ -4,8 +4,8 @@ Both sides train the optimizer of Metz et al. (2019) for an MLP 64-32-10 on scik
 with two hidden layers of 32, six momenta and no second moments, batches of 128, 16 antithetic pairs, windows of 10
 inner steps, horizon 200, Adam outside. Their side is one update of ``SingleMachineGradientLearner`` with
 ``TruncatedPES``, ours one generation of a search's compiled program with ``PES``; each as it comes otherwise. They
-judge by the loss on the training minibatch, which costs them nothing; asked to, by that on a validation minibatch, as
-ours always does. CPU seconds on one core, the sides in turns.
+evaluate by the loss on the training minibatch, which costs them nothing; asked to, by that on a validation minibatch,
+as ours always does. CPU seconds on one core, the sides in turns.
 
 Their release 0.0.1 is older than JAX's present interface; the repository works once its imports of TensorFlow, which
 nothing here uses, are answered by empty modules:
@@ -15,12 +15,11 @@ nothing here uses, are answered by empty modules:
     PYTHONPATH=learned_optimization python benchmarks/learned_optimization_throughput.py
 """
 
+import _one_core  # isort: skip  # noqa: F401
 import argparse
 import importlib.abc
 import importlib.machinery
 import itertools
-import math
-import os
 import statistics
 import sys
 import time
@@ -28,26 +27,21 @@ import types
 from collections.abc import Callable, Iterator
 from typing import Any
 
-if hasattr(os, "sched_setaffinity"):
-    os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})  # before JAX counts the cores
-
 import flax.training.checkpoints
 import flax.training.prefetch_iterator  # noqa: F401  flax copes without TensorFlow, but not with an empty one
 import jax
 import jax.numpy as jnp
 import numpy as np
-from _measure import alone, print_table
+from _engine import one_generation
+from _measure import alone, parse_arguments, peer, print_table
 
-from evometa.planning import plan
 from evometa.problems import LearnedOptimizer
 from evometa.problems._digits import CLASSES, digits
-from evometa.program import CompiledProgram
 from evometa.strategies import PES
 
 PAIRS, WINDOW, HORIZON, BATCH, SIGMA, LEARNING_RATE = 16, 10, 200, 128, 0.01, 1e-3
 INNER_STEPS = 2 * PAIRS * WINDOW
 """Updates of learners in one update of the optimizer."""
-BUDGET = 2**31
 
 
 class Empty(types.ModuleType):
@@ -86,7 +80,7 @@ def theirs(split: str | None) -> Callable[[], Any]:
     """Return what does one update with learned_optimization.
 
     Args:
-        split: part of the data whose minibatches the optimizer is judged on, None for the training minibatch itself.
+        split: part of the data whose minibatches the optimizer is evaluated on, None for the training minibatch itself.
     """
     from learned_optimization.learned_optimizers.mlp_lopt import MLPLOpt
     from learned_optimization.optimizers import optax_opts
@@ -132,18 +126,7 @@ def theirs(split: str | None) -> Callable[[], Any]:
 
 def ours(problem: LearnedOptimizer) -> Callable[[], Any]:
     """Return what does one generation with evometa."""
-    strategy = PES(2 * PAIRS, sigma=SIGMA, learning_rate=LEARNING_RATE, unroll_length=WINDOW)
-    evaluator = plan(problem, problem.space, strategy, memory_budget=BUDGET, devices=1)
-    never = {"validate_every": 2**30, "validation_tasks": 1, "finalists": 0}
-    program = CompiledProgram(evaluator, strategy, 0, memory_budget=BUDGET, **never)
-    state, generation = program.initial(), 0
-
-    def run() -> None:
-        nonlocal state, generation
-        generation += 1
-        state, _, _ = program.advance(state, generation, 1, -math.inf)
-
-    return run
+    return one_generation(problem, PES(2 * PAIRS, sigma=SIGMA, learning_rate=LEARNING_RATE, unroll_length=WINDOW))
 
 
 def microseconds(sides: dict[str, Callable[[], Any]], rounds: int) -> dict[str, float]:
@@ -166,28 +149,28 @@ def main() -> None:
     """Measure and print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=20)
-    arguments = parser.parse_args()
+    parser.add_argument("--sides", type=int, nargs="+", choices=range(4), default=[0, 1, 2, 3], help="by number")
+    arguments = parse_arguments(parser, "--rounds 1 --sides 0 1 2")
     sys.meta_path.append(Stubs())  # asked last: what is installed is used
-    try:
-        import learned_optimization.summary  # noqa: F401
-    except ImportError as error:
-        sys.exit(
-            f"This benchmark needs the repository google/learned_optimization and its small dependencies, and found "
-            f"{error}; the top of {__file__} says how to get them."
-        )
+    installed = peer("learned_optimization.summary", "what the top of this file says")
     common = {"hidden": (32,), "optimizer_hidden": (32, 32), "batch_size": BATCH, "inner_steps": HORIZON}
     metz = LearnedOptimizer(momenta=(0.1, 0.5, 0.9, 0.99, 0.999, 0.9999), second_moments=(), **common)
-    sides = {
-        "learned_optimization, judged on training minibatches": theirs(None),
-        "learned_optimization, judged on validation minibatches": theirs("outer_valid"),
-        "evometa, the same optimizer, judged on validation minibatches": ours(metz),
-        "evometa, with its own features": ours(LearnedOptimizer(**common)),
+    every = {
+        "learned_optimization, evaluated on training minibatches": lambda: theirs(None),
+        "learned_optimization, evaluated on validation minibatches": lambda: theirs("outer_valid"),
+        "evometa, the same optimizer, evaluated on validation minibatches": lambda: ours(metz),
+        "evometa, with its own features": lambda: ours(LearnedOptimizer(**common)),
     }
-    found = microseconds(sides, arguments.rounds)
-    first, second, same, _ = found.values()
-    rows = [[name, f"{each:.0f}", f"{first / each:.2f}", f"{second / each:.2f}"] for name, each in found.items()]
+    names = [name for number, name in enumerate(every) if number in arguments.sides and (installed or number > 1)]
+    found = microseconds({name: every[name]() for name in names}, arguments.rounds)
+    first, second, same = (found.get(name) for name in list(every)[:3])
+    rows = [
+        [name, f"{each:.0f}", *("" if peers is None else f"{peers / each:.2f}" for peers in (first, second))]
+        for name, each in found.items()
+    ]
     print_table(["side", "CPU µs an inner step", "times as fast as the first", "as the second"], rows)
-    print(f"\nlike for like: {second / same:.2f}")
+    if second and same:
+        print(f"\nlike for like: {second / same:.2f}")
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
-"""Learned optimizers beside SGD, momentum and Adam, each tuned over 15 learning rates wherever it is judged.
+"""Learned optimizers beside SGD, momentum and Adam, each tuned over 15 learning rates wherever it is evaluated.
 
 ``LearnedOptimizer`` learns to train an MLP on scikit-learn's digits, and to minimise random quadratics (Andrychowicz et
-al. 2016), by whole unrolls (FullES). It is then judged by the last loss on held-out tasks: as trained, on a width and
-on a horizon that it never trained on. The other optimizers have their learning rates chosen anew in each of these
+al. 2016), by whole unrolls (FullES). It is then evaluated by the last loss on held-out tasks: as trained, on a width
+and on a horizon that it never trained on. The other optimizers have their learning rates chosen anew in each of these
 places, by the last loss on training tasks (on digits, the same training images and the validation part).
 
     python benchmarks/learned_optimizer.py                  # both, 3 seeds
@@ -11,7 +11,6 @@ places, by the last loss on training tasks (on digits, the same training images 
 
 import argparse
 import dataclasses
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -21,10 +20,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from _measure import print_table, standard_error
+from _engine import draw_trials
+from _measure import note, parse_arguments, print_table, standard_error
 
 import evometa as em
-from evometa.evaluation import TaskJudge
 from evometa.plots import over_steps
 from evometa.problem import begin, learning_curve
 from evometa.problems import LearnedOptimizer
@@ -32,7 +31,7 @@ from evometa.strategies import FullES
 
 
 class Setting(NamedTuple):
-    """A problem, how it is searched, and how it is judged."""
+    """A problem, how it is searched, and how it is evaluated."""
 
     problem: LearnedOptimizer
     strategy: FullES
@@ -85,11 +84,6 @@ OPTIMIZERS: dict[str, Callable[[Any], optax.GradientTransformation]] = {
 POINTS = 10
 
 
-def note(words: str) -> None:
-    """Tell on standard error how far a long measurement is."""
-    print(f"{time.process_time():.0f} s: {words}", file=sys.stderr, flush=True)
-
-
 def learn(setting: Setting, seed: int, generations: int) -> tuple[Any, float]:
     """Return ω at the center of a search, and the seconds of the process that it took."""
     strategy = dataclasses.replace(setting.strategy, decay_generations=generations)
@@ -126,12 +120,12 @@ def usual(problem: LearnedOptimizer, optimizer: optax.GradientTransformation, ke
     return losses
 
 
-def judge(
+def evaluator(
     setting: Setting, problem: LearnedOptimizer, by: Callable[..., jax.Array], *, test: bool
 ) -> Callable[..., np.ndarray]:
     """Return a compiled function: from what ``by`` takes besides key and task to losses ``[tasks, POINTS]``."""
     tasks = setting.test_tasks if test else setting.tuning_tasks
-    trials = TaskJudge(problem).trials(jax.random.key(2026), tasks, test=test)
+    trials = draw_trials(problem, 2026, tasks, test=test)
 
     @jax.jit
     def run(what: Any) -> jax.Array:
@@ -143,16 +137,16 @@ def judge(
     return lambda what: np.asarray(run(what))
 
 
-def tuned(problem: LearnedOptimizer, setting: Setting, name: str) -> tuple[float, np.ndarray]:
+def tuned(problem: LearnedOptimizer, setting: Setting, name: str, rates: int) -> tuple[float, np.ndarray]:
     """Return the best learning rate of an optimizer, and its losses on held-out tasks."""
 
     def by(rate: Any, key: Any, task: Any) -> jax.Array:
         return usual(problem, OPTIMIZERS[name](rate), key, task)
 
-    training = judge(setting, problem, by, test=False)
-    ends = [training(jnp.float32(rate))[:, -1].mean() for rate in RATES]
+    training = evaluator(setting, problem, by, test=False)
+    ends = [training(jnp.float32(rate))[:, -1].mean() for rate in RATES[:rates]]
     best = float(RATES[int(np.argmin(ends))])
-    return best, judge(setting, problem, by, test=True)(jnp.float32(best))
+    return best, evaluator(setting, problem, by, test=True)(jnp.float32(best))
 
 
 def shown(losses: np.ndarray) -> str:
@@ -160,27 +154,33 @@ def shown(losses: np.ndarray) -> str:
     return f"{losses.mean():.4f} ± {standard_error(losses):.4f}"
 
 
-def compare(name: str, seeds: int, generations: int | None, picture: Path | None) -> None:
-    """Learn, judge, and print the table of one base task."""
-    setting = SETTINGS[name]
+def compare(name: str, arguments: argparse.Namespace) -> None:
+    """Learn, evaluate, and print the table of one base task."""
+    setting, picture = SETTINGS[name], arguments.picture
+    if arguments.tasks:
+        setting = setting._replace(tuning_tasks=arguments.tasks, test_tasks=arguments.tasks)
+    if arguments.steps:
+        short = dataclasses.replace(setting.problem, inner_steps=arguments.steps, objective=em.Final())
+        setting = setting._replace(problem=short)
     found, spent = [], []
-    for seed in range(seeds):
-        omega, seconds = learn(setting, seed, generations or setting.generations)
+    for seed in range(arguments.seeds):
+        omega, seconds = learn(setting, seed, arguments.generations or setting.generations)
         found.append(omega)
         spent.append(seconds)
         note(f"{name}, seed {seed} learned in {seconds:.0f} s")
     rows = []
-    for where, problem in ({"as trained": setting.problem} | setting.problem.shifted()).items():
+    everywhere = {"as trained": setting.problem} | setting.problem.shifted()
+    for where, problem in list(everywhere.items())[: arguments.places]:
         curves: dict[str, np.ndarray] = {}
         cells = []
-        for optimizer in OPTIMIZERS:
-            rate, curves[optimizer] = tuned(problem, setting, optimizer)
+        for optimizer in arguments.optimizers:
+            rate, curves[optimizer] = tuned(problem, setting, optimizer, arguments.rates)
             cells.append(f"{shown(curves[optimizer][:, -1])} ({rate:.2g})")
 
         def by(omega: Any, key: Any, task: Any, problem: LearnedOptimizer = problem) -> jax.Array:
             return learning_curve(problem, key, omega, task, moments(problem))[0]
 
-        one = judge(setting, problem, by, test=True)
+        one = evaluator(setting, problem, by, test=True)
         each = [one(omega) for omega in found]
         mean = np.mean(each, axis=0)
         ends = ", ".join(f"{losses[:, -1].mean():.4f}" for losses in each)
@@ -192,19 +192,27 @@ def compare(name: str, seeds: int, generations: int | None, picture: Path | None
             drawn = over_steps(figures, steps=moments(problem), y="loss on held-out tasks")
             drawn.savefig(picture.with_stem(f"{picture.stem}-{name}"))
     print(f"\n{name}: learned in {', '.join(f'{seconds:.0f}' for seconds in spent)} seconds of one core\n")
-    print_table(["last loss, held-out tasks", "learned (each seed)", *(f"{o} (rate)" for o in OPTIMIZERS)], rows)
+    print_table(
+        ["last loss, held-out tasks", "learned (each seed)", *(f"{o} (rate)" for o in arguments.optimizers)], rows
+    )
 
 
 def main() -> None:
-    """Learn, judge and print."""
+    """Learn, evaluate and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--bases", nargs="+", choices=SETTINGS, default=[*SETTINGS], help="what is trained")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--generations", type=int, help="of each search; by default as many as it takes")
     parser.add_argument("--picture", type=Path, help="where to draw losses over inner steps; the base's name is added")
-    arguments = parser.parse_args()
+    parser.add_argument("--tasks", type=int, help="of tuning and at the end; by default those of each base")
+    parser.add_argument("--steps", type=int, help="of inner training; by default those of each base")
+    parser.add_argument("--optimizers", nargs="+", choices=OPTIMIZERS, default=[*OPTIMIZERS])
+    parser.add_argument("--rates", type=int, default=len(RATES), help="learning rates of the grid, the first so many")
+    parser.add_argument("--places", type=int, default=3, help="where optimizers are compared: the first so many")
+    small = "--bases quadratics --seeds 1 --generations 1 --tasks 2 --steps 10 --optimizers SGD --rates 2 --places 1"
+    arguments = parse_arguments(parser, small)
     for name in arguments.bases:
-        compare(name, arguments.seeds, arguments.generations, arguments.picture)
+        compare(name, arguments)
 
 
 if __name__ == "__main__":

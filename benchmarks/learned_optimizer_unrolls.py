@@ -1,26 +1,25 @@
 """Training an optimizer by whole and by persistent unrolls: inner steps to the same loss.
 
 A per-parameter MLP optimizer learns to train an MLP on scikit-learn's digits for 200 steps (``LearnedOptimizer``, its
-fitness the mean validation loss over the 200). FullES judges 8 antithetic pairs by whole trainings; TruncatedES, PES
-and NRES judge theirs by windows of 10 steps. Each has its learning rate and σ chosen from the same grid by the
+fitness the mean validation loss over the 200). FullES evaluates 8 antithetic pairs by whole trainings; TruncatedES, PES
+and NRES evaluate theirs by windows of 10 steps. Each has its learning rate and σ chosen from the same grid by the
 held-out loss at the end of one search, with a seed that is not among those reported. Then, for each seed, how many
 inner steps until the held-out loss of the search's center (8 tasks on the test part, the same all along; validations
 are not counted) is what FullES ends with?
 
     python benchmarks/learned_optimizer_unrolls.py
-    python benchmarks/learned_optimizer_unrolls.py --keep curves.json  # goes on where it was interrupted
+    python benchmarks/learned_optimizer_unrolls.py --keep curves.json  # continues where it was interrupted
 """
 
 import argparse
+import functools
 import itertools
-import json
 import math
 import pathlib
-import sys
 from typing import Any
 
 import numpy as np
-from _measure import print_table
+from _measure import Kept, parse_arguments, print_table
 
 import evometa as em
 from evometa.problems import LearnedOptimizer
@@ -58,18 +57,13 @@ class Curves:
     """Curves of searches, each made once and kept in a file where there is one."""
 
     def __init__(self, budget: int, path: pathlib.Path | None) -> None:
-        self.budget, self.path = budget, path
-        self.kept = json.loads(path.read_text()) if path is not None and path.exists() else {}
+        self._budget, self._kept = budget, Kept(path)
 
     def __call__(self, cls: Any, learning_rate: float, sigma: float, seed: int) -> np.ndarray:
         """Return ``[V, 2]``, inner steps and held-out loss."""
-        name = f"{cls.__name__} learning_rate={learning_rate} sigma={sigma} seed={seed} budget={self.budget}"
-        if name not in self.kept:
-            self.kept[name] = curve(cls, learning_rate, sigma, seed, self.budget)
-            if self.path is not None:
-                self.path.write_text(json.dumps(self.kept))
-            print(f"{name}: {self.kept[name][-1][1]:.3f}", file=sys.stderr, flush=True)
-        return np.array(self.kept[name])
+        name = f"{cls.__name__} learning_rate={learning_rate} sigma={sigma} seed={seed} budget={self._budget}"
+        search = functools.partial(curve, cls, learning_rate, sigma, seed, self._budget)
+        return np.array(self._kept.get_or(name, search))
 
 
 def reached(curve: np.ndarray, loss: float) -> float:
@@ -84,19 +78,24 @@ def main() -> None:
     parser.add_argument("--budget", type=int, default=640_000, help="inner steps of each search")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--keep", type=pathlib.Path, help="a file for the curves")
-    arguments = parser.parse_args()
+    parser.add_argument("--strategies", type=int, nargs="+", default=[1, 2, 3], help="beside FullES, by number")
+    parser.add_argument("--learning-rates", type=float, nargs="+", default=LEARNING_RATES)
+    parser.add_argument("--sigmas", type=float, nargs="+", default=SIGMAS)
+    small = "--budget 3200 --seeds 1 --strategies 2 --learning-rates 0.01 --sigmas 0.03"
+    arguments = parse_arguments(parser, small)
     curves = Curves(arguments.budget, arguments.keep)
 
-    grid = list(itertools.product(LEARNING_RATES, SIGMAS))
+    grid = list(itertools.product(arguments.learning_rates, arguments.sigmas))
     tuned, rows = {}, []
-    for cls in STRATEGIES:
+    strategies = [FullES, *(STRATEGIES[number] for number in arguments.strategies)]
+    for cls in strategies:
         ends = [float(curves(cls, *settings, TUNING_SEED)[-1, 1]) for settings in grid]
         tuned[cls] = grid[int(np.nanargmin(ends))]
         rows.append([cls.__name__, *(f"{end:.3f}" for end in ends)])
     print(f"held-out loss after {arguments.budget:,} inner steps, tuning seed {TUNING_SEED}\n")
     print_table(["strategy", *(f"rate {rate}, σ {sigma}" for rate, sigma in grid)], rows)
 
-    found = {cls: [curves(cls, *tuned[cls], seed) for seed in range(arguments.seeds)] for cls in STRATEGIES}
+    found = {cls: [curves(cls, *tuned[cls], seed) for seed in range(arguments.seeds)] for cls in strategies}
     rows = []
     for cls, each in found.items():
         steps, ratios = [], []

@@ -21,6 +21,7 @@ To add a problem, add a line to ``PROBLEMS``.
 """
 
 import argparse
+import functools
 import json
 import math
 import resource
@@ -34,11 +35,11 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from _measure import print_table
+from _engine import draw_trials, on_trial, program_bytes
+from _measure import Kept, parse_arguments, print_table
 
 import evometa as em
 from evometa import problems
-from evometa.evaluation import TaskJudge
 from evometa.strategies import PGPE, Gradient, OpenAIES
 
 SIDES = ("evolution", "gradient", "policy gradient")
@@ -134,19 +135,16 @@ def search(problem: Any, chosen: Any, seed: int, seconds: float) -> Run:
     one.run(generations=1)
     begun = time.process_time()
     result = one.run(generations=10**9)
-    analysis = one._program._dispatch.memory_analysis()  # type: ignore[union-attr]
-    program = int(analysis.temp_size_in_bytes + analysis.argument_size_in_bytes)
-    return Run(result.center_omega, result.generations, result.inner_steps, used, program)
+    return Run(result.center_omega, result.generations, result.inner_steps, used, program_bytes(one))
 
 
 def quality(entry: Entry, *, test: bool) -> Callable[[Any], float]:
     """Return a compiled function: from ω to its mean fitness on fresh tasks."""
-    judge = TaskJudge(entry.problem)
-    trials = judge.trials(jax.random.key(2020), entry.tasks, test=test)
+    evaluate, trials = on_trial(entry.problem, test=test), draw_trials(entry.problem, 2020, entry.tasks, test=test)
 
     @jax.jit
     def mean(omega: Any) -> jax.Array:
-        return jnp.mean(jax.lax.map(lambda trial: judge.on_trial(omega, trial).fitness, trials, batch_size=4))
+        return jnp.mean(jax.lax.map(lambda trial: evaluate(omega, trial).fitness, trials, batch_size=4))
 
     return lambda omega: float(mean(omega))
 
@@ -156,12 +154,12 @@ def resident() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
-def one_side(name: str, side: str, seeds: int, seconds: float) -> dict[str, Any]:
+def one_side(name: str, side: str, seeds: int, seconds: float, factors: list[float]) -> dict[str, Any]:
     """Tune one side of one problem and search with each seed."""
     entry = PROBLEMS[name]
     before = resident()
     ends, on_training = {}, quality(entry, test=False)
-    for factor in FACTORS:
+    for factor in factors:
         tried = search(entry.problem, strategy(entry, side, factor), TUNING_SEED, seconds)
         end = on_training(tried.omega) * (1 if entry.problem.direction == "minimize" else -1)
         ends[factor] = math.inf if math.isnan(end) else end
@@ -179,6 +177,13 @@ def one_side(name: str, side: str, seeds: int, seconds: float) -> dict[str, Any]
     }
 
 
+def printed(command: list[str]) -> dict[str, Any]:
+    """Return what a process prints last, as JSON."""
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
 def untrained(entry: Entry) -> float:
     """Return the quality of where a search begins."""
     space = entry.problem.space
@@ -191,30 +196,31 @@ def main() -> None:
     parser.add_argument("--problems", nargs="+", choices=PROBLEMS, default=[*PROBLEMS])
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=10.0, help="of each search")
-    parser.add_argument("--keep", type=Path, help="a file for what was measured; goes on where it was interrupted")
+    parser.add_argument("--keep", type=Path, help="a file for what was measured; continues where it was interrupted")
     parser.add_argument("--side", choices=SIDES, help="run this side of one problem here, and print what came of it")
-    arguments = parser.parse_args()
+    parser.add_argument("--sides", nargs="+", choices=SIDES, default=list(SIDES))
+    parser.add_argument(
+        "--factors", type=float, nargs="+", default=list(FACTORS), help="that step sizes are tried with"
+    )
+    arguments = parse_arguments(
+        parser, "--problems influence-balancing --seeds 1 --seconds 0.1 --sides gradient --factors 1"
+    )
     if arguments.side:
         (name,) = arguments.problems
-        print(json.dumps(one_side(name, arguments.side, arguments.seeds, arguments.seconds)))
+        print(json.dumps(one_side(name, arguments.side, arguments.seeds, arguments.seconds, arguments.factors)))
         return
     rows = []
-    kept = json.loads(arguments.keep.read_text()) if arguments.keep and arguments.keep.exists() else {}
+    kept = Kept(arguments.keep)
     for name in arguments.problems:
         entry = PROBLEMS[name]
         size = f"{name}, D={entry.problem.space.size}, S={entry.problem.inner_steps}"
         rows.append([size, "none", f"{untrained(entry):.3f}", "", "", "", "", ""])
-        for side in SIDES:
+        for side in arguments.sides:
             limits = ["--seeds", str(arguments.seeds), "--seconds", str(arguments.seconds)]
             command = [sys.executable, __file__, "--problems", name, "--side", side, *limits]
-            what = " ".join(command[2:])
-            if what not in kept:
-                done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
-                kept[what] = json.loads(done.stdout.splitlines()[-1])
-                print(f"{what}: {kept[what]}", file=sys.stderr, flush=True)
-                if arguments.keep:
-                    arguments.keep.write_text(json.dumps(kept))
-            found = kept[what]
+            if tuple(arguments.factors) != FACTORS:
+                command += ["--factors", *map(str, arguments.factors)]
+            found = kept.get_or(" ".join(command[2:]), functools.partial(printed, command))
             held_out = found["held_out"]
             rows.append(
                 [

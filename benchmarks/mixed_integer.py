@@ -24,7 +24,6 @@ import contextlib
 import functools
 import json
 import math
-import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -36,18 +35,12 @@ jax.config.update("jax_platforms", "cpu")
 jax.config.update("jax_enable_x64", True)
 
 import numpy as np  # noqa: E402
-from _measure import print_table  # noqa: E402
+from _engine import tell  # noqa: E402
+from _measure import note, parse_arguments, peer, print_table  # noqa: E402
 
 from evometa.spaces import Box, Categorical, Dict, Integer  # noqa: E402
 from evometa.strategies import CMAES  # noqa: E402
 from evometa.strategies.cmaes_margin import CMAwM  # noqa: E402
-from evometa.strategy import Feedback  # noqa: E402
-
-try:
-    import cmaes
-    import cocoex
-except ImportError as missing:
-    raise SystemExit(f"{missing}: this benchmark needs pip install cmaes coco-experiment") from missing
 
 KEPT = Path(__file__).parent / "data" / "mixed_integer_cmaes.json"
 TARGETS = [10.0**-k for k in range(-1, 9)]
@@ -133,9 +126,18 @@ CATEGORICAL = (
 
 
 @functools.cache
+def coco() -> Any:
+    """Return COCO's module."""
+    module = peer("cocoex", "coco-experiment")
+    if module is None:
+        raise SystemExit("The functions of this table are from coco-experiment.")
+    return module
+
+
+@functools.cache
 def suite() -> Any:
     """Return the suite of COCO."""
-    return cocoex.Suite("bbob-mixint", "instances: 1-5", "")
+    return coco().Suite("bbob-mixint", "instances: 1-5", "")
 
 
 def objective(task: Task) -> Objective:
@@ -143,7 +145,7 @@ def objective(task: Task) -> Objective:
     d, instance = task.dimension, 1 + task.run % 5
     if task.mode == "integers":
         f = int(task.function.removeprefix("f"))
-        optimum = SCALE[f - 1] * cocoex.BareProblem("bbob", f, d, instance).best_value()
+        optimum = SCALE[f - 1] * coco().BareProblem("bbob", f, d, instance).best_value()
         return Objective(suite().get_problem_by_function_dimension_instance(f, d, instance), optimum, d)
     correct = np.random.default_rng(task.run).integers(CHOICES, size=d // 2)
     return Objective(categorical(task.function, correct), 0.0, d)
@@ -162,7 +164,7 @@ def population_size(dimension: int) -> int:
 
 @functools.cache
 def compiled(mode: str, dimension: int) -> tuple[Callable[..., Any], Callable[..., Any]]:
-    """Return functions to begin a search and to go on with it, for all functions."""
+    """Return functions to begin a search and to continue it, for all functions."""
     if mode == "integers":
         whole, (lower, upper) = integer_bounds(dimension)
         parts = {str(i): Integer(int(lower[i]), int(upper[i])) for i in range(whole)}
@@ -184,23 +186,23 @@ def compiled(mode: str, dimension: int) -> tuple[Callable[..., Any], Callable[..
         key, key_init, key_ask = jax.random.split(key, 3)
         return key, *ask(key_ask, strategy.init(key_init, space))
 
-    def go_on(key: jax.Array, genotypes: jax.Array, state: Any, fitness: jax.Array) -> tuple[Any, ...]:
+    def proceed(key: jax.Array, genotypes: jax.Array, state: Any, fitness: jax.Array) -> tuple[Any, ...]:
         key, key_tell, key_ask = jax.random.split(key, 3)
-        return key, *ask(key_ask, strategy.tell(key_tell, state, genotypes, Feedback(fitness)))
+        return key, *ask(key_ask, tell(strategy, key_tell, state, genotypes, fitness))
 
-    return jax.jit(begin), jax.jit(go_on)
+    return jax.jit(begin), jax.jit(proceed)
 
 
 def ours(task: Task, function: Objective) -> None:
-    """Search with our strategy, the functions judged on the host."""
-    begin, go_on = compiled(task.mode, task.dimension)
+    """Search with our strategy, the functions evaluated on the host."""
+    begin, proceed = compiled(task.mode, task.dimension)
     key, genotypes, candidates, stop, state = begin(jax.random.key(int(task.random().integers(2**30))))
     while not int(stop):
         fitness = np.array([function(x) for x in np.array(candidates)])
-        key, genotypes, candidates, stop, state = go_on(key, genotypes, state, fitness)
+        key, genotypes, candidates, stop, state = proceed(key, genotypes, state, fitness)
 
 
-def theirs(task: Task, function: Objective) -> None:
+def theirs(cmaes: Any, task: Task, function: Objective) -> None:
     """Search with the package cmaes."""
     random, d = task.random(), task.dimension
     shared = {"seed": int(random.integers(2**30)), "population_size": population_size(d)}
@@ -237,7 +239,7 @@ def perform(wanted: Sequence[Task], side: Callable[[Task, Objective], None]) -> 
             side(task, function)
         yield Run(*task, function.evaluations, function.hits)
         if number % 20 == 0 or number == len(wanted):
-            print(f"{number}/{len(wanted)} runs in {time.perf_counter() - begin:.0f} s", file=sys.stderr, flush=True)
+            note(f"{number}/{len(wanted)} runs in {time.perf_counter() - begin:.0f} s")
 
 
 def keep(runs: Sequence[Run]) -> None:
@@ -315,14 +317,16 @@ def main() -> None:
     parser.add_argument("--dimensions", type=int, nargs="+", help="default 5 10 20, or 10 20 40 with categories")
     parser.add_argument("--runs", type=int, default=10, help="for each function and dimension")
     parser.add_argument("--peer", action="store_true", help="add the other side's missing runs to the file")
-    given = parser.parse_args()
+    parser.add_argument("--functions", nargs="+", help="by name; by default all of the mode")
+    given = parse_arguments(parser, f"categories --dimensions 10 --runs 1 --functions '{CATEGORICAL[0]}'")
     dimensions = given.dimensions or ([5, 10, 20] if given.mode == "integers" else [10, 20, 40])
     kept = [Run(*row) for row in json.loads(KEPT.read_text())["runs"]] if KEPT.exists() else []
     have = {run[: len(Task._fields)]: run for run in kept}
-    wanted = list(tasks(given.mode, dimensions, given.runs))
+    wanted = [t for t in tasks(given.mode, dimensions, given.runs) if t.function in (given.functions or [t.function])]
     lacking = [task for task in wanted if task not in have]
     if given.peer:
-        for run in perform(lacking, theirs):
+        cmaes = peer("cmaes")
+        for run in perform(lacking, functools.partial(theirs, cmaes)) if cmaes else ():
             keep(kept := [*kept, run])
     elif lacking:
         raise SystemExit(f"{len(lacking)} runs of the other side are not kept yet: run this with --peer first")

@@ -1,6 +1,6 @@
 """Few-shot classification of Omniglot's characters: learned embeddings, and learned initialisations.
 
-Searches are by evolution (OpenAI-ES) and by the gradient through inner training; their centre is judged on held-out
+Searches are by evolution (OpenAI-ES) and by the gradient through inner training; their centre is evaluated on held-out
 alphabets, and on the distributions that the problem calls shifted. Beside embeddings stand pixels and random weights.
 Beside initialisations stand random weights, weights trained jointly on all episodes of training with no adaptation
 (Finn et al.'s baseline), and weights trained on all characters of training at once to tell them apart; each is trained
@@ -15,7 +15,6 @@ import argparse
 import dataclasses
 import functools
 import statistics
-import sys
 import time
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -24,7 +23,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from _measure import print_table
+from _measure import note, parse_arguments, print_table
 
 import evometa as em
 from evometa.problem import begin, train
@@ -62,9 +61,9 @@ def searched(problem: FewShot, strategy: str, seed: int, generations: int) -> tu
     return omega, time.process_time() - began
 
 
-@functools.partial(jax.jit, static_argnums=(0, 2))
-def on_episodes(problem: FewShot, omega: Any, where: str, seed: int = 2015) -> jax.Array:
-    """Return the accuracy on each of ``EPISODES`` episodes of training, held-out, or the alphabets large enough."""
+@functools.partial(jax.jit, static_argnums=(0, 2, 3))
+def on_episodes(problem: FewShot, omega: Any, where: str, episodes: int, seed: int = 2015) -> jax.Array:
+    """Return the accuracy on each of some episodes of training, held-out, or the alphabets large enough."""
 
     def one(key: jax.Array) -> jax.Array:
         key_task, key_learner = jax.random.split(key)
@@ -74,7 +73,7 @@ def on_episodes(problem: FewShot, omega: Any, where: str, seed: int = 2015) -> j
             task = problem.episode(key_task, problem.parts[1] if where == "held-out" else large(problem))
         return problem.evaluate_task(key_learner, omega, task).metrics["accuracy"]
 
-    return jax.lax.map(one, jax.random.split(jax.random.key(seed), EPISODES), batch_size=4)
+    return jax.lax.map(one, jax.random.split(jax.random.key(seed), episodes), batch_size=4)
 
 
 def large(problem: FewShot) -> Characters:
@@ -87,12 +86,13 @@ def large(problem: FewShot) -> Characters:
     return Characters(part.images[chosen], order, tuple(part.names[number] for number in kept))
 
 
-def places(problem: FewShot) -> dict[str, tuple[FewShot, str]]:
-    """Return where ω is judged: name -> problem, and which part of it."""
+def places(problem: FewShot, count: int) -> dict[str, tuple[FewShot, str]]:
+    """Return where ω is evaluated, the first so many places: name -> problem, and which part of it."""
     own: dict[str, tuple[FewShot, str]] = {place: (problem, place) for place in ("training", "held-out")}
     if len(large(problem).names) < len(problem.parts[1].names):
         own["without Tagalog"] = (problem, "large")
-    return own | {name: (other, "held-out") for name, other in problem.shifted().items()}
+    every = own | {name: (other, "held-out") for name, other in problem.shifted().items()}
+    return dict(list(every.items())[:count])
 
 
 def spread(values: Iterable[float]) -> str:
@@ -134,16 +134,18 @@ class Pixels(OmniglotPrototypes):
 
 def prototypes(arguments: argparse.Namespace) -> None:
     """Print errors of embeddings."""
-    problem = OmniglotPrototypes(data_directory=arguments.data_directory)
+    problem = OmniglotPrototypes(characters=arguments.characters, data_directory=arguments.data_directory)
     found: dict[str, list[dict[str, float]]] = {}
 
     def add(name: str, problem: FewShot, omega: Any, seconds: float = 0) -> None:
-        judged = {place: on_episodes(p, omega, part) for place, (p, part) in places(problem).items()}
-        errors = {place: 1 - float(jnp.mean(accuracies)) for place, accuracies in judged.items()}
+        there = places(problem, arguments.places).items()
+        each = {place: on_episodes(p, omega, part, arguments.episodes) for place, (p, part) in there}
+        errors = {place: 1 - float(jnp.mean(accuracies)) for place, accuracies in each.items()}
         found.setdefault(name, []).append(errors | {"seconds": seconds})
-        print(f"{name}: {found[name][-1]}", file=sys.stderr, flush=True)
+        note(f"{name}: {found[name][-1]}")
 
-    add("pixels", Pixels(data_directory=arguments.data_directory), ())
+    pixels = Pixels(characters=arguments.characters, data_directory=arguments.data_directory)
+    add("pixels", pixels, ())
     for seed in arguments.seeds:
         add("random weights", problem, problem.network.draw(jax.random.key(seed)))
         for strategy, generations in arguments.generations.items():
@@ -151,7 +153,7 @@ def prototypes(arguments: argparse.Namespace) -> None:
             omega, seconds = searched(used, strategy, seed, generations)
             add(f"{strategy}, {generations:,} generations", used, omega, seconds)
     print("\nError in percent, 20-way 1-shot within alphabets, and elsewhere\n")
-    show("embedding", places(problem), found)
+    show("embedding", places(problem, arguments.places), found)
 
 
 # Initialisations
@@ -172,8 +174,10 @@ def with_rates(problem: OmniglotInitialisation, convolutions: Any, rate: Any, ra
     return {"convolutions": convolutions, "log_rates": rates}
 
 
-@functools.partial(jax.jit, static_argnums=(0, 4))
-def adapted(problem: OmniglotInitialisation, convolutions: Any, rate: jax.Array, ratio: jax.Array, tuning: bool) -> Any:
+@functools.partial(jax.jit, static_argnums=(0, 4, 5))
+def adapted(
+    problem: OmniglotInitialisation, convolutions: Any, rate: jax.Array, ratio: jax.Array, tuning: bool, episodes: int
+) -> Any:
     """Return the accuracy after each of STEPS with each pair of step sizes, ``[pairs, STEPS]``, in training or not."""
 
     def one(key: jax.Array) -> jax.Array:
@@ -191,7 +195,7 @@ def adapted(problem: OmniglotInitialisation, convolutions: Any, rate: jax.Array,
 
         return jax.vmap(by_rates)(rate, ratio)
 
-    keys = jax.random.split(jax.random.key(1 if tuning else 2015), TUNING_EPISODES if tuning else EPISODES)
+    keys = jax.random.split(jax.random.key(1 if tuning else 2015), episodes)
     return jnp.mean(jax.lax.map(one, keys), axis=0)
 
 
@@ -199,12 +203,12 @@ TUNING_EPISODES = 100
 STEPS_OF_PRETRAINING = 3000
 
 
-def tuned(problem: OmniglotInitialisation, convolutions: Any) -> tuple[float, str]:
+def tuned(problem: OmniglotInitialisation, convolutions: Any, episodes: int) -> tuple[float, str]:
     """Return the accuracy on held-out episodes with the step sizes and number of steps that are best in training."""
     rate, ratio = (jnp.asarray(each, jnp.float32).ravel() for each in np.meshgrid(RATES, RATIOS))
-    found = np.asarray(adapted(problem, convolutions, rate, ratio, True))
+    found = np.asarray(adapted(problem, convolutions, rate, ratio, True, min(TUNING_EPISODES, episodes)))
     pair, steps = np.unravel_index(np.argmax(found), found.shape)
-    held_out = adapted(problem, convolutions, rate[pair][None], ratio[pair][None], False)[0, steps]
+    held_out = adapted(problem, convolutions, rate[pair][None], ratio[pair][None], False, episodes)[0, steps]
     return float(held_out), f"rate {rate[pair]:.3g}, ratio {ratio[pair]:g}, {STEPS[steps]} steps"
 
 
@@ -257,28 +261,31 @@ def fitted(problem: OmniglotInitialisation, key: jax.Array, name: str, classes: 
     (weights, _), losses = jax.jit(lambda c: jax.lax.scan(one, c, jax.random.split(key_steps, STEPS_OF_PRETRAINING)))(
         (weights, optimizer.init(weights))
     )
-    print(f"{name}: cross-entropy {float(jnp.mean(losses[-100:])):.3f}", file=sys.stderr, flush=True)
+    note(f"{name}: cross-entropy {float(jnp.mean(losses[-100:])):.3f}")
     return weights["convolutions"]
 
 
 def initialisation(arguments: argparse.Namespace) -> None:
     """Print accuracies of initialisations."""
     for shots in arguments.shots:
-        problem = OmniglotInitialisation(data_directory=arguments.data_directory, shots=shots)
-        where = places(problem)
+        problem = OmniglotInitialisation(
+            characters=arguments.characters, data_directory=arguments.data_directory, shots=shots
+        )
+        where = places(problem, arguments.places)
         found: dict[str, list[dict[str, float]]] = {}
         for seed in arguments.seeds:
             starts: dict[str, Any] = {"random weights": problem.network.draw}
             starts["pretrained on episodes"] = functools.partial(jointly_pretrained, problem)
             starts["pretrained on all characters"] = functools.partial(pretrained, problem)
             for name, start in starts.items() if arguments.baselines else ():
-                accuracy, how = tuned(problem, start(jax.random.key(seed)))
-                print(f"{name}, seed {seed}: {accuracy:.3f} with {how}", file=sys.stderr, flush=True)
+                accuracy, how = tuned(problem, start(jax.random.key(seed)), arguments.episodes)
+                note(f"{name}, seed {seed}: {accuracy:.3f} with {how}")
                 found.setdefault(name, []).append({"held-out": accuracy})
             for strategy, generations in arguments.generations.items():
                 omega, seconds = searched(problem, strategy, seed, generations)
-                accuracies = {place: float(jnp.mean(on_episodes(p, omega, part))) for place, (p, part) in where.items()}
-                print(f"{strategy}, seed {seed}: {accuracies}", file=sys.stderr, flush=True)
+                each = {place: on_episodes(p, omega, part, arguments.episodes) for place, (p, part) in where.items()}
+                accuracies = {place: float(jnp.mean(one)) for place, one in each.items()}
+                note(f"{strategy}, seed {seed}: {accuracies}")
                 found.setdefault(f"{strategy}, {generations:,} generations", []).append(
                     accuracies | {"seconds": seconds}
                 )
@@ -291,7 +298,7 @@ def initialisation(arguments: argparse.Namespace) -> None:
 
 def pictures(arguments: argparse.Namespace) -> None:
     """Draw a held-out episode as a found embedding classifies it."""
-    problem = OmniglotPrototypes(data_directory=arguments.data_directory)
+    problem = OmniglotPrototypes(characters=arguments.characters, data_directory=arguments.data_directory)
     omega, _ = searched(problem, "gradient", 0, arguments.gradient)
     task = jax.jit(problem.sample_test_task)(jax.random.key(4))
     learner = problem.init(jax.random.key(0), omega, task)
@@ -311,7 +318,11 @@ def main() -> None:
     parser.add_argument("--gradient", type=int, default=2000, help="generations of a search by the gradient; 0: none")
     parser.add_argument("--no-baselines", dest="baselines", action="store_false", help="searches alone")
     parser.add_argument("--picture", default="episode.png", help="where to draw")
-    arguments = parser.parse_args()
+    parser.add_argument("--characters", choices=("omniglot", "glyphs"), default="omniglot", help="glyphs are made up")
+    parser.add_argument("--episodes", type=int, default=EPISODES, help="that accuracies are means over")
+    parser.add_argument("--places", type=int, default=10, help="where ω is evaluated: the first so many")
+    small = "prototypes --characters glyphs --episodes 2 --places 2 --seeds 0 --gradient 0 --evolution 0"
+    arguments = parse_arguments(parser, small)
     generations = {"gradient": arguments.gradient, "evolution": arguments.evolution}
     arguments.generations = {strategy: number for strategy, number in generations.items() if number > 0}
     {"prototypes": prototypes, "initialisation": initialisation, "pictures": pictures}[arguments.which](arguments)

@@ -7,6 +7,7 @@ the loop that evosax's users write: a Python loop over jitted ask, evaluate and 
     python benchmarks/overhead.py
 """
 
+import argparse
 import dataclasses
 import pathlib
 import tempfile
@@ -16,22 +17,21 @@ from typing import Any
 import evosax.algorithms
 import jax
 import jax.numpy as jnp
-from _measure import interleaved, print_table
+from _engine import layout, tell
+from _measure import interleaved, parse_arguments, print_table
 
 import evometa as em
-from evometa.evaluation import Evaluator
-from evometa.planning import plan
 from evometa.problems import Sinusoid, Sphere
 from evometa.strategies import CMAES, OpenAIES
-from evometa.strategy import Feedback, Strategy
+from evometa.strategy import Strategy
 
-BUDGET = 2**31
-SECONDS = 2.0
+BLOCK = 500
+"""Generations of a dispatch of the hand-written scan, at most."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Endless(CMAES):
-    """CMA-ES that goes on after it has converged: a speed is measured, not a result."""
+    """CMA-ES that continues after it has converged: a speed is measured, not a result."""
 
     def stop(self, state: Any) -> jax.Array:
         """Never stop."""
@@ -54,7 +54,7 @@ def search(problem: Any, strategy: Strategy[Any], folder: pathlib.Path) -> Calla
 def scan(problem: Any, strategy: Strategy[Any]) -> Callable[[int], Any]:
     """Return what runs so many generations of the hand-written scan."""
     space = problem.space
-    evaluator: Evaluator = plan(problem, space, strategy, memory_budget=BUDGET)
+    evaluate = layout(problem, strategy).population
 
     @jax.jit
     def initial() -> Any:
@@ -63,17 +63,17 @@ def scan(problem: Any, strategy: Strategy[Any]) -> Callable[[int], Any]:
     @jax.jit
     def block(state: Any, keys: jax.Array) -> Any:
         def one(state: Any, key: jax.Array) -> Any:
-            key_ask, key_judge, key_tell = jax.random.split(key, 3)
+            key_ask, key_evaluate, key_tell = jax.random.split(key, 3)
             genotypes, state = strategy.ask(key_ask, state)
-            fitness = evaluator.population(key_judge, genotypes).fitness
-            return strategy.tell(key_tell, state, genotypes, Feedback(fitness)), jnp.min(fitness)
+            fitness = evaluate(key_evaluate, genotypes).fitness
+            return tell(strategy, key_tell, state, genotypes, fitness), jnp.min(fitness)
 
         return jax.lax.scan(one, state, keys)
 
     def run(generations: int) -> None:
         state = initial()
-        for i in range(-(-generations // 500)):
-            state, best = block(state, jax.random.split(jax.random.key(i), 500))
+        for i in range(-(-generations // BLOCK)):
+            state, best = block(state, jax.random.split(jax.random.key(i), min(BLOCK, generations)))
         jax.block_until_ready(best)
 
     return run
@@ -99,32 +99,47 @@ def evosax_loop(name: str, dimension: int, population: int) -> Callable[[int], A
     return run
 
 
-def compare(label: str, ours: Callable[[int], Any], peer: Callable[[int], Any], lengths: tuple[int, int]) -> list[str]:
+def compare(
+    label: str, ours: Callable[[int], Any], peer: Callable[[int], Any], lengths: tuple[int, int], rounds: int
+) -> list[str]:
     """Time both sides in turns; return a row of the table."""
     sides = {"ours": lambda: ours(lengths[0]), "peer": lambda: peer(lengths[1])}
-    seconds = interleaved(sides, rounds=7, seconds=0.1)
+    seconds = interleaved(sides, rounds=rounds, seconds=0.1 if rounds > 1 else 0.0)
     a, b = lengths[0] / seconds["ours"], lengths[1] / seconds["peer"]
     return [label, f"{a:,.0f}", f"{b:,.0f}", f"{a / b:.2f}"]
 
 
 def main() -> None:
     """Measure and print both tables."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--generations", type=int, default=40_000, help="of a turn of Search.run on the sphere")
+    parser.add_argument("--rows", type=int, nargs="+", choices=range(5), default=list(range(5)), help="by number")
+    arguments = parse_arguments(parser, "--rounds 1 --generations 80 --rows 0 3")
+    long, short = arguments.generations, -(-arguments.generations // 80)
     sphere, sinusoid = Sphere(dimension=16), Sinusoid(num_tasks=4)
     es, cma = OpenAIES(population_size=64), Endless(population_size=64)
     big = OpenAIES(population_size=512, tasks_per_pair=True)
+    by_scan = [
+        ("sphere 16-D, OpenAI-ES, P=64", sphere, es, long),
+        ("sphere 16-D, CMA-ES, P=64", sphere, cma, long),
+        ("sinusoid, OpenAI-ES, P=512", sinusoid, big, short),
+    ]
+    by_evosax = [("OpenAI-ES", es, "Open_ES"), ("CMA-ES", cma, "CMA_ES")]
     with tempfile.TemporaryDirectory() as folder:
-        root = pathlib.Path(folder)
+        root, rounds = pathlib.Path(folder), arguments.rounds
         header = ["work", "Search.run, generations/s", "by hand", "ratio"]
         rows = [
-            compare("sphere 16-D, OpenAI-ES, P=64", search(sphere, es, root / "a"), scan(sphere, es), (40_000,) * 2),
-            compare("sphere 16-D, CMA-ES, P=64", search(sphere, cma, root / "b"), scan(sphere, cma), (40_000,) * 2),
-            compare("sinusoid, OpenAI-ES, P=512", search(sinusoid, big, root / "c"), scan(sinusoid, big), (500,) * 2),
+            compare(label, search(problem, one, root / label), scan(problem, one), (count, count), rounds)
+            for number, (label, problem, one, count) in enumerate(by_scan)
+            if number in arguments.rows
         ]
         print("beside a lax.scan written by hand\n")
         print_table(header, rows)
         rows = [
-            compare("OpenAI-ES", search(sphere, es, root / "d"), evosax_loop("Open_ES", 16, 64), (40_000, 1000)),
-            compare("CMA-ES", search(sphere, cma, root / "e"), evosax_loop("CMA_ES", 16, 64), (40_000, 1000)),
+            compare(label, search(sphere, one, root / label), evosax_loop(name, 16, 64), (long, 2 * short), rounds)
+            for number, (label, one, name) in enumerate(by_evosax, start=len(by_scan))
+            if number in arguments.rows
         ]
         print("\nbeside a Python loop over evosax, sphere 16-D, P=64\n")
         print_table(header, rows)

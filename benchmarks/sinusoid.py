@@ -1,6 +1,6 @@
 """Few-shot sinusoid regression: how good an initialisation does evolution find, and how soon.
 
-Each seed is one search of limited time, judged at the end of each budget by the strategy's centre on 1000 held-out
+Each seed is one search of limited time, evaluated at the end of each budget by the strategy's centre on 1000 held-out
 tasks of 10 shots and 100 query points, after 1 and after 10 inner steps. The published reference is 0.670 after one
 step (Finn et al. 2017, MAML, 10-shot; figure 3 and its text give the curve, the authors' code the number).
 
@@ -14,10 +14,10 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from _measure import alone, print_table
+from _engine import draw_trials
+from _measure import alone, parse_arguments, print_table
 
 import evometa as em
-from evometa.evaluation import TaskJudge
 from evometa.problems import Sinusoid
 from evometa.strategies import OpenAIES
 
@@ -25,9 +25,9 @@ TASKS = 1000
 STEPS = (1, 10)
 
 
-def held_out_errors(problem: Sinusoid, omega: Any) -> tuple[float, ...]:
+def held_out_errors(problem: Sinusoid, omega: Any, tasks: int = TASKS) -> tuple[float, ...]:
     """Return the mean squared error over held-out tasks after each number of ``STEPS``."""
-    trials = TaskJudge(problem).trials(jax.random.key(2017), TASKS, test=True)
+    trials = draw_trials(problem, 2017, tasks, test=True)
 
     @jax.jit
     def curves(omega: Any) -> jax.Array:
@@ -42,12 +42,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, nargs="+", default=[120.0, 300.0], help="budgets of one search")
     parser.add_argument("--seeds", type=int, default=3)
-    arguments = parser.parse_args()
-    variants = {
-        "initial weights": Sinusoid(num_tasks=4),
-        "initial weights and step sizes": Sinusoid(num_tasks=4, learn_rates=True),
-    }
-    strategy = OpenAIES(population_size=512, sigma=0.03, shaping="pair_difference", tasks_per_pair=True)
+    parser.add_argument("--tasks", type=int, default=TASKS, help="held-out tasks")
+    parser.add_argument("--population", type=int, default=512)
+    parser.add_argument("--only", choices=("weights", "rates"), help="what is learned; both by default")
+    arguments = parse_arguments(parser, "--seconds 0.2 --seeds 1 --tasks 16 --population 16 --only weights")
+    variants = {}
+    if arguments.only != "rates":
+        variants["initial weights"] = Sinusoid(num_tasks=4)
+    if arguments.only != "weights":
+        variants["initial weights and step sizes"] = Sinusoid(num_tasks=4, learn_rates=True)
+    strategy = OpenAIES(arguments.population, sigma=0.03, shaping="pair_difference", tasks_per_pair=True)
     rows = []
     with alone():
         for name, problem in variants.items():
@@ -57,7 +61,7 @@ def main() -> None:
                 search = em.Search(problem, strategy, seed=seed)
                 for seconds in arguments.seconds:
                     result = search.run(seconds=seconds)
-                    found[seconds].append(held_out_errors(problem, result.center_omega))
+                    found[seconds].append(held_out_errors(problem, result.center_omega, arguments.tasks))
                     generations[seconds].append(result.generations)
             for seconds in arguments.seconds:
                 columns = zip(*found[seconds], strict=True)

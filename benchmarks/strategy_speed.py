@@ -8,34 +8,26 @@ cost.
     python benchmarks/strategy_speed.py --dimensions 10 40 100 400 1000
 """
 
+import _one_core  # isort: skip  # noqa: F401
 import argparse
-import os
 import statistics
 import time
-import warnings
 from collections.abc import Callable
+from typing import Any
 
-if hasattr(os, "sched_setaffinity"):
-    os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
-for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-    os.environ[variable] = "1"
+import evosax.algorithms
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from _engine import tell
+from _measure import note, parse_arguments, peer, print_table
 
-import evosax.algorithms  # noqa: E402
-import jax  # noqa: E402
-import jax.numpy as jnp  # noqa: E402
-import numpy as np  # noqa: E402
-import optax  # noqa: E402
-
-from evometa.spaces import Box  # noqa: E402
-from evometa.strategies import BIPOPCMAES, CMAES, IPOPCMAES, OpenAIES, Restarts  # noqa: E402
-from evometa.strategy import Feedback  # noqa: E402
-
-warnings.filterwarnings("ignore")
-import cma  # noqa: E402
+from evometa.spaces import Box
+from evometa.strategies import BIPOPCMAES, CMAES, IPOPCMAES, OpenAIES, Restarts
 
 jax.config.update("jax_enable_x64", True)
 
-SECONDS = 0.5  # processor time of one repeat, about
 Side = Callable[[int], Callable[[], None]]  # number of generations -> what runs them
 
 
@@ -45,7 +37,7 @@ def ours(strategy: CMAES | OpenAIES, dimension: int) -> Side:
 
     def generation(carry, number):
         genotypes, carry = strategy.ask(jax.random.fold_in(jax.random.key(1), number), carry)
-        return strategy.tell(jax.random.key(2), carry, genotypes, Feedback(jnp.sum(genotypes**2, axis=1))), None
+        return tell(strategy, jax.random.key(2), carry, genotypes, jnp.sum(genotypes**2, axis=1)), None
 
     return _scan(generation, state)
 
@@ -73,7 +65,7 @@ def _scan(generation, state) -> Side:
     return side
 
 
-def of_pycma(population_size: int, dimension: int) -> Side:
+def of_pycma(cma: Any, population_size: int, dimension: int) -> Side:
     """Return pycma's side: its ask and tell, the fitness of the whole population by numpy."""
 
     def side(generations: int) -> Callable[[], None]:
@@ -95,23 +87,23 @@ def restart(strategy: IPOPCMAES | BIPOPCMAES | Restarts, dimension: int, generat
     def generation(carry, number):
         genotypes, carry = strategy.ask(jax.random.fold_in(jax.random.key(1), number), carry)
         key = jax.random.fold_in(jax.random.key(2), number)
-        return strategy.tell(key, carry, genotypes, Feedback(jnp.zeros(len(genotypes)))), None
+        return tell(strategy, key, carry, genotypes, jnp.zeros(len(genotypes))), None
 
     program = jax.jit(lambda state: jax.lax.scan(generation, state, jnp.arange(generations))[0])
     restarts = int(strategy.diagnostics(program(state))["restarts"])
     return restarts, 1e3 * _processor_time(lambda: jax.block_until_ready(program(state))) / restarts
 
 
-def speed(side: Side, repeats: int) -> float:
+def speed(side: Side, repeats: int, seconds: float) -> float:
     """Return the median generations per CPU-second."""
     generations = 20
     while True:
         run = side(generations)
         run()  # compiles
         taken = _processor_time(run)
-        if taken > SECONDS / 4:
+        if taken > seconds / 4:
             break
-        generations = int(generations * min(50.0, 1 + SECONDS / max(taken, 1e-4)))
+        generations = int(generations * min(50.0, 1 + seconds / max(taken, 1e-4)))
     return statistics.median(generations / _processor_time(run) for _ in range(repeats))
 
 
@@ -126,33 +118,37 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--dimensions", type=int, nargs="+", default=[10, 40, 100, 400, 1000])
     parser.add_argument("--repeats", type=int, default=5)
-    arguments = parser.parse_args()
+    parser.add_argument("--seconds", type=float, default=0.5, help="of the processor in one repeat, about")
+    parser.add_argument("--restarted", type=int, nargs="+", default=[10, 40], help="dimensions of the second table")
+    arguments = parse_arguments(parser, "--dimensions 2 --repeats 1 --seconds 0 --restarted 2")
+    cma, rows = peer("cma"), []
 
-    print("| strategy | D | P | evometa | pycma | times | evosax | times |")
-    print("|---|---|---|---|---|---|---|---|")
+    def add(name: str, d: int, p: int, *sides: Side | None) -> None:
+        speeds = [None if side is None else speed(side, arguments.repeats, arguments.seconds) for side in sides]
+        rows.append([name, d, p, f"{speeds[0]:,.0f}"])
+        for other in speeds[1:]:
+            rows[-1] += ["", ""] if other is None else [f"{other:,.0f}", f"{speeds[0] / other:.1f}"]
+        note(rows[-1])
+
     for d in arguments.dimensions:
         p = CMAES.default_population_size(d)
-        mine = speed(ours(CMAES(p), d), arguments.repeats)
-        reference = speed(of_pycma(p, d), arguments.repeats)
-        other = speed(of_evosax(evosax.algorithms.CMA_ES(p, jnp.zeros(d)), d), arguments.repeats)
-        print(
-            f"| CMA-ES | {d} | {p} | {mine:.0f} | {reference:.0f} | {mine / reference:.1f} "
-            f"| {other:.0f} | {mine / other:.1f} |",
-            flush=True,
-        )
+        evosax_cma = of_evosax(evosax.algorithms.CMA_ES(p, jnp.zeros(d)), d)
+        add("CMA-ES", d, p, ours(CMAES(p), d), of_pycma(cma, p, d) if cma else None, evosax_cma)
     for d in arguments.dimensions:
         p = 256
-        mine = speed(ours(OpenAIES(p), d), arguments.repeats)
         algorithm = evosax.algorithms.Open_ES(
             p, jnp.zeros(d), optimizer=optax.adam(0.01), std_schedule=optax.constant_schedule(0.03)
         )
-        other = speed(of_evosax(algorithm, d), arguments.repeats)
-        print(f"| OpenAI-ES | {d} | {p} | {mine:.0f} | | | {other:.0f} | {mine / other:.1f} |", flush=True)
-    print("\n| on a flat function | D | restarts | CPU ms for each, at most |\n|---|---|---|---|")
-    for d in (10, 40):
+        add("OpenAI-ES", d, p, ours(OpenAIES(p), d), None, of_evosax(algorithm, d))
+    print_table(["strategy", "D", "P", "evometa", "pycma", "times", "evosax", "times"], rows)
+    print()
+    rows = []
+    for d in arguments.restarted:
         for strategy in (IPOPCMAES(), BIPOPCMAES(), Restarts(CMAES(CMAES.default_population_size(d)))):
             count, cost = restart(strategy, d)
-            print(f"| {type(strategy).__name__} | {d} | {count} | {cost:.2f} |", flush=True)
+            rows.append([type(strategy).__name__, d, count, f"{cost:.2f}"])
+            note(rows[-1])
+    print_table(["on a flat function", "D", "restarts", "CPU ms for each, at most"], rows)
 
 
 if __name__ == "__main__":

@@ -19,10 +19,10 @@ Seconds are CPU seconds of this process, on one core::
 
 import argparse
 import functools
+import importlib
 import os
 import random
 import statistics
-import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -35,7 +35,9 @@ os.environ["EVOMETA_CPU_DEVICES"] = "1"
 import jax
 import jax.numpy as jnp
 import numpy as np
-from _measure import print_table
+from _engine import tell_all
+from _measure import note, parse_arguments, peer, print_table
+from deap import algorithms, base, creator, gp, tools
 from jax import lax
 
 import evometa as em
@@ -45,17 +47,6 @@ from evometa.problems._formulas import FUNCTIONS, Points
 from evometa.problems.symbolic_regression import RECOVERED, SymbolicRegression
 from evometa.strategies.genetic_programming import GeneticProgramming
 from evometa.strategies.restarts import Restarts
-from evometa.strategy import Feedback
-
-try:
-    import pyoperon
-    from deap import algorithms, base, creator, gp, tools
-    from gplearn import functions as gplearn_functions
-    from gplearn._program import _Program
-    from gplearn.genetic import SymbolicRegressor
-    from pyoperon.sklearn import SymbolicRegressor as OperonRegressor
-except ImportError as missing:
-    raise SystemExit(f"{missing}; this comparison needs: pip install deap gplearn pyoperon") from missing
 
 POPULATION, POINTS, MOST_NODES = 1000, 1000, 31
 COLUMNS = ("a", "b", "c", "d", "e")
@@ -141,17 +132,17 @@ def deap_toolbox(made: Any, x: np.ndarray, y: np.ndarray) -> Any:
     return box
 
 
-def evolved(made: Any) -> list[Any]:
-    """Return POPULATION trees that DEAP evolved for 15 generations on 200 points."""
+def evolved(made: Any, count: int) -> list[Any]:
+    """Return trees that DEAP evolved for 15 generations on 200 points."""
     random.seed(0)
     box = deap_toolbox(made, *data(200, 1))
     start = []
-    while len(start) < POPULATION:
+    while len(start) < count:
         start += [tree for tree in [box.individual()] if len(tree) <= MOST_NODES]
     return list(algorithms.eaSimple(start, box, 0.7, 0.3, 15, verbose=False)[0])
 
 
-def operon_trees(trees: list[Any], dataset: Any) -> list[Any]:
+def operon_trees(pyoperon: Any, trees: list[Any], dataset: Any) -> list[Any]:
     """Return DEAP's trees as Operon's, which are in postfix order."""
     hashes = [one.Hash for one in sorted(dataset.Variables, key=lambda one: one.Index)]
     found = []
@@ -169,13 +160,18 @@ def operon_trees(trees: list[Any], dataset: Any) -> list[Any]:
     return found
 
 
-def gplearn_programs(trees: list[Any]) -> list[Any]:
+def gplearn_functions(gplearn: Any) -> dict[str, Any]:
+    """Return the functions as gplearn's, by name."""
+    make = gplearn.functions.make_function
+    return {n: make(function=f, name=n, arity=FUNCTIONS[n].arity, wrap=False) for n, f in NUMPY.items()}
+
+
+def gplearn_programs(gplearn: Any, trees: list[Any]) -> list[Any]:
     """Return DEAP's trees as gplearn's, with the same numpy functions."""
-    make = gplearn_functions.make_function
-    known = {n: make(function=f, name=n, arity=FUNCTIONS[n].arity, wrap=False) for n, f in NUMPY.items()}
+    known = gplearn_functions(gplearn)
     found = []
     for tree in trees:
-        one = object.__new__(_Program)
+        one = object.__new__(gplearn._program._Program)
         one.program = [
             known[node.name]
             if isinstance(node, gp.Primitive)
@@ -191,34 +187,35 @@ def gplearn_programs(trees: list[Any]) -> list[Any]:
 def evaluation(args: argparse.Namespace) -> None:
     """Measure the errors of evolved trees."""
     made = deap_set()
-    trees = evolved(made)
+    pyoperon, gplearn = peer("pyoperon"), peer("gplearn.genetic", "gplearn") and importlib.import_module("gplearn")
+    trees = evolved(made, args.trees)
     x, y = (part.astype(np.float32) for part in data(POINTS, 2))
     columns = np.ascontiguousarray(x.T)
     space, population = Expression(OURS, MOST_NODES), stack([from_deap(OURS, tree, MOST_NODES) for tree in trees])
     given = tuple(jnp.asarray(column) for column in x), jnp.asarray(y)
     decoded = jax.vmap(space.decode)
     error = jax.jit(lambda g, t: decoded(t).each(lambda values: jnp.mean((values - g[1]) ** 2), *g[0]))
-    table = np.asfortranarray(np.vstack([x, y]).T)
-    dataset = pyoperon.Dataset(table)  # which keeps no copy
-    rows, result = pyoperon.Range(0, POINTS), np.zeros(POPULATION * POINTS, np.float32)
-    others, programs = operon_trees(trees, dataset), gplearn_programs(trees)
-    sides = {
+    sides: dict[str, Callable[[], Any]] = {
         "ours": lambda: error(given, population),
         "DEAP + numpy": lambda: [np.mean((gp.compile(tree, made)(*x) - y) ** 2) for tree in trees],
-        "gplearn": lambda: [np.mean((one.execute(columns) - y) ** 2) for one in programs],
-        "Operon": lambda: pyoperon.EvaluateTrees(others, dataset, rows, result, 1),
     }
+    errors = {"ours": np.asarray(error(given, population))}
+    if gplearn:
+        programs = gplearn_programs(gplearn, trees)
+        sides["gplearn"] = lambda: [np.mean((one.execute(columns) - y) ** 2) for one in programs]
+        errors["gplearn"] = np.array(sides["gplearn"]())
+    if pyoperon:
+        table = np.asfortranarray(np.vstack([x, y]).T)
+        dataset = pyoperon.Dataset(table)  # which keeps no copy
+        rows, result = pyoperon.Range(0, POINTS), np.zeros(len(trees) * POINTS, np.float32)
+        others = operon_trees(pyoperon, trees, dataset)
+        sides["Operon"] = lambda: pyoperon.EvaluateTrees(others, dataset, rows, result, 1)
+        errors["Operon"] = np.array([np.mean((pyoperon.Evaluate(tree, dataset, rows) - y) ** 2) for tree in others])
     seconds = {name: cpu_seconds(side, args.rounds) for name, side in sides.items()}
-    expected = np.array([np.mean((gp.compile(tree, made)(*x) - y) ** 2) for tree in trees])
-    theirs = np.array([np.mean((pyoperon.Evaluate(tree, dataset, rows) - y) ** 2) for tree in others])
-    errors = {
-        "ours": np.asarray(error(given, population)),
-        "gplearn": np.array([np.mean((one.execute(columns) - y) ** 2) for one in programs]),
-        "Operon": theirs,
-    }
+    expected = np.array(sides["DEAP + numpy"]())
     equal = {name: np.mean(np.isclose(found, expected, rtol=0.02, atol=1e-3)) for name, found in errors.items()}
     sizes = [len(tree) for tree in trees]
-    print(f"\n{POPULATION} trees of {np.mean(sizes):.1f} nodes on average, {POINTS} points\n")
+    print(f"\n{len(trees)} trees of {np.mean(sizes):.1f} nodes on average, {POINTS} points\n")
     print_table(
         ["evaluation", "CPU ms", "times ours", "equal to DEAP's"],
         [
@@ -230,7 +227,7 @@ def evaluation(args: argparse.Namespace) -> None:
 
 def generations(args: argparse.Namespace) -> None:
     """Measure whole generations."""
-    few, many = 5, 5 + args.generations
+    few, many, size = 5, 5 + args.generations, args.trees
     x, y = data(POINTS, 2)
     found = {}
     with tempfile.TemporaryDirectory() as folder:
@@ -240,7 +237,7 @@ def generations(args: argparse.Namespace) -> None:
         np.savetxt(path, table, delimiter=",", header="a,b,c,d,e,label", comments="")
         share = 10 / (POINTS + 10)
         problem = SymbolicRegression(csv=str(path), functions=tuple(NUMPY), linear_scaling=False, held_out=share)
-        strategy = GeneticProgramming(POPULATION, proposals=1)
+        strategy = GeneticProgramming(size, proposals=1)
         ends: list[float] = []  # of each dispatch: what a run costs besides generations is left out
         search = em.Search(
             problem,
@@ -255,7 +252,7 @@ def generations(args: argparse.Namespace) -> None:
         result = search.run(generations=many)
         size = search.history.columns["strategy/mean_size"][-1]
         found["ours"] = (ends[-1] - start) / (many - few), result.best_fitness, f"{size:.0f} nodes on average"
-    print(found, file=sys.stderr)
+    note(found)
 
     def difference(fit: Callable[[int], Any], counts: tuple[int, int]) -> tuple[float, Any]:
         times = []
@@ -267,9 +264,9 @@ def generations(args: argparse.Namespace) -> None:
 
     def operon(count: int) -> Any:
         symbols = "add,sub,mul,div,logabs,exp,sqrtabs,square,tanh,constant,variable"
-        model = OperonRegressor(
-            population_size=POPULATION,
-            pool_size=POPULATION,
+        model = importlib.import_module("pyoperon.sklearn").SymbolicRegressor(
+            population_size=size,
+            pool_size=size,
             generations=count,
             max_length=MOST_NODES,
             optimizer_iterations=0,
@@ -285,12 +282,11 @@ def generations(args: argparse.Namespace) -> None:
         )
         return model.fit(x.T.astype(np.float32), y.astype(np.float32))
 
-    def gplearn(count: int) -> Any:
-        make = gplearn_functions.make_function
-        model = SymbolicRegressor(
-            population_size=POPULATION,
+    def by_gplearn(count: int) -> Any:
+        model = importlib.import_module("gplearn.genetic").SymbolicRegressor(
+            population_size=size,
             generations=count,
-            function_set=[make(function=f, name=n, arity=FUNCTIONS[n].arity, wrap=False) for n, f in NUMPY.items()],
+            function_set=list(gplearn_functions(importlib.import_module("gplearn")).values()),
             init_depth=(1, 4),
             metric="mse",
             tournament_size=5,
@@ -305,21 +301,22 @@ def generations(args: argparse.Namespace) -> None:
     def deap(count: int) -> Any:
         random.seed(0)
         box = deap_toolbox(deap_set(), x, y)
-        start = [box.individual() for _ in range(POPULATION)]
+        start = [box.individual() for _ in range(size)]
         return algorithms.eaSimple(start, box, 0.7, 0.3, count, verbose=False)[0]
 
-    seconds, model = difference(operon, (few, many))
-    found["Operon"] = seconds, float(np.mean((model.predict(x.T.astype(np.float32)) - y) ** 2) / y.var()), ""
-    print(found, file=sys.stderr)
+    if peer("pyoperon.sklearn", "pyoperon"):
+        seconds, model = difference(operon, (few, many))
+        found["Operon"] = seconds, float(np.mean((model.predict(x.T.astype(np.float32)) - y) ** 2) / y.var()), ""
+        note(found)
     seconds, trees = difference(deap, (few, few + 10))
-    note = f"10 generations, {np.mean([len(tree) for tree in trees]):.0f} nodes"
-    found["DEAP eaSimple"] = seconds, min(tree.fitness.values[0] for tree in trees) / y.var(), note
-    print(found, file=sys.stderr)
-    seconds, model = difference(gplearn, (few, few + 5))
-    length = float(model.run_details_["average_length"][-1])
-    note = f"5 generations, {length:.0f} nodes"
-    found["gplearn"] = seconds, float(np.mean((model.predict(x.T) - y) ** 2) / y.var()), note
-    print(f"\nA generation, population {POPULATION}, {POINTS} points, {args.generations} generations measured\n")
+    words = f"10 generations, {np.mean([len(tree) for tree in trees]):.0f} nodes"
+    found["DEAP eaSimple"] = seconds, min(tree.fitness.values[0] for tree in trees) / y.var(), words
+    note(found)
+    if peer("gplearn.genetic", "gplearn"):
+        seconds, model = difference(by_gplearn, (few, few + 5))
+        words = f"5 generations, {float(model.run_details_['average_length'][-1]):.0f} nodes"
+        found["gplearn"] = seconds, float(np.mean((model.predict(x.T) - y) ** 2) / y.var()), words
+    print(f"\nA generation, population {size}, {POINTS} points, {args.generations} generations measured\n")
     print_table(
         ["generations", "CPU ms", "times ours", "1 - R² at the end", "note"],
         [[n, f"{1e3 * s:.1f}", f"{s / found['ours'][0]:.1f}", f"{e:.3f}", w] for n, (s, e, w) in found.items()],
@@ -329,31 +326,30 @@ def generations(args: argparse.Namespace) -> None:
 TARGETS = (*(f"nguyen-{i}" for i in range(1, 11)), "keijzer-6")
 
 
-def one_program(problem: SymbolicRegression, strategy: Restarts) -> Callable[..., Any]:
-    """Return a compiled search: from seed, points and generations to their number and the judgement on held-out points.
+def one_program(template: SymbolicRegression, strategy: Restarts) -> Callable[..., Any]:
+    """Return a compiled search: from seed, points and generations to their number and the held-out evaluation.
 
     Points are data of the program, so that targets of equal points share it.
     """
-    space, key = problem.space, jax.random.key(0)
+    space, key = template.space, jax.random.key(0)
 
     def with_points(parts: tuple[Points, Points]) -> SymbolicRegression:
-        twin = object.__new__(type(problem))
-        twin.__dict__.update(problem.__dict__ | {"parts": parts})
+        twin = object.__new__(type(template))
+        twin.__dict__.update(template.__dict__ | {"parts": parts})
         return twin
 
     @jax.jit
     def search(seed: jax.Array, parts: tuple[Points, Points], most: jax.Array) -> tuple[jax.Array, Any]:
-        judge = with_points(parts)
+        problem = with_points(parts)
         root = jax.random.key(seed)
 
         def generation(carry: Any) -> Any:
             number, state, best, least = carry
             key_ask, key_tell = jax.random.split(jax.random.fold_in(root, number))
             trees, state = strategy.ask(key_ask, state)
-
-            judged = judge.evaluate_population(key, jax.vmap(space.decode)(trees))
-            fitness = jnp.where(jnp.isfinite(judged.fitness), judged.fitness, jnp.inf)
-            state = strategy.tell(key_tell, state, trees, Feedback(fitness, judged.objectives))
+            evaluated = problem.evaluate_population(key, jax.vmap(space.decode)(trees))
+            fitness = jnp.where(jnp.isfinite(evaluated.fitness), evaluated.fitness, jnp.inf)
+            state = tell_all(strategy, key_tell, state, trees, evaluated._replace(fitness=fitness))
             found = jnp.argmin(fitness)
             better = fitness[found] < least
             best = jax.tree.map(lambda old, new: jnp.where(better, new[found], old), best, trees)
@@ -362,7 +358,7 @@ def one_program(problem: SymbolicRegression, strategy: Restarts) -> Callable[...
         start = strategy.init(root, space)
         first = jnp.int32(0), start, space.sample(root), start.best
         number, _, best, least = lax.while_loop(lambda c: (c[0] < most) & (c[3] > RECOVERED / 10), generation, first)
-        return number, (least, judge.evaluate_test(key, space.decode(best)))
+        return number, (least, problem.evaluate_test(key, space.decode(best)))
 
     return search
 
@@ -395,7 +391,7 @@ def quality(args: argparse.Namespace) -> None:
         seconds = (time.process_time() - start) / args.seeds
         row = [target, f"{recovered}/{args.seeds}", f"{hits}/{args.seeds}", f"{statistics.median(errors):.0e}"]
         rows.append([*row, f"{statistics.median(numbers):.0f}", f"{seconds:.1f}"])
-        print(rows[-1], file=sys.stderr, flush=True)
+        note(rows[-1])
     print(f"\nPopulation {args.population}, at most {args.evaluations} evaluations, cases={args.cases}\n")
     header = ["target", "recovered", "all within 0.01", "median error", "median generations", "CPU s a run"]
     print_table(header, rows)
@@ -413,11 +409,13 @@ def main() -> None:
     parser.add_argument("--evaluations", type=int, default=2_000_000, help="of a run for quality, at most")
     parser.add_argument("--population", type=int, default=1000, help="of a run for quality")
     parser.add_argument("--patience", type=int, default=10, help="generations without progress before a new beginning")
-    parser.add_argument("--linear-scaling", action="store_true", help="judge by the best a + b times the formula")
+    parser.add_argument("--linear-scaling", action="store_true", help="evaluate by the best a + b times the formula")
     parser.add_argument("--cases", type=int, default=0, help="blocks of points for lexicase selection; 0: tournaments")
     parser.add_argument("--tuned", type=int, default=0, help="members that tune constants, where there are any")
     parser.add_argument("--targets", nargs="+", default=[], help="for quality, if not all")
-    args = parser.parse_args()
+    parser.add_argument("--trees", type=int, default=POPULATION, help="for evaluation and generations")
+    small = "evaluation quality --trees 10 --rounds 1 --seeds 1 --evaluations 20 --population 10 --targets nguyen-1"
+    args = parse_arguments(parser, small)
     np.seterr(all="ignore")
     for part in args.parts:
         parts[part](args)

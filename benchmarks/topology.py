@@ -10,7 +10,6 @@ NEAT with one species, both at the same population, mutation and selection press
 
 import argparse
 import dataclasses
-import sys
 import time
 from collections.abc import Callable
 from typing import Any
@@ -18,13 +17,13 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from _measure import print_table
+from _engine import population_evaluator, tell
+from _measure import note, parse_arguments, print_table
 
-from evometa.evaluation import Evaluator
 from evometa.problem import Problem
 from evometa.problems import XOR, DoublePole
 from evometa.strategies import NEAT, GeneticAlgorithm
-from evometa.strategy import Feedback, Strategy
+from evometa.strategy import Strategy
 
 PROBLEMS: dict[str, Problem] = {"xor": XOR(), "double-pole": DoublePole()}
 GOALS = {"xor": 9_500, "double-pole": 7_200}
@@ -39,21 +38,22 @@ STRATEGIES: dict[str, Strategy[Any]] = {
 def search(problem: Problem, strategy: Strategy[Any], most: int) -> Callable[[int], tuple[int, bool, int, int]]:
     """Return a compiled function from a seed to evaluations, whether it was solved, and the solver's size."""
     space = problem.space
-    evaluator = Evaluator(problem, space, 0, 1, (jax.devices()[0],))
+    evaluate = population_evaluator(problem)
 
     def run(seed: jax.Array) -> Any:
         key = jax.random.key(seed)
 
         def generation(carry: Any) -> Any:
             state, number, _, _ = carry
-            key_ask, key_judge, key_tell = jax.random.split(jax.random.fold_in(key, number), 3)
+            key_ask, key_evaluate, key_tell = jax.random.split(jax.random.fold_in(key, number), 3)
             genotypes, state = strategy.ask(key_ask, state)
-            judged = evaluator.population(key_judge, genotypes)
-            fitness: Any = judged.fitness
-            best = jnp.argmax(jnp.asarray(judged.metrics["solved"]))
+            evaluation = evaluate(key_evaluate, genotypes)
+            fitness: Any = evaluation.fitness
+            solved = jnp.asarray(evaluation.metrics["solved"])
+            best = jnp.argmax(solved)
             size = jnp.stack([jnp.sum(genotypes.node[best] > 0), jnp.sum(genotypes.enabled[best])])
-            state = strategy.tell(key_tell, state, genotypes, Feedback(-fitness.astype(jnp.result_type(float))))
-            return state, number + 1, jnp.max(jnp.asarray(judged.metrics["solved"])) > 0, size
+            state = tell(strategy, key_tell, state, genotypes, -fitness.astype(jnp.result_type(float)))
+            return state, number + 1, jnp.max(solved) > 0, size
 
         def going(carry: Any) -> Any:
             return ~carry[2] & ((carry[1] + 1) * strategy.population_size <= most)
@@ -83,14 +83,14 @@ def main() -> None:
     parser.add_argument("--most", type=int, default=60_000, help="evaluations of a search at most")
     parser.add_argument("--tasks", nargs="*", default=list(PROBLEMS), choices=list(PROBLEMS))
     parser.add_argument("--strategies", nargs="*", default=list(STRATEGIES), choices=list(STRATEGIES))
-    arguments = parser.parse_args()
+    arguments = parse_arguments(parser, "--seeds 2 --most 300 --tasks xor --strategies NEAT")
     rows = []
     for task in arguments.tasks:
         for name in arguments.strategies:
             run, start, found = search(PROBLEMS[task], STRATEGIES[name], arguments.most), time.process_time(), []
             for seed in range(arguments.first_seed, arguments.first_seed + arguments.seeds):
                 found.append(run(seed))
-                print(f"{name} on {task}, seed {seed}: {found[-1]}", file=sys.stderr, flush=True)
+                note(f"{name} on {task}, seed {seed}: {found[-1]}")
             n, solved, hidden, connections = (np.array(column) for column in zip(*found, strict=True))
             row = [
                 f"{task}, {name}",

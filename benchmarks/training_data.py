@@ -2,9 +2,9 @@
 
 For each problem of that kind: searches with several seeds, and baselines that are ω of the same problem, such as no
 augmentation, or a subclass of it. A baseline tries 15 learning rates, and whatever else it has, all together, and takes
-what has the best accuracy on 16 training tasks (validation part). Then all are judged on the same held-out tasks (test
-part), and on the problem's shifted distributions. The gain over the first baseline has the standard error over the
-seeds and over the held-out tasks, both together.
+what has the best accuracy on 16 training tasks (validation part). Then all are evaluated on the same held-out tasks
+(test part), and on the problem's shifted distributions. The gain over the first baseline has the standard error over
+the seeds and over the held-out tasks, both together.
 
     python benchmarks/training_data.py
     python benchmarks/training_data.py --only hypercleaning --seeds 1
@@ -14,20 +14,19 @@ import argparse
 import dataclasses
 import functools
 import itertools
-import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from _measure import print_table
+from _engine import draw_trials, on_trial
+from _measure import note, parse_arguments, print_table
 from numpy.typing import NDArray
 
 import evometa as em
 from evometa import strategies
-from evometa.evaluation import TaskJudge
 from evometa.problems import (
     AuxiliaryTasks,
     Curriculum,
@@ -47,10 +46,9 @@ Curve = NDArray[np.float64]
 
 
 @functools.cache
-def judged(problem: em.InnerTraining, test: bool) -> Any:
+def evaluator(problem: em.InnerTraining, test: bool) -> Any:
     """Return the compiled metrics of one ω on tasks, which are the leading axis."""
-    judge = TaskJudge(problem)
-    on_tasks = jax.vmap(functools.partial(judge.on_trial, test=test), in_axes=(None, 0))
+    on_tasks = jax.vmap(on_trial(problem, test=test), in_axes=(None, 0))
     return jax.jit(lambda omega, trials: on_tasks(omega, trials).metrics)
 
 
@@ -58,17 +56,28 @@ def metrics(
     problem: em.InnerTraining, omega: Omega, tasks: int, *, seed: int = 2, test: bool = True
 ) -> dict[str, Curve]:
     """Return each metric of an ω on some tasks, held-out ones by default, ``[tasks]``."""
-    trials = TaskJudge(problem).trials(jax.random.key(seed), tasks, test=test)
+    trials = draw_trials(problem, seed, tasks, test=test)
     omega = jax.tree.map(lambda leaf: jnp.asarray(leaf, jnp.float32), omega)
-    return {name: np.asarray(value, np.float64) for name, value in judged(problem, test)(omega, trials).items()}
+    return {name: np.asarray(value, np.float64) for name, value in evaluator(problem, test)(omega, trials).items()}
 
 
-def tuned(problem: em.InnerTraining, omega: Omega, **choices: Sequence[Any]) -> Omega:
+class Tuned(Protocol):
     """Return an ω with the learning rate, and the other choices, that are best on training tasks."""
-    choices = {"learning_rate": RATES, **choices}
-    found = [{**omega, **dict(zip(choices, chosen, strict=True))} for chosen in itertools.product(*choices.values())]
-    scores = [metrics(problem, one, TUNING_TASKS, seed=1, test=False)["accuracy"].mean() for one in found]
-    return found[int(np.nanargmax(scores))]
+
+    def __call__(self, problem: em.InnerTraining, omega: Omega, **choices: Sequence[Any]) -> Omega:
+        """Return the best one."""
+
+
+def tuned_by(rates: int, tasks: int) -> Tuned:
+    """Return what tunes a baseline over the last so many learning rates, on so many training tasks."""
+
+    def tuned(problem: em.InnerTraining, omega: Omega, **choices: Sequence[Any]) -> Omega:
+        grid = {"learning_rate": RATES[-rates:], **choices}
+        found = [{**omega, **dict(zip(grid, chosen, strict=True))} for chosen in itertools.product(*grid.values())]
+        scores = [metrics(problem, one, tasks, seed=1, test=False)["accuracy"].mean() for one in found]
+        return found[int(np.nanargmax(scores))]
+
+    return tuned
 
 
 @dataclasses.dataclass(frozen=True)
@@ -76,7 +85,7 @@ class Work:
     """One table."""
 
     problem: em.InnerTraining
-    baselines: Callable[[em.InnerTraining], Mapping[str, Omega | list[Omega]]]
+    baselines: Callable[[Any, Tuned], Mapping[str, Omega | list[Omega]]]
     """Tuned baselines by name, the one to beat first; several ω of one name are averaged."""
     strategies: Mapping[str, tuple[Strategy[Any], int]]
     """Who searches, and for how many generations."""
@@ -87,35 +96,39 @@ class Work:
     validation_tasks: int = 32
 
 
-def search(work: Work, problem: em.InnerTraining, name: str, seed: int) -> tuple[Omega, float, int]:
+def search(
+    work: Work, problem: em.InnerTraining, name: str, seed: int, given: argparse.Namespace
+) -> tuple[Omega, float, int]:
     """Return the ω that a search selects, its seconds and its evaluations."""
     strategy, generations = work.strategies[name]
+    generations = given.generations or generations
     start = time.perf_counter()
     result = em.Search(
         problem,
         strategy,
         seed=seed,
         validate_every=generations,
-        validation_tasks=work.validation_tasks,
+        validation_tasks=given.validation_tasks or work.validation_tasks,
         progress=False,
     ).run(generations=generations)
     return result.selected_omega, time.perf_counter() - start, result.evaluations
 
 
-def rows(work: Work, seeds: int, tasks: int) -> tuple[list[str], list[list[str]]]:
+def rows(work: Work, given: argparse.Namespace) -> tuple[list[str], list[list[str]]]:
     """Return the header and the rows of a table."""
+    seeds, tasks, tuned = given.seeds, given.tasks, tuned_by(given.rates, given.tuning_tasks)
     sides: dict[str, list[list[Omega]]] = {}
     spent: dict[str, list[tuple[float, int]]] = {}
     problems = [work.of_seed(work.problem, seed) for seed in range(seeds)]
     for seed, problem in enumerate(problems):
         if seed == 0 or problem != problems[0]:
-            for name, omega in work.baselines(problem).items():
+            for name, omega in work.baselines(problem, tuned).items():
                 sides.setdefault(name, []).append(omega if isinstance(omega, list) else [omega])
         for name in work.strategies:
-            omega, seconds, evaluations = search(work, problem, name, seed)
+            omega, seconds, evaluations = search(work, problem, name, seed, given)
             sides.setdefault(name, []).append([omega])
             spent.setdefault(name, []).append((seconds, evaluations))
-            print(f"{name}, seed {seed}: {seconds:.0f} s", file=sys.stderr, flush=True)
+            note(f"{name}, seed {seed}: {seconds:.0f} s")
 
     def accuracies(name: str, number: int, where: str) -> Curve:
         """Return the accuracy on each task, of what one search found or one baseline is; ``[tasks]``, in per cent."""
@@ -148,7 +161,7 @@ def spread(differences: NDArray[np.float64]) -> str:
     return f"{differences.mean():+.2f} ± {np.sqrt(sum(variances)):.2f}"
 
 
-def hypercleaning_baselines(problem: Hypercleaning) -> dict[str, Omega]:
+def hypercleaning_baselines(problem: Hypercleaning, tuned: Tuned) -> dict[str, Omega]:
     """Return training on everything, and on the clean part alone, which nobody knows."""
     l2 = [np.full(len(problem.hidden) + 1, value) for value in (1e-5, 1e-3, 1e-2, 3e-2, 1e-1)]
     everything = {"weight_logits": np.zeros(problem.training_examples)}
@@ -173,14 +186,14 @@ class CleanAlone(Hypercleaning):
         return jnp.asarray(digits().validation[self.training_examples :])
 
 
-def clean_alone_baseline(problem: CleanAlone) -> dict[str, Omega]:
+def clean_alone_baseline(problem: CleanAlone, tuned: Tuned) -> dict[str, Omega]:
     """Return training on the clean examples alone."""
     l2 = [np.full(len(problem.hidden) + 1, value) for value in (1e-5, 1e-3, 1e-2, 3e-2, 1e-1)]
     omega = {"weight_logits": np.zeros(problem.training_examples)}
     return {"the clean examples alone": tuned(problem, omega, l2=l2)}
 
 
-def distillation_baselines(problem: DatasetDistillation) -> dict[str, Omega]:
+def distillation_baselines(problem: DatasetDistillation, tuned: Tuned) -> dict[str, Omega]:
     """Return real images, the best of 64 draws of them, and the mean image of each class."""
     data = digits()
     draws = [tuned(problem, {"images": problem.real(jax.random.key(100 + n))}) for n in range(64)]
@@ -194,7 +207,7 @@ def distillation_baselines(problem: DatasetDistillation) -> dict[str, Omega]:
     }
 
 
-def augmentation_baselines(problem: DataAugmentation) -> dict[str, Omega | list[Omega]]:
+def augmentation_baselines(problem: DataAugmentation, tuned: Tuned) -> dict[str, Omega | list[Omega]]:
     """Return no change, random policies, and shifts alone with their strength tuned."""
     none = {"probability": np.zeros(8), "strength": np.zeros(8)}
     space = problem.space
@@ -207,7 +220,7 @@ def augmentation_baselines(problem: DataAugmentation) -> dict[str, Omega | list[
     }
 
 
-def auxiliary_baselines(problem: AuxiliaryTasks) -> dict[str, Omega]:
+def auxiliary_baselines(problem: AuxiliaryTasks, tuned: Tuned) -> dict[str, Omega]:
     """Return no auxiliary task, all alike, and the useful ones alone, which nobody knows."""
     plain = {"fade": 0.0, "power": 1.0}
     useful = np.array([name in USEFUL for name in NAMES], float)
@@ -219,7 +232,7 @@ def auxiliary_baselines(problem: AuxiliaryTasks) -> dict[str, Omega]:
     }
 
 
-def curriculum_baselines(problem: Curriculum) -> dict[str, Omega]:
+def curriculum_baselines(problem: Curriculum, tuned: Tuned) -> dict[str, Omega]:
     """Return uniform draws, a fixed share of the easiest, and a share that grows."""
     level = {"skew": np.ones(2), "bend": 1.0}
     pools = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8)
@@ -232,7 +245,7 @@ def curriculum_baselines(problem: Curriculum) -> dict[str, Omega]:
     }
 
 
-def selection_baselines(problem: SampleSelection) -> dict[str, Omega]:
+def selection_baselines(problem: SampleSelection, tuned: Tuned) -> dict[str, Omega]:
     """Return uniform weights, and the part of each minibatch with the smallest losses, its share tuned."""
 
     def smallest(share: float) -> Any:
@@ -304,15 +317,20 @@ WORKS = {
 
 
 def main() -> None:
-    """Search, judge and print the tables."""
+    """Search, evaluate and print the tables."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", choices=sorted(WORKS), nargs="*", default=list(WORKS))
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--tasks", type=int, default=64, help="held-out tasks")
-    arguments = parser.parse_args()
+    parser.add_argument("--rates", type=int, default=len(RATES), help="learning rates of the grid, the last so many")
+    parser.add_argument("--tuning-tasks", type=int, default=TUNING_TASKS, help="training tasks of the tuning")
+    parser.add_argument("--generations", type=int, help="of each search; by default those of each problem")
+    parser.add_argument("--validation-tasks", type=int, help="that finalists are chosen by; by default 32")
+    small = "--only selection --seeds 2 --tasks 2 --rates 1 --tuning-tasks 2 --generations 1 --validation-tasks 2"
+    arguments = parse_arguments(parser, small)
     for name in arguments.only:
         print(f"\n{name}: accuracy on {arguments.tasks} held-out tasks in %, {arguments.seeds} seeds\n")
-        print_table(*rows(WORKS[name], arguments.seeds, arguments.tasks))
+        print_table(*rows(WORKS[name], arguments))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Unrolled inner training: does a strategy that judges by windows find what whole unrolls would?
+"""Unrolled inner training: does a strategy that evaluates by windows find what whole unrolls would?
 
 Two tables on influence balancing (Vicol, Metz & Sohl-Dickstein 2021), a linear system whose short unrolls point the
 wrong way. The first: θ after 3000 updates from 0.5 by plain gradient descent, with the paper's settings (1000
@@ -11,30 +11,28 @@ errors; the loss is quadratic, so that smoothing by noise leaves the gradient as
 """
 
 import argparse
-import math
 import time
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from _measure import alone, print_table
+from _engine import windows
+from _measure import alone, parse_arguments, print_table, standard_error
 
 import evometa as em
-from evometa.evaluation import Evaluator
 from evometa.problem import learning_curve
 from evometa.problems import InfluenceBalancing
 from evometa.strategies import NRES, PES, FullES, TruncatedES
-from evometa.unroll import Unrolled, Unroller
 
 START = 0.5
 SIGMA = 0.1
 
 
-def search(cls: Any, seed: int, generations: int) -> tuple[float, float]:
+def search(cls: Any, seed: int, generations: int, population: int) -> tuple[float, float]:
     """Return θ after the search, and its seconds without compilation of anything but the first dispatch."""
     strategy = cls(
-        population_size=1000,
+        population_size=population,
         sigma=SIGMA,
         learning_rate=1e-4,
         optimizer="sgd",
@@ -57,27 +55,20 @@ def exact_gradient(problem: InfluenceBalancing) -> float:
 
 def mean_gradients(strategy: Any, problem: InfluenceBalancing, seeds: int) -> np.ndarray:
     """Return estimates of the gradient at the start, one for each seed ``[seeds]``; each is a mean over an episode."""
-    evaluator = Evaluator(problem, problem.space, 2, strategy.population_size, (jax.local_devices()[0],))
-    unroller = Unroller(evaluator, strategy) if isinstance(strategy, Unrolled) else None
-    windows = 1 if unroller is None else problem.inner_steps // strategy.unroll_length
+    evaluated = windows(problem, strategy)
 
     def generation(carry: Any, key: Any) -> Any:
-        root, state, episodes = carry
-        if unroller is None:
-            genotypes, state = strategy.ask(key, state)
-            evaluation = evaluator.population(key, genotypes)
-        else:
-            genotypes, state = strategy.ask(key, strategy.begin_episodes(state, episodes.begins))
-            evaluation, episodes = unroller.population(root, key, episodes, genotypes)
-        return (root, state, episodes), strategy.gradient(state, evaluation.fitness)[0]
+        root, state, waiting = carry
+        state, fitness, waiting = evaluated.generation(root, key, state, waiting)
+        return (root, state, waiting), strategy.gradient(state, fitness)[0]
 
     @jax.jit
     def one(key: Any) -> Any:
         state = strategy.init(key, problem.space)
-        episodes = () if unroller is None else unroller.initial()
+        keys = jax.random.split(key, 2 * evaluated.per_episode)
         # The first episodes are cut; after them, any run of as many windows as an episode has is unbiased.
-        _, found = jax.lax.scan(generation, (key, state, episodes), jax.random.split(key, 2 * windows))
-        return jnp.mean(found[windows:])
+        _, found = jax.lax.scan(generation, (key, state, evaluated.begin()), keys)
+        return jnp.mean(found[evaluated.per_episode :])
 
     return np.array([one(key) for key in jax.random.split(jax.random.key(1), seeds)])
 
@@ -88,11 +79,13 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3, help="searches of each strategy")
     parser.add_argument("--generations", type=int, default=3000)
     parser.add_argument("--estimates", type=int, default=32, help="independent gradient estimates of each strategy")
-    arguments = parser.parse_args()
+    parser.add_argument("--population", type=int, default=1000)
+    arguments = parse_arguments(parser, "--seeds 1 --generations 2 --estimates 2 --population 8")
+    size = arguments.population
     with alone():
         rows = []
         for cls in (PES, NRES, TruncatedES):
-            found = [search(cls, seed, arguments.generations) for seed in range(arguments.seeds)]
+            found = [search(cls, seed, arguments.generations, size) for seed in range(arguments.seeds)]
             thetas, seconds = zip(*found, strict=True)
             furthest = max(abs(theta + 1 / 6) for theta in thetas)
             shown = ", ".join(f"{theta:.4f}" for theta in thetas)
@@ -104,13 +97,13 @@ def main() -> None:
         exact = exact_gradient(problem)
         rows = []
         for strategy in (
-            FullES(1000, sigma=SIGMA),
-            PES(1000, sigma=SIGMA, unroll_length=5),
-            NRES(1000, sigma=SIGMA, unroll_length=5),
-            TruncatedES(1000, sigma=SIGMA, unroll_length=5),
+            FullES(size, sigma=SIGMA),
+            PES(size, sigma=SIGMA, unroll_length=5),
+            NRES(size, sigma=SIGMA, unroll_length=5),
+            TruncatedES(size, sigma=SIGMA, unroll_length=5),
         ):
             found = mean_gradients(strategy, problem, arguments.estimates)
-            error = found.std(ddof=1) / math.sqrt(len(found))
+            error = standard_error(found)
             away = (found.mean() - exact) / error
             rows.append([type(strategy).__name__, f"{found.mean():.3f}", f"{error:.3f}", f"{away:.1f}"])
         print(f"\ngradient of an unroll of {problem.inner_steps} steps at θ = {START}; exactly {exact:.3f}\n")
