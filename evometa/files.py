@@ -1,7 +1,7 @@
 """Atomic writing of files: neither a reader nor a crash leaves half of one.
 
-Some network and FUSE mounts have no permissions to set, or cannot sync a file to disk. There, files are written as safely
-as the mount allows; a write that failed (a full disk, a bad one) is an error everywhere.
+Some network and FUSE mounts have no permissions to set, or cannot sync a file to disk. There, files are written as
+safely as the mount allows; a write that failed (a full disk, a bad one) is an error everywhere.
 """
 
 import contextlib
