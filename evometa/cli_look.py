@@ -3,6 +3,7 @@
 import dataclasses
 import inspect
 import json
+import math
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,6 +18,7 @@ from evometa.progress import duration, short
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from evometa.result import Result
     from evometa.run_directory import Manifest
 
 # As in evometa.plots, which is not imported here since that takes longer than most commands.
@@ -152,23 +154,33 @@ class Generalize:
         from rich.console import Console
         from rich.table import Table
 
-        from evometa import checkpoint
+        from evometa import naming
         from evometa.generalization import generalization
-        from evometa.search import Search
+        from evometa.run_directory import read_manifest
 
-        search = Search.resume(self.run_directory, progress=False)
-        done = checkpoint.progress(self.run_directory)
-        if not done:
-            raise RunDirectoryError(
-                f"'evometa generalize' expects a run with a checkpoint, and {self.run_directory} "
-                "has none; continue it with 'evometa resume'."
-            )
-        result = search.run(generations=int(done["generation"]))
+        problem = naming.rebuild(read_manifest(self.run_directory).problem)
+        omega = found(self.run_directory).selected_omega
         shown = Table("tasks", "fitness", "standard error", title=f"{self.tasks:,} of each")
-        for score in generalization(search.problem, result.selected_omega, tasks=self.tasks, seed=self.seed):
+        for score in generalization(problem, omega, tasks=self.tasks, seed=self.seed):
             shown.add_row(score.distribution, f"{score.fitness:.6g}", f"{score.standard_error:.2g}")
         Console().print(shown)
         return 0
+
+
+def found(directory: Path) -> "Result":
+    """Return the result of a run from its file; a run of an older version without one is resumed to where it is."""
+    from evometa import checkpoint, result_file
+    from evometa.search import Search
+
+    if (directory / result_file.RESULT).exists():
+        return result_file.load_result(directory)
+    done = checkpoint.progress(directory)
+    if not done:
+        raise RunDirectoryError(
+            f"'evometa generalize' expects a run with a checkpoint, and {directory} has none; continue it with "
+            "'evometa resume'."
+        )
+    return Search.resume(directory, progress=False).run(generations=int(done["generation"]))
 
 
 def save(figure: "Figure", path: Path) -> None:
@@ -220,11 +232,26 @@ def progress(directory: Path) -> list[tuple[str, str]]:
         known = np.flatnonzero(np.isfinite(run[name]))
         if known.size:
             rows.append((label, f"{run[name][known[-1]]:.6g} (generation {run['generation'][known[-1]]:,})"))
+    rows += selected(directory)
     saved = checkpoint.progress(directory)
     rows.append(("checkpoint", f"generation {saved['generation']:,}" if saved else "none"))
     if saved and saved.get("stop_reason"):
         rows.append(("stopped", str(saved["stop_reason"])))
     return rows
+
+
+def selected(directory: Path) -> list[tuple[str, str]]:
+    """Return the direction of a run and the fitness of its selected candidate, as names and values, where known."""
+    from evometa import result_file
+
+    numbers = result_file.numbers(directory)
+    if numbers is None:
+        return []
+    known = {"on fresh tasks": numbers["selected_fitness"], "held-out": numbers["selected_held_out"]}
+    words = [f"{value:.6g} {name}" for name, value in known.items() if math.isfinite(value)]
+    rows = [("selected", f"{', '.join(words)} (generation {numbers['generations']:,})")] if words else []
+    spent = f"{short(numbers['validation_evaluations'])} evaluations"
+    return [("direction", numbers["direction"]), *rows, ("validation", spent)]
 
 
 def groups(directories: Sequence[Path]) -> dict[str, list[Path]]:

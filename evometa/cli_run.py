@@ -38,7 +38,8 @@ class Run:
         population_chunk: candidates that a device evaluates at once; auto finds a fast number within the memory budget.
         validate_every: generations between validations on held-out tasks.
         finalists: best candidates evaluated again at the end; by default 8 for problems with tasks, otherwise none.
-        validation_tasks: number of held-out tasks in a validation.
+        validation_tasks: tasks of each kind that a validation averages, at most; by default what suits the problem.
+        validation_share: what validations and the final selection may cost, as a share of the search's own cost.
     """
 
     problem: Annotated[Positional[str], arg(metavar="NAME")]
@@ -49,7 +50,8 @@ class Run:
     population_chunk: int | Literal["auto"] = "auto"
     validate_every: int = 100
     finalists: int | None = None
-    validation_tasks: int = 256
+    validation_tasks: int | None = None
+    validation_share: float = 0.25
     limits: OmitArgPrefixes[Limits] = dataclasses.field(default_factory=Limits)
     execution: OmitArgPrefixes[Execution] = dataclasses.field(default_factory=Execution)
 
@@ -73,6 +75,7 @@ class Run:
             validate_every=self.validate_every,
             finalists=self.finalists,
             validation_tasks=self.validation_tasks,
+            validation_share=self.validation_share,
             **dataclasses.asdict(self.execution),
         )
         if self.recipe:
@@ -208,6 +211,9 @@ def report(problem: BaseProblem, result: "Result", directory: Path) -> int:
         print(f"found      {result.selected_omega}")
     if result.archive is not None:
         print(f"archive    {len(result.archive.fitness)} candidates")
+    if result.validation_tasks > 2:
+        extra = f"{short(result.validation_inner_steps)} inner steps" if result.validation_inner_steps else ""
+        cost += [f"validation and final selection {extra or f'{short(result.validation_evaluations)} evaluations'}"]
     print(f"cost       {', '.join(cost)}, {duration(result.seconds)}")
     print(f"plot       evometa plot {directory}")
     print(f"resume     evometa resume {directory} --generations {max(2 * result.generations, 1)}")

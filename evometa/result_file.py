@@ -37,15 +37,15 @@ def write(run_directory: Path, result: Result) -> None:
     Raises:
         RunDirectoryError: a file could not be written (a full disk).
     """
-    numbers = {"schema_version": SCHEMA_VERSION} | {name: _plain(getattr(result, name)) for name in _NUMBERS}
-    text = json.dumps(numbers, indent=2)
+    content = {"schema_version": SCHEMA_VERSION} | {name: _plain(getattr(result, name)) for name in _NUMBERS}
+    text = json.dumps(content, indent=2)
     arrays = {"numbers": np.array(text)}
     for name in _OMEGAS:
         arrays |= flatten(name, getattr(result, name))
-    content = io.BytesIO()
-    np.savez(content, allow_pickle=False, **arrays)
+    file = io.BytesIO()
+    np.savez(file, allow_pickle=False, **arrays)
     try:
-        write_atomically(run_directory / RESULT, content.getvalue())
+        write_atomically(run_directory / RESULT, file.getvalue())
         write_atomically(run_directory / NUMBERS, text.encode() + b"\n")
     except OSError as error:
         raise RunDirectoryError(
@@ -57,7 +57,7 @@ def write(run_directory: Path, result: Result) -> None:
 def load_result(run_directory: str | os.PathLike[str]) -> Result:
     """Return what a run has found, as ``Search.run`` returned it, without compiling a search.
 
-    Of a run that goes on or was killed: the result of its newest checkpoint, without a final selection. Where the
+    Of a run that is going on or was killed: the result of its newest checkpoint, without a final selection. Where the
     problem's class cannot be imported any more, each ω is a dict from the paths of its leaves to arrays.
 
     Raises:
@@ -67,8 +67,8 @@ def load_result(run_directory: str | os.PathLike[str]) -> Result:
     try:
         with np.load(folder / RESULT, allow_pickle=False) as file:
             arrays = dict(file)
-        numbers = json.loads(str(arrays.pop("numbers")))
-        version = numbers.pop("schema_version")
+        content = json.loads(str(arrays.pop("numbers")))
+        version = content.pop("schema_version")
     except (OSError, ValueError, KeyError):
         raise RunDirectoryError(
             f"{folder / RESULT} was expected to hold a run's result and cannot be read; give the folder of a run that "
@@ -79,33 +79,42 @@ def load_result(run_directory: str | os.PathLike[str]) -> Result:
             f"{folder / RESULT} has schema version {version}, and this version of evometa reads {SCHEMA_VERSION}; "
             "use the version that wrote it."
         )
-    structure = _structure(folder)
+    structure, genotype = _structures(folder)
     parts: dict[str, Any] = {name: unflatten(name, arrays) for name in _OMEGAS}
     archive = archive_file.read(folder) if (folder / archive_file.ARCHIVE).exists() else None
     if structure is not None:
         parts = {name: None if tree is None else restore(tree, structure) for name, tree in parts.items()}
-        archive = archive and dataclasses.replace(archive, omegas=restore(archive.omegas, structure))
-    parts |= {name: _number(numbers[name]) for name in _NUMBERS}
+        if archive is not None:
+            trees = restore(archive.omegas, structure), restore(archive.genotypes, genotype)
+            archive = dataclasses.replace(archive, omegas=trees[0], genotypes=trees[1])
+    parts |= {name: _number(content[name]) for name in _NUMBERS}
     return Result(**parts, archive=archive)
+
+
+def numbers(run_directory: Path) -> dict[str, Any] | None:
+    """Return the numbers of a run's result without its ω; None where there is none that can be read."""
+    try:
+        content = json.loads((run_directory / NUMBERS).read_text())
+        return {name: _number(content[name]) for name in _NUMBERS}
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
 
 
 def tasks_after(run_directory: Path, generation: int) -> int:
     """Return the tasks that validations and selections had taken when the run stopped after a generation, else 0."""
-    try:
-        numbers = json.loads((run_directory / NUMBERS).read_text())
-        return int(numbers["validation_tasks"]) if numbers["generations"] == generation else 0
-    except (OSError, ValueError, KeyError, TypeError):
-        return 0
+    known = numbers(run_directory)
+    return known["validation_tasks"] if known is not None and known["generations"] == generation else 0
 
 
-def _structure(folder: Path) -> Any:
-    """Return ω's pytree of shapes, None where the problem cannot be built."""
+def _structures(folder: Path) -> tuple[Any, Any]:
+    """Return ω and genotype as pytrees of shapes; two times None where the problem cannot be built."""
     try:
         space = naming.rebuild(read_manifest(folder).problem).space
     except EvometaError as error:
         warnings.warn(f"ω is given as arrays by path, since its problem cannot be built: {error}", stacklevel=3)
-        return None
-    return jax.eval_shape(lambda key: space.decode(space.repair(space.sample(key))), jax.eval_shape(jax.random.key, 0))
+        return None, None
+    genotype = jax.eval_shape(space.sample, jax.eval_shape(jax.random.key, 0))
+    return jax.eval_shape(lambda genotype: space.decode(space.repair(genotype)), genotype), genotype
 
 
 def _plain(value: Any) -> Any:

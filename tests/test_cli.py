@@ -172,14 +172,14 @@ def test_a_run_from_start_to_picture(folder: Path, capsys: pytest.CaptureFixture
 def test_a_users_own_file_and_its_options(capsys: pytest.CaptureFixture[str]) -> None:
     line = ["run", "study.py:Slope", "--strategy=openai_es", "--population-size", "4", "--num-tasks=3", "--fast"]
     line += ["--inner-steps", "4", "--objective", "at:0,4", "--problem.sigma", "2", "--strategy.sigma", "0.5"]
-    line += ["--seed", "3", "--problem.seed", "9", "--total-inner-steps", "96", "--run-directory", "mine"]
+    line += ["--seed", "3", "--problem.seed", "9", "--total-inner-steps", "150", "--run-directory", "mine"]
     assert main([*line, *QUICK]) == 0
     manifest = read_manifest(Path("mine"))
     problem, strategy = naming.rebuild(manifest.problem), naming.rebuild(manifest.strategy)
     assert (problem.num_tasks, problem.inner_steps, problem.sigma, problem.seed) == (3, 4, 2.0, 9)
     assert (problem.fast, problem.objective) == (True, At((0, 4)))
     assert (strategy.population_size, strategy.sigma, manifest.seed) == (4, 0.5, 3)
-    # 4 candidates · 3 tasks · 4 steps = 48 inner steps a generation.
+    # 4 candidates · 3 tasks · 4 steps = 48 inner steps a generation; a third leaves none for the final selection.
     found = checkpoint.progress(Path("mine"))
     assert found is not None
     assert found["generation"] == 2
