@@ -4,10 +4,10 @@ Each row is one problem, searched as the command line does it: the recipe's stra
 else by default. Held out is the result that the search selects, its mean over seeds ± the standard error. Seconds are
 those of a whole run; "of which compiling" is what XLA took to compile, as JAX's monitoring reports it, with JAX's
 persistent cache off (tracing is not in it). The last column has the sentences of the problem's docstring that begin
-with "Measured", "Our result" or "Ours", or speak of minutes; where it is empty, the docstring is to be compared by hand.
+with "Measured", "Our result" or "Ours", or speak of minutes; where it is empty, compare with the docstring by hand.
 
     python benchmarks/recipes.py --keep recipes.json            # continues where it was interrupted
-    python benchmarks/recipes.py --keep recipes.json --problems sinusoid bandit --seeds 1
+    python benchmarks/recipes.py --keep recipes.json --problems Sinusoid Bandit --seeds 1
 """
 
 import argparse
@@ -52,9 +52,8 @@ def stated(cls: type[BaseProblem]) -> str:
     """Return the sentences of a docstring that state a measured result, if there are any."""
     text = " ".join((cls.__doc__ or "").partition("Args:")[0].split())
     sentences = re.split(r"(?<=[.;])\s+(?=[A-Z])", text)
-    return " ".join(
-        one for one in sentences if re.match(r"(Measured|Our results?|Ours)\b", one) or re.search(r"\bminutes?\b", one)
-    )
+    states = re.compile(r"(Measured|Our results?|Ours)\b|.*\bminutes?\b")
+    return " ".join(one for one in sentences if states.match(one))
 
 
 def measure(cls: Any, seed: int, limits: dict[str, Any], compiling: Compiling) -> dict[str, Any]:

@@ -31,7 +31,7 @@ HEADERS = {
     "discrete": "1,000 evaluations at most | OneMax",
     "diversity": "side | QD score",
     "evosax_trust": "algorithm | trusted | precision | sphere",
-    "expression_problems": "activation | loss,",
+    "expression_problems": "rule | loss,",
     "expression_training": "losses | candidates / CPU-s",
     "gradient_and_pbt": "problem | one candidate | ms",
     "gradient_free_learners": "2 seeds, 2 held-out tasks | defaults: loss",
