@@ -1,7 +1,7 @@
-"""Three kinds of inner training whose arithmetic is known, for measuring how fast populations are judged.
+"""Three kinds of inner training whose arithmetic is known, for measuring how fast populations are evaluated.
 
 FLOPs count the products and sums of matrix multiplications and convolutions, nothing else: the forward pass, twice
-that for the backward pass less the gradient of the first layer's input, which nobody asks for, and the forward pass of
+that for the backward pass less the gradient of the first layer's input, which is not needed, and the forward pass of
 the final validation.
 """
 
@@ -44,14 +44,14 @@ def sinusoid() -> Sinusoid:
 
 
 def sinusoid_flops(problem: Sinusoid) -> float:
-    """Return the FLOPs of judging one candidate."""
+    """Return the FLOPs of evaluating one candidate."""
     widths = (1, *problem.hidden, 1)
     support, query = _dense(problem.shots, widths), _dense(problem.queries, widths)
     return _inner(problem, _training(support[0], sum(support[1:])), sum(query))
 
 
 class Batches(NamedTuple):
-    """A task: the minibatch of each step, and one more to judge on."""
+    """A task: the minibatch of each step, and one more for validation."""
 
     images: jax.Array
     """``[S + 1, B, ...]``"""
@@ -118,7 +118,7 @@ class DigitsMLP(_Classifier):
         return MLP((32, CLASSES)).run(weights, images)
 
     def flops(self) -> float:
-        """Return the FLOPs of judging one candidate."""
+        """Return the FLOPs of evaluating one candidate."""
         first, last = _dense(self.batch_size, (PIXELS, 32, CLASSES))
         return _inner(self, _training(first, last), first + last)
 
@@ -178,7 +178,7 @@ class ConvNet(_Classifier):
         return jax.lax.conv_general_dilated(images, kernel, (2, 2), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC"))
 
     def flops(self) -> float:
-        """Return the FLOPs of judging one candidate."""
+        """Return the FLOPs of evaluating one candidate."""
         layers, size = [], self.size
         for a, b in itertools.pairwise(self.channels):
             size = -(-size // 2)

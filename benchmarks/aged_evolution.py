@@ -4,8 +4,8 @@ Population, tournament and mutation are chosen on a table of other data: the set
 fewest evaluations in the mean. Only then does that one choice, and the setting of the paper beside it, meet the table
 that is reported, the one of digits that comes with the package. The other is trained once, some minutes, and kept in
 ``--choosing``. Then the same without the table: every candidate is really trained, on tasks that are drawn anew for
-each candidate or once for each search, and a search is done when it has evaluated a cell that the table, with other
-tasks, counts among the best 1 %. Random search learns nothing from training, so its side is the same. Prints three
+each candidate or once for each search, and a search is done when it has evaluated a cell that the table, whose tasks
+are others, counts among the best 1 %. Random search learns nothing from training, so its side is the same. Prints three
 markdown tables; the confidence intervals are bootstraps over seeds, which are the numbers from 0. Since the
 median of 50 seeds says little, the last column counts in how many blocks of 50 the ratio is at most 1/2.
 

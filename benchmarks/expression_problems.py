@@ -151,7 +151,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, help="of inner training; by default the problem's own")
     parser.add_argument("--rates", type=int, default=len(RATES), help="learning rates that are tried at the end")
     parser.add_argument("--settings", type=int, default=3, help="networks and numbers of steps they are compared in")
-    small = "--only activation --seeds 1 --population 4 --generations 1 --tasks 2 --steps 2 --rates 2 --settings 1"
+    small = "--only rule --seeds 1 --population 4 --generations 1 --tasks 2 --steps 2 --rates 2 --settings 1"
     args = parse_arguments(parser, small)
     for name in (args.only,) if args.only else PROBLEMS:
         compare(name, args)

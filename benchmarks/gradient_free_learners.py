@@ -41,7 +41,7 @@ def spread(values: list[float]) -> str:
 
 
 def main() -> None:
-    """Search, judge and print the table."""
+    """Search, evaluate and print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--tasks", type=int, default=256, help="held-out tasks")

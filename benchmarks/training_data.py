@@ -162,7 +162,7 @@ def spread(differences: NDArray[np.float64]) -> str:
 
 
 def hypercleaning_baselines(problem: Hypercleaning, tuned: Tuned) -> dict[str, Omega]:
-    """Return training on everything, and on the clean part alone, which nobody knows."""
+    """Return training on everything, and on the clean part alone, which is unknown to the others."""
     l2 = [np.full(len(problem.hidden) + 1, value) for value in (1e-5, 1e-3, 1e-2, 3e-2, 1e-1)]
     everything = {"weight_logits": np.zeros(problem.training_examples)}
     clean = {"weight_logits": np.where(problem.wrong, -30.0, 30.0)}
@@ -221,7 +221,7 @@ def augmentation_baselines(problem: DataAugmentation, tuned: Tuned) -> dict[str,
 
 
 def auxiliary_baselines(problem: AuxiliaryTasks, tuned: Tuned) -> dict[str, Omega]:
-    """Return no auxiliary task, all alike, and the useful ones alone, which nobody knows."""
+    """Return no auxiliary task, all alike, and the useful ones alone, which are unknown to the others."""
     plain = {"fade": 0.0, "power": 1.0}
     useful = np.array([name in USEFUL for name in NAMES], float)
     sizes = (0.03, 0.1, 0.3, 1.0, 3.0)
