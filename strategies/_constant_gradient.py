@@ -17,12 +17,12 @@ from evometa.strategies import _populations
 from evometa.types import Genotype, Key, Scalar
 
 LINE_SEARCH = 6
-"""Judgements that a step may take to find its length."""
+"""Evaluations that a step may take to find its length."""
 
 
 @dataclasses.dataclass(frozen=True)
 class GivenConstants:
-    """Hands on trees whose constants were tuned where they were judged; the same methods as ``TunedConstants``.
+    """Hands on trees whose constants were tuned where they were evaluated; the same methods as ``TunedConstants``.
 
     Args:
         count: how many in a generation.
@@ -46,7 +46,7 @@ class GivenConstants:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class TuningByGradient:
-    """Judges each population as the problem says, and then moves the constants of its best trees down the gradient.
+    """Evaluates each population as the problem says, and then moves the constants of its best trees down the gradient.
 
     By L-BFGS (Liu & Nocedal 1989) on the fitness, on the same tasks. The moved trees are carried into the next
     generation, where they are candidates like all others. Trees of equal fitness, likely copies, are tuned once, and
@@ -70,7 +70,7 @@ class TuningByGradient:
         return self.evaluator.problem.inner_steps_per_evaluation
 
     def work(self) -> Work:
-        """Return what judging one candidate takes; the few that are tuned go one by one."""
+        """Return what evaluating one candidate takes; the few that are tuned are so one at a time."""
         return self.evaluator.work()
 
     def initial(self) -> Tree:
@@ -82,12 +82,12 @@ class TuningByGradient:
         return state._replace(constants=carried), carried
 
     def population(self, root: Key, key: Key, carried: Tree, genotypes: Genotype) -> tuple[Evaluation, Tree]:
-        """Judge a population, and tune its best."""
-        judged, _ = Whole(self.evaluator).population(root, key, (), genotypes)
-        chosen = _populations.take(genotypes, self._best(genotypes, jnp.asarray(judged.fitness)))
+        """Evaluate a population, and tune its best."""
+        evaluation, _ = Whole(self.evaluator).population(root, key, (), genotypes)
+        chosen = _populations.take(genotypes, self._best(genotypes, jnp.asarray(evaluation.fitness)))
         shared, devices = self.evaluator.judge.draw(key), self.evaluator.devices
         tuned: Tree = map_chunks(self.tune, shared, chosen, chunk=1, devices=devices)
-        return judged, tuned
+        return evaluation, tuned
 
     def _best(self, genotypes: Tree, fitness: jax.Array) -> jax.Array:
         loss = jnp.where(jnp.isfinite(fitness), sign_of(self.evaluator.problem) * fitness, jnp.inf)
@@ -98,8 +98,8 @@ class TuningByGradient:
 
     def loss(self, shared: Any, op: jax.Array, constants: jax.Array) -> Scalar:
         """Return the fitness of a tree, to be minimised, as a function of its constants."""
-        judged = self.evaluator.judge.one(shared, self.evaluator.omega(Tree(op, constants)))
-        return sign_of(self.evaluator.problem) * jnp.asarray(judged.fitness)
+        evaluation = self.evaluator.judge.one(shared, self.evaluator.omega(Tree(op, constants)))
+        return sign_of(self.evaluator.problem) * jnp.asarray(evaluation.fitness)
 
     def tune(self, shared: Any, tree: Tree) -> Tree:
         """Return a tree with its constants moved."""
@@ -133,7 +133,7 @@ def refuse_unless_tunable(problem: BaseProblem) -> str | None:
         else:
             return None
     else:
-        why = "it is judged by plain Python"
+        why = "it is evaluated by plain Python"
     return (
         "GeneticProgramming(tuning='gradient') expects a problem whose fitness JAX can differentiate by constants, and "
         f"{type(problem).__name__} is none: {why}; use tuning='cmaes'."

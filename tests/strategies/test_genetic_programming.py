@@ -1,4 +1,4 @@
-"""GeneticProgramming: what it judges and what not, what it keeps, and that no candidate causes a compilation."""
+"""GeneticProgramming: what it evaluates and what not, what it keeps, and that no candidate causes a compilation."""
 
 import dataclasses
 import itertools
@@ -194,7 +194,7 @@ def test_constants_are_not_tuned_by_a_gradient_that_there_is_not() -> None:
         def evaluate(self, rng: Any, omega: Any) -> float:
             return 0.0
 
-    with pytest.raises(ConfigurationError, match="ByHand is none: it is judged by plain Python; use tuning='cmaes'"):
+    with pytest.raises(ConfigurationError, match="ByHand is none: it is evaluated by plain Python; use tuning='cmaes'"):
         require_problem(GeneticProgramming(8, tuned=2, tuning="gradient"), ByHand())
     assert Reevaluated(GeneticProgramming(8, tuned=2)).required_feedback == ()
     with pytest.raises(ConfigurationError, match="carries something from one generation to the next"):

@@ -50,7 +50,7 @@ def estimates(strategy: Any, seeds: int, episodes: int) -> Any:
     if isinstance(strategy, FullES):
         windows = 1
 
-        def judged(key: Any, episodes: Any, genotypes: Any) -> Any:
+        def evaluated(key: Any, episodes: Any, genotypes: Any) -> Any:
             return evaluator.population(key, genotypes), episodes
 
         start, begins = (), lambda state, _: state
@@ -59,7 +59,7 @@ def estimates(strategy: Any, seeds: int, episodes: int) -> Any:
         windows = -(-PROBLEM.inner_steps // strategy.unroll_length)
         start = make.initial()
 
-        def judged(key: Any, episodes: Any, genotypes: Any) -> Any:
+        def evaluated(key: Any, episodes: Any, genotypes: Any) -> Any:
             return make.population(key, key, episodes, genotypes)
 
         begins = lambda state, episodes: strategy.begin_episodes(state, episodes.begins)  # noqa: E731
@@ -69,7 +69,7 @@ def estimates(strategy: Any, seeds: int, episodes: int) -> Any:
             state, episodes = carry
             state = begins(state, episodes)
             genotypes, state = strategy.ask(jax.random.fold_in(key, number), state)
-            evaluation, episodes = judged(key, episodes, genotypes)
+            evaluation, episodes = evaluated(key, episodes, genotypes)
             return (state, episodes), strategy.gradient(state, evaluation.fitness)[0]
 
         state = strategy.init(key, PROBLEM.space)
