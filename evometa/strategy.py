@@ -150,7 +150,7 @@ class Strategy(abc.ABC, Generic[State]):
     def round(self, state: State) -> Scalar | None:
         """Return the number of the population that the candidates asked for next belong to, or None (the default).
 
-        For strategies that ask for one population in several generations: those of one round are judged on the same
+        For strategies that ask for one population in several generations: those of one round are evaluated on the same
         tasks. None: each generation is a round of its own.
         """
         return None
@@ -160,11 +160,11 @@ class Strategy(abc.ABC, Generic[State]):
         return None
 
     def archive(self, state: State) -> ArchiveRecord | None:
-        """Return the candidates kept as the answer, or None when the best one is all of it."""
+        """Return the archive of candidates that is the answer, or None where the answer is the best candidate."""
         return None
 
     def stop(self, state: State) -> Scalar:
-        """Return 0 to go on, or 1 + the index of a stop reason; int32 scalar."""
+        """Return 0 to continue, or 1 + the index of a stop reason; int32 scalar."""
         return jnp.zeros((), jnp.int32)
 
     def diagnostics(self, state: State) -> dict[str, Scalar]:

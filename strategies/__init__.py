@@ -15,7 +15,7 @@
 :class:`AgedEvolution`    regularised evolution over any space, by its mutation
 :class:`GeneticAlgorithm` tournaments, crossover and mutation over any space
 :class:`Reinforce`        a policy over integers and categories, trained by policy gradient
-:class:`GeneticProgramming` expressions, bred and judged by what they do: losses, update rules, activations, formulas
+:class:`GeneticProgramming` expressions, evaluated where they behave in a new way: losses, update rules, formulas
 :class:`NEAT`             networks that grow, in species: topologies with their weights
 :class:`PBIL`             a table of probabilities over integers and categories
 :class:`NRES`             unrolled in windows, noise kept for an episode: long inner training
@@ -24,8 +24,8 @@
 :class:`FullES`           the same estimator on whole inner training: their unbiased, slow baseline
 :class:`PBT`              one training run of a population, whose hyperparameters become a schedule
 :class:`Gradient`         the gradient through inner training, where there is one: comparison and warm start
-:class:`Restarts`         any strategy, begun anew at a random point when it stops or stays where it is
-:class:`Reevaluated`      any strategy, each candidate judged several times: noise
+:class:`Restarts`         any strategy, restarted at a random point when it stops or no longer improves
+:class:`Reevaluated`      any strategy, each candidate evaluated several times: noise
 :class:`Averaged`         any strategy with a center, which is averaged over generations: noise
 :class:`UHCMAES`          CMAES that measures the noise and treats it
 :class:`AugmentedLagrangian` any continuous strategy with a center: inequality constraints

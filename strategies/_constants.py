@@ -65,11 +65,11 @@ class TunedConstants:
         asked: Scalar,
         best: Tree,
     ) -> ConstantSearch:
-        """Learn how the trees fared, if they were asked for; begin anew where another tree is the best."""
+        """Tell CMA-ES the fitness of the trees, if they were asked for; start again where another tree is the best."""
         key_tell, key_init = jax.random.split(key)
         same = asked & jnp.all(best.op == state.tree.op)
         told = self._cmaes.tell(key_tell, state.cmaes, self._steps(state, genotypes)[tried], Feedback(fitness[tried]))
-        some = jnp.any(jnp.isfinite(fitness[tried]))  # a generation in which all failed teaches nothing
+        some = jnp.any(jnp.isfinite(fitness[tried]))  # otherwise there is nothing to tell
         going_on = ConstantSearch(state.tree, jax.tree.map(lambda a, b: jnp.where(some, a, b), told, state.cmaes))
         after: ConstantSearch = jax.tree.map(lambda a, b: jnp.where(same, a, b), going_on, self.init(key_init, best))
         return after

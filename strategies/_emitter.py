@@ -88,7 +88,7 @@ def weigh(status: jax.Array, gain: jax.Array, parents: Scalar) -> jax.Array:
     Args:
         status: ``[B]``, what counts first.
         gain: ``[B]``, what counts among candidates of equal status.
-        parents: how many places earn something; with none, so does nobody.
+        parents: how many of the best share the weights; with 0, all weights are 0.
     """
     equal = status[:, None] == status[None]
     tied = equal & (gain[:, None] == gain[None])

@@ -19,7 +19,7 @@ _MANY = 2048
 
 
 def fronts(objectives: jax.Array, violation: jax.Array, enough: int) -> jax.Array:
-    """Return the front that each candidate is in, int32 ``[N]``: 0 for those that nobody dominates, and so on.
+    """Return the front that each candidate is in, int32 ``[N]``: 0 for those that none dominates, and so on.
 
     Constrained domination: what violates no constraint dominates what does, and what violates them less what does more;
     among those that violate none, a candidate dominates another if it is nowhere worse and somewhere better. Of
@@ -69,8 +69,8 @@ def _chains(objectives: jax.Array, violation: jax.Array) -> jax.Array:
         front = jnp.where(amount > 0, last + 1, front)  # each violator is behind all before it
         return (least.at[front].set(value), jnp.maximum(last, front)), front
 
-    nobody = jnp.full(count, jnp.nan, second.dtype), jnp.int32(-1)
-    front: jax.Array = lax.scan(let_in, nobody, (second, amount))[1]
+    empty = jnp.full(count, jnp.nan, second.dtype), jnp.int32(-1)
+    front: jax.Array = lax.scan(let_in, empty, (second, amount))[1]
     return jnp.zeros(count, jnp.int32).at[member].set(front, unique_indices=True)
 
 

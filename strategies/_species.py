@@ -62,7 +62,7 @@ def assign(distance: Distance, species: Species, members: Genotype, threshold: f
     )
 
 
-def judge(species: Species, own: jax.Array, fitness: jax.Array, patience: int, refocus: Scalar) -> Species:
+def allot_shares(species: Species, own: jax.Array, fitness: jax.Array, patience: int, refocus: Scalar) -> Species:
     """Return the species after a generation, with what each may have of the next one.
 
     Explicit fitness sharing: children in proportion to the mean worth of the members, from 0 for the worst of the
@@ -81,7 +81,7 @@ def judge(species: Species, own: jax.Array, fitness: jax.Array, patience: int, r
     allowed = jnp.where(refocus, alive & (rank <= 1), allowed)
     allowed = jnp.where(allowed.any(), allowed, alive & (rank == 0))
     mean = (jnp.where(belongs, _worth(fitness)[:, None], 0.0).sum(axis=0) / jnp.maximum(size, 1)) * allowed
-    # Where nobody is better than anybody else, everybody may.
+    # Where no species is better than another, all may have children.
     share = jnp.where(mean.sum() > 0, mean, allowed * size.astype(mean.dtype))
     return species._replace(size=size, best=best, age=age, share=share / share.sum())
 

@@ -92,12 +92,12 @@ def stagnates(progress: Progress, generation: Scalar, population_size: int | Sca
         no_better: Scalar = median(progress.rows - rows) >= median(progress.rows - 2 * rows)
         return no_better
 
-    def judged() -> Scalar:
+    def tested() -> Scalar:
         return (2 * rows < progress.rows) & worse(progress.median) & worse(progress.best)
 
     # Sorting costs more than a light generation: once in a while is often enough.
     due = late & (generation % 16 == 0)
-    stagnant: Scalar = jax.lax.cond(due, judged, lambda: jnp.asarray(False))
+    stagnant: Scalar = jax.lax.cond(due, tested, lambda: jnp.asarray(False))
     return stagnant
 
 

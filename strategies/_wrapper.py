@@ -103,9 +103,9 @@ class Wrapper(Strategy[State]):
 
 
 def unless_all_failed(fitness: jax.Array, told: Any, before: Any) -> Any:
-    """Return the state that was told a fitness ``[P]``, or the one before when there was nothing to tell."""
-    any_judged = jnp.any(jnp.isfinite(fitness))
-    return jax.tree.map(lambda new, old: jnp.where(any_judged, new, old), told, before)
+    """Return the state that was told a fitness ``[P]``, or the one before where every candidate failed."""
+    any_evaluated = jnp.any(jnp.isfinite(fitness))
+    return jax.tree.map(lambda new, old: jnp.where(any_evaluated, new, old), told, before)
 
 
 def refuse_without_center(wrapper: Wrapper[Any], strategy: Strategy[Any], space: Space) -> str | None:

@@ -33,7 +33,7 @@ class AgedEvolution(Strategy[AgedEvolutionState]):
     """Mutate the winner of a tournament among the living; each child replaces the oldest of them, good or bad.
 
     Searches any space by its ``mutate``, as in architecture search. Since everybody dies of age, a genotype stays only
-    by being found good again and again in its children, which forgives a lucky judgement. The first L candidates, in
+    by being found good again and again in its children, which forgives a lucky evaluation. The first L candidates, in
     whole generations, are drawn from the whole space. The ``population_size`` children of a generation have the same
     living members to come from; 1 is the algorithm of the paper, and more fill the machine at a small price in
     evaluations while they are few against L.
@@ -67,7 +67,7 @@ class AgedEvolution(Strategy[AgedEvolutionState]):
             )
 
     def init(self, key: Key, space: Space) -> AgedEvolutionState:
-        """Begin with nobody alive."""
+        """Begin with an empty population."""
         blank = jax.tree.map(lambda leaf: jnp.zeros((self.living, *leaf.shape), leaf.dtype), space.start(key))
         fitness = jnp.full(self.living, jnp.inf, jnp.result_type(float))
         return AgedEvolutionState(blank, fitness, jnp.int32(0), jnp.int32(0), space)

@@ -40,9 +40,9 @@ class AugmentedLagrangian(Wrapper[LagrangianState]):
     """Let a continuous strategy keep inequality constraints g(ω) ≤ 0, at a price that is learned.
 
     The strategy inside minimises the fitness plus, for each constraint, γ g + μ g²/2 (where that grows with g). The
-    prices γ and μ follow from fitness and constraints at the strategy's center, which is judged as one more candidate
-    in each generation. Where the constrained optimum is a minimum of the Lagrangian, convergence is as fast as without
-    constraints. The search's best is the best candidate that keeps all of them.
+    prices γ and μ follow from fitness and constraints at the strategy's center, which is evaluated as one more
+    candidate in each generation. Where the constrained optimum is a minimum of the Lagrangian, convergence is as fast
+    as without constraints. The search's best is the best candidate that keeps all of them.
 
     Raises:
         ConfigurationError: with the space: the strategy inside has no center, or the space is not continuous; with the
@@ -66,7 +66,7 @@ class AugmentedLagrangian(Wrapper[LagrangianState]):
 
     @property
     def population_size(self) -> int:
-        """P + 1: the center is judged too."""
+        """P + 1: the center is evaluated too."""
         return self.strategy.population_size + 1
 
     def incompatibility(self, space: Space) -> str | None:

@@ -37,8 +37,8 @@ class CMAME(GridStrategy[CMAMEState]):
 
     For problems of real numbers whose :class:`~evometa.Evaluation` has ``measures``; ``Result.archive`` is the archive.
     These are the paper's improvement emitters: an emitter ranks its candidates by what they did for the archive, those
-    that discovered a cell before those that improved one before the rest, each by how much; when nothing comes of it
-    any more it begins anew at a random elite. A candidate that violates a constraint is not let in.
+    that discovered a cell before those that improved one before the rest, each by how much; when it no longer
+    succeeds it starts again at a random elite. A candidate that violates a constraint is not let in.
 
     Raises:
         ConfigurationError: a population_size that the emitters cannot share evenly, fewer than two candidates each; a
@@ -52,7 +52,7 @@ class CMAME(GridStrategy[CMAMEState]):
     selection: Literal["filter", "mu"] = "filter"
     """Who is a parent: all that entered the archive, or the better half."""
     restart: Literal["no_improvement", "basic"] = "no_improvement"
-    """When an emitter begins anew: once none of its candidates entered the archive, or only when it has converged."""
+    """When an emitter starts again: once none of its candidates entered the archive, or only when it has converged."""
 
     def __post_init__(self) -> None:
         super().__post_init__()

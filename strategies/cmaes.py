@@ -76,7 +76,7 @@ class CMAES(Strategy[CMAESState]):
 
     population_size: int = 32
     """Candidates in a generation, P >= 2. More is better against noise and many local optima, and costs little where
-    candidates are judged in parallel; Hansen's choice for a smooth fitness judged one at a time is
+    candidates are evaluated in parallel; Hansen's choice for a smooth fitness evaluated one at a time is
     ``CMAES.default_population_size(D)``, 10 to 22 for D = 10 to 400."""
     sigma: float = 0.3
     """First step size in genotype units: a fraction of the range of bounded coordinates. The optimum is best within
@@ -114,7 +114,7 @@ class CMAES(Strategy[CMAESState]):
 
     @staticmethod
     def default_population_size(dimension: int) -> int:
-        """Return Hansen's 4 + ⌊3 ln D⌋, for a smooth fitness judged one candidate at a time."""
+        """Return Hansen's 4 + ⌊3 ln D⌋, for a smooth fitness evaluated one candidate at a time."""
         return 4 + int(3 * math.log(dimension))
 
     def incompatibility(self, space: Space) -> str | None:
@@ -238,7 +238,7 @@ def adapt(state: CMAESState, genotypes: jax.Array, fitness: jax.Array, r: Rates)
     mu_eff = 1 / jnp.sum(gain**2)  # of the weights as shared: the paths stay standard normal under random ranks
     generation = state.generation + 1
 
-    # Mean, from the candidates as they were judged, rounding included.
+    # Mean, from the candidates as they were evaluated, rounding included.
     moves = genotypes - state.mean
     mean = state.mean + gain @ moves  # (42)
     moves = moves / state.scale

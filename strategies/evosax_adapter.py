@@ -141,8 +141,8 @@ class Evosax(Strategy[EvosaxAdapterState]):
         plan = self._plan(space)
         if plan.breeds:
             # The numbers are replaced by those of the first generation; only structure, shapes and types count.
-            nobody = jnp.zeros((self.population_size, space.size))
-            inner = plan.algorithm.init(key, nobody, jnp.zeros(self.population_size), plan.parameters)
+            blank = jnp.zeros((self.population_size, space.size))
+            inner = plan.algorithm.init(key, blank, jnp.zeros(self.population_size), plan.parameters)
         else:
             inner = plan.algorithm.init(key, space.start(key), plan.parameters)
         return EvosaxAdapterState(_evosax.settle(inner), jnp.asarray(not plan.breeds), space)
@@ -153,7 +153,7 @@ class Evosax(Strategy[EvosaxAdapterState]):
 
         def asked(key: Key) -> tuple[jax.Array, Any]:
             genotypes, inner = plan.algorithm.ask(key, state.inner, plan.parameters)
-            # A coordinate that does not matter may grow for ever, until inf - inf is not a number.
+            # A coordinate that does not matter may grow without end, until inf - inf is not a number.
             return jnp.clip(genotypes.astype(jnp.result_type(float)), -_limit(), _limit()), _evosax.settle(inner)
 
         def drawn(key: Key) -> tuple[jax.Array, Any]:
@@ -200,7 +200,7 @@ class _Plan(NamedTuple):
     algorithm: Any
     parameters: Any
     breeds: bool
-    """Whether it keeps a population, which is judged before the algorithm begins."""
+    """Whether it keeps a population, which is evaluated before the algorithm begins."""
     paired: bool
     """Whether it compares the members of mirrored pairs."""
     shaping: Any

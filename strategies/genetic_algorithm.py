@@ -20,7 +20,7 @@ class GeneticAlgorithmState(NamedTuple):
     parents: Genotype
     """``[P, ...]``."""
     fitness: jax.Array
-    """``[P]``, as judged in the last generation; +inf for failed ones."""
+    """``[P]``, from the last generation; +inf for failed ones."""
     started: Scalar
     """Whether there are parents yet, bool."""
     space: Space
@@ -31,9 +31,9 @@ class GeneticAlgorithmState(NamedTuple):
 class GeneticAlgorithm(Strategy[GeneticAlgorithmState]):
     """Breed each generation from the tournament winners of the one before, by crossover and mutation.
 
-    Searches any space by its ``crossover`` and ``mutate``. The elites, the best of a generation, go on unchanged and
-    are judged again together with everybody else: where each generation has tasks of its own, a lucky one then does
-    not stay for ever. The first generation is drawn from the whole space.
+    Searches any space by its ``crossover`` and ``mutate``. The elites, the best of a generation, are kept
+    unchanged and evaluated again with all others: where each generation has tasks of its own, a lucky one then does not
+    stay forever. The first generation is drawn from the whole space.
 
     Raises:
         ConfigurationError: population_size below 2, elites not between 0 and population_size - 1, tournament_size
@@ -43,7 +43,7 @@ class GeneticAlgorithm(Strategy[GeneticAlgorithmState]):
     population_size: int = 64
     """Candidates in a generation, P >= 2, elites included."""
     elites: int = 2
-    """How many of the best go on unchanged, at least 0 and fewer than P."""
+    """How many of the best are kept unchanged, at least 0 and fewer than P."""
     tournament_size: int = 4
     """Members drawn, with replacement, of which the best becomes a parent: the larger, the greedier; 1 is no selection
     but that of the elites."""

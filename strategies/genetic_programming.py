@@ -1,4 +1,4 @@
-"""Genetic programming (Koza 1992): expressions bred from the better ones, and none judged twice for the same."""
+"""Genetic programming (Koza 1992): expressions bred from the better ones; no behaviour is evaluated twice."""
 
 import dataclasses
 from typing import Any, ClassVar, Literal, NamedTuple
@@ -30,15 +30,15 @@ class GeneticProgrammingState(NamedTuple):
     parents: Tree
     """``[P, L]``."""
     fitness: jax.Array
-    """``[P]``, as judged in the last generation; +inf for failed ones."""
+    """``[P]``, as evaluated in the last generation; +inf for failed ones."""
     cases: jax.Array
     """``[P, C]``, the errors that lexicase selection weighs; ``[P, 0]`` with tournaments."""
     best: Tree
-    """``[L, L]``: the best expression ever judged of each size, from 1 node to L."""
+    """``[L, L]``: the best expression of each size evaluated so far, from 1 node to L."""
     best_fitness: jax.Array
     """``[L]``; +inf where there is none."""
     seen: jax.Array
-    """Fingerprints of what was judged, uint32 ``[memory]``."""
+    """Fingerprints of what was evaluated, uint32 ``[memory]``."""
     judged: Scalar
     """How many fingerprints were ever kept, int32."""
     fresh: Scalar
@@ -53,16 +53,16 @@ class GeneticProgrammingState(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class GeneticProgramming(Strategy[GeneticProgrammingState]):
-    """Breed expressions by crossover and mutation of tournament winners, and judge only what behaves in a new way.
+    """Breed expressions by crossover and mutation of tournament winners, and evaluate only new behaviour.
 
     For :class:`~evometa.expressions.Expression` spaces. A child comes from a subtree exchange of two parents, or from
     one parent by one of the space's mutations. For each place in a generation several children are proposed; each is
-    evaluated at a few fixed points, and those go first that differ there from all that was judged before and from each
-    other. What gives a number that is not finite, or no gradient where the space differentiates, goes last. The elites
-    go on unchanged and are judged again, so that luck with a generation's tasks does not last. Of two that are equally
-    good the smaller one wins.
+    computed at a few fixed points, and those come first that differ there from all candidates before and from each
+    other. Those with a value that is not finite, or without a gradient where the space differentiates, come last. The
+    elites are kept unchanged and evaluated again, so that luck with a generation's tasks does not last. Of two equally
+    good expressions the smaller one wins.
 
-    ``Result.archive`` is the Pareto front of fitness against size, of all that was judged; ``Result.best`` the best.
+    ``Result.archive`` is the Pareto front of fitness against size; ``Result.best`` the best.
 
     Raises:
         ConfigurationError: population_size below 2, more elites and tuned members than leave room for children, a
@@ -74,7 +74,7 @@ class GeneticProgramming(Strategy[GeneticProgrammingState]):
     population_size: int = 128
     """Candidates in a generation, P >= 2."""
     elites: int = 2
-    """How many of the best go on unchanged."""
+    """How many of the best are kept unchanged."""
     tournament_size: int = 5
     """Members drawn, with replacement, of which the best becomes a parent; the larger, the greedier."""
     crossover_rate: float = 0.7
@@ -86,7 +86,7 @@ class GeneticProgramming(Strategy[GeneticProgrammingState]):
     parsimony: float = 0.0
     """What a node costs, in units of the fitness (Koza's parsimony pressure)."""
     proposals: int = 4
-    """Children proposed for each one judged; 1 takes all as they come, and no fingerprints are made."""
+    """Children proposed for each one that is evaluated; 1 takes all as they come, and no fingerprints are made."""
     memory: int = 4096
     """How many of the last fingerprints are remembered."""
     cases: int = 0
@@ -99,7 +99,7 @@ class GeneticProgramming(Strategy[GeneticProgrammingState]):
     best; or for as many of the last generation's best trees those that steps down the gradient of the fitness lead to,
     where JAX can differentiate the problem's fitness."""
     tuning_steps: int = 8
-    """Steps down the gradient (L-BFGS), each at the price of several judgements, which are not counted as such."""
+    """Steps down the gradient (L-BFGS), each at the price of several evaluations, which are not counted as such."""
 
     def __post_init__(self) -> None:
         require_population(self, least=2)
@@ -246,7 +246,7 @@ class GeneticProgramming(Strategy[GeneticProgrammingState]):
         # New and alive; alive; dead.
         worth = jnp.where(alive, jnp.where(again | known, 1, 0), 2)
         order = jnp.argsort(worth, stable=True)[:size]
-        # Those are remembered that will be judged: all at first, later the first ones.
+        # Only those that will be evaluated are remembered: all at first, later the first ones.
         room = jnp.where(state.started, size - self.elites - self.tuned, size)
         spots = jnp.arange(size)
         where = jnp.where(spots < room, (state.judged + spots) % max(self.memory, 1), self.memory)

@@ -30,7 +30,7 @@ class GradientState(NamedTuple):
     safe: jax.Array
     """Where each was last when fitness and gradient were finite, ``[P, D]``; at first where it starts."""
     failed: jax.Array
-    """Whether the last judgement failed, bool ``[P]``. From asking to telling all have, in case nothing is told."""
+    """Whether the last evaluation failed, bool ``[P]``. From asking to telling all have, in case nothing is told."""
     mean: jax.Array
     """Running mean of the fitness, ``[P]``; +inf before there is one."""
     norm: jax.Array
@@ -47,7 +47,7 @@ class Gradient(GradientSteps, Strategy[GradientState]):
 
     With initial weights for ω this is MAML (Finn et al. 2017, arXiv:1703.03400), with hyperparameters the hypergradient
     of Maclaurin et al. 2015 (arXiv:1502.03492). Where JAX can differentiate a problem, its inner training is short and
-    smooth, and D is large, nothing else needs as few judgements. Through long training gradients may explode or be
+    smooth, and D is large, nothing else needs so few evaluations. Through long training gradients may explode or be
     nearly random (Metz et al. 2021, arXiv:2111.05803), which the column ``strategy/gradient_norm`` shows; evolution
     sees a smoothed objective instead.
 
@@ -85,8 +85,8 @@ class Gradient(GradientSteps, Strategy[GradientState]):
     learning_rate_final: float = 1.0
     """Final fraction of the learning rate, in (0, 1]."""
     mode: Mode = "reverse"
-    """How to differentiate. Reverse: in the time of a few judgements, with the learner of every inner step in memory.
-    Forward: in the time of about D judgements, in constant memory; for few hyperparameters and long training."""
+    """How to differentiate. Reverse: in the time of a few evaluations, with the learner of every inner step in memory.
+    Forward: in the time of about D evaluations, in constant memory; for few hyperparameters and long training."""
 
     required_feedback: ClassVar[tuple[str, ...]] = ("gradient",)
     stop_reasons: ClassVar[tuple[str, ...]] = (

@@ -15,9 +15,9 @@ from evometa.topology import Topology
 from evometa.types import Genotype, Key, Scalar
 
 REFOCUS = 20
-"""After so many generations in which nothing better was found, only the two best species go on."""
+"""After so many generations in which nothing better was found, only the two best species have children."""
 LARGE = 5
-"""The best of a species with more members than this goes on unchanged."""
+"""The best of a species with more members than this is kept unchanged."""
 
 
 class NEATState(NamedTuple):
@@ -68,7 +68,7 @@ class NEAT(Strategy[NEATState]):
     survivors: float = 0.2
     """Share of a species, its best, that may be parents; one in any case."""
     patience: int = 15
-    """Generations that a species may go on without finding anything better."""
+    """Generations that a species may continue without finding anything better."""
     crossover_rate: float = 0.75
     """Chance of a child to have two parents; of such children ``mutation_rate`` are mutated too, of others all."""
     interspecies_rate: float = 0.001
@@ -158,13 +158,13 @@ class NEAT(Strategy[NEATState]):
         return jax.vmap(_either)(champion, _populations.take(state.parents, begin[own]), children)
 
     def tell(self, key: Key, state: NEATState, genotypes: Genotype, feedback: Feedback) -> NEATState:
-        """Divide the generation into species, and these into who goes on."""
+        """Divide the generation into species, and allot each its share of the next generation."""
         fitness = feedback.fitness
         fitness = fitness.astype(state.fitness.dtype)
         own, species = _species.assign(self._distance(state.space), state.species, genotypes, self.threshold)
         better = jnp.min(fitness) < state.best
         age = jnp.where(better, 0, state.age + 1)
-        species = _species.judge(species, own, fitness, self.patience, age > REFOCUS)
+        species = _species.allot_shares(species, own, fitness, self.patience, age > REFOCUS)
         order = jnp.lexsort((fitness, own))
         parents = _populations.take(genotypes, order)
         # The next generation is compared with random members of this one.

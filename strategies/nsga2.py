@@ -26,7 +26,7 @@ class NSGA2State(NamedTuple):
     parents: Genotype
     """``[P, ...]``, inside the space."""
     fitness: jax.Array
-    """``[P]``; +inf for failed candidates and for those not judged yet, as the objectives."""
+    """``[P]``; +inf for failed candidates and for those not evaluated yet, as the objectives."""
     objectives: jax.Array
     """``[P, M]``."""
     violation: jax.Array
@@ -36,7 +36,7 @@ class NSGA2State(NamedTuple):
     reference: jax.Array
     """``[M]``, the reference point of the hypervolume; +inf before there is one."""
     started: Scalar
-    """Whether the parents have been judged, bool."""
+    """Whether the parents have been evaluated, bool."""
     space: Space
     """The space, a static part of the state."""
 

@@ -22,7 +22,7 @@ class Past(NamedTuple):
     parents: jax.Array
     """From whose learners each member went on, int32 ``[W, P]``; anything in the first row."""
     fitness: jax.Array
-    """How each was judged, ``[W, P]``."""
+    """The fitness of each, ``[W, P]``."""
 
 
 class PBTState(NamedTuple):
@@ -33,7 +33,7 @@ class PBTState(NamedTuple):
     genotypes: Genotype
     """What the members are trained with in the next window, ``[P, ...]``; anything where a training run begins."""
     parents: jax.Array
-    """From whose learners they go on, int32 ``[P]``; likewise."""
+    """Whose learners they continue with, int32 ``[P]``; likewise."""
     past: Past
     """The rows of the windows told."""
     space: Space
@@ -42,7 +42,7 @@ class PBTState(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class PBT(TrainsPopulation[PBTState]):
-    """Train a population once, and between windows of training let the worst go on from the best.
+    """Train a population once, and between windows of training let the worst continue from the best.
 
     For the hyperparameters of long training, over any space. After each window, members in the lowest ``fraction``,
     and those that failed, *exploit*: each takes over learners and hyperparameters of a member drawn from the best
@@ -110,7 +110,7 @@ class PBT(TrainsPopulation[PBTState]):
         return state.window
 
     def parents(self, state: PBTState) -> jax.Array:
-        """Return from whose learners each member goes on, ``[P]``."""
+        """Return whose learners each member continues with, ``[P]``."""
         return state.parents
 
     def begin_training(self, state: PBTState, begins: Scalar) -> PBTState:
@@ -137,7 +137,7 @@ class PBT(TrainsPopulation[PBTState]):
         return PBTState(row + 1, genotypes, parents, past, state.space)
 
     def _exploit(self, key: Key, fitness: jax.Array) -> tuple[jax.Array, jax.Array]:
-        """Return from whom each member goes on, int32 ``[P]``, and who explores, bool ``[P]``: truncation selection."""
+        """Return from whom each member continues, int32 ``[P]``, and who explores, bool ``[P]`` (truncation)."""
         size = self.population_size
         key_ties, key_donors = jax.random.split(key)
         members = lax.iota(jnp.int32, size)

@@ -1,4 +1,4 @@
-"""Judging every candidate several times, against the noise of the fitness."""
+"""Evaluating every candidate several times, against the noise of the fitness."""
 
 import dataclasses
 from typing import Any, NamedTuple
@@ -21,9 +21,9 @@ class ReevaluatedState(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Reevaluated(Wrapper[ReevaluatedState]):
-    """Judge each candidate several times, on tasks of their own, and tell the strategy the mean.
+    """Evaluate each candidate several times, on tasks of their own, and tell the strategy the mean.
 
-    For problems whose noise is not in tasks that could be more (``num_tasks``): each time is judged with another key.
+    For problems whose noise cannot be averaged by more tasks (``num_tasks``): each evaluation has a key of its own.
     A candidate that fails once has failed.
 
     Raises:
@@ -31,13 +31,13 @@ class Reevaluated(Wrapper[ReevaluatedState]):
     """
 
     times: int = 4
-    """How often each candidate is judged; the population that is judged is so many times that of the strategy."""
+    """Evaluations of each candidate; the population is that many times the strategy's."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.times < 2:
             raise ConfigurationError(
-                f"Reevaluated expects times >= 2, how often each candidate is judged, got {self.times}."
+                f"Reevaluated expects times >= 2, how often each candidate is evaluated, got {self.times}."
             )
         if self.strategy.members_per_task_set:
             raise ConfigurationError(
@@ -47,7 +47,7 @@ class Reevaluated(Wrapper[ReevaluatedState]):
 
     @property
     def population_size(self) -> int:
-        """The candidates of the strategy inside, as often as they are judged."""
+        """The population of the strategy inside times the evaluations of each candidate."""
         return self.times * self.strategy.population_size
 
     @property

@@ -4,8 +4,8 @@ Both restart from random points of the space; IPOP with twice the population eac
 larger population, now with a small one and a small step size, spending alike on both.
 
 **No restart costs a compilation.** The population is asked for in *batches* of one size, the smallest population's: a
-population of 16 batches takes 16 generations of the search, judged on the same tasks (they are one *round*), and is
-told when it is complete. So every candidate that is judged counts, and only the update of the distribution is
+population of 16 batches takes 16 generations of the search, evaluated on the same tasks (they are one *round*), and is
+told when it is complete. So every candidate that is evaluated counts, and only the update of the distribution is
 compiled several times, once for each doubling.
 """
 
@@ -60,14 +60,14 @@ class Run(NamedTuple):
 
 
 class Buffers(NamedTuple):
-    """The population that is being judged; N places, the largest population."""
+    """The population that is being evaluated; N places, the largest population."""
 
     noise: jax.Array
     """``[N, D]``."""
     genotypes: jax.Array
     """``[N, D]``."""
     fitness: jax.Array
-    """``[N]``, +inf where nothing was judged yet."""
+    """``[N]``, +inf where nothing has been evaluated yet."""
 
 
 class RestartedState(NamedTuple):
@@ -76,7 +76,7 @@ class RestartedState(NamedTuple):
     run: Run
     buffers: Buffers
     batch: Scalar
-    """Batches of the population that were judged, int32."""
+    """Batches of the population that were evaluated, int32."""
     space: VectorSpace
 
 

@@ -14,7 +14,7 @@ from evometa.types import Genotype, Key, Scalar
 
 
 class RestartsState(NamedTuple):
-    """The state of the strategy inside, and how it fares."""
+    """The state of the strategy inside, and how well it does."""
 
     inner: Any
     best: Scalar
@@ -56,7 +56,7 @@ class Restarts(Wrapper[RestartsState]):
 
     @property
     def stop_reasons(self) -> tuple[str, ...]:
-        """None: it goes on for ever."""
+        """None: a restart takes the place of a stop."""
         return ()
 
     def init(self, key: Key, space: Space) -> RestartsState:
@@ -107,7 +107,7 @@ class Restarts(Wrapper[RestartsState]):
         return None
 
     def stop(self, state: RestartsState) -> Scalar:
-        """Go on for ever."""
+        """Never stop."""
         return jnp.zeros((), jnp.int32)
 
     def diagnostics(self, state: RestartsState) -> dict[str, Scalar]:

@@ -19,29 +19,29 @@ THETA, CUMULATION = 0.5, 0.3
 
 
 class UHCMAESState(NamedTuple):
-    """CMA-ES, the population that is being judged, and how uncertain its ranks were."""
+    """CMA-ES, the population that is being evaluated, and how uncertain its ranks were."""
 
     inner: CMAESState
     genotypes: jax.Array
     """The population ``[P, D]``."""
     fitness: jax.Array
-    """Its fitness in each round ``[most_rounds, P + R]``, the last R of candidates judged twice a round."""
+    """Its fitness in each round ``[most_rounds, P + R]``, the last R of candidates evaluated twice a round."""
     judged: Scalar
     """Rounds so far, int32."""
     rounds: Scalar
     """Rounds that a population gets, a real number; its whole part counts."""
     uncertainty: Scalar
-    """s̄: how much more the ranks change from one judgement to the other than they may."""
+    """s̄: how much more the ranks change from one evaluation to the other than they may."""
 
 
 @dataclasses.dataclass(frozen=True)
 class UHCMAES(Wrapper[UHCMAESState]):
-    """CMA-ES that measures the noise by judging some candidates twice, and treats it where it disturbs the ranks.
+    """CMA-ES that measures the noise by evaluating some candidates twice, and treats it where it disturbs the ranks.
 
-    In each generation the first R candidates are judged once more, on other tasks. When their ranks change by more
-    than is harmless, the population is judged over more and more generations, and the median of the judgements counts,
-    which outliers do not move; beyond ``most_rounds``, and with each further disturbed generation, σ is raised, so that
-    the candidates differ by more than the noise. When the ranks are sound again, fewer rounds do.
+    In each generation the first R candidates are evaluated once more, on other tasks. When their ranks change by more
+    than is harmless, the population is evaluated over more and more generations, and the median of its evaluations
+    counts, which outliers do not move; beyond ``most_rounds``, and with each further disturbed generation, σ is raised,
+    so that the candidates differ by more than the noise. When the ranks are sound again, fewer rounds are made.
 
     Raises:
         ConfigurationError: a strategy other than CMAES, reevaluations outside 1 to its population, most_rounds below 1.
@@ -50,7 +50,7 @@ class UHCMAES(Wrapper[UHCMAESState]):
     reevaluations: int | None = None
     """R; None: 2 + P/20."""
     most_rounds: int = 16
-    """Generations that may be spent on judging one population; 1: noise is treated by σ alone."""
+    """Generations that may be spent on evaluating one population; 1: noise is treated by σ alone."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -61,7 +61,8 @@ class UHCMAES(Wrapper[UHCMAESState]):
             )
         if not 1 <= self._again <= self.strategy.population_size or self.most_rounds < 1:
             raise ConfigurationError(
-                "UHCMAES expects reevaluations, how many candidates are judged twice, from 1 to the population_size of "
+                "UHCMAES expects reevaluations, how many candidates are evaluated twice, from 1 to the population_size "
+                "of "
                 f"{self.strategy.population_size}, and most_rounds >= 1, got {self.reevaluations} and "
                 f"{self.most_rounds}."
             )
@@ -77,7 +78,7 @@ class UHCMAES(Wrapper[UHCMAESState]):
 
     @property
     def members_per_task_set(self) -> int:
-        """P: what is judged twice is judged on other tasks."""
+        """P: what is evaluated twice is evaluated on other tasks."""
         return self.strategy.population_size
 
     def init(self, key: Key, space: Space) -> UHCMAESState:
@@ -105,8 +106,8 @@ class UHCMAES(Wrapper[UHCMAESState]):
 
     def _complete(self, key: Key, state: UHCMAESState) -> UHCMAESState:
         size, again = self.strategy.population_size, self._again
-        judged = _median(state.fitness, state.judged)
-        first, second = judged[:size], judged[size:]
+        median = _median(state.fitness, state.judged)
+        first, second = median[:size], median[size:]
         measured = _rank_changes(first, second)
         uncertainty = state.uncertainty + CUMULATION * (measured - state.uncertainty)
         uncertain = uncertainty > 0
@@ -140,14 +141,14 @@ def _median(fitness: jax.Array, rows: Scalar) -> jax.Array:
 
 
 def _rank_changes(first: jax.Array, second: jax.Array) -> Scalar:
-    """Return by how much the ranks of two judgements differ more than they may, on average.
+    """Return by how much the ranks of two evaluations differ more than they may, on average.
 
     Args:
         first: fitness ``[P]``.
-        second: fitness of the first R candidates ``[R]``, judged again.
+        second: fitness of the first R candidates ``[R]``, evaluated again.
     """
     size, again = len(first), len(second)
-    both = jnp.concatenate([first, second, first[again:]])  # 2 P values; what was not judged again ties with itself
+    both = jnp.concatenate([first, second, first[again:]])  # 2 P values; what was not evaluated again ties with itself
     rank = jnp.argsort(jnp.argsort(both, stable=True), stable=True)
     old, new = rank[:again], rank[size : size + again]
     change = jnp.abs(old - new) - (old != new)

@@ -1,7 +1,7 @@
 """Evolution strategies on unrolled inner training: one estimator, four ways to draw its noise.
 
 ====================  ==============================  ===============================  ============================
-strategy              judges by                       noise is drawn                   the estimate is
+strategy              evaluates by                       noise is drawn                   the estimate is
 ====================  ==============================  ===============================  ============================
 :class:`FullES`       whole inner training            for each generation              unbiased
 :class:`TruncatedES`  a window of K inner steps       for each window                  biased: short-sighted
@@ -151,7 +151,7 @@ class _AntitheticES(GradientSteps, Strategy[PairsState]):
 
 @dataclasses.dataclass(frozen=True)
 class FullES(_AntitheticES):
-    """Judge each pair by whole inner training on tasks of its own.
+    """Evaluate each pair by whole inner training on tasks of its own.
 
     The baseline of unrolled strategies: unbiased, and an update costs all inner steps. It takes any problem and any
     objective.
@@ -171,7 +171,7 @@ class FullES(_AntitheticES):
 
 @dataclasses.dataclass(frozen=True)
 class _WindowedES(_AntitheticES, Unrolled[PairsState]):
-    """What the strategies that judge by windows share.
+    """What the strategies that evaluate by windows share.
 
     Raises:
         ConfigurationError: an odd population_size, a number that is not positive, a fraction outside (0, 1]; with the

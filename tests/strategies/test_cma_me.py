@@ -72,7 +72,7 @@ def test_an_emitter_is_a_cma_es(parents: str) -> None:
 
 
 def told(strategy: CMAME, fitness: Any, measures: Any, generations: int = 1) -> tuple[Any, Any]:
-    """Return the state before and after the last of some generations with the same judgements."""
+    """Return the state before and after the last of some generations with the same evaluations."""
     step = jax.jit(lambda key, state: ask_and_learn(strategy, key, state, fitness, measures))
     before = after = strategy.init(KEY, Box((3,), start=np.full(3, 5.0)))
     for number in range(generations):

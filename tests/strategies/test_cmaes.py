@@ -10,7 +10,8 @@ import pytest
 from evometa.spaces import Box
 from evometa.strategies import CMAES
 from evometa.strategies._cma_rates import rates
-from evometa.strategies.cmaes import CMAESState, _factorise
+from evometa.strategies._cma_update import factorise
+from evometa.strategies.cmaes import CMAESState
 from evometa.strategy import Feedback
 
 from .driver import cigar, ellipsoid, first_generation, rosenbrock, search, searches, sphere
@@ -168,11 +169,11 @@ def test_factor_of_an_indefinite_covariance() -> None:
     scale = jnp.asarray([1.0, 1e-3, 1e2])
     last = jnp.diag(scale)
     covariance = jnp.outer(scale, scale) * (jnp.eye(3) * -1e-7 + 1.0)  # one direction, and a little below zero
-    factor, ridge = _factorise(covariance, last)
+    factor, ridge = factorise(covariance, last)
     np.testing.assert_allclose(factor @ factor.T / jnp.outer(scale, scale), 1.0, atol=2e-6)
     assert (ridge > 0).all()
-    factor, ridge = _factorise(-covariance, last)
+    factor, ridge = factorise(-covariance, last)
     np.testing.assert_array_equal(factor, last)
-    factor, ridge = _factorise(last @ last.T, last)
+    factor, ridge = factorise(last @ last.T, last)
     np.testing.assert_allclose(factor, last, rtol=1e-6)
     np.testing.assert_array_equal(ridge, 0.0)

@@ -73,7 +73,7 @@ def test_ties_share_their_weight() -> None:
     np.testing.assert_allclose(strategy.center(after), np.zeros(3), atol=1e-6)
 
 
-def test_a_first_population_holds_the_start_and_is_drawn_anew_until_one_is_judged() -> None:
+def test_a_first_population_holds_the_start_and_is_drawn_anew_until_one_is_evaluated() -> None:
     space, strategy = Box((3,), start=[5.0, 6.0, 7.0]), Evosax(population_size=6)
     state = strategy.init(jax.random.key(0), space)
     ask = jax.jit(strategy.ask)

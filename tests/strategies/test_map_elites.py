@@ -70,7 +70,7 @@ def test_draws_every_elite_equally_often_and_nobody_else() -> None:
     assert (abs(times - 1000) < 100).all()
 
 
-def learnt(strategy: MAPElites, measures: Any, fitness: Any, constraints: Any = None) -> Any:
+def told(strategy: MAPElites, measures: Any, fitness: Any, constraints: Any = None) -> Any:
     state = strategy.init(KEY, Box((2,)))
     genotypes, state = strategy.ask(KEY, state)
     feedback = Feedback(jnp.asarray(fitness), measures=jnp.asarray(measures), constraints=constraints)
@@ -80,7 +80,7 @@ def learnt(strategy: MAPElites, measures: Any, fitness: Any, constraints: Any = 
 def test_cells_of_measures() -> None:
     strategy = MAPElites(6, **SMALL)
     measures = [[0.0, -1.0], [0.24, 1.99], [0.5, 0.0], [1.0, 2.0], [-9.0, 9.0], [9.0, -9.0]]
-    elites = learnt(strategy, measures, np.arange(6.0)).elites
+    elites = told(strategy, measures, np.arange(6.0)).elites
     # Row-major: cell 3 a + b for the a-th part of the first measure and the b-th of the second; the fifth is worse.
     assert elites.occupied[:5].tolist() == [0, 2, 7, 11, 9]
     assert elites.fitness[jnp.array([0, 2, 7, 11, 9])].tolist() == [0, 1, 2, 3, 5]
@@ -90,7 +90,7 @@ def test_what_is_reported_and_kept() -> None:
     strategy = MAPElites(4, worst_fitness=10.0, **SMALL)
     constraints = jnp.array([[0.0], [-1.0], [0.1], [0.0]])
     measures = [[0.1, 0.0], [0.9, 0.0], [0.5, 0.0], [0.3, 0.0]]
-    state = learnt(strategy, measures, [1.0, 4.0, -50.0, np.inf], constraints)
+    state = told(strategy, measures, [1.0, 4.0, -50.0, np.inf], constraints)
     assert strategy.diagnostics(state) == {"coverage": np.float32(2 / 12), "qd_score": 15}
     archive = strategy.archive(state)
     assert archive.fitness[archive.occupied].tolist() == [1.0, 4.0]
@@ -120,7 +120,7 @@ def test_an_interrupted_search_ends_as_a_whole_one_and_leaves_its_archive(tmp_pa
     kept = archive_file.read(tmp_path / "cut")
     assert result.archive is not None
     np.testing.assert_array_equal(kept.omegas, result.archive.omegas)
-    # What is kept is in the problem's own direction, judged as the problem judges it, and what the history counts.
+    # The archive is in the problem's own direction, with the problem's own values, and what the history counts.
     again = jax.vmap(problem.evaluate, in_axes=(None, 0))(KEY, jnp.asarray(kept.omegas))
     np.testing.assert_allclose(kept.fitness, again.fitness, rtol=1e-5)
     np.testing.assert_allclose(kept.measures, again.measures, rtol=1e-4, atol=1e-5)

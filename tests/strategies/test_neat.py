@@ -1,4 +1,4 @@
-"""NEAT: who is of which species, who has children, who goes on unchanged."""
+"""NEAT: who is of which species, who has children, who is kept unchanged."""
 
 import re
 from typing import Any
@@ -11,7 +11,7 @@ import pytest
 from evometa.errors import ConfigurationError
 from evometa.spaces import Box
 from evometa.strategies import NEAT
-from evometa.strategies._species import Species, assign, empty_species, judge
+from evometa.strategies._species import Species, allot_shares, assign, empty_species
 from evometa.strategy import Feedback, require_space
 from evometa.testing import check_strategy
 from evometa.topology import Topology
@@ -46,7 +46,7 @@ def species(best: list[float], age: list[int]) -> Species:
 
 def test_children_in_proportion_to_the_mean_of_a_species() -> None:
     own, fitness = jnp.array([0, 0, 1, 2, 2]), jnp.array([1.0, 3.0, 2.0, 5.0, jnp.inf])
-    after = judge(species([9.0, 9.0, 9.0], [0, 0, 0]), own, fitness, 15, jnp.asarray(False))
+    after = allot_shares(species([9.0, 9.0, 9.0], [0, 0, 0]), own, fitness, 15, jnp.asarray(False))
     # Worth 1 and 0.5 of 1; 0.75; 0 and 0: from 5, the worst that did not fail, to 1.
     np.testing.assert_allclose(after.share, np.array([0.75, 0.75, 0.0]) / 1.5, rtol=1e-6)
     assert after.best.tolist() == [1.0, 2.0, 5.0]
@@ -63,7 +63,7 @@ def test_children_in_proportion_to_the_mean_of_a_species() -> None:
 )
 def test_who_may_have_children(age: list[int], refocus: bool, expected: list[bool]) -> None:
     own, fitness = jnp.array([0, 1, 2, 2]), jnp.array([1.0, 2.0, 3.0, 4.0])
-    after = judge(species([0.5, 0.7, 0.9], age), own, fitness, 15, jnp.asarray(refocus))
+    after = allot_shares(species([0.5, 0.7, 0.9], age), own, fitness, 15, jnp.asarray(refocus))
     assert (np.asarray(after.share) > 0).tolist() == expected
     assert float(after.share.sum()) == pytest.approx(1.0)
 

@@ -89,8 +89,8 @@ def test_crowding_by_hand() -> None:
     np.testing.assert_allclose(found, [np.inf, np.inf, 3 / 4 + 6 / 8, np.inf, 3 / 4 + 4 / 8, np.inf])
 
 
-def learnt(strategy: NSGA2, space: Any, objectives: Any, constraints: Any = None) -> tuple[Any, Any]:
-    """Return the first candidates, and the state once these judgements of them are learnt."""
+def told(strategy: NSGA2, space: Any, objectives: Any, constraints: Any = None) -> tuple[Any, Any]:
+    """Return the first candidates, and the state after telling these evaluations of them."""
     state = strategy.init(KEY, space)
     genotypes, state = strategy.ask(KEY, state)
     values = jnp.asarray(objectives, float)
@@ -101,7 +101,7 @@ def learnt(strategy: NSGA2, space: Any, objectives: Any, constraints: Any = None
 def test_constraints_come_first_and_the_archive_holds_what_is_allowed() -> None:
     constraints = jnp.array([[-1.0, 0.0], [2.0, -9.0], [0.5, 0.5], [-1.0, -1.0]])
     objectives = [[2.0, 2.0], [0.0, 0.0], [1.0, 1.0], [1.0, 3.0]]
-    genotypes, state = learnt(NSGA2(4), Box((3,), 0, 1), objectives, constraints)
+    genotypes, state = told(NSGA2(4), Box((3,), 0, 1), objectives, constraints)
     archive = NSGA2(4).archive(state)
     assert sorted(np.asarray(archive.genotypes[archive.occupied]).tolist()) == sorted(
         genotypes[jnp.array([0, 3])].tolist()
@@ -115,23 +115,23 @@ def test_constraints_come_first_and_the_archive_holds_what_is_allowed() -> None:
 
 def test_the_reference_point_is_the_worst_of_the_first_generation_or_given() -> None:
     objectives = [[1.0, 2.0], [3.0, 1.0], [np.inf, np.inf], [2.0, 2.0]]
-    _, state = learnt(NSGA2(4), Box((3,), 0, 1), objectives)
+    _, state = told(NSGA2(4), Box((3,), 0, 1), objectives)
     assert state.reference.tolist() == [3.0, 2.0]
     again = NSGA2(4).tell(KEY, state, state.parents, Feedback(jnp.ones(4), objectives=jnp.full((4, 2), 9.0)))
     assert again.reference.tolist() == [3.0, 2.0]
     given = NSGA2(4, reference_point=(4.0, 4.0))
-    _, state = learnt(given, Box((3,), 0, 1), objectives)
+    _, state = told(given, Box((3,), 0, 1), objectives)
     assert given.diagnostics(state)["hypervolume"] == 3 * 2 + 1 * 1
 
 
 def test_more_than_three_objectives_have_no_hypervolume() -> None:
     strategy = NSGA2(4, objectives=4)
-    _, state = learnt(strategy, Box((3,), 0, 1), np.ones((4, 4)))
+    _, state = told(strategy, Box((3,), 0, 1), np.ones((4, 4)))
     assert list(strategy.diagnostics(state)) == ["front"]
 
 
 def test_of_equals_the_newer_ones_survive() -> None:
-    _, state = learnt(NSGA2(6), Box((3,), 0, 1), np.ones((6, 2)))
+    _, state = told(NSGA2(6), Box((3,), 0, 1), np.ones((6, 2)))
     children, state = NSGA2(6).ask(KEY, state)
     state = NSGA2(6).tell(KEY, state, children, Feedback(jnp.ones(6), objectives=jnp.ones((6, 2))))
     assert sorted(state.parents.tolist()) == sorted(children.tolist())
@@ -178,7 +178,7 @@ def test_mutation_changes_as_often_and_as_much_as_asked(bounds: tuple[Any, Any])
 def test_children_keep_their_kind() -> None:
     space = Dict({"x": Box((3,), low=-1.0, high=1.0), "n": Integer(-5, 5, (3,)), "c": Categorical(3, (3,))})
     strategy = NSGA2(31)
-    _, state = learnt(strategy, space, np.random.default_rng(0).random((31, 2)))
+    _, state = told(strategy, space, np.random.default_rng(0).random((31, 2)))
     children = np.asarray(strategy.ask(KEY, state)[0])
     np.testing.assert_array_equal(children, jax.vmap(space.repair)(jnp.asarray(children)))
     discrete = space.coordinates.kind != REAL

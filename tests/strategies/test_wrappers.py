@@ -1,4 +1,4 @@
-"""Strategies around strategies: restarts, averaging, judging again, uncertainty, constraints."""
+"""Strategies around strategies: restarts, averaging, evaluating again, uncertainty, constraints."""
 
 import dataclasses
 import re
@@ -182,7 +182,7 @@ def test_a_constrained_minimum(seed: int) -> None:
 @pytest.mark.parametrize(
     ("make", "words"),
     [
-        (lambda: Restarts(PES(4)), "Restarts expects a strategy whose candidates are judged from scratch each time"),
+        (lambda: Restarts(PES(4)), "Restarts expects a strategy whose candidates are evaluated from scratch each time"),
         (
             lambda: Restarts(RandomSearch(4)),
             "Restarts expects a patience with RandomSearch, which never",
