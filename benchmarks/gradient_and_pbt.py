@@ -198,7 +198,7 @@ def toy(seeds: int) -> None:
         for name, one in sides.items():
             found = []
             for seed in range(seeds):
-                settings = {"validation_tasks": 1, "finalists": 0}
+                settings = {"validation_share": 0.0}
                 result = search(Surrogate(), one, seed, **settings).run(inner_steps=size * 200)
                 found.append(result.archive.fitness[-1] if result.archive else result.best_fitness)
             rows.append([name, size, spread(found)])
@@ -265,10 +265,10 @@ def digits(seeds: int) -> None:
             "CMA-ES, 20 times": [],
         }
         for seed in range(seeds):
-            kept = search(problem, PBT(size), seed, finalists=0, validation_tasks=1).run(inner_steps=budget).archive
+            kept = search(problem, PBT(size), seed, validation_share=0.0).run(inner_steps=budget).archive
             assert kept is not None
             found["PBT's schedule"].append((float(kept.fitness[-1]), held_out(problem, kept.omegas)))
-            drawn = search(problem, RandomSearch(size), seed, finalists=0, validation_tasks=1).run(inner_steps=budget)
+            drawn = search(problem, RandomSearch(size), seed, validation_share=0.0).run(inner_steps=budget)
             found["random search"].append((drawn.best_fitness, held_out(problem, constant(drawn.best_omega))))
             long = search(problem, CMAES(size), seed, finalists=0, validation_tasks=64).run(inner_steps=20 * budget)
             found["CMA-ES, 20 times"].append((long.center_fitness, held_out(problem, constant(long.center_omega))))

@@ -47,7 +47,8 @@ class Prices:
         kinds: 2 where there are held-out tasks besides training tasks, otherwise 1.
         validate_every: generations from one validation to the next.
         finalists: candidates kept for the final selection besides the center and the best.
-        share: what validations and final selections together may cost, as a share of the search's own cost.
+        share: what validations and final selections together may cost, as a share of the search's own cost; 0: there
+            are none.
     """
 
     generation: Cost
@@ -103,7 +104,12 @@ class Prices:
         return SelectionPlan(count, tasks, tasks * (count + held_out))
 
     def _within(self, tasks: int) -> int:
-        """Return a number of tasks between that of one evaluation and :attr:`validation_tasks`; few sizes compile."""
+        """Return a number of tasks between that of one evaluation and :attr:`validation_tasks`; few sizes compile.
+
+        A share of 0 pays for none.
+        """
+        if not self.share:
+            return 0
         if tasks >= self.validation_tasks:
             return self.validation_tasks
         least = min(self.tasks_per_evaluation, self.validation_tasks)

@@ -39,7 +39,8 @@ class Run:
         validate_every: generations between validations on held-out tasks.
         finalists: best candidates evaluated again at the end; by default 8 for problems with tasks, otherwise none.
         validation_tasks: tasks of each kind that a validation averages, at most; by default what suits the problem.
-        validation_share: what validations and the final selection may cost, as a share of the search's own cost.
+        validation_share: what validations and the final selection may cost, as a share of the search's own cost; with 0
+            there are none.
     """
 
     problem: Annotated[Positional[str], arg(metavar="NAME")]

@@ -162,7 +162,7 @@ class Driver(abc.ABC):
 
     def validates(self, number: Any) -> Any:
         """Return whether a generation ends with a validation; bool."""
-        return number % self.prices.validate_every == 0
+        return (number % self.prices.validate_every == 0) & (self.prices.tasks_in_validation > 0)
 
     def center(self, state: SearchState) -> Genotype:
         """Return the strategy's center, or the best so far where it has none."""
@@ -171,7 +171,7 @@ class Driver(abc.ABC):
 
     def _validation_record(self, state: SearchState, validate: Any) -> dict[str, Scalar]:
         """Return the columns of a validation; ``validate(genotype, tasks, test=...)`` evaluates."""
-        center, tasks = self.center(state), self.prices.tasks_in_validation
+        center, tasks = self.center(state), max(1, self.prices.tasks_in_validation)
         test = validate(center, tasks, test=True) if self.problem.has_test() else None
         return validation_columns(validate(center, tasks, test=False), test)
 

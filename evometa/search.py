@@ -58,7 +58,7 @@ class Search:
             best, each the best of a generation; None: 8 for problems with noise, otherwise 0.
         validation_share: what validations and final selections together may cost, as a share of the search's own
             evaluations or inner steps; with little, they use fewer tasks and finalists, but never fewer tasks than one
-            evaluation does. Their cost counts in the limits of :meth:`run`.
+            evaluation does. Their cost counts in the limits of :meth:`run`. 0: there are neither.
         checkpoint_seconds: seconds from one checkpoint to the next.
         keep_checkpoints: how many of the newest checkpoints are kept.
         workers: worker processes for a :class:`~evometa.HostProblem`; None: one for each core.

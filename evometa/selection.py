@@ -73,6 +73,8 @@ class FinalSelection:
         candidates = _candidates(driver, state)
         own = Cost(done.evaluations, done.inner_steps)
         plan = driver.prices.selection(own, done.validation_tasks, len(candidates))
+        if not plan.tasks:
+            return skipped(state, done, driver.center(state))
         candidates = candidates[: plan.candidates]
         if plan.tasks > 1:
             announce(f"final selection: {len(candidates)} candidates on {plan.tasks} tasks each; Ctrl-C skips it")

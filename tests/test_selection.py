@@ -60,6 +60,14 @@ def test_the_selection_costs_a_share_of_the_search_and_is_not_made_twice() -> No
     assert longer.validation_inner_steps <= 0.25 * longer.inner_steps
 
 
+def test_a_share_of_nothing_means_no_validation_and_no_selection() -> None:
+    search = Search(Chase(num_tasks=2), CMAES(4), validate_every=2, validation_share=0.0, progress=False)
+    result = search.run(inner_steps=5 * 4 * 2 * 4)  # all for the search
+    assert (result.generations, result.validation_tasks, result.selection_tasks) == (5, 0, 0)
+    assert np.isnan(search.history["center"]).all()
+    np.testing.assert_array_equal(result.selected_omega, result.best_omega)
+
+
 def test_without_noise_the_best_is_selected_where_the_center_is_worse() -> None:
     search = Search(Bowl(dimension=5), CMAES(8), seed=1, progress=False)
     result = search.run(generations=4)
