@@ -8,18 +8,18 @@ from typing import Any, NamedTuple
 import jax
 
 import evometa as em
-from evometa.chunks import map_chunks
-from evometa.compiled_driver import CompiledDriver
-from evometa.driver import ValidationSettings
-from evometa.full_evaluator import FullEvaluator
-from evometa.gradient_evaluator import GradientEvaluator
-from evometa.planning import plan
-from evometa.population_evaluator import evaluator_for
+from evometa.backend.chunks import map_chunks
+from evometa.evaluation.full_evaluator import FullEvaluator
+from evometa.evaluation.gradient_evaluator import GradientEvaluator
+from evometa.evaluation.population_evaluator import evaluator_for
+from evometa.evaluation.task_source import TrainingTasks
 from evometa.problem import Evaluation, InnerTraining, Problem
-from evometa.run_directory import RunDirectory
-from evometa.strategies import _hypervolume
+from evometa.search.compiled_driver import CompiledDriver
+from evometa.search.driver import ValidationSettings
+from evometa.search.planning import plan
+from evometa.storage.run_directory import RunDirectory
+from evometa.strategies.multi_objective import hypervolume as _hypervolume
 from evometa.strategy import Feedback, Strategy
-from evometa.task_source import TrainingTasks
 
 MEMORY_BUDGET = 2**31
 

@@ -18,8 +18,8 @@ from flax import linen as nn
 
 from evometa import InnerTraining, Like, conv2d
 from evometa.problems import Sinusoid
-from evometa.problems._digits import CLASSES, PIXELS, digits
-from evometa.problems._networks import MLP, cross_entropy
+from evometa.problems.shared.digits import CLASSES, PIXELS, digits
+from evometa.problems.shared.networks import MLP, cross_entropy
 from evometa.types import Key, Omega, Scalar
 
 LEARNING_RATE = np.float32(0.1)

@@ -28,7 +28,7 @@ from _measure import note, parse_arguments, print_table
 from architecture_tables import table as table_of
 
 from evometa.problems import ArchitectureSearch, ArchitectureTable
-from evometa.problems.architecture_table import DIGITS
+from evometa.problems.architectures.architecture_table import DIGITS
 from evometa.strategies import AgedEvolution, RandomSearch
 from evometa.strategy import Strategy
 

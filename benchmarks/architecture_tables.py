@@ -1,6 +1,6 @@
 """Train every cell of :class:`evometa.problems.ArchitectureSearch` once, and write the table of their losses.
 
-    python benchmarks/architecture_tables.py digits problems/architecture_table.npz
+    python benchmarks/architecture_tables.py digits problems/architectures/architecture_table.npz
 
 made the table that comes with the package. Prints how long it took, and what the table holds.
 """
@@ -14,9 +14,14 @@ from typing import get_args
 import numpy as np
 from _measure import note, parse_arguments, print_table
 
-from evometa.problems._classification import Name
-from evometa.problems.architecture_search import ArchitectureSearch
-from evometa.problems.architecture_table import Trained, read_architecture_table, train_all, write_architecture_table
+from evometa.problems.architectures.architecture_search import ArchitectureSearch
+from evometa.problems.architectures.architecture_table import (
+    Trained,
+    read_architecture_table,
+    train_all,
+    write_architecture_table,
+)
+from evometa.problems.shared.classification import Name
 
 TASKS = 4
 

@@ -25,7 +25,7 @@ from _measure import note, parse_arguments, print_table
 import evometa as em
 from evometa.problems import SymbolicRegression
 from evometa.strategies import GeneticProgramming
-from evometa.strategies._constant_gradient import LINE_SEARCH
+from evometa.strategies.structures.constant_gradient import LINE_SEARCH
 
 FORMULAS: dict[str, Callable[[Any], Any]] = {
     "x³ - 2.42 x² + 1.37 x": lambda x: x**3 - 2.42 * x**2 + 1.37 * x,

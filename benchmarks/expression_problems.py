@@ -30,8 +30,8 @@ from _measure import Kept, note, parse_arguments, print_table, standard_error
 import evometa as em
 from evometa.expressions import Tree, parse, python, text
 from evometa.expressions.tree import stack
-from evometa.problems.learned_activation import RELU, SWISH, LearnedActivation
-from evometa.problems.learned_update_rule import ADAM, GRADIENT_DESCENT, MOMENTUM, LearnedUpdateRule
+from evometa.problems.architectures.learned_activation import RELU, SWISH, LearnedActivation
+from evometa.problems.optimizers.learned_update_rule import ADAM, GRADIENT_DESCENT, MOMENTUM, LearnedUpdateRule
 from evometa.strategies import GeneticProgramming
 
 RATES = tuple(float(rate) for rate in np.geomspace(1e-3, 10, 15))

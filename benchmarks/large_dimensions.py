@@ -44,8 +44,8 @@ from _measure import alone, note, parse_arguments, print_table
 
 from evometa.spaces import Box
 from evometa.strategies import CMAES, PGPE, SNES, OpenAIES, SepCMAES
-from evometa.strategies.crfmnes import CRFMNES
-from evometa.strategies.lmmaes import LMMAES
+from evometa.strategies.cma.lmmaes import LMMAES
+from evometa.strategies.es.crfmnes import CRFMNES
 from evometa.strategy import Strategy
 
 PEERS = Path(__file__).parent / "data" / "large_dimensions_peers.json"

@@ -30,7 +30,7 @@ import evometa as em
 from evometa.plots import over_steps
 from evometa.problem import learning_curve
 from evometa.problems import LearnedEvolutionStrategy
-from evometa.problems.learned_evolution_strategy import LEAST
+from evometa.problems.optimizers.learned_evolution_strategy import LEAST
 from evometa.strategies import CMAES, SNES, OpenAIES
 
 PROBLEM = LearnedEvolutionStrategy(num_tasks=4)

@@ -29,7 +29,7 @@ from jax.flatten_util import ravel_pytree
 import evometa as em
 from evometa.expressions import Program, compile_tree, parse
 from evometa.problems import LearnedLoss, LearnedLossNetwork, LearnedLossTaylor
-from evometa.problems.learned_loss import CROSS_ENTROPY
+from evometa.problems.losses.learned_loss import CROSS_ENTROPY
 
 KINDS: dict[str, Any] = {"formula": LearnedLoss, "taylor": LearnedLossTaylor, "network": LearnedLossNetwork}
 # The learning rate of each problem times one of these.

@@ -36,7 +36,7 @@ from _engine import one_generation
 from _measure import alone, parse_arguments, peer, print_table
 
 from evometa.problems import LearnedOptimizer
-from evometa.problems._digits import CLASSES, digits
+from evometa.problems.shared.digits import CLASSES, digits
 from evometa.strategies import PES
 
 PAIRS, WINDOW, HORIZON, BATCH, SIGMA, LEARNING_RATE = 16, 10, 200, 128, 0.01, 1e-3

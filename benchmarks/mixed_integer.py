@@ -40,7 +40,7 @@ from _measure import note, parse_arguments, peer, print_table  # noqa: E402
 
 from evometa.spaces import Box, Categorical, Dict, Integer  # noqa: E402
 from evometa.strategies import CMAES  # noqa: E402
-from evometa.strategies.cmaes_margin import CMAwM  # noqa: E402
+from evometa.strategies.cma.cmaes_margin import CMAwM  # noqa: E402
 
 KEPT = Path(__file__).parent / "data" / "mixed_integer_cmaes.json"
 TARGETS = [10.0**-k for k in range(-1, 9)]

@@ -28,9 +28,9 @@ from _measure import note, parse_arguments, print_table
 import evometa as em
 from evometa.problem import begin, train
 from evometa.problems import OmniglotInitialisation, OmniglotPrototypes
-from evometa.problems._characters import Characters
-from evometa.problems._few_shot import FewShot, flat
-from evometa.problems._networks import cross_entropy
+from evometa.problems.few_shot.characters import Characters
+from evometa.problems.few_shot.episodes import FewShot, flat
+from evometa.problems.shared.networks import cross_entropy
 from evometa.strategies import Gradient, OpenAIES
 
 EPISODES = 600

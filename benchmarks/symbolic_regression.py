@@ -43,10 +43,10 @@ from jax import lax
 import evometa as em
 from evometa.expressions import Expression, PrimitiveSet, from_deap
 from evometa.expressions.tree import stack
-from evometa.problems._formulas import FUNCTIONS, Points
-from evometa.problems.symbolic_regression import RECOVERED, SymbolicRegression
-from evometa.strategies.genetic_programming import GeneticProgramming
-from evometa.strategies.restarts import Restarts
+from evometa.problems.functions.formulas import FUNCTIONS, Points
+from evometa.problems.functions.symbolic_regression import RECOVERED, SymbolicRegression
+from evometa.strategies.structures.genetic_programming import GeneticProgramming
+from evometa.strategies.wrappers.restarts import Restarts
 
 POPULATION, POINTS, MOST_NODES = 1000, 1000, 31
 COLUMNS = ("a", "b", "c", "d", "e")

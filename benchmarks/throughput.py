@@ -24,7 +24,7 @@ from _workloads import ConvNet, DigitsMLP, sinusoid, sinusoid_flops
 from jax.sharding import AxisType, NamedSharding, PartitionSpec
 
 from evometa.problems import Sinusoid
-from evometa.problems.sinusoid import Wave
+from evometa.problems.few_shot.sinusoid import Wave
 from evometa.strategies import RandomSearch
 
 Side = Callable[[], object]

@@ -35,8 +35,8 @@ from evometa.problems import (
     Hypercleaning,
     SampleSelection,
 )
-from evometa.problems._digits import CLASSES, digits
-from evometa.problems.auxiliary_tasks import NAMES, USEFUL
+from evometa.problems.shared.digits import CLASSES, digits
+from evometa.problems.training_data.auxiliary_tasks import NAMES, USEFUL
 from evometa.strategy import Strategy
 
 RATES = np.geomspace(0.003, 1.0, 15).astype(np.float32)

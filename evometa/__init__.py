@@ -11,28 +11,28 @@ candidates, and a :class:`Search` runs both::
     search.run(generations=2000)
     em.plots.fitness("runs/sine").savefig("sine.png")
 
-Importing the package makes JAX use one CPU device per core (:mod:`evometa.devices`). The subpackages ``strategies``,
-``problems`` and ``plots``, and the contract checks in ``testing``, are imported at their first use.
+Importing the package makes JAX use one CPU device per core (:mod:`evometa.backend.devices`). The subpackages
+``strategies``, ``problems`` and ``plots``, and the contract checks in ``testing``, are imported at their first use.
 """
 
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from evometa.callbacks import Callback, Report
+from evometa.backend.convolution import conv2d
+from evometa.backend.devices import request_cpu_devices
 from evometa.card import ProblemCard, Recipe
-from evometa.convolution import conv2d
-from evometa.decisions import StopReason
-from evometa.devices import request_cpu_devices
 from evometa.errors import ConfigurationError, EvometaError, RunDirectoryError
-from evometa.generalization import DistributionScore, generalization
+from evometa.evaluation.generalization import DistributionScore, generalization
+from evometa.evaluation.training_evaluator import replay
 from evometa.objectives import At, Final, Mean
 from evometa.problem import Evaluation, HostProblem, InnerTraining, Problem, learning_curve
-from evometa.result import Archive, Result
-from evometa.result_file import load_result
-from evometa.search import Search
+from evometa.search.callbacks import Callback, Report
+from evometa.search.decisions import StopReason
+from evometa.search.search import Search
 from evometa.spaces import Box, Categorical, Dict, Integer, Like, Space, VectorSpace
+from evometa.storage.result import Archive, Result
+from evometa.storage.result_file import load_result
 from evometa.strategy import Feedback, Strategy, TrainsPopulation, Unrolled
-from evometa.training_evaluator import replay
 
 if TYPE_CHECKING:
     from evometa import plots, problems, strategies, testing

@@ -2,6 +2,6 @@
 
 import sys
 
-from evometa.cli import main
+from evometa.cli.main import main
 
 sys.exit(main())

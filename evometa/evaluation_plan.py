@@ -1,7 +1,7 @@
 """Evaluation plans: how a strategy wants its population to be evaluated.
 
 A plan is data. The strategy names one (:attr:`evometa.Strategy.evaluation`), and the population evaluator that is
-registered for its class carries it out (:mod:`evometa.population_evaluator`).
+registered for its class carries it out (:mod:`evometa.evaluation.population_evaluator`).
 """
 
 import dataclasses

@@ -26,7 +26,7 @@ import numpy as np
 from evometa.card import ProblemCard
 from evometa.errors import ConfigurationError
 from evometa.objectives import Final, Objective
-from evometa.space import Space
+from evometa.spaces import Space
 from evometa.types import Key, Learner, Omega, Scalar, Task
 
 VALIDATION_TASKS = 256
@@ -106,8 +106,8 @@ class BaseProblem(abc.ABC):
     def shifted(self) -> Mapping[str, "BaseProblem"]:
         """Return problems for the same ω with tasks of other distributions, by name; by default none.
 
-        They measure generalization beyond the training distribution (:func:`evometa.generalization`); a search never
-        uses them.
+        They measure generalization beyond the training distribution (:func:`evometa.evaluation.generalization`); a
+        search never uses them.
         """
         return {}
 

@@ -31,7 +31,7 @@ import jax.numpy as jnp
 from evometa.errors import ConfigurationError
 from evometa.evaluation_plan import EvaluationPlan, FullEvaluation, PopulationTraining, WindowedEvaluation
 from evometa.problem import BaseProblem
-from evometa.space import Space, VectorSpace
+from evometa.spaces import Space, VectorSpace
 from evometa.types import Genotype, Key, Scalar
 
 State = TypeVar("State")

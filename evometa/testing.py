@@ -21,13 +21,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from evometa.checks import check_problem
 from evometa.errors import EvometaError
-from evometa.full_evaluator import FullEvaluator
+from evometa.evaluation.checks import check_problem
+from evometa.evaluation.full_evaluator import FullEvaluator
 from evometa.naming import describe, rebuild
 from evometa.problem import BaseProblem, Evaluation, HostProblem, InnerTraining, Problem, begin, train
-from evometa.space import Space, VectorSpace
-from evometa.spaces import Box, Categorical, Dict, Integer
+from evometa.spaces import Box, Categorical, Dict, Integer, Space, VectorSpace
 from evometa.strategy import Feedback, Strategy, require_space
 
 __all__ = ["ContractError", "check_problem_contract", "check_strategy"]

@@ -43,45 +43,45 @@ problem                                        branch of meta-learning
 The engine imports none of them; they import only the engine.
 """
 
-from evometa.problems.architecture_search import ArchitectureSearch
-from evometa.problems.architecture_table import (
+from evometa.problems.architectures.architecture_search import ArchitectureSearch
+from evometa.problems.architectures.architecture_table import (
     ArchitectureTable,
     read_architecture_table,
     train_all,
     write_architecture_table,
 )
-from evometa.problems.auxiliary_tasks import AuxiliaryTasks
-from evometa.problems.bandit import Bandit
-from evometa.problems.binary_network import BinaryNetwork
-from evometa.problems.boosting_hyperparameters import BoostingHyperparameters
-from evometa.problems.curriculum import Curriculum
-from evometa.problems.data_augmentation import DataAugmentation
-from evometa.problems.dataset_distillation import DatasetDistillation
-from evometa.problems.decision_tree import DecisionTree
-from evometa.problems.digits_hyperparameters import DigitsHyperparameters
-from evometa.problems.double_pole import DoublePole
-from evometa.problems.dtlz import DTLZ2
-from evometa.problems.hypercleaning import Hypercleaning
-from evometa.problems.hyperparameter_schedule import HyperparameterSchedule
-from evometa.problems.influence_balancing import InfluenceBalancing
-from evometa.problems.learned_activation import LearnedActivation
-from evometa.problems.learned_evolution_strategy import LearnedEvolutionStrategy
-from evometa.problems.learned_loss import LearnedLoss
-from evometa.problems.learned_loss_network import LearnedLossNetwork
-from evometa.problems.learned_loss_taylor import LearnedLossTaylor
-from evometa.problems.learned_optimizer import LearnedOptimizer
-from evometa.problems.learned_update_rule import LearnedUpdateRule
-from evometa.problems.linear_projection import LinearProjection
-from evometa.problems.noisy_quadratic import NoisyQuadratic
-from evometa.problems.omniglot_initialisation import OmniglotInitialisation
-from evometa.problems.omniglot_prototypes import OmniglotPrototypes
-from evometa.problems.sample_selection import SampleSelection
-from evometa.problems.sinusoid import AdaptationCurves, Sinusoid, adaptation_curves
-from evometa.problems.sinusoid_hypernetwork import SinusoidHypernetwork
-from evometa.problems.symbolic_regression import SymbolicRegression
-from evometa.problems.test_functions import Ellipsoid, Rastrigin, Rosenbrock, Sphere
-from evometa.problems.xor import XOR
-from evometa.problems.zdt import ZDT1, ZDT2, ZDT3, ZDT4, ZDT6
+from evometa.problems.architectures.learned_activation import LearnedActivation
+from evometa.problems.architectures.xor import XOR
+from evometa.problems.control.bandit import Bandit
+from evometa.problems.control.double_pole import DoublePole
+from evometa.problems.few_shot.omniglot_initialisation import OmniglotInitialisation
+from evometa.problems.few_shot.omniglot_prototypes import OmniglotPrototypes
+from evometa.problems.few_shot.sinusoid import AdaptationCurves, Sinusoid, adaptation_curves
+from evometa.problems.few_shot.sinusoid_hypernetwork import SinusoidHypernetwork
+from evometa.problems.functions.dtlz import DTLZ2
+from evometa.problems.functions.influence_balancing import InfluenceBalancing
+from evometa.problems.functions.linear_projection import LinearProjection
+from evometa.problems.functions.symbolic_regression import SymbolicRegression
+from evometa.problems.functions.test_functions import Ellipsoid, Rastrigin, Rosenbrock, Sphere
+from evometa.problems.functions.zdt import ZDT1, ZDT2, ZDT3, ZDT4, ZDT6
+from evometa.problems.hyperparameters.binary_network import BinaryNetwork
+from evometa.problems.hyperparameters.boosting_hyperparameters import BoostingHyperparameters
+from evometa.problems.hyperparameters.decision_tree import DecisionTree
+from evometa.problems.hyperparameters.digits_hyperparameters import DigitsHyperparameters
+from evometa.problems.hyperparameters.hyperparameter_schedule import HyperparameterSchedule
+from evometa.problems.hyperparameters.noisy_quadratic import NoisyQuadratic
+from evometa.problems.losses.learned_loss import LearnedLoss
+from evometa.problems.losses.learned_loss_network import LearnedLossNetwork
+from evometa.problems.losses.learned_loss_taylor import LearnedLossTaylor
+from evometa.problems.optimizers.learned_evolution_strategy import LearnedEvolutionStrategy
+from evometa.problems.optimizers.learned_optimizer import LearnedOptimizer
+from evometa.problems.optimizers.learned_update_rule import LearnedUpdateRule
+from evometa.problems.training_data.auxiliary_tasks import AuxiliaryTasks
+from evometa.problems.training_data.curriculum import Curriculum
+from evometa.problems.training_data.data_augmentation import DataAugmentation
+from evometa.problems.training_data.dataset_distillation import DatasetDistillation
+from evometa.problems.training_data.hypercleaning import Hypercleaning
+from evometa.problems.training_data.sample_selection import SampleSelection
 
 __all__ = [
     "DTLZ2",

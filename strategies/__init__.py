@@ -36,40 +36,41 @@
 :class:`RandomSearch`     independent draws from any space: the baseline to beat
 ========================  ===========================================================================================
 
-:class:`Optimizer` is the gradient optimizer of those that take gradient steps. Modules with a leading underscore hold
-what several strategies share: tie-averaged ranks, noise, and the seam to evosax.
+:class:`Optimizer` is the gradient optimizer of those that take gradient steps.
+
+Each family has a folder; ``shared`` holds what several families use.
 """
 
-from evometa.strategies.aged_evolution import AgedEvolution
-from evometa.strategies.augmented_lagrangian import AugmentedLagrangian
-from evometa.strategies.averaged import Averaged
-from evometa.strategies.cma_me import CMAME
-from evometa.strategies.cmaes import CMAES
-from evometa.strategies.cmaes_margin import CMAwM
-from evometa.strategies.crfmnes import CRFMNES
+from evometa.strategies.cma.cmaes import CMAES
+from evometa.strategies.cma.cmaes_margin import CMAwM
+from evometa.strategies.cma.lmmaes import LMMAES
+from evometa.strategies.cma.restarted_cmaes import BIPOPCMAES, IPOPCMAES
+from evometa.strategies.cma.sep_cmaes import SepCMAES
+from evometa.strategies.discrete.pbil import PBIL
+from evometa.strategies.discrete.reinforce import Reinforce
+from evometa.strategies.es.crfmnes import CRFMNES
+from evometa.strategies.es.openai_es import OpenAIES
+from evometa.strategies.es.pgpe import PGPE
+from evometa.strategies.es.snes import SNES
+from evometa.strategies.es.windowed import NRES, PES, FullES, TruncatedES
+from evometa.strategies.es.xnes import XNES
 from evometa.strategies.evosax_adapter import Evosax
-from evometa.strategies.genetic_algorithm import GeneticAlgorithm
-from evometa.strategies.genetic_programming import GeneticProgramming
+from evometa.strategies.genetic.aged_evolution import AgedEvolution
+from evometa.strategies.genetic.genetic_algorithm import GeneticAlgorithm
 from evometa.strategies.gradient import Gradient
-from evometa.strategies.lmmaes import LMMAES
-from evometa.strategies.map_elites import MAPElites
-from evometa.strategies.neat import NEAT
-from evometa.strategies.nsga2 import NSGA2
-from evometa.strategies.openai_es import OpenAIES
-from evometa.strategies.optimizer import Optimizer
-from evometa.strategies.pbil import PBIL
+from evometa.strategies.multi_objective.nsga2 import NSGA2
 from evometa.strategies.pbt import PBT
-from evometa.strategies.pgpe import PGPE
+from evometa.strategies.quality_diversity.cma_me import CMAME
+from evometa.strategies.quality_diversity.map_elites import MAPElites
 from evometa.strategies.random_search import RandomSearch
-from evometa.strategies.reevaluated import Reevaluated
-from evometa.strategies.reinforce import Reinforce
-from evometa.strategies.restarted_cmaes import BIPOPCMAES, IPOPCMAES
-from evometa.strategies.restarts import Restarts
-from evometa.strategies.sep_cmaes import SepCMAES
-from evometa.strategies.snes import SNES
-from evometa.strategies.uh_cmaes import UHCMAES
-from evometa.strategies.unrolled import NRES, PES, FullES, TruncatedES
-from evometa.strategies.xnes import XNES
+from evometa.strategies.shared.optimizer import Optimizer
+from evometa.strategies.structures.genetic_programming import GeneticProgramming
+from evometa.strategies.structures.neat import NEAT
+from evometa.strategies.wrappers.augmented_lagrangian import AugmentedLagrangian
+from evometa.strategies.wrappers.averaged import Averaged
+from evometa.strategies.wrappers.reevaluated import Reevaluated
+from evometa.strategies.wrappers.restarts import Restarts
+from evometa.strategies.wrappers.uh_cmaes import UHCMAES
 
 __all__ = [
     "BIPOPCMAES",

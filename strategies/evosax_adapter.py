@@ -17,10 +17,10 @@ from evosax.core import fitness_shaping
 from numpy.typing import NDArray
 
 from evometa.errors import ConfigurationError, nearest
-from evometa.space import Space, VectorSpace
-from evometa.strategies import _evosax, _pairs, _populations
-from evometa.strategies._checks import vector_space
-from evometa.strategies._ranks import centered_ranks, places, shares
+from evometa.spaces import Space, VectorSpace
+from evometa.strategies.shared import antithetic, evosax_seam, populations
+from evometa.strategies.shared.checks import vector_space
+from evometa.strategies.shared.ranks import centered_ranks, places, shares
 from evometa.strategy import Feedback, Strategy, refuse_unless_continuous, require_population, require_positive
 from evometa.types import Key, Scalar
 
@@ -145,7 +145,7 @@ class Evosax(Strategy[EvosaxAdapterState]):
             inner = plan.algorithm.init(key, blank, jnp.zeros(self.population_size), plan.parameters)
         else:
             inner = plan.algorithm.init(key, space.start(key), plan.parameters)
-        return EvosaxAdapterState(_evosax.settle(inner), jnp.asarray(not plan.breeds), space)
+        return EvosaxAdapterState(evosax_seam.settle(inner), jnp.asarray(not plan.breeds), space)
 
     def ask(self, key: Key, state: EvosaxAdapterState) -> tuple[jax.Array, EvosaxAdapterState]:
         """Return the algorithm's candidates ``[P, D]``, or a first population."""
@@ -154,10 +154,10 @@ class Evosax(Strategy[EvosaxAdapterState]):
         def asked(key: Key) -> tuple[jax.Array, Any]:
             genotypes, inner = plan.algorithm.ask(key, state.inner, plan.parameters)
             # A coordinate that does not matter may grow without end, until inf - inf is not a number.
-            return jnp.clip(genotypes.astype(jnp.result_type(float)), -_limit(), _limit()), _evosax.settle(inner)
+            return jnp.clip(genotypes.astype(jnp.result_type(float)), -_limit(), _limit()), evosax_seam.settle(inner)
 
         def drawn(key: Key) -> tuple[jax.Array, Any]:
-            return _populations.draw(key, state.space, self.population_size), state.inner
+            return populations.draw(key, state.space, self.population_size), state.inner
 
         genotypes, inner = jax.lax.cond(state.started, asked, drawn, key) if plan.breeds else asked(key)
         return genotypes, state._replace(inner=inner)
@@ -169,10 +169,10 @@ class Evosax(Strategy[EvosaxAdapterState]):
         fitness = plan.shape(fitness.astype(jnp.result_type(float)))
 
         def told(key: Key) -> Any:
-            return _evosax.settle(plan.algorithm.tell(key, genotypes, fitness, state.inner, plan.parameters)[0])
+            return evosax_seam.settle(plan.algorithm.tell(key, genotypes, fitness, state.inner, plan.parameters)[0])
 
         def begun(key: Key) -> Any:
-            return _evosax.settle(plan.algorithm.init(key, genotypes, fitness, plan.parameters))
+            return evosax_seam.settle(plan.algorithm.init(key, genotypes, fitness, plan.parameters))
 
         inner = jax.lax.cond(state.started, told, begun, key) if plan.breeds else told(key)
         return EvosaxAdapterState(inner, jnp.asarray(True), state.space)
@@ -211,8 +211,8 @@ class _Plan(NamedTuple):
     def shape(self, fitness: jax.Array) -> jax.Array:
         """Return what the algorithm is told, ``[P]``."""
         if self.paired:
-            pairs = _pairs.join(*jnp.split(fitness, 2))
-            fitness = jnp.concatenate(_pairs.split(_pairs.drop_broken(pairs)))
+            pairs = antithetic.join(*jnp.split(fitness, 2))
+            fitness = jnp.concatenate(antithetic.split(antithetic.drop_broken(pairs)))
         if self.shaping is fitness_shaping.weights_fitness_shaping_fn:
             return shares(self.table, places(fitness))
         if self.shaping is fitness_shaping.centered_rank_fitness_shaping_fn:
@@ -235,7 +235,7 @@ def _plan(strategy: Evosax, dimension: int, dtype: np.dtype[Any]) -> _Plan:
     shaping = arguments["fitness_shaping_fn"].default
     chosen = _arguments(strategy, arguments, weighs=shaping is fitness_shaping.weights_fitness_shaping_fn)
     try:
-        algorithm = _evosax.build(kind, strategy.population_size, dimension, **chosen)
+        algorithm = evosax_seam.build(kind, strategy.population_size, dimension, **chosen)
     except AssertionError as error:
         raise ConfigurationError(
             f"evosax's {name} does not accept population_size={strategy.population_size} in {dimension} dimensions: "

@@ -8,11 +8,11 @@ import jax.numpy as jnp
 import optax
 
 from evometa.evaluation_plan import EvaluationPlan, GradientEvaluation, Mode
-from evometa.space import Space
-from evometa.strategies import _populations
-from evometa.strategies._checks import vector_space
-from evometa.strategies._gradient_steps import GradientSteps
-from evometa.strategies.optimizer import Optimizer
+from evometa.spaces import Space
+from evometa.strategies.shared import populations
+from evometa.strategies.shared.checks import vector_space
+from evometa.strategies.shared.gradient_steps import GradientSteps
+from evometa.strategies.shared.optimizer import Optimizer
 from evometa.strategy import Feedback, Strategy, refuse_unless_continuous, require_population, require_positive
 from evometa.types import Key, Scalar
 
@@ -109,7 +109,7 @@ class Gradient(GradientSteps, Strategy[GradientState]):
 
     def init(self, key: Key, space: Space) -> GradientState:
         """Put the points at the space's start and at draws."""
-        points = _populations.draw(key, vector_space(self, space), self.population_size)
+        points = populations.draw(key, vector_space(self, space), self.population_size)
         none = jnp.zeros(self.population_size, points.dtype)
         optimizer = jax.vmap(self._transformation().init)(points)
         return GradientState(points, points, jnp.zeros_like(none, bool), none + jnp.inf, none, jnp.int32(0), optimizer)

@@ -8,8 +8,8 @@ import jax.numpy as jnp
 from jax import lax
 
 from evometa.errors import ConfigurationError
-from evometa.space import Space
-from evometa.strategies import _populations
+from evometa.spaces import Space
+from evometa.strategies.shared import populations
 from evometa.strategy import ArchiveRecord, Feedback, TrainsPopulation, require_population, require_positive
 from evometa.types import Genotype, Key, Scalar
 
@@ -84,7 +84,7 @@ class PBT(TrainsPopulation[PBTState]):
     def __post_init__(self) -> None:
         require_population(self, least=2)
         require_positive(self, mutation_scale=self.mutation_scale)
-        _populations.require_chance(
+        populations.require_chance(
             self, resample_probability=self.resample_probability, mutation_rate=self.mutation_rate
         )
         if self.windows < 1 or not 0 < self.fraction <= 0.5:
@@ -120,7 +120,7 @@ class PBT(TrainsPopulation[PBTState]):
     def ask(self, key: Key, state: PBTState) -> tuple[Genotype, PBTState]:
         """Return the members; draws where a training run begins."""
         begins = state.window % self.windows == 0
-        drawn = _populations.draw(key, state.space, self.population_size)
+        drawn = populations.draw(key, state.space, self.population_size)
         return jax.tree.map(lambda new, old: jnp.where(begins, new, old), drawn, state.genotypes), state
 
     def tell(self, key: Key, state: PBTState, genotypes: Genotype, feedback: Feedback) -> PBTState:
@@ -132,7 +132,7 @@ class PBT(TrainsPopulation[PBTState]):
         key_exploit, key_explore = jax.random.split(key)
         parents, explores = self._exploit(key_exploit, fitness)
         keys = jax.random.split(key_explore, self.population_size)
-        genotypes = _populations.take(genotypes, parents)
+        genotypes = populations.take(genotypes, parents)
         genotypes = jax.vmap(lambda *args: self._explore(state.space, *args))(keys, genotypes, explores)
         return PBTState(row + 1, genotypes, parents, past, state.space)
 

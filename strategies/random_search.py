@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import jax
 
-from evometa.space import Space
+from evometa.spaces import Space
 from evometa.strategy import Feedback, Strategy, require_population
 from evometa.types import Genotype, Key
 

@@ -7,15 +7,15 @@ import sys
 from pathlib import Path
 
 import evometa as em
-from evometa import limits
 from evometa.naming import load
+from evometa.search import decisions
 
 CHECKPOINT_SECONDS = 0.02
 
 
 def main() -> None:
     folder, generations = Path(sys.argv[1]), int(sys.argv[2])
-    limits.DISPATCH_SECONDS = 0.01
+    decisions.DISPATCH_SECONDS = 0.01
     if (folder / "manifest.json").exists():
         search = em.Search.resume(folder, checkpoint_seconds=CHECKPOINT_SECONDS)
     else:

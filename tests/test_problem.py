@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import pytest
 
 from evometa import Box, ConfigurationError, Evaluation, HostProblem, Integer, Problem
-from evometa.checks import check_problem
+from evometa.evaluation.checks import check_problem
 from evometa.naming import load
 
 TOYS = Path(__file__).with_name("toys.py")

@@ -13,13 +13,13 @@ from tyro.conf import Positional, arg
 
 from evometa.errors import RunDirectoryError
 from evometa.naming import without_modules
-from evometa.progress import duration, short
+from evometa.search.progress import duration, short
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from evometa.result import Result
-    from evometa.run_directory import Manifest
+    from evometa.storage.result import Result
+    from evometa.storage.run_directory import Manifest
 
 # As in evometa.plots, which is not imported here since that takes longer than most commands.
 X = Literal["generation", "evaluations", "inner_steps", "seconds"]
@@ -42,8 +42,9 @@ class Plot:
 
     def execute(self) -> int:
         """Write the pictures; return the exit status."""
-        from evometa import archive_file, history, plots
+        from evometa import plots
         from evometa.plots.diagnostics import PREFIX
+        from evometa.storage import archive_file, history
 
         run = history.read(self.run_directory)
         save(plots.fitness(run, x=self.x), self.output or self.run_directory / "fitness.png")
@@ -97,7 +98,7 @@ class List:
         from rich.table import Table
         from rich.text import Text
 
-        from evometa.cli_names import table
+        from evometa.cli.names import table
 
         problems = Table("name", "branch of meta-learning", "ω: what is learned", "learner", "paper", title="problems")
         for name, cls in table("problem").items():
@@ -155,8 +156,8 @@ class Generalize:
         from rich.table import Table
 
         from evometa import naming
-        from evometa.generalization import generalization
-        from evometa.run_directory import read_manifest
+        from evometa.evaluation.generalization import generalization
+        from evometa.storage.run_directory import read_manifest
 
         problem = naming.rebuild(read_manifest(self.run_directory).problem)
         omega = found(self.run_directory).selected_omega
@@ -169,8 +170,8 @@ class Generalize:
 
 def found(directory: Path) -> "Result":
     """Return the result of a run from its file; a run of an older version without one is resumed to where it is."""
-    from evometa import checkpoint, result_file
-    from evometa.search import Search
+    from evometa.search.search import Search
+    from evometa.storage import checkpoint, result_file
 
     if (directory / result_file.RESULT).exists():
         return result_file.load_result(directory)
@@ -203,7 +204,7 @@ def first_line(cls: type[Any]) -> str:
 
 def settings(directory: Path) -> list[tuple[str, str]]:
     """Return the settings of a run as names and values, from its manifest."""
-    from evometa.run_directory import read_manifest
+    from evometa.storage.run_directory import read_manifest
 
     manifest = read_manifest(directory)
     versions = ", ".join(f"{name} {version}" for name, version in manifest.versions.items())
@@ -217,7 +218,7 @@ def progress(directory: Path) -> list[tuple[str, str]]:
     """Return the progress of a run as names and values, from its history and newest checkpoint."""
     import numpy as np
 
-    from evometa import checkpoint, history
+    from evometa.storage import checkpoint, history
 
     try:
         run = history.read(directory)
@@ -242,7 +243,7 @@ def progress(directory: Path) -> list[tuple[str, str]]:
 
 def selected(directory: Path) -> list[tuple[str, str]]:
     """Return the direction of a run and the fitness of its selected candidate, as names and values, where known."""
-    from evometa import result_file
+    from evometa.storage import result_file
 
     numbers = result_file.numbers(directory)
     if numbers is None:
@@ -256,7 +257,7 @@ def selected(directory: Path) -> list[tuple[str, str]]:
 
 def groups(directories: Sequence[Path]) -> dict[str, list[Path]]:
     """Group runs that differ only in their seeds, under labels that name the differences between the groups."""
-    from evometa.run_directory import read_manifest
+    from evometa.storage.run_directory import read_manifest
 
     manifests = {path: read_manifest(path) for path in directories}
     keys = {path: _flat_settings(manifest) for path, manifest in manifests.items()}
@@ -279,7 +280,7 @@ def _flat_settings(manifest: "Manifest") -> dict[str, Any]:
 
 
 def _label(manifest: "Manifest", settings: dict[str, Any], differing: set[str]) -> str:
-    from evometa.cli_names import short_name
+    from evometa.cli.names import short_name
 
     names = [short_name(settings[role]) for role in ("problem", "strategy") if role == "strategy" or role in differing]
     fields = [

@@ -13,9 +13,9 @@ from typing import Annotated, Any
 
 import tyro
 
-from evometa.cli_look import Compare, Generalize, List, Plot, Show
-from evometa.cli_options import registry
-from evometa.cli_run import Resume, Run, run_with_options
+from evometa.cli.inspect import Compare, Generalize, List, Plot, Show
+from evometa.cli.options import registry
+from evometa.cli.run import Resume, Run, run_with_options
 from evometa.errors import EvometaError
 
 

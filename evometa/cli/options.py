@@ -8,7 +8,7 @@ from typing import Any, get_args
 from tyro.conf import FlagConversionOff
 from tyro.constructors import ConstructorRegistry, PrimitiveConstructorSpec, PrimitiveTypeInfo
 
-from evometa.cli_names import kebab
+from evometa.cli.names import kebab
 from evometa.errors import ConfigurationError
 from evometa.objectives import At, Final, Mean, Objective
 

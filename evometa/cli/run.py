@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 from tyro.conf import OmitArgPrefixes, Positional, arg
 
 from evometa.card import Recipe
-from evometa.cli_names import Role, find, kebab
-from evometa.cli_options import Execution, Limits
+from evometa.cli.names import Role, find, kebab
+from evometa.cli.options import Execution, Limits
 from evometa.errors import ConfigurationError
 from evometa.problem import BaseProblem
-from evometa.progress import duration, short
+from evometa.search.progress import duration, short
 
 if TYPE_CHECKING:
-    from evometa.result import Result
+    from evometa.storage.result import Result
 
 
 @dataclasses.dataclass(kw_only=True)
@@ -61,7 +61,7 @@ class Run:
 
     def execute(self) -> int:
         """Run the search and print a summary; return the exit status."""
-        from evometa.search import Search
+        from evometa.search.search import Search
 
         limits = self.limits.as_arguments(self.recipe.limits if self.recipe else {})
         problem, strategy = getattr(self, PROBLEM), getattr(self, STRATEGY)
@@ -99,7 +99,7 @@ class Resume:
 
     def execute(self) -> int:
         """Continue the search and print a summary; return the exit status."""
-        from evometa.search import Search
+        from evometa.search.search import Search
 
         limits = self.limits.as_arguments()
         search = Search.resume(self.run_directory, **dataclasses.asdict(self.execution))

@@ -6,10 +6,10 @@ from typing import Any, Generic, TypeVar, cast
 import jax
 import jax.numpy as jnp
 
-from evometa.population_evaluator import PopulationEvaluator
+from evometa.evaluation.population_evaluator import PopulationEvaluator
+from evometa.evaluation.task_source import TaskSet, TrainingTasks
 from evometa.problem import InnerTraining, begin
 from evometa.strategy import Strategy
-from evometa.task_source import TaskSet, TrainingTasks
 from evometa.types import Genotype, Learner
 
 Carrier = TypeVar("Carrier", bound=Strategy[Any])

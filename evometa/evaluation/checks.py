@@ -11,12 +11,12 @@ import jax
 import jax.numpy as jnp
 
 from evometa.errors import ConfigurationError
-from evometa.full_evaluator import FullEvaluator
-from evometa.population_evaluator import plan_incompatibility
+from evometa.evaluation.full_evaluator import FullEvaluator
+from evometa.evaluation.population_evaluator import plan_incompatibility
+from evometa.evaluation.task_source import as_evaluation
 from evometa.problem import VECTORS, BaseProblem, HostProblem, InnerTraining, Problem
-from evometa.space import Space
+from evometa.spaces import Space
 from evometa.strategy import Strategy
-from evometa.task_source import as_evaluation
 
 
 def check_problem(problem: BaseProblem) -> Space:

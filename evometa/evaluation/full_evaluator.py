@@ -5,13 +5,13 @@ from typing import Any
 
 import jax
 
-from evometa.chunks import spread
+from evometa.backend.chunks import spread
+from evometa.evaluation.population_evaluator import Evaluated, OneCandidate, PopulationEvaluator, register
+from evometa.evaluation.task_source import KeyDraws
 from evometa.evaluation_plan import FullEvaluation
-from evometa.population_evaluator import Evaluated, OneCandidate, PopulationEvaluator, register
 from evometa.problem import Evaluation, InnerTraining, Problem, overrides
-from evometa.space import Space
+from evometa.spaces import Space
 from evometa.strategy import Strategy
-from evometa.task_source import KeyDraws
 from evometa.types import Genotype, Key
 
 

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evometa.errors import ConfigurationError
+from evometa.evaluation.task_source import as_evaluation
 from evometa.problem import BaseProblem, HostProblem, InnerTraining, Problem
-from evometa.task_source import as_evaluation
 from evometa.types import Key, Omega
 
 

@@ -12,18 +12,18 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from evometa.evaluation_plan import GradientEvaluation, Mode
-from evometa.population_evaluator import (
+from evometa.evaluation.population_evaluator import (
     Evaluated,
     OneCandidate,
     PopulationEvaluator,
     register,
     register_incompatibility,
 )
+from evometa.evaluation.task_source import KeyDraws, TrainingTasks
+from evometa.evaluation_plan import GradientEvaluation, Mode
 from evometa.problem import BaseProblem, Evaluation, InnerTraining, Problem
-from evometa.space import Space
+from evometa.spaces import Space
 from evometa.strategy import Strategy
-from evometa.task_source import KeyDraws, TrainingTasks
 from evometa.types import Genotype, Key
 
 

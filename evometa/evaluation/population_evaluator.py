@@ -6,10 +6,12 @@ carries it out, and registers itself with :func:`evaluator_for`:
 ==================================  ==========================================================================
 plan                                population evaluator
 ==================================  ==========================================================================
-``FullEvaluation``                  :class:`~evometa.full_evaluator.FullEvaluator`: from scratch
-``WindowedEvaluation``              :class:`~evometa.windowed_evaluator.WindowedEvaluator`: windows of an unroll
-``PopulationTraining``              :class:`~evometa.training_evaluator.TrainingEvaluator`: training that continues
-``GradientEvaluation``              :class:`~evometa.gradient_evaluator.GradientEvaluator`: with the gradient
+``FullEvaluation``                  :class:`~evometa.evaluation.full_evaluator.FullEvaluator`: from scratch
+``WindowedEvaluation``              :class:`~evometa.evaluation.windowed_evaluator.WindowedEvaluator`: windows of an
+unroll
+``PopulationTraining``              :class:`~evometa.evaluation.training_evaluator.TrainingEvaluator`: training that
+continues
+``GradientEvaluation``              :class:`~evometa.evaluation.gradient_evaluator.GradientEvaluator`: with the gradient
 ==================================  ==========================================================================
 """
 
@@ -22,12 +24,12 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from evometa.chunks import map_chunks
+from evometa.backend.chunks import map_chunks
+from evometa.evaluation.task_source import KeyDraws, TrainingTasks, mean, task_source
 from evometa.evaluation_plan import EvaluationPlan
 from evometa.problem import Evaluation, InnerTraining, Problem
-from evometa.space import Space
+from evometa.spaces import Space
 from evometa.strategy import Strategy
-from evometa.task_source import KeyDraws, TrainingTasks, mean, task_source
 from evometa.types import Genotype, Key, Omega
 
 

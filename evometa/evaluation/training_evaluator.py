@@ -15,14 +15,14 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from evometa.carried_learners import CarriedLearners, learners_incompatibility
+from evometa.evaluation.carried_learners import CarriedLearners, learners_incompatibility
+from evometa.evaluation.population_evaluator import Evaluated, OneCandidate, register, register_incompatibility
+from evometa.evaluation.task_source import TaskSet, mean
 from evometa.evaluation_plan import PopulationTraining
 from evometa.objectives import Final
-from evometa.population_evaluator import Evaluated, OneCandidate, register, register_incompatibility
 from evometa.problem import BaseProblem, Evaluation, InnerTraining, Problem, _part, begin, train, validate
-from evometa.space import Space
+from evometa.spaces import Space
 from evometa.strategy import TrainsPopulation
-from evometa.task_source import TaskSet, mean
 from evometa.types import Genotype, Key, Learner, Omega, Scalar, Task
 
 

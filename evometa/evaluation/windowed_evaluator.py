@@ -24,13 +24,13 @@ import jax.numpy as jnp
 import numpy as np
 from numpy.typing import NDArray
 
-from evometa.carried_learners import CarriedLearners, learners_incompatibility
+from evometa.evaluation.carried_learners import CarriedLearners, learners_incompatibility
+from evometa.evaluation.population_evaluator import Evaluated, OneCandidate, register, register_incompatibility
+from evometa.evaluation.task_source import TaskSet
 from evometa.evaluation_plan import WindowedEvaluation
-from evometa.population_evaluator import Evaluated, OneCandidate, register, register_incompatibility
 from evometa.problem import BaseProblem, Evaluation, InnerTraining, Problem, begin, train, validate
-from evometa.space import Space
+from evometa.spaces import Space
 from evometa.strategy import Unrolled
-from evometa.task_source import TaskSet
 from evometa.types import Genotype, Key, Learner, Scalar, Task
 
 

@@ -1,8 +1,8 @@
 """The local executor: trials of plain-Python problems run in worker processes of this machine.
 
 Each worker is a fresh interpreter that builds the problem from its description (:mod:`evometa.naming`) and speaks
-frames over pipes (:mod:`evometa.worker`). Whatever happens in user code stays there: an exception, a hang or a crash
-costs one trial, and the worker where needed, never the search. For POSIX systems.
+frames over pipes (:mod:`evometa.executors.worker`). Whatever happens in user code stays there: an exception, a hang or
+a crash costs one trial, and the worker where needed, never the search. For POSIX systems.
 """
 
 import collections
@@ -23,10 +23,10 @@ from typing import IO, Any, cast
 import jax
 
 from evometa.errors import ConfigurationError
-from evometa.executor import Outcome, Trial, failed
+from evometa.executors.executor import Outcome, Trial, failed
+from evometa.executors.worker import GRACE, SIZES, pack
 from evometa.naming import describe, refuse_while_importing, user_file
 from evometa.problem import HostProblem
-from evometa.worker import GRACE, SIZES, pack
 
 START_LIMIT = 300.0
 """Seconds a worker may take to import the problem."""
@@ -38,11 +38,11 @@ TAIL = 4000
 """Bytes of a worker's last words kept for an error message."""
 
 # A worker sees the modules that its parent sees, whatever made them importable there.
-BOOT = "import sys; sys.path[:] = sys.argv[1:]; del sys.argv[1:]; from evometa.worker import main; main()"
+BOOT = "import sys; sys.path[:] = sys.argv[1:]; del sys.argv[1:]; from evometa.executors.worker import main; main()"
 
 
 class WorkerPool:
-    """Runs trials of a :class:`~evometa.HostProblem` in worker processes; an :class:`~evometa.executor.Executor`.
+    """Runs trials of a :class:`~evometa.HostProblem` in worker processes of this machine; an executor.
 
     A context manager; leaving it ends the workers. They start when first needed, with one thread each for linear
     algebra (unless ``OMP_NUM_THREADS`` says otherwise) and JAX on the CPU.

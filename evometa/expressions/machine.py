@@ -19,9 +19,9 @@ import jax.numpy as jnp
 import numpy as np
 from jax.custom_derivatives import SymbolicZero
 
+from evometa.backend.kernels import one_kernel
 from evometa.expressions import sweep
 from evometa.expressions.primitives import Primitive, PrimitiveSet
-from evometa.kernels import one_kernel
 from evometa.types import Scalar
 
 

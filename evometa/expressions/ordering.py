@@ -15,9 +15,9 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+from evometa.backend.kernels import one_kernel
 from evometa.expressions.machine import Tables
 from evometa.expressions.primitives import MAX_ARITY, PADDING, PrimitiveSet
-from evometa.kernels import one_kernel
 from evometa.types import Scalar
 
 

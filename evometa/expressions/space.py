@@ -15,7 +15,7 @@ from evometa.expressions.notation import parse
 from evometa.expressions.primitives import PrimitiveSet
 from evometa.expressions.program import Program, compile_tree
 from evometa.expressions.tree import Tree, nodes, require_valid
-from evometa.space import Space
+from evometa.spaces import Space
 from evometa.types import Key, Scalar
 
 INITIAL_DEPTH = 4

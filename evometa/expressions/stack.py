@@ -12,9 +12,9 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+from evometa.backend.kernels import one_kernel
 from evometa.expressions.primitives import Primitive, PrimitiveSet
 from evometa.expressions.tree import Tree, sizes
-from evometa.kernels import one_kernel
 from evometa.types import Scalar
 
 

@@ -8,10 +8,10 @@ from matplotlib.figure import Figure
 from scipy import stats
 
 from evometa.errors import ConfigurationError, nearest
-from evometa.history import History
 from evometa.plots import style
 from evometa.plots.curves import Run, X, load, positions
 from evometa.plots.style import Curve
+from evometa.storage.history import History
 
 
 @dataclasses.dataclass(frozen=True)

@@ -7,11 +7,11 @@ from typing import Literal, get_args
 import numpy as np
 from matplotlib.figure import Figure
 
-from evometa import history
 from evometa.errors import ConfigurationError, nearest
-from evometa.history import History
 from evometa.plots import style
 from evometa.plots.style import Curve
+from evometa.storage import history
+from evometa.storage.history import History
 
 X = Literal["generation", "evaluations", "inner_steps", "seconds"]
 Run = str | os.PathLike[str] | History

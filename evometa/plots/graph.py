@@ -9,8 +9,8 @@ from matplotlib.patches import FancyArrowPatch
 from numpy.typing import ArrayLike
 
 from evometa.errors import ConfigurationError
-from evometa.growing_network import Network
 from evometa.plots import style
+from evometa.topology import Network
 
 
 @dataclasses.dataclass(frozen=True)

@@ -9,10 +9,10 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike, NDArray
 
-from evometa import archive_file
 from evometa.errors import ConfigurationError
 from evometa.plots import style
-from evometa.result import Archive
+from evometa.storage import archive_file
+from evometa.storage.result import Archive
 
 ArchiveRun = str | os.PathLike[str] | Archive
 """The archive of a run, or the run's directory."""

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from numpy.typing import NDArray
 
 from evometa.errors import ConfigurationError
-from evometa.progress import Status
-from evometa.result import Result
+from evometa.search.progress import Status
+from evometa.storage.result import Result
 
 if TYPE_CHECKING:
-    from evometa.search import Search
+    from evometa.search.search import Search
 
 
 class Report(NamedTuple):

@@ -13,10 +13,13 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import NamedSharding, PartitionSpec, SingleDeviceSharding
 
-from evometa.chunks import mesh_of, on_every_device
-from evometa.decisions import MOST_GENERATIONS
-from evometa.driver import MEASURED, STATISTICS, Driver, Rows, ValidationSettings, as_numbers
-from evometa.generation import (
+from evometa.backend.chunks import mesh_of, on_every_device
+from evometa.backend.kernels import running_on
+from evometa.evaluation.population_evaluator import Evaluated, PopulationEvaluator
+from evometa.problem import Evaluation
+from evometa.search.decisions import MOST_GENERATIONS
+from evometa.search.driver import MEASURED, STATISTICS, Driver, Rows, ValidationSettings, as_numbers
+from evometa.search.generation import (
     CONTINUE,
     RootKeys,
     SearchState,
@@ -25,10 +28,7 @@ from evometa.generation import (
     search_key,
     stop_code,
 )
-from evometa.kernels import running_on
-from evometa.planning import check_memory
-from evometa.population_evaluator import Evaluated, PopulationEvaluator
-from evometa.problem import Evaluation
+from evometa.search.planning import check_memory
 from evometa.strategy import Strategy
 from evometa.types import Genotype, Key, Scalar
 

@@ -8,10 +8,10 @@ import dataclasses
 import math
 from typing import NamedTuple
 
-from evometa.budget import Cost, Prices
 from evometa.errors import ConfigurationError
-from evometa.generation import CONTINUE, FIRST_STRATEGY_STOP, TARGET_REACHED
-from evometa.result import Counters
+from evometa.search.budget import Cost, Prices
+from evometa.search.generation import CONTINUE, FIRST_STRATEGY_STOP, TARGET_REACHED
+from evometa.storage.result import Counters
 
 DISPATCH_SECONDS = 1.0
 """How long a dispatch should last: short enough to stop and to see progress, long enough to cost nothing."""

@@ -3,9 +3,9 @@
 One generation asks the strategy, evaluates the population, tells the strategy, and leaves one record; every so often
 it ends with a validation. That is written here, once. What differs is where a population is evaluated:
 
-:class:`~evometa.compiled_driver.CompiledDriver`
+:class:`~evometa.search.compiled_driver.CompiledDriver`
     by a population evaluator, inside one compiled program that runs many generations in a dispatch;
-:class:`~evometa.stepped_driver.SteppedDriver`
+:class:`~evometa.search.stepped_driver.SteppedDriver`
     by an executor, which runs one call of plain Python for each candidate; JAX asks and tells.
 """
 
@@ -17,11 +17,19 @@ import jax.numpy as jnp
 import numpy as np
 from numpy.typing import NDArray
 
-from evometa.budget import Cost, Prices
-from evometa.generation import RootKeys, SearchState, generation_keys, root_keys, sign_of, tell, validation_columns
-from evometa.population_evaluator import Evaluated
+from evometa.evaluation.population_evaluator import Evaluated
 from evometa.problem import BaseProblem, Evaluation, InnerTraining
-from evometa.space import Space
+from evometa.search.budget import Cost, Prices
+from evometa.search.generation import (
+    RootKeys,
+    SearchState,
+    generation_keys,
+    root_keys,
+    sign_of,
+    tell,
+    validation_columns,
+)
+from evometa.spaces import Space
 from evometa.strategy import Strategy
 from evometa.types import Genotype, Key, Scalar
 
@@ -115,7 +123,7 @@ class Driver(abc.ABC):
             target: the fitness to reach, in the problem's own direction.
 
         Returns:
-            The state, one row for each generation done, and a stop code (:mod:`evometa.generation`).
+            The state, one row for each generation done, and a stop code (:mod:`evometa.search.generation`).
         """
 
     @abc.abstractmethod

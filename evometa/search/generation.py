@@ -9,10 +9,10 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from evometa.finalists import Finalists, enter, no_finalists
-from evometa.population_evaluator import Evaluated
+from evometa.evaluation.population_evaluator import Evaluated
 from evometa.problem import VECTORS, BaseProblem, Evaluation
-from evometa.space import Space
+from evometa.search.finalists import Finalists, enter, no_finalists
+from evometa.spaces import Space
 from evometa.strategy import Feedback, Strategy
 from evometa.types import Genotype, Key, Scalar
 

@@ -9,12 +9,17 @@ from typing import Any, Literal
 
 import jax
 
-from evometa import full_evaluator, gradient_evaluator, training_evaluator, windowed_evaluator  # noqa: F401  (register)
-from evometa.cost import flops
+from evometa.backend.flops import flops
 from evometa.errors import ConfigurationError
-from evometa.population_evaluator import OneCandidate, PopulationEvaluator, evaluator_for
+from evometa.evaluation import (  # noqa: F401  (register)
+    full_evaluator,
+    gradient_evaluator,
+    training_evaluator,
+    windowed_evaluator,
+)
+from evometa.evaluation.population_evaluator import OneCandidate, PopulationEvaluator, evaluator_for
 from evometa.problem import InnerTraining, Problem
-from evometa.space import Space
+from evometa.spaces import Space
 from evometa.strategy import Strategy
 
 # Below this much arithmetic in a generation, waiting for the other devices costs more than they save.

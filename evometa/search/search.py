@@ -14,27 +14,28 @@ import jax.numpy as jnp
 import numpy as np
 from numpy.typing import NDArray
 
-from evometa import archive_file, checkpoint, history, naming, result_file
-from evometa.callbacks import Report, as_callback
-from evometa.checkpoint import Checkpoint
-from evometa.checks import check_problem, noisy, require_compatible
-from evometa.compiled_driver import CompiledDriver
-from evometa.decisions import Decider, Decision, Limits, StopReason
-from evometa.devices import cpu_cores
-from evometa.driver import Driver, Rows, ValidationSettings, best_fitness
+from evometa import naming
+from evometa.backend.devices import cpu_cores
 from evometa.errors import ConfigurationError
-from evometa.generation import SearchState, sign_of
-from evometa.history import COUNTS, History
-from evometa.host import WorkerPool
-from evometa.interrupt import Interrupt
-from evometa.planning import plan
+from evometa.evaluation.checks import check_problem, noisy, require_compatible
+from evometa.executors.host import WorkerPool
 from evometa.problem import VALIDATION_TASKS, BaseProblem, HostProblem, InnerTraining, Problem
-from evometa.progress import Progress, Status
-from evometa.result import Counters, Result
-from evometa.run_directory import RunDirectory, describe_run, read_manifest, warn_of_changes
-from evometa.search_result import result_of
-from evometa.selection import FinalSelection, skipped
-from evometa.stepped_driver import SteppedDriver
+from evometa.search.callbacks import Report, as_callback
+from evometa.search.compiled_driver import CompiledDriver
+from evometa.search.decisions import Decider, Decision, Limits, StopReason
+from evometa.search.driver import Driver, Rows, ValidationSettings, best_fitness
+from evometa.search.generation import SearchState, sign_of
+from evometa.search.interrupt import Interrupt
+from evometa.search.planning import plan
+from evometa.search.progress import Progress, Status
+from evometa.search.search_result import result_of
+from evometa.search.selection import FinalSelection, skipped
+from evometa.search.stepped_driver import SteppedDriver
+from evometa.storage import archive_file, checkpoint, history, result_file
+from evometa.storage.checkpoint import Checkpoint
+from evometa.storage.history import COUNTS, History
+from evometa.storage.result import Counters, Result
+from evometa.storage.run_directory import RunDirectory, describe_run, read_manifest, warn_of_changes
 from evometa.strategy import Strategy
 
 

@@ -7,13 +7,13 @@ from typing import Any
 import jax
 import numpy as np
 
-from evometa.decisions import StopReason
-from evometa.driver import Driver, best_fitness
-from evometa.generation import SearchState, validation_columns
 from evometa.problem import Evaluation
-from evometa.result import Archive, Counters, Result
-from evometa.selection import Selection
-from evometa.space import Space
+from evometa.search.decisions import StopReason
+from evometa.search.driver import Driver, best_fitness
+from evometa.search.generation import SearchState, validation_columns
+from evometa.search.selection import Selection
+from evometa.spaces import Space
+from evometa.storage.result import Archive, Counters, Result
 from evometa.types import Genotype, Omega
 
 

@@ -3,7 +3,7 @@
 On a noisy problem the best fitness of a search is the luckiest as much as the best. So the center, the best so far and
 the finalists are evaluated on tasks that no generation has used, and the best of them there is selected; on a problem
 without noise that is the best of center and best so far. What it costs is a share of the search's own cost
-(:class:`evometa.budget.Prices`).
+(:class:`evometa.search.budget.Prices`).
 """
 
 from collections.abc import Callable
@@ -12,12 +12,12 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from evometa.budget import Cost
-from evometa.driver import Driver
-from evometa.finalists import Finalists
-from evometa.generation import SearchState
 from evometa.problem import Evaluation
-from evometa.result import Counters
+from evometa.search.budget import Cost
+from evometa.search.driver import Driver
+from evometa.search.finalists import Finalists
+from evometa.search.generation import SearchState
+from evometa.storage.result import Counters
 from evometa.types import Genotype
 
 

@@ -7,13 +7,13 @@ import jax
 import numpy as np
 from numpy.typing import NDArray
 
-from evometa.budget import Cost
-from evometa.driver import MEASURED, STATISTICS, Driver, Rows, ValidationSettings
-from evometa.executor import Executor, Outcome, Trial, run_in_order
-from evometa.generation import CONTINUE, RootKeys, SearchState, generation_keys, initial_state, stop_code
-from evometa.population_evaluator import Evaluated
+from evometa.evaluation.population_evaluator import Evaluated
+from evometa.executors.executor import Executor, Outcome, Trial, run_in_order
 from evometa.problem import Evaluation, HostProblem
-from evometa.space import Space
+from evometa.search.budget import Cost
+from evometa.search.driver import MEASURED, STATISTICS, Driver, Rows, ValidationSettings
+from evometa.search.generation import CONTINUE, RootKeys, SearchState, generation_keys, initial_state, stop_code
+from evometa.spaces import Space
 from evometa.strategy import Strategy
 from evometa.types import Genotype, Key
 

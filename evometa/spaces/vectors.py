@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from evometa.errors import ConfigurationError
-from evometa.space import CATEGORY, INTEGER, REAL, Coordinates, Space, VectorSpace
+from evometa.spaces.base import CATEGORY, INTEGER, REAL, Coordinates, Space, VectorSpace
 from evometa.types import Key, Omega
 
 __all__ = ["Box", "Categorical", "Dict", "Integer", "Like", "Space", "VectorSpace"]

@@ -1,8 +1,8 @@
 """``archive.npz``: the Pareto front or archive of a finished search, in its run directory.
 
-The file holds one array with leading axis N for each part of :class:`~evometa.result.Archive`: ``fitness``, and if they
-exist ``objectives``, ``constraints`` and ``measures``; ``genotypes`` and ``omegas``, or for pytrees one array for each
-leaf, named by its path as in ``omegas['weights']``. ``objective_names`` is there if objectives have names.
+The file holds one array with leading axis N for each part of :class:`~evometa.storage.result.Archive`: ``fitness``, and
+if they exist ``objectives``, ``constraints`` and ``measures``; ``genotypes`` and ``omegas``, or for pytrees one array
+for each leaf, named by its path as in ``omegas['weights']``. ``objective_names`` is there if objectives have names.
 ``numpy.load`` reads it without pickle.
 """
 
@@ -15,10 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evometa.errors import RunDirectoryError
-from evometa.files import write_atomically
-from evometa.flat_trees import flatten, unflatten
 from evometa.problem import VECTORS
-from evometa.result import Archive
+from evometa.storage.files import write_atomically
+from evometa.storage.flat_trees import flatten, unflatten
+from evometa.storage.result import Archive
 
 ARCHIVE = "archive.npz"
 SCHEMA_VERSION = 1

@@ -19,7 +19,7 @@ import jax
 import numpy as np
 
 from evometa.errors import RunDirectoryError
-from evometa.files import sync_folder, write_atomically
+from evometa.storage.files import sync_folder, write_atomically
 
 CHECKPOINTS = "checkpoints"
 _ARRAYS, _INDEX, _DIGESTS = "arrays", "index.json", "digests.json"

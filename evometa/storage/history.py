@@ -16,7 +16,7 @@ import orjson
 from numpy.typing import NDArray
 
 from evometa.errors import RunDirectoryError
-from evometa.files import sync, write_atomically
+from evometa.storage.files import sync, write_atomically
 
 HISTORY, TIMING = "history.csv", "timing.csv"
 COUNTS = ("generation", "evaluations", "inner_steps", "failed")

@@ -105,6 +105,6 @@ class Counters:
     stop_reason: str | None = None
     """Why the search stopped, in words; None while it continues."""
     stop_code: str | None = None
-    """The same as a code, see :class:`~evometa.decisions.StopReason`."""
+    """The same as a code, see :class:`~evometa.search.decisions.StopReason`."""
     chunk: int | None = None
     """The chunk size in use; a resumed run keeps it, and with it every bit."""

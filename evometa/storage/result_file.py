@@ -18,12 +18,13 @@ from typing import Any
 import jax
 import numpy as np
 
-from evometa import archive_file, naming
+from evometa import naming
 from evometa.errors import EvometaError, RunDirectoryError
-from evometa.files import write_atomically
-from evometa.flat_trees import flatten, restore, unflatten
-from evometa.result import Result
-from evometa.run_directory import read_manifest
+from evometa.storage import archive_file
+from evometa.storage.files import write_atomically
+from evometa.storage.flat_trees import flatten, restore, unflatten
+from evometa.storage.result import Result
+from evometa.storage.run_directory import read_manifest
 
 RESULT, NUMBERS = "result.npz", "result.json"
 SCHEMA_VERSION = 1

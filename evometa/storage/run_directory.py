@@ -26,11 +26,12 @@ from typing import Any, NamedTuple
 import numpy as np
 from filelock import FileLock, Timeout
 
-from evometa import checkpoint, naming
-from evometa.checkpoint import Checkpoint
+from evometa import naming
 from evometa.errors import RunDirectoryError
-from evometa.files import write_atomically
-from evometa.history import COUNTS, HISTORY, TIMING, TIMING_COLUMNS, Table, format_rows
+from evometa.storage import checkpoint
+from evometa.storage.checkpoint import Checkpoint
+from evometa.storage.files import write_atomically
+from evometa.storage.history import COUNTS, HISTORY, TIMING, TIMING_COLUMNS, Table, format_rows
 
 SCHEMA_VERSION = 1
 MANIFEST, LOCK = "manifest.json", ".lock"

@@ -16,14 +16,14 @@ import jax.numpy as jnp
 import numpy as np
 
 from evometa.errors import ConfigurationError
-from evometa.genes import Genome, choose_one, marking_of, matching_genes, select, with_gene
-from evometa.growing_network import Network
-from evometa.space import Space
+from evometa.spaces import Space
+from evometa.topology.genome import Genome, choose_one, marking_of, matching_genes, select, with_gene
+from evometa.topology.network import Network
 from evometa.types import Key, Scalar
 
 
 class Topology(Space):
-    """Feed-forward networks that grow from no hidden nodes; ω is a :class:`~evometa.growing_network.Network`.
+    """Feed-forward networks that grow from no hidden nodes; ω is a :class:`~evometa.topology.Network`.
 
     Args:
         inputs: number of inputs, without the bias, which is a node of constant value 1.

@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 from evometa.card import ProblemCard, Recipe
 from evometa.errors import ConfigurationError, nearest
 from evometa.problem import InnerTraining
-from evometa.problems._classification import Name, components, draw_rows, other_data_set, require_name, table
-from evometa.problems._networks import accuracy, cross_entropy
+from evometa.problems.shared.classification import Name, components, draw_rows, other_data_set, require_name, table
+from evometa.problems.shared.networks import accuracy, cross_entropy
 from evometa.spaces import Categorical
 from evometa.types import Key, Omega, Scalar
 

@@ -21,10 +21,10 @@ from numpy.typing import NDArray
 
 from evometa.card import ProblemCard, Recipe
 from evometa.errors import ConfigurationError
-from evometa.files import write_atomically
 from evometa.problem import Evaluation, Problem, learning_curve
-from evometa.problems.architecture_search import ArchitectureSearch, cells, require_cells
+from evometa.problems.architectures.architecture_search import ArchitectureSearch, cells, require_cells
 from evometa.spaces import Categorical
+from evometa.storage.files import write_atomically
 from evometa.types import Key, Omega, Scalar
 
 DIGITS = Path(__file__).with_name("architecture_table.npz")

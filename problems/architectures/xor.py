@@ -11,9 +11,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from evometa.card import ProblemCard, Recipe
-from evometa.growing_network import Network
 from evometa.problem import Evaluation, Problem
-from evometa.topology import Topology
+from evometa.topology import Network, Topology
 from evometa.types import Key
 
 PATTERNS = np.array([[0, 0], [0, 1], [1, 0], [1, 1]], np.float32)

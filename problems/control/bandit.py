@@ -15,7 +15,7 @@ from evometa.card import ProblemCard, Recipe
 from evometa.errors import ConfigurationError
 from evometa.objectives import Mean, Objective
 from evometa.problem import InnerTraining
-from evometa.problems._recurrent import GRU
+from evometa.problems.control.recurrent import GRU
 from evometa.spaces import Like
 from evometa.types import Key, Omega, Scalar
 

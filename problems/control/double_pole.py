@@ -13,9 +13,8 @@ import numpy as np
 
 from evometa.card import ProblemCard, Recipe
 from evometa.errors import ConfigurationError
-from evometa.growing_network import Network
 from evometa.problem import Evaluation, Problem
-from evometa.topology import Topology
+from evometa.topology import Network, Topology
 from evometa.types import Key, Scalar
 
 GRAVITY = -9.8

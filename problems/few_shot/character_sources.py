@@ -4,9 +4,9 @@ import os
 from typing import Literal
 
 from evometa.errors import ConfigurationError
-from evometa.problems._characters import Characters
-from evometa.problems._glyphs import glyphs
-from evometa.problems._omniglot import find, omniglot
+from evometa.problems.few_shot.characters import Characters
+from evometa.problems.few_shot.glyphs import glyphs
+from evometa.problems.few_shot.omniglot import find, omniglot
 
 Source = Literal["omniglot", "glyphs"]
 """The files of Omniglot, or characters made of random strokes."""

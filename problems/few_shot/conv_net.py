@@ -6,8 +6,8 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from evometa.convolution import conv2d
-from evometa.problems._characters import SIZE
+from evometa.backend.convolution import conv2d
+from evometa.problems.few_shot.characters import SIZE
 from evometa.types import Key
 
 

@@ -9,10 +9,10 @@ import jax.numpy as jnp
 
 from evometa.errors import ConfigurationError
 from evometa.problem import InnerTraining
-from evometa.problems._character_sources import Source, available, characters
-from evometa.problems._characters import Characters
-from evometa.problems._conv_net import ConvNet
-from evometa.problems._networks import accuracy, cross_entropy
+from evometa.problems.few_shot.character_sources import Source, available, characters
+from evometa.problems.few_shot.characters import Characters
+from evometa.problems.few_shot.conv_net import ConvNet
+from evometa.problems.shared.networks import accuracy, cross_entropy
 from evometa.types import Key, Learner, Omega, Scalar
 
 

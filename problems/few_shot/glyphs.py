@@ -9,7 +9,7 @@ import functools
 import numpy as np
 from numpy.typing import NDArray
 
-from evometa.problems._characters import RADIUS, SIZE, Characters
+from evometa.problems.few_shot.characters import RADIUS, SIZE, Characters
 
 ALPHABETS, HELD_OUT, CHARACTERS, DRAWERS = 5, 3, 28, 20
 STROKES, LONGEST, POINTS = 10, 4, 32

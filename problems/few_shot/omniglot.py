@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evometa.errors import ConfigurationError
-from evometa.problems._characters import RADIUS, SIZE, Characters
+from evometa.problems.few_shot.characters import RADIUS, SIZE, Characters
 
 VARIABLE = "EVOMETA_DATA"
 TRAINING, HELD_OUT = "images_background_small1.zip", "images_background_small2.zip"

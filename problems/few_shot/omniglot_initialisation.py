@@ -13,8 +13,8 @@ import numpy as np
 
 from evometa.card import ProblemCard, Recipe
 from evometa.errors import ConfigurationError
-from evometa.problems._few_shot import Episode, FewShot, flat
-from evometa.problems._networks import cross_entropy
+from evometa.problems.few_shot.episodes import Episode, FewShot, flat
+from evometa.problems.shared.networks import cross_entropy
 from evometa.spaces import Dict, Like
 from evometa.types import Key, Omega
 

@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 
 from evometa.card import ProblemCard, Recipe
-from evometa.problems._few_shot import Episode, FewShot, flat
+from evometa.problems.few_shot.episodes import Episode, FewShot, flat
 from evometa.spaces import Like
 from evometa.types import Key, Omega
 

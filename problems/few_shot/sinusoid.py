@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from evometa.card import ProblemCard, Recipe
 from evometa.errors import ConfigurationError
 from evometa.problem import begin, train
-from evometa.problems._networks import MLP, squared_error
-from evometa.problems._waves import X_RANGE, Wave, WaveRegression
+from evometa.problems.few_shot.waves import X_RANGE, Wave, WaveRegression
+from evometa.problems.shared.networks import MLP, squared_error
 from evometa.spaces import Dict, Like
 from evometa.types import Key, Omega, Scalar
 

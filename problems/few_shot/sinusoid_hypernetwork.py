@@ -13,8 +13,8 @@ from jax.flatten_util import ravel_pytree
 
 from evometa.card import ProblemCard, Recipe
 from evometa.errors import ConfigurationError
-from evometa.problems._networks import MLP, squared_error
-from evometa.problems._waves import Wave, WaveRegression
+from evometa.problems.few_shot.waves import Wave, WaveRegression
+from evometa.problems.shared.networks import MLP, squared_error
 from evometa.spaces import Like
 from evometa.types import Key, Omega, Scalar
 

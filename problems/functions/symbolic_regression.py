@@ -16,8 +16,8 @@ from evometa.card import ProblemCard, Recipe
 from evometa.errors import ConfigurationError, nearest
 from evometa.expressions import Expression, PrimitiveSet, Program
 from evometa.problem import Evaluation, Problem
-from evometa.problems._csv_tables import column_of, identifiers, read_table
-from evometa.problems._formulas import FORMULAS, FUNCTIONS, Points
+from evometa.problems.functions.csv_tables import column_of, identifiers, read_table
+from evometa.problems.functions.formulas import FORMULAS, FUNCTIONS, Points
 from evometa.types import Key, Scalar
 
 CSV_FUNCTIONS = ("add", "sub", "mul", "div", "exp", "log", "sqrt", "square", "sin", "cos")

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from evometa.card import ProblemCard, Recipe
 from evometa.errors import ConfigurationError
 from evometa.problem import Problem
-from evometa.problems import _black_boxes
+from evometa.problems.functions import black_boxes
 from evometa.spaces import Box
 from evometa.types import Key, Scalar
 
@@ -92,7 +92,7 @@ class Sphere(_TestFunction):
     bounds = (-5.12, 5.12)
 
     def _value(self, x: jax.Array) -> Scalar:
-        return _black_boxes.sphere(x)
+        return black_boxes.sphere(x)
 
 
 class Rosenbrock(_TestFunction):
@@ -108,7 +108,7 @@ class Rosenbrock(_TestFunction):
     least_dimension = 2
 
     def _value(self, x: jax.Array) -> Scalar:
-        return _black_boxes.rosenbrock(x)
+        return black_boxes.rosenbrock(x)
 
 
 class Ellipsoid(_TestFunction):
@@ -121,7 +121,7 @@ class Ellipsoid(_TestFunction):
     bounds = (-5.0, 5.0)
 
     def _value(self, x: jax.Array) -> Scalar:
-        return _black_boxes.ellipsoid(x)
+        return black_boxes.ellipsoid(x)
 
 
 class Rastrigin(_TestFunction):
@@ -133,4 +133,4 @@ class Rastrigin(_TestFunction):
     bounds = (-5.12, 5.12)
 
     def _value(self, x: jax.Array) -> Scalar:
-        return _black_boxes.rastrigin(x)
+        return black_boxes.rastrigin(x)

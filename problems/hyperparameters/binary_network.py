@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from evometa.card import ProblemCard, Recipe
 from evometa.errors import ConfigurationError
 from evometa.problem import InnerTraining
-from evometa.problems._classification import draw_rows
-from evometa.problems._digits import CLASSES, PIXELS, digits
-from evometa.problems._scalars import number
+from evometa.problems.shared.classification import draw_rows
+from evometa.problems.shared.digits import CLASSES, PIXELS, digits
+from evometa.problems.shared.scalars import number
 from evometa.spaces import Dict
 from evometa.types import Key, Omega, Scalar
 

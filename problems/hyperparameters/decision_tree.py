@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from evometa.card import ProblemCard, Recipe
 from evometa.errors import ConfigurationError
 from evometa.problem import InnerTraining
-from evometa.problems._classification import Name, require_name, table
-from evometa.problems._scalars import number
+from evometa.problems.shared.classification import Name, require_name, table
+from evometa.problems.shared.scalars import number
 from evometa.spaces import Box, Dict
 from evometa.types import Key, Omega, Scalar
 

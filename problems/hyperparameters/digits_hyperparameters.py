@@ -11,10 +11,10 @@ import jax
 import jax.numpy as jnp
 
 from evometa.card import ProblemCard, Recipe
-from evometa.problems._digits import CLASSES, digits
-from evometa.problems._digits_training import DigitsTraining, Training
-from evometa.problems._networks import Learner, accuracy, cross_entropy
-from evometa.problems._scalars import number
+from evometa.problems.shared.digits import CLASSES, digits
+from evometa.problems.shared.digits_training import DigitsTraining, Training
+from evometa.problems.shared.networks import Learner, accuracy, cross_entropy
+from evometa.problems.shared.scalars import number
 from evometa.spaces import Dict
 from evometa.types import Key, Omega, Scalar
 

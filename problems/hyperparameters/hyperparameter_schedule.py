@@ -12,10 +12,10 @@ import numpy as np
 
 from evometa.card import ProblemCard, Recipe
 from evometa.errors import ConfigurationError
-from evometa.problems._digits_training import Training
-from evometa.problems._networks import Learner, wider
-from evometa.problems._schedules import ScheduledTraining
-from evometa.problems.digits_hyperparameters import DigitsHyperparameters
+from evometa.problems.hyperparameters.digits_hyperparameters import DigitsHyperparameters
+from evometa.problems.hyperparameters.schedules import ScheduledTraining
+from evometa.problems.shared.digits_training import Training
+from evometa.problems.shared.networks import Learner, wider
 from evometa.types import Key, Scalar
 
 

@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from evometa.card import ProblemCard, Recipe
 from evometa.errors import ConfigurationError
-from evometa.problems._schedules import HIGHEST, LOWEST, ScheduledTraining
+from evometa.problems.hyperparameters.schedules import HIGHEST, LOWEST, ScheduledTraining
 from evometa.types import Key, Scalar
 
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from evometa.card import ProblemCard, Recipe
 from evometa.expressions import Expression, PrimitiveSet, Program
-from evometa.problems._loss_training import PROBABILITIES, LossTraining
+from evometa.problems.losses.loss_training import PROBABILITIES, LossTraining
 
 CROSS_ENTROPY = "mul(-1.0, mul(label, log(prediction)))"
 """The usual loss, as an expression of the space."""

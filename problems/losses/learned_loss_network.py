@@ -13,8 +13,8 @@ import numpy as np
 
 from evometa.card import ProblemCard, Recipe
 from evometa.errors import ConfigurationError
-from evometa.problems._loss_training import LossTraining
-from evometa.problems._networks import MLP
+from evometa.problems.losses.loss_training import LossTraining
+from evometa.problems.shared.networks import MLP
 from evometa.spaces import Like
 from evometa.types import Omega
 

@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 
 from evometa.card import ProblemCard, Recipe
-from evometa.problems._loss_training import LossTraining
+from evometa.problems.losses.loss_training import LossTraining
 from evometa.spaces import Box
 
 START = (0.0, 0.5, 0.0, 0.0, 0.0, 2.0, -4.0, 0.0)

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from evometa.errors import ConfigurationError
 from evometa.problem import InnerTraining
-from evometa.problems._classification import Name, Table, draw_rows, other_data_set, require_name, table
-from evometa.problems._label_noise import noisy, require_share
-from evometa.problems._networks import MLP, wider
+from evometa.problems.shared.classification import Name, Table, draw_rows, other_data_set, require_name, table
+from evometa.problems.shared.label_noise import noisy, require_share
+from evometa.problems.shared.networks import MLP, wider
 from evometa.types import Key, Omega, Scalar
 
 PROBABILITIES = 1 / (1 + np.exp(-np.linspace(-6, 6, 32)))

@@ -8,8 +8,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from evometa.problems._digits import CLASSES, PIXELS, digits
-from evometa.problems._networks import MLP, accuracy, cross_entropy
+from evometa.problems.shared.digits import CLASSES, PIXELS, digits
+from evometa.problems.shared.networks import MLP, accuracy, cross_entropy
 from evometa.types import Key, Scalar
 
 WORST_LOSS = 1.5 * math.log(CLASSES)

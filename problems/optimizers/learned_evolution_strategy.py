@@ -15,7 +15,7 @@ import numpy as np
 from evometa.card import ProblemCard, Recipe
 from evometa.errors import ConfigurationError
 from evometa.problem import InnerTraining
-from evometa.problems._black_boxes import FUNCTIONS
+from evometa.problems.functions.black_boxes import FUNCTIONS
 from evometa.spaces import Like
 from evometa.types import Key, Omega, Scalar
 

@@ -18,7 +18,7 @@ from evometa.card import ProblemCard, Recipe
 from evometa.errors import ConfigurationError
 from evometa.objectives import Mean, Objective
 from evometa.problem import InnerTraining
-from evometa.problems._base_tasks import Base, DigitsNetwork, Quadratics
+from evometa.problems.optimizers.base_tasks import Base, DigitsNetwork, Quadratics
 from evometa.spaces import Like
 from evometa.types import Key, Omega, Scalar
 

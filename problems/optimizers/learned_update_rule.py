@@ -15,8 +15,8 @@ import numpy as np
 from evometa.card import ProblemCard, Recipe
 from evometa.errors import ConfigurationError
 from evometa.expressions import LOSS_PRIMITIVES, Expression, PrimitiveSet, Program
-from evometa.problems._digits_training import Training
-from evometa.problems._tuned_training import TunedTraining
+from evometa.problems.shared.digits_training import Training
+from evometa.problems.shared.tuned_training import TunedTraining
 from evometa.types import Key
 
 GRADIENT_DESCENT = "gradient"

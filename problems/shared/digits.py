@@ -1,6 +1,6 @@
 """scikit-learn's handwritten digits, with a fixed train/validation/test split."""
 
-from evometa.problems._classification import Table, table
+from evometa.problems.shared.classification import Table, table
 
 CLASSES = 10
 PIXELS = 64

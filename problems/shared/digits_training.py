@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from evometa.errors import ConfigurationError
 from evometa.problem import InnerTraining
-from evometa.problems._classification import draw_rows
-from evometa.problems._digits import CLASSES, PIXELS, digits
-from evometa.problems._networks import MLP
+from evometa.problems.shared.classification import draw_rows
+from evometa.problems.shared.digits import CLASSES, PIXELS, digits
+from evometa.problems.shared.networks import MLP
 from evometa.types import Key
 
 

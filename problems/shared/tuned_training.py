@@ -11,9 +11,9 @@ from jax.flatten_util import ravel_pytree
 from numpy.typing import NDArray
 
 from evometa.errors import ConfigurationError
-from evometa.problems._digits import digits
-from evometa.problems._digits_training import DigitsTraining, Training
-from evometa.problems._networks import accuracy, cross_entropy
+from evometa.problems.shared.digits import digits
+from evometa.problems.shared.digits_training import DigitsTraining, Training
+from evometa.problems.shared.networks import accuracy, cross_entropy
 from evometa.types import Key, Learner, Omega, Scalar
 
 

@@ -12,11 +12,11 @@ import jax.numpy as jnp
 import numpy as np
 
 from evometa.card import ProblemCard, Recipe
-from evometa.problems._classification import draw_rows
-from evometa.problems._digits import CLASSES, digits
-from evometa.problems._few_labels import FewLabels
-from evometa.problems._networks import MLP, cross_entropy
-from evometa.problems._scalars import LEARNING_RATE, number
+from evometa.problems.shared.classification import draw_rows
+from evometa.problems.shared.digits import CLASSES, digits
+from evometa.problems.shared.networks import MLP, cross_entropy
+from evometa.problems.shared.scalars import LEARNING_RATE, number
+from evometa.problems.training_data.few_labels import FewLabels
 from evometa.spaces import Box, Dict
 from evometa.types import Key, Omega, Scalar
 

@@ -11,8 +11,8 @@ import jax
 import jax.numpy as jnp
 
 from evometa.card import ProblemCard, Recipe
-from evometa.problems._noisy_training import NoisyTraining
-from evometa.problems._scalars import LEARNING_RATE, number
+from evometa.problems.shared.scalars import LEARNING_RATE, number
+from evometa.problems.training_data.noisy_training import NoisyTraining
 from evometa.spaces import Box, Dict
 from evometa.types import Key, Omega, Scalar
 

@@ -9,9 +9,9 @@ import jax.numpy as jnp
 
 from evometa.errors import ConfigurationError
 from evometa.problem import InnerTraining
-from evometa.problems._classification import Table
-from evometa.problems._digits import digits
-from evometa.problems._networks import MLP, Learner, accuracy, cross_entropy
+from evometa.problems.shared.classification import Table
+from evometa.problems.shared.digits import digits
+from evometa.problems.shared.networks import MLP, Learner, accuracy, cross_entropy
 from evometa.types import Key, Omega, Scalar
 
 MOMENTUM = 0.9

@@ -12,11 +12,11 @@ import jax.numpy as jnp
 import numpy as np
 
 from evometa.card import ProblemCard, Recipe
-from evometa.problems._classification import draw_rows
-from evometa.problems._data_training import DataTraining
-from evometa.problems._digits import CLASSES, digits
-from evometa.problems._networks import cross_entropy, wider
-from evometa.problems._scalars import number
+from evometa.problems.shared.classification import draw_rows
+from evometa.problems.shared.digits import CLASSES, digits
+from evometa.problems.shared.networks import cross_entropy, wider
+from evometa.problems.shared.scalars import number
+from evometa.problems.training_data.data_training import DataTraining
 from evometa.spaces import Dict, Like
 from evometa.types import Key, Omega, Scalar
 

@@ -6,8 +6,8 @@ import typing
 import jax
 from jax.typing import ArrayLike
 
-from evometa.problems._data_training import DataTraining
-from evometa.problems._networks import wider
+from evometa.problems.shared.networks import wider
+from evometa.problems.training_data.data_training import DataTraining
 from evometa.types import Key
 
 

@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 
 from evometa.card import ProblemCard, Recipe
 from evometa.errors import ConfigurationError
-from evometa.problems._data_training import DataTraining, Trial
-from evometa.problems._digits import CLASSES, digits
-from evometa.problems._label_noise import require_share
-from evometa.problems._networks import Learner, wider
-from evometa.problems._scalars import LEARNING_RATE
+from evometa.problems.shared.digits import CLASSES, digits
+from evometa.problems.shared.label_noise import require_share
+from evometa.problems.shared.networks import Learner, wider
+from evometa.problems.shared.scalars import LEARNING_RATE
+from evometa.problems.training_data.data_training import DataTraining, Trial
 from evometa.spaces import Box, Dict
 from evometa.types import Key, Omega, Scalar
 

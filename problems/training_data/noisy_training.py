@@ -5,10 +5,10 @@ import typing
 
 import jax
 
-from evometa.problems._classification import Name, Table, other_data_set, require_name, table
-from evometa.problems._data_training import DataTraining
-from evometa.problems._label_noise import noisy, require_share
-from evometa.problems._networks import wider
+from evometa.problems.shared.classification import Name, Table, other_data_set, require_name, table
+from evometa.problems.shared.label_noise import noisy, require_share
+from evometa.problems.shared.networks import wider
+from evometa.problems.training_data.data_training import DataTraining
 from evometa.types import Key
 
 

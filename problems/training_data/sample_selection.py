@@ -11,10 +11,10 @@ import jax
 import jax.numpy as jnp
 
 from evometa.card import ProblemCard, Recipe
-from evometa.problems._classification import draw_rows
-from evometa.problems._networks import MLP
-from evometa.problems._noisy_training import NoisyTraining
-from evometa.problems._scalars import LEARNING_RATE
+from evometa.problems.shared.classification import draw_rows
+from evometa.problems.shared.networks import MLP
+from evometa.problems.shared.scalars import LEARNING_RATE
+from evometa.problems.training_data.noisy_training import NoisyTraining
 from evometa.spaces import Dict, Like
 from evometa.types import Key, Omega, Scalar
 

@@ -10,8 +10,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from evometa.space import VectorSpace
-from evometa.strategies import _categories
+from evometa.spaces import VectorSpace
+from evometa.strategies.shared import categorical
 from evometa.types import Scalar
 
 CHANGED = 0.27
@@ -33,7 +33,7 @@ class Choices(NamedTuple):
 
 def equally_likely(space: VectorSpace) -> Choices:
     """Return the chances before anything is known."""
-    has = jnp.asarray(_categories.available(space), jnp.result_type(float))
+    has = jnp.asarray(categorical.available(space), jnp.result_type(float))
     zero = jnp.zeros((), has.dtype)
     return Choices(has / jnp.sum(has, axis=1, keepdims=True), jnp.zeros_like(has), zero, zero + 1)
 
@@ -49,7 +49,7 @@ def learn(choices: Choices, frequency: jax.Array, space: VectorSpace) -> Choices
         frequency: weight of the winners of each choice, ``[N, K]``; rows sum to 1.
         space: the N categories.
     """
-    p, has = choices.probability, _categories.available(space)
+    p, has = choices.probability, categorical.available(space)
     free = max(int(has.sum()) - space.size, 1)
     gradient = frequency - p
     direction = jnp.where(has, gradient / jnp.sqrt(jnp.where(has, p, 1.0)), 0.0)

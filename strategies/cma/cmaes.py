@@ -7,14 +7,14 @@ from typing import ClassVar, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from evometa.space import Space
-from evometa.strategies._checks import require_nonnegative, vector_space
-from evometa.strategies._cma_diagonal import Diagonal, adapt_diagonal, unit_diagonal
-from evometa.strategies._cma_rates import Rates, rates
-from evometa.strategies._cma_update import adapt_sigma, add_to_diagonal, factorise, forgetting, pull
-from evometa.strategies._noise import standard_normal
-from evometa.strategies._ranks import gains, places, shares
-from evometa.strategies._stagnation import Progress, no_progress, record, stagnates, window
+from evometa.spaces import Space
+from evometa.strategies.cma.diagonal import Diagonal, adapt_diagonal, unit_diagonal
+from evometa.strategies.cma.rates import Rates, rates
+from evometa.strategies.cma.stagnation import Progress, no_progress, record, stagnates, window
+from evometa.strategies.cma.update import adapt_sigma, add_to_diagonal, factorise, forgetting, pull
+from evometa.strategies.shared.checks import require_nonnegative, vector_space
+from evometa.strategies.shared.noise import standard_normal
+from evometa.strategies.shared.ranks import gains, places, shares
 from evometa.strategy import Feedback, Strategy, refuse_unless_continuous, require_population, require_positive
 from evometa.types import Key, Scalar
 

@@ -9,16 +9,16 @@ import jax.numpy as jnp
 import numpy as np
 
 from evometa.errors import ConfigurationError
-from evometa.space import CATEGORY, INTEGER, Space, VectorSpace
 from evometa.spaces import Box, Categorical, Dict
-from evometa.strategies import _categories
-from evometa.strategies._checks import require_nonnegative, vector_space
-from evometa.strategies._choices import CHANGED, Choices, equally_likely, learn
-from evometa.strategies._cma_rates import rates
-from evometa.strategies._margin import Ranges, recombined, too_wide, with_margin
-from evometa.strategies._ranks import gains, places
-from evometa.strategies._stagnation import window
-from evometa.strategies.cmaes import CMAES, CMAESState
+from evometa.spaces.base import CATEGORY, INTEGER, Space, VectorSpace
+from evometa.strategies.cma.choices import CHANGED, Choices, equally_likely, learn
+from evometa.strategies.cma.cmaes import CMAES, CMAESState
+from evometa.strategies.cma.margin import Ranges, recombined, too_wide, with_margin
+from evometa.strategies.cma.rates import rates
+from evometa.strategies.cma.stagnation import window
+from evometa.strategies.shared import categorical
+from evometa.strategies.shared.checks import require_nonnegative, vector_space
+from evometa.strategies.shared.ranks import gains, places
 from evometa.strategy import Feedback, Strategy, require_population, require_positive
 from evometa.types import Key, Scalar
 
@@ -135,7 +135,7 @@ class CMAwM(Strategy[CMAwMState]):
             state = state._replace(numbers=numbers)
         if isinstance(state.choices, Choices):
             log_probability = jnp.log(state.choices.probability)
-            parts.append(_categories.sample(key_choices, layout.categories, log_probability, self.population_size))
+            parts.append(categorical.sample(key_choices, layout.categories, log_probability, self.population_size))
         return layout.genotype(parts), state
 
     def tell(self, key: Key, state: CMAwMState, genotypes: jax.Array, feedback: Feedback) -> CMAwMState:
@@ -161,7 +161,7 @@ class CMAwM(Strategy[CMAwMState]):
             )
             numbers = Numbers(gaussian, mean, stretch, numbers.drawn)
         if isinstance(choices, Choices):
-            frequency = _categories.frequencies(layout.categories, gain, genotypes[:, layout.category])
+            frequency = categorical.frequencies(layout.categories, gain, genotypes[:, layout.category])
             choices = learn(choices, frequency, layout.categories)
         return CMAwMState(numbers, choices, state.space)
 
@@ -173,7 +173,7 @@ class CMAwM(Strategy[CMAwMState]):
             mean = layout.ranges.cell(state.numbers.mean)
             parts.append(jnp.where(layout.ranges.whole, mean, state.numbers.gaussian.mean))
         if isinstance(state.choices, Choices):
-            parts.append(_categories.mode(layout.categories, state.choices.probability))
+            parts.append(categorical.mode(layout.categories, state.choices.probability))
         return layout.genotype(parts)
 
     def stop(self, state: CMAwMState) -> Scalar:
@@ -184,7 +184,7 @@ class CMAwM(Strategy[CMAwMState]):
         """Return those of CMA-ES, and the entropy of a category in nats, the mean over categories."""
         numbers, choices = state.numbers, state.choices
         return (self._cmaes.diagnostics(numbers.gaussian) if isinstance(numbers, Numbers) else {}) | (
-            {"entropy": _categories.entropy(choices.probability)} if isinstance(choices, Choices) else {}
+            {"entropy": categorical.entropy(choices.probability)} if isinstance(choices, Choices) else {}
         )
 
 

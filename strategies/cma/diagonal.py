@@ -9,7 +9,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from evometa.strategies._cma_rates import Rates
+from evometa.strategies.cma.rates import Rates
 from evometa.types import Scalar
 
 

@@ -18,12 +18,12 @@ import jax
 import jax.numpy as jnp
 
 from evometa.errors import ConfigurationError
-from evometa.space import Space, VectorSpace
-from evometa.strategies._checks import vector_space
-from evometa.strategies._cma_rates import padded_rates
-from evometa.strategies._noise import standard_normal
-from evometa.strategies._stagnation import Progress, most_generations, no_progress, record, stagnates, window
-from evometa.strategies.cmaes import CMAES, CMAESState, adapt, decode, start_at
+from evometa.spaces import Space, VectorSpace
+from evometa.strategies.cma.cmaes import CMAES, CMAESState, adapt, decode, start_at
+from evometa.strategies.cma.rates import padded_rates
+from evometa.strategies.cma.stagnation import Progress, most_generations, no_progress, record, stagnates, window
+from evometa.strategies.shared.checks import vector_space
+from evometa.strategies.shared.noise import standard_normal
 from evometa.strategy import Feedback, Strategy, refuse_unless_continuous, require_population, require_positive
 from evometa.types import Genotype, Key, Scalar
 

@@ -8,12 +8,12 @@ import jax
 import jax.numpy as jnp
 
 from evometa.spaces import Space
-from evometa.strategies._checks import require_nonnegative, vector_space
-from evometa.strategies._cma_rates import rates
-from evometa.strategies._cma_update import adapt_sigma, forgetting, pull
-from evometa.strategies._noise import standard_normal
-from evometa.strategies._ranks import gains, places
-from evometa.strategies.cmaes import CMAES
+from evometa.strategies.cma.cmaes import CMAES
+from evometa.strategies.cma.rates import rates
+from evometa.strategies.cma.update import adapt_sigma, forgetting, pull
+from evometa.strategies.shared.checks import require_nonnegative, vector_space
+from evometa.strategies.shared.noise import standard_normal
+from evometa.strategies.shared.ranks import gains, places
 from evometa.strategy import Feedback, Strategy, refuse_unless_continuous, require_population, require_positive
 from evometa.types import Key, Scalar
 

@@ -11,11 +11,11 @@ import jax.numpy as jnp
 import numpy as np
 
 from evometa.errors import ConfigurationError
-from evometa.space import Space, VectorSpace
-from evometa.strategies import _categories
-from evometa.strategies._checks import vector_space
-from evometa.strategies._populations import require_chance
-from evometa.strategies._ranks import gains, places, shares
+from evometa.spaces import Space, VectorSpace
+from evometa.strategies.shared import categorical
+from evometa.strategies.shared.checks import vector_space
+from evometa.strategies.shared.populations import require_chance
+from evometa.strategies.shared.ranks import gains, places, shares
 from evometa.strategy import Feedback, Strategy, require_population, require_positive
 from evometa.types import Key, Scalar
 
@@ -81,24 +81,24 @@ class PBIL(Strategy[PBILState]):
 
     def incompatibility(self, space: Space) -> str | None:
         """Refuse spaces with anything but integers and categories."""
-        return _categories.refuse_unless_discrete(self, space)
+        return categorical.refuse_unless_discrete(self, space)
 
     def init(self, key: Key, space: Space) -> PBILState:
         """Begin with every choice equally likely."""
         space = vector_space(self, space)
-        has = jnp.asarray(_categories.available(space), jnp.result_type(float))
+        has = jnp.asarray(categorical.available(space), jnp.result_type(float))
         return PBILState(has / jnp.sum(has, axis=1, keepdims=True), space)
 
     def ask(self, key: Key, state: PBILState) -> tuple[jax.Array, PBILState]:
         """Draw ``[P, D]`` candidates from the model."""
-        return _categories.sample(key, state.space, jnp.log(state.probability), self.population_size), state
+        return categorical.sample(key, state.space, jnp.log(state.probability), self.population_size), state
 
     def tell(self, key: Key, state: PBILState, genotypes: jax.Array, feedback: Feedback) -> PBILState:
         """Move the model towards the winners, and mutate it."""
         at = places(feedback.fitness)
         table = np.where(np.arange(self.population_size) < self.winners, 1 / self.winners, 0.0)
-        winners = _categories.frequencies(state.space, gains(table, at), genotypes)
-        losers = _categories.frequencies(state.space, shares(table[::-1], at), genotypes)
+        winners = categorical.frequencies(state.space, gains(table, at), genotypes)
+        losers = categorical.frequencies(state.space, shares(table[::-1], at), genotypes)
         p = state.probability
         p = p + self.learning_rate * (winners - (losers if self.away_from == "losers" else p))
         # Baluja: where the best and the worst candidate have different bits, learn that bit of the best again.
@@ -110,14 +110,14 @@ class PBIL(Strategy[PBILState]):
     def _mutate(self, key: Key, space: VectorSpace, p: jax.Array) -> jax.Array:
         key_which, key_choice = jax.random.split(key)
         which = jax.random.bernoulli(key_which, self.mutation_rate, (space.size, 1))
-        has = _categories.available(space)
+        has = categorical.available(space)
         choice = jax.random.categorical(key_choice, jnp.where(has, 0.0, -jnp.inf))
         pull = jax.nn.one_hot(choice, p.shape[1], dtype=p.dtype) - p
         return p + jnp.where(which, self.mutation_shift * pull, 0.0)
 
     def center(self, state: PBILState) -> jax.Array:
         """Return the likeliest genotype ``[D]``."""
-        return _categories.mode(state.space, state.probability)
+        return categorical.mode(state.space, state.probability)
 
     def stop(self, state: PBILState) -> Scalar:
         """Stop when nothing is left to chance, which mutation prevents."""
@@ -125,4 +125,4 @@ class PBIL(Strategy[PBILState]):
 
     def diagnostics(self, state: PBILState) -> dict[str, Scalar]:
         """Return the entropy of a coordinate in nats, the mean over coordinates."""
-        return {"entropy": _categories.entropy(state.probability)}
+        return {"entropy": categorical.entropy(state.probability)}

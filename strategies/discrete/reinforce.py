@@ -7,9 +7,9 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from evometa.space import Space, VectorSpace
-from evometa.strategies import _categories
-from evometa.strategies._checks import require_nonnegative, vector_space
+from evometa.spaces import Space, VectorSpace
+from evometa.strategies.shared import categorical
+from evometa.strategies.shared.checks import require_nonnegative, vector_space
 from evometa.strategy import Feedback, Strategy, require_population, require_positive
 from evometa.types import Key, Scalar
 
@@ -52,17 +52,17 @@ class Reinforce(Strategy[ReinforceState]):
 
     def incompatibility(self, space: Space) -> str | None:
         """Refuse spaces with anything but integers and categories."""
-        return _categories.refuse_unless_discrete(self, space)
+        return categorical.refuse_unless_discrete(self, space)
 
     def init(self, key: Key, space: Space) -> ReinforceState:
         """Begin with every choice equally likely."""
         space = vector_space(self, space)
-        logits = jnp.zeros(_categories.available(space).shape)
+        logits = jnp.zeros(categorical.available(space).shape)
         return ReinforceState(logits, self._optimizer().init(logits), space)
 
     def ask(self, key: Key, state: ReinforceState) -> tuple[jax.Array, ReinforceState]:
         """Draw ``[P, D]`` candidates from the policy."""
-        return _categories.sample(key, state.space, _log_policy(state), self.population_size), state
+        return categorical.sample(key, state.space, _log_policy(state), self.population_size), state
 
     def tell(self, key: Key, state: ReinforceState, genotypes: jax.Array, feedback: Feedback) -> ReinforceState:
         """Take a step against the estimated gradient of E[fitness] - entropy_weight · entropy."""
@@ -70,7 +70,7 @@ class Reinforce(Strategy[ReinforceState]):
         log_policy = _log_policy(state)
         policy = jnp.exp(log_policy)
         # ∇ log π(x) of a softmax is onehot(x) - π.
-        gradient = _categories.frequencies(state.space, weight, genotypes) - jnp.sum(weight) * policy
+        gradient = categorical.frequencies(state.space, weight, genotypes) - jnp.sum(weight) * policy
         # ∇ H = -π (log π + H), row by row; entr(π) = -π log π has its limit, 0, where π = 0.
         surprise = jax.scipy.special.entr(policy)
         gradient -= self.entropy_weight * (surprise - policy * jnp.sum(surprise, axis=1, keepdims=True))
@@ -82,16 +82,16 @@ class Reinforce(Strategy[ReinforceState]):
 
     def center(self, state: ReinforceState) -> jax.Array:
         """Return the likeliest genotype ``[D]``."""
-        return _categories.mode(state.space, _log_policy(state))
+        return categorical.mode(state.space, _log_policy(state))
 
     def diagnostics(self, state: ReinforceState) -> dict[str, Scalar]:
         """Return the entropy of a coordinate in nats, the mean over coordinates."""
-        return {"entropy": _categories.entropy(jnp.exp(_log_policy(state)))}
+        return {"entropy": categorical.entropy(jnp.exp(_log_policy(state)))}
 
 
 def _log_policy(state: ReinforceState) -> jax.Array:
     """Return the log-probabilities ``[D, K]``, -inf for choices that a coordinate lacks."""
-    return jax.nn.log_softmax(jnp.where(_categories.available(state.space), state.logits, -jnp.inf), axis=1)
+    return jax.nn.log_softmax(jnp.where(categorical.available(state.space), state.logits, -jnp.inf), axis=1)
 
 
 def advantages(fitness: jax.Array) -> jax.Array:

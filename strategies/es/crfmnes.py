@@ -10,14 +10,14 @@ import jax.numpy as jnp
 from scipy.optimize import brentq
 
 from evometa.spaces import Space
-from evometa.strategies import _pairs
-from evometa.strategies._checks import require_nonnegative, vector_space
-from evometa.strategies._cma_rates import rates
-from evometa.strategies._cma_update import cumulate
-from evometa.strategies._noise import standard_normal
-from evometa.strategies._ranks import gains, places
-from evometa.strategies.sep_cmaes import STOP_REASONS, empty_history, record, stop_code
-from evometa.strategies.xnes import place_values
+from evometa.strategies.cma.rates import rates
+from evometa.strategies.cma.sep_cmaes import STOP_REASONS, empty_history, record, stop_code
+from evometa.strategies.cma.update import cumulate
+from evometa.strategies.es.xnes import place_values
+from evometa.strategies.shared import antithetic
+from evometa.strategies.shared.checks import require_nonnegative, vector_space
+from evometa.strategies.shared.noise import standard_normal
+from evometa.strategies.shared.ranks import gains, places
 from evometa.strategy import Feedback, Strategy, refuse_unless_continuous, require_population, require_positive
 from evometa.types import Key, Scalar
 
@@ -117,7 +117,7 @@ class CRFMNES(Strategy[CRFMNESState]):
         noise = standard_normal(key, (self.population_size // 2, len(state.mean)))
         norm, unit = _polar(state.v)
         step = state.sigma * state.scales * _stretch(noise, unit, jnp.sqrt(1 + norm**2))
-        return _pairs.join(state.mean + step, state.mean - step), state
+        return antithetic.join(state.mean + step, state.mean - step), state
 
     def tell(self, key: Key, state: CRFMNESState, genotypes: jax.Array, feedback: Feedback) -> CRFMNESState:
         """Weigh the candidates by rank and distance, then move the mean and adapt D, v and σ."""

@@ -7,13 +7,13 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from evometa.space import Space
-from evometa.strategies import _pairs
-from evometa.strategies._checks import require_fraction, require_nonnegative, vector_space
-from evometa.strategies._gradient_steps import GradientSteps
-from evometa.strategies._noise import standard_normal
-from evometa.strategies._ranks import centered_ranks, places
-from evometa.strategies.optimizer import Optimizer, decayed
+from evometa.spaces import Space
+from evometa.strategies.shared import antithetic
+from evometa.strategies.shared.checks import require_fraction, require_nonnegative, vector_space
+from evometa.strategies.shared.gradient_steps import GradientSteps
+from evometa.strategies.shared.noise import standard_normal
+from evometa.strategies.shared.optimizer import Optimizer, decayed
+from evometa.strategies.shared.ranks import centered_ranks, places
 from evometa.strategy import Feedback, Strategy, refuse_unless_continuous, require_population, require_positive
 from evometa.types import Key, Scalar
 
@@ -103,7 +103,7 @@ class OpenAIES(GradientSteps, Strategy[OpenAIESState]):
         else:
             noise = standard_normal(key, (self.population_size // 2, len(state.center)))
         step = self._sigma(state.generation) * noise
-        return _pairs.join(state.center + step, state.center - step), state
+        return antithetic.join(state.center + step, state.center - step), state
 
     def member(self, state: OpenAIESState, index: jax.typing.ArrayLike) -> jax.Array | None:
         """Return candidate ``index`` of the last ask ``[D]``, made alone; None without ``regenerate_noise``."""
@@ -124,7 +124,7 @@ class OpenAIES(GradientSteps, Strategy[OpenAIESState]):
                 jnp.zeros_like(state.center),
             )
         else:
-            plus, minus = _pairs.split(genotypes)
+            plus, minus = antithetic.split(genotypes)
             gradient = weights / (2 * self._sigma(state.generation)) @ (plus - minus)  # x+ - x- = 2 σ ε
         updates, optimizer = self._transformation(self.weight_decay).update(gradient, state.optimizer, state.center)
         center = state.center + jnp.asarray(updates)
@@ -132,14 +132,14 @@ class OpenAIES(GradientSteps, Strategy[OpenAIESState]):
 
     def _pair_weights(self, fitness: jax.Array) -> jax.Array:
         """Return each pair's (u+ - u-)/2 over the number of pairs, ``[P/2]``; 0 for broken pairs."""
-        fitness = _pairs.drop_broken(fitness)
+        fitness = antithetic.drop_broken(fitness)
         dtype = jnp.result_type(float)
         valid = jnp.isfinite(fitness[0::2])
         count = jnp.maximum(jnp.sum(valid), 1).astype(dtype)
         if self.shaping == "centered_rank":
-            plus, minus = _pairs.split(centered_ranks(places(fitness)))
+            plus, minus = antithetic.split(centered_ranks(places(fitness)))
             return (plus - minus) / (2 * count)
-        plus, minus = _pairs.split(jnp.where(jnp.isfinite(fitness), fitness / 2, 0.0))
+        plus, minus = antithetic.split(jnp.where(jnp.isfinite(fitness), fitness / 2, 0.0))
         difference = (plus - minus).astype(dtype)
         # The largest goes out first, so that squares neither overflow nor vanish.
         largest = jnp.max(jnp.abs(difference))

@@ -8,10 +8,10 @@ import evosax.algorithms
 import jax
 import jax.numpy as jnp
 
-from evometa.strategies import _evosax, _pairs
-from evometa.strategies._evosax import EvosaxDistribution, EvosaxState
-from evometa.strategies._ranks import centered_ranks, places
-from evometa.strategies.optimizer import Optimizer
+from evometa.strategies.shared import antithetic, evosax_seam
+from evometa.strategies.shared.evosax_seam import EvosaxDistribution, EvosaxState
+from evometa.strategies.shared.optimizer import Optimizer
+from evometa.strategies.shared.ranks import centered_ranks, places
 from evometa.strategy import Feedback, require_population, require_positive
 from evometa.types import Key
 
@@ -55,18 +55,18 @@ class PGPE(EvosaxDistribution):
     def ask(self, key: Key, state: EvosaxState) -> tuple[jax.Array, EvosaxState]:
         """Draw ``[P, D]`` candidates mean ± σ ε, each + before its -."""
         halves, state = self._ask(key, state)
-        return _pairs.join(*jnp.split(halves, 2)), state
+        return antithetic.join(*jnp.split(halves, 2)), state
 
     def tell(self, key: Key, state: EvosaxState, genotypes: jax.Array, feedback: Feedback) -> EvosaxState:
         """Follow the gradient of the centred ranks; a broken pair ranks in the middle and so adds nothing."""
-        ranks = centered_ranks(places(_pairs.drop_broken(feedback.fitness)))
-        halves, ranks = (jnp.concatenate(_pairs.split(both)) for both in (genotypes, ranks))
+        ranks = centered_ranks(places(antithetic.drop_broken(feedback.fitness)))
+        halves, ranks = (jnp.concatenate(antithetic.split(both)) for both in (genotypes, ranks))
         return self._tell(key, state, halves, ranks)
 
     def _build(self, dimension: int) -> Any:
         learning_rate = self.max_speed * self.sigma * math.sqrt(dimension) / 2
         optimizer = Optimizer.of(self.optimizer).transformation(learning_rate)
-        return _evosax.build(evosax.algorithms.PGPE, self.population_size, dimension, optimizer=optimizer)
+        return evosax_seam.build(evosax.algorithms.PGPE, self.population_size, dimension, optimizer=optimizer)
 
     def _parameters(self, algorithm: Any) -> Any:
         return algorithm.default_params.replace(

@@ -11,9 +11,9 @@ import numpy as np
 import optax
 from numpy.typing import NDArray
 
-from evometa.strategies import _evosax
-from evometa.strategies._evosax import EvosaxDistribution, EvosaxState
-from evometa.strategies._ranks import gains, places
+from evometa.strategies.shared import evosax_seam
+from evometa.strategies.shared.evosax_seam import EvosaxDistribution, EvosaxState
+from evometa.strategies.shared.ranks import gains, places
 from evometa.strategy import Feedback, require_population, require_positive
 from evometa.types import Key
 
@@ -55,7 +55,7 @@ class SNES(EvosaxDistribution):
 
     def _build(self, dimension: int) -> Any:
         optimizer = optax.sgd(self.learning_rate)
-        return _evosax.build(evosax.algorithms.SNES, self.population_size, dimension, optimizer=optimizer)
+        return evosax_seam.build(evosax.algorithms.SNES, self.population_size, dimension, optimizer=optimizer)
 
     def _parameters(self, algorithm: Any) -> Any:
         d = algorithm.num_dims

@@ -9,7 +9,7 @@ strategy              evaluates by                       noise is drawn         
 :class:`NRES`         a window of K inner steps       for each episode                 unbiased
 ====================  ==============================  ===============================  ============================
 
-The engine carries the learners and calls on these strategies as :mod:`evometa.windowed_evaluator` says.
+The engine carries the learners and calls on these strategies as :mod:`evometa.evaluation.windowed_evaluator` says.
 """
 
 import abc
@@ -21,12 +21,12 @@ import jax.numpy as jnp
 import optax
 
 from evometa.errors import ConfigurationError
-from evometa.space import Space
-from evometa.strategies import _pairs
-from evometa.strategies._checks import vector_space
-from evometa.strategies._gradient_steps import GradientSteps
-from evometa.strategies._noise import standard_normal
-from evometa.strategies.optimizer import Optimizer
+from evometa.spaces import Space
+from evometa.strategies.shared import antithetic
+from evometa.strategies.shared.checks import vector_space
+from evometa.strategies.shared.gradient_steps import GradientSteps
+from evometa.strategies.shared.noise import standard_normal
+from evometa.strategies.shared.optimizer import Optimizer
 from evometa.strategy import (
     Feedback,
     Strategy,
@@ -107,7 +107,7 @@ class _AntitheticES(GradientSteps, Strategy[PairsState]):
         drawn = self.sigma * standard_normal(key, state.direction.shape)
         noise, direction = self._noise(drawn, state.begins[:, None], state.direction)
         state = state._replace(direction=direction, begins=jnp.zeros_like(state.begins))
-        return _pairs.join(state.center + noise, state.center - noise), state
+        return antithetic.join(state.center + noise, state.center - noise), state
 
     def tell(self, key: Key, state: PairsState, genotypes: jax.Array, feedback: Feedback) -> PairsState:
         """Step against the estimated gradient, shortened where it is too long."""
@@ -131,9 +131,9 @@ class _AntitheticES(GradientSteps, Strategy[PairsState]):
     def _gradient(self, state: PairsState, fitness: jax.Array) -> tuple[jax.Array, Scalar]:
         """Return the estimate as a vector of moderate size times a factor, so that no fitness overflows it."""
         dtype = state.center.dtype
-        fitness = _pairs.drop_broken(fitness)
+        fitness = antithetic.drop_broken(fitness)
         valid = jnp.isfinite(fitness[0::2])
-        plus, minus = _pairs.split(jnp.where(jnp.isfinite(fitness), fitness / 2, 0.0))
+        plus, minus = antithetic.split(jnp.where(jnp.isfinite(fitness), fitness / 2, 0.0))
         difference = (plus - minus).astype(dtype)
         largest = jnp.max(jnp.abs(difference))
         largest = jnp.where(largest > 0, largest, 1.0)

@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evometa.spaces import Space
-from evometa.strategies._checks import require_nonnegative, vector_space
-from evometa.strategies._noise import standard_normal
-from evometa.strategies._ranks import gains, places
-from evometa.strategies.sep_cmaes import STOP_REASONS, empty_history, record, stop_code
+from evometa.strategies.cma.sep_cmaes import STOP_REASONS, empty_history, record, stop_code
+from evometa.strategies.shared.checks import require_nonnegative, vector_space
+from evometa.strategies.shared.noise import standard_normal
+from evometa.strategies.shared.ranks import gains, places
 from evometa.strategy import Feedback, Strategy, refuse_unless_continuous, require_population, require_positive
 from evometa.types import Key, Scalar
 

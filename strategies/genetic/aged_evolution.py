@@ -7,8 +7,8 @@ import jax
 import jax.numpy as jnp
 
 from evometa.errors import ConfigurationError
-from evometa.space import Space
-from evometa.strategies import _populations
+from evometa.spaces import Space
+from evometa.strategies.shared import populations
 from evometa.strategy import Feedback, Strategy, require_population, require_positive
 from evometa.types import Genotype, Key, Scalar
 
@@ -59,7 +59,7 @@ class AgedEvolution(Strategy[AgedEvolutionState]):
         require_positive(
             self, living=self.living, tournament_size=self.tournament_size, mutation_scale=self.mutation_scale
         )
-        _populations.require_chance(self, mutation_rate=self.mutation_rate)
+        populations.require_chance(self, mutation_rate=self.mutation_rate)
         if self.population_size > self.living:
             raise ConfigurationError(
                 f"AgedEvolution expects population_size <= living, so that no child dies before it could be a parent, "
@@ -77,12 +77,12 @@ class AgedEvolution(Strategy[AgedEvolutionState]):
         size, space = self.population_size, state.space
 
         def drawn(key: Key) -> Genotype:
-            return _populations.draw(key, space, size, begin=state.alive == 0)
+            return populations.draw(key, space, size, begin=state.alive == 0)
 
         def born(key: Key) -> Genotype:
             key_tournament, key_mutate = jax.random.split(key)
-            winner = _populations.tournament(key_tournament, state.fitness, self.tournament_size, size)
-            parents = _populations.take(state.members, winner)
+            winner = populations.tournament(key_tournament, state.fitness, self.tournament_size, size)
+            parents = populations.take(state.members, winner)
 
             def mutate(key: Key, parent: Genotype) -> Genotype:
                 return space.mutate(key, parent, self.mutation_rate, self.mutation_scale)

@@ -7,9 +7,9 @@ import jax
 import jax.numpy as jnp
 
 from evometa.errors import ConfigurationError
-from evometa.space import Space
-from evometa.strategies import _populations
-from evometa.strategies._checks import require_nonnegative
+from evometa.spaces import Space
+from evometa.strategies.shared import populations
+from evometa.strategies.shared.checks import require_nonnegative
 from evometa.strategy import Feedback, Strategy, require_population, require_positive
 from evometa.types import Genotype, Key, Scalar
 
@@ -59,7 +59,7 @@ class GeneticAlgorithm(Strategy[GeneticAlgorithmState]):
         require_population(self, least=2)
         require_nonnegative(self, elites=self.elites)
         require_positive(self, tournament_size=self.tournament_size, mutation_scale=self.mutation_scale)
-        _populations.require_chance(self, crossover_rate=self.crossover_rate, mutation_rate=self.mutation_rate)
+        populations.require_chance(self, crossover_rate=self.crossover_rate, mutation_rate=self.mutation_rate)
         if self.elites >= self.population_size:
             raise ConfigurationError(
                 f"GeneticAlgorithm expects fewer elites than population_size, so that there are children, "
@@ -76,7 +76,7 @@ class GeneticAlgorithm(Strategy[GeneticAlgorithmState]):
         """Return the elites, best first, and children; at first draws."""
 
         def drawn(key: Key) -> Genotype:
-            return _populations.draw(key, state.space, self.population_size)
+            return populations.draw(key, state.space, self.population_size)
 
         def bred(key: Key) -> Genotype:
             elite = jnp.argsort(state.fitness)[: self.elites]
@@ -88,8 +88,8 @@ class GeneticAlgorithm(Strategy[GeneticAlgorithmState]):
     def _children(self, key: Key, state: GeneticAlgorithmState) -> Genotype:
         count, space = self.population_size - self.elites, state.space
         key_tournament, key_two, key_crossover, key_mutate = jax.random.split(key, 4)
-        winners = _populations.tournament(key_tournament, state.fitness, self.tournament_size, 2 * count)
-        first, second = (_populations.take(state.parents, half) for half in (winners[:count], winners[count:]))
+        winners = populations.tournament(key_tournament, state.fitness, self.tournament_size, 2 * count)
+        first, second = (populations.take(state.parents, half) for half in (winners[:count], winners[count:]))
         two = jax.random.bernoulli(key_two, self.crossover_rate, (count,))
 
         def breed(two: Scalar, keys: tuple[Key, Key], first: Genotype, second: Genotype) -> Genotype:

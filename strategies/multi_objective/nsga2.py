@@ -10,12 +10,12 @@ from jax import lax
 
 from evometa.errors import ConfigurationError
 from evometa.problem import BaseProblem
-from evometa.space import REAL, Space, VectorSpace
-from evometa.strategies import _populations
-from evometa.strategies._hypervolume import MOST_OBJECTIVES, hypervolume
-from evometa.strategies._pareto import crowding, fronts
-from evometa.strategies._variation import others, polynomial_mutation, simulated_binary_crossover
-from evometa.strategies._vectors import refuse_unless_length, require_length
+from evometa.spaces.base import REAL, Space, VectorSpace
+from evometa.strategies.multi_objective.hypervolume import MOST_OBJECTIVES, hypervolume
+from evometa.strategies.multi_objective.pareto import crowding, fronts
+from evometa.strategies.shared import populations
+from evometa.strategies.shared.variation import others, polynomial_mutation, simulated_binary_crossover
+from evometa.strategies.shared.vectors import refuse_unless_length, require_length
 from evometa.strategy import ArchiveRecord, Feedback, Strategy, require_population, require_positive
 from evometa.types import Genotype, Key, Scalar
 
@@ -76,7 +76,7 @@ class NSGA2(Strategy[NSGA2State]):
     def __post_init__(self) -> None:
         require_population(self, least=2)
         require_positive(self, crossover_eta=self.crossover_eta, mutation_eta=self.mutation_eta)
-        _populations.require_chance(self, crossover_rate=self.crossover_rate, mutation_rate=self.mutation_rate or 0.0)
+        populations.require_chance(self, crossover_rate=self.crossover_rate, mutation_rate=self.mutation_rate or 0.0)
         if self.objectives < 2:
             raise ConfigurationError(
                 f"NSGA2 expects objectives >= 2, goals that are weighed by dominance, got {self.objectives}; "
@@ -97,7 +97,7 @@ class NSGA2(Strategy[NSGA2State]):
         size, m, dtype = self.population_size, self.objectives, jnp.result_type(float)
         reference = np.full(m, np.inf) if self.reference_point is None else self.reference_point
         return NSGA2State(
-            parents=_populations.draw(key, space, size),
+            parents=populations.draw(key, space, size),
             fitness=jnp.full(size, jnp.inf, dtype),
             objectives=jnp.full((size, m), jnp.inf, dtype),
             violation=jnp.full(size, jnp.inf, dtype),
@@ -114,7 +114,7 @@ class NSGA2(Strategy[NSGA2State]):
     def _children(self, key: Key, state: NSGA2State) -> Genotype:
         space, size = state.space, self.population_size
         key_parents, key_cross, key_mutate, key_other = jax.random.split(key, 4)
-        parents = _populations.take(state.parents, self._pairs(key_parents))
+        parents = populations.take(state.parents, self._pairs(key_parents))
         rate = self.mutation_rate
         if rate is None:
             rate = 1 / space.size if isinstance(space, VectorSpace) else 0.0
@@ -164,7 +164,7 @@ class NSGA2(Strategy[NSGA2State]):
         order = lax.sort((front, distance, lucky, number), num_keys=3)[3][:size]
         seen = jnp.where(jnp.isfinite(told), told, -jnp.inf).astype(dtype)
         fixed = state.started | jnp.asarray(self.reference_point is not None)
-        parents, fitness, objectives, violation = _populations.take(both, order)
+        parents, fitness, objectives, violation = populations.take(both, order)
         return NSGA2State(
             parents=parents,
             fitness=fitness,

@@ -7,8 +7,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from evometa.strategies._cma_rates import expected_norm, path_rates
-from evometa.strategies._cma_update import adapt_sigma, forgetting, pull
+from evometa.strategies.cma.rates import expected_norm, path_rates
+from evometa.strategies.cma.update import adapt_sigma, forgetting, pull
 from evometa.types import Scalar
 
 

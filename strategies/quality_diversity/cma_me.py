@@ -8,13 +8,13 @@ import jax.numpy as jnp
 from jax import lax
 
 from evometa.errors import ConfigurationError
-from evometa.space import Space
-from evometa.strategies import _emitter
-from evometa.strategies._archive import REJECTED, Elites, Entry, GridStrategy, pick
-from evometa.strategies._checks import vector_space
-from evometa.strategies._cma_update import add_to_diagonal, factorise
-from evometa.strategies._emitter import Emitter
-from evometa.strategies._noise import standard_normal
+from evometa.spaces import Space
+from evometa.strategies.cma.update import add_to_diagonal, factorise
+from evometa.strategies.quality_diversity import cma_emitter
+from evometa.strategies.quality_diversity.cma_emitter import Emitter
+from evometa.strategies.quality_diversity.grid import REJECTED, Elites, Entry, GridStrategy, pick
+from evometa.strategies.shared.checks import vector_space
+from evometa.strategies.shared.noise import standard_normal
 from evometa.strategy import Feedback, refuse_unless_continuous, require_positive
 from evometa.types import Key, Scalar
 
@@ -79,7 +79,7 @@ class CMAME(GridStrategy[CMAMEState]):
     def init(self, key: Key, space: Space) -> CMAMEState:
         """Begin all emitters at the space's start, with an empty archive."""
         mean = vector_space(self, space).start(key)
-        one = _emitter.begin(mean, self.sigma, self._batch)
+        one = cma_emitter.begin(mean, self.sigma, self._batch)
         emitters = jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (self.emitters, *leaf.shape)), one)
         return CMAMEState(self._empty(mean), emitters, jnp.int32(0), jnp.int32(0))
 
@@ -100,13 +100,13 @@ class CMAME(GridStrategy[CMAMEState]):
         adapted, done = jax.vmap(self._follow)(state.emitters, genotypes.reshape(state.emitters.noise.shape), each)
         generation = state.generation + 1
         factor, ridge = lax.cond(
-            generation % _emitter.refresh(self._batch, genotypes.shape[1]) == 0,
+            generation % cma_emitter.refresh(self._batch, genotypes.shape[1]) == 0,
             lambda: factorise(adapted.covariance, adapted.factor),
             lambda: (adapted.factor, jnp.zeros_like(adapted.mean)),
         )
         adapted = adapted._replace(factor=factor, covariance=add_to_diagonal(adapted.covariance, ridge))
         elite = jnp.where(elites.filled > 0, pick(key, elites, self.emitters), adapted.mean)
-        fresh = jax.vmap(lambda mean: _emitter.begin(mean, self.sigma, self._batch))(elite)
+        fresh = jax.vmap(lambda mean: cma_emitter.begin(mean, self.sigma, self._batch))(elite)
         emitters = jax.tree.map(
             lambda new, old: jnp.where(done.reshape(-1, *[1] * (old.ndim - 1)), new, old),
             fresh._replace(noise=adapted.noise),
@@ -121,9 +121,9 @@ class CMAME(GridStrategy[CMAMEState]):
             parents = jnp.sum(status > REJECTED, dtype=jnp.int32)
         else:
             parents = jnp.minimum(jnp.sum(gain > -jnp.inf, dtype=jnp.int32), self._batch // 2)
-        weights = _emitter.weigh(status, gain, parents)
-        adapted = _emitter.adapt(one, genotypes, weights, parents)
-        done = _emitter.converged(adapted, status, gain)
+        weights = cma_emitter.weigh(status, gain, parents)
+        adapted = cma_emitter.adapt(one, genotypes, weights, parents)
+        done = cma_emitter.converged(adapted, status, gain)
         if self.restart == "no_improvement":
             done |= jnp.all(status == REJECTED)
         return adapted, done

@@ -15,7 +15,7 @@ from jax import lax
 
 from evometa.errors import ConfigurationError
 from evometa.problem import BaseProblem
-from evometa.strategies._vectors import refuse_unless_length, require_length
+from evometa.strategies.shared.vectors import refuse_unless_length, require_length
 from evometa.strategy import ArchiveRecord, Feedback, Strategy, require_population
 from evometa.types import Genotype, Key, Scalar
 

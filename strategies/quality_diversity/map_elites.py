@@ -7,12 +7,12 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from evometa.space import REAL, Space, VectorSpace
-from evometa.strategies import _populations
-from evometa.strategies._archive import Elites, GridStrategy, pick
-from evometa.strategies._checks import require_nonnegative
-from evometa.strategies._noise import standard_normal
-from evometa.strategies._variation import others
+from evometa.spaces.base import REAL, Space, VectorSpace
+from evometa.strategies.quality_diversity.grid import Elites, GridStrategy, pick
+from evometa.strategies.shared import populations
+from evometa.strategies.shared.checks import require_nonnegative
+from evometa.strategies.shared.noise import standard_normal
+from evometa.strategies.shared.variation import others
 from evometa.strategy import Feedback
 from evometa.types import Genotype, Key
 
@@ -49,7 +49,7 @@ class MAPElites(GridStrategy[MAPElitesState]):
     def __post_init__(self) -> None:
         super().__post_init__()
         require_nonnegative(self, iso_sigma=self.iso_sigma, line_sigma=self.line_sigma)
-        _populations.require_chance(self, mutation_rate=self.mutation_rate)
+        populations.require_chance(self, mutation_rate=self.mutation_rate)
 
     def init(self, key: Key, space: Space) -> MAPElitesState:
         """Begin with an empty archive."""
@@ -60,7 +60,7 @@ class MAPElites(GridStrategy[MAPElitesState]):
         space = state.space
 
         def drawn() -> Genotype:
-            return _populations.draw(key, space, self.population_size)
+            return populations.draw(key, space, self.population_size)
 
         return lax.cond(state.elites.filled > 0, lambda: self._children(key, state), drawn), state
 

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from numpy.typing import NDArray
 
-from evometa.space import REAL, Space, VectorSpace
+from evometa.spaces.base import REAL, Space, VectorSpace
 from evometa.strategy import Strategy
 from evometa.types import Key, Scalar
 

@@ -4,7 +4,7 @@ import numbers
 from typing import Any, cast
 
 from evometa.errors import ConfigurationError
-from evometa.space import Space, VectorSpace
+from evometa.spaces import Space, VectorSpace
 from evometa.strategy import Strategy, require_space
 
 

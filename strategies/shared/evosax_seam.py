@@ -15,8 +15,8 @@ import jax.numpy as jnp
 import numpy as np
 from evosax.core.fitness_shaping import identity_fitness_shaping_fn
 
-from evometa.space import Space
-from evometa.strategies._checks import vector_space
+from evometa.spaces import Space
+from evometa.strategies.shared.checks import vector_space
 from evometa.strategy import Strategy, refuse_unless_continuous
 from evometa.types import Key, Scalar
 

@@ -3,8 +3,8 @@
 import jax
 import optax
 
-from evometa.strategies._checks import require_fraction
-from evometa.strategies.optimizer import Optimizer, decayed
+from evometa.strategies.shared.checks import require_fraction
+from evometa.strategies.shared.optimizer import Optimizer, decayed
 from evometa.strategy import require_positive
 from evometa.types import Scalar
 

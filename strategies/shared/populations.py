@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 
 from evometa.errors import ConfigurationError
-from evometa.space import Space
+from evometa.spaces import Space
 from evometa.types import Genotype, Key
 
 

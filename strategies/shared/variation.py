@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from evometa.space import Coordinates, Space
+from evometa.spaces.base import Coordinates, Space
 from evometa.types import Genotype, Key
 
 

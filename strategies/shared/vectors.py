@@ -5,7 +5,7 @@ from typing import Any, Literal
 import jax
 
 from evometa.errors import ConfigurationError
-from evometa.full_evaluator import FullEvaluator
+from evometa.evaluation.full_evaluator import FullEvaluator
 from evometa.problem import BaseProblem, HostProblem, InnerTraining, Problem
 from evometa.strategy import Strategy
 

@@ -9,14 +9,14 @@ import jax.numpy as jnp
 import optax
 from jax import lax
 
+from evometa.evaluation.full_evaluator import FullEvaluator
+from evometa.evaluation.population_evaluator import Evaluated, register, register_incompatibility
 from evometa.evaluation_plan import EvaluationPlan
 from evometa.expressions import Expression, Tree
-from evometa.full_evaluator import FullEvaluator
-from evometa.generation import sign_of
-from evometa.population_evaluator import Evaluated, register, register_incompatibility
 from evometa.problem import BaseProblem, InnerTraining, Problem
-from evometa.space import Space
-from evometa.strategies import _populations
+from evometa.search.generation import sign_of
+from evometa.spaces import Space
+from evometa.strategies.shared import populations
 from evometa.strategy import Strategy
 from evometa.types import Genotype, Key, Scalar
 
@@ -86,7 +86,7 @@ class TuningByGradient(FullEvaluator):
     def evaluate(self, root: Key, key: Key, carried: Tree, genotypes: Genotype) -> Evaluated:
         """Evaluate a population, and tune its best."""
         evaluation = self.population(key, genotypes)
-        chosen = _populations.take(genotypes, self._best(genotypes, jnp.asarray(evaluation.fitness)))
+        chosen = populations.take(genotypes, self._best(genotypes, jnp.asarray(evaluation.fitness)))
         tuned: Tree = self._map(self.tune, self.tasks.draw(key), chosen, 1)
         return Evaluated(evaluation, tuned)
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from evometa.expressions import Tree
 from evometa.spaces import Box
-from evometa.strategies.cmaes import CMAES
+from evometa.strategies.cma.cmaes import CMAES
 from evometa.strategy import Feedback
 from evometa.types import Key, Scalar
 

@@ -13,13 +13,13 @@ from evometa.evaluation_plan import EvaluationPlan, FullEvaluation
 from evometa.expressions import Expression, Tree
 from evometa.expressions.tree import sizes
 from evometa.problem import BaseProblem
-from evometa.space import Space
-from evometa.strategies import _populations
-from evometa.strategies._checks import require_nonnegative
-from evometa.strategies._constant_gradient import ConstantTuning, GivenConstants
-from evometa.strategies._constants import TunedConstants
-from evometa.strategies._lexicase import lexicase
-from evometa.strategies._vectors import refuse_unless_length, require_length
+from evometa.spaces import Space
+from evometa.strategies.shared import populations
+from evometa.strategies.shared.checks import require_nonnegative
+from evometa.strategies.shared.vectors import refuse_unless_length, require_length
+from evometa.strategies.structures.constant_gradient import ConstantTuning, GivenConstants
+from evometa.strategies.structures.constants import TunedConstants
+from evometa.strategies.structures.lexicase import lexicase
 from evometa.strategy import ArchiveRecord, Feedback, Strategy, require_population, require_positive
 from evometa.types import Genotype, Key, Scalar
 
@@ -118,7 +118,7 @@ class GeneticProgramming(Strategy[GeneticProgrammingState]):
             cases=self.cases,
             tuned=self.tuned,
         )
-        _populations.require_chance(self, crossover_rate=self.crossover_rate, mutation_rate=self.mutation_rate)
+        populations.require_chance(self, crossover_rate=self.crossover_rate, mutation_rate=self.mutation_rate)
         if self.elites + self.tuned >= self.population_size:
             raise ConfigurationError(
                 "GeneticProgramming expects fewer elites and tuned members than population_size, so that there are "
@@ -196,7 +196,7 @@ class GeneticProgramming(Strategy[GeneticProgrammingState]):
             lambda: self._drawn(key_breed, state, count),
         )
         chosen, state = self._choose(state, proposed)
-        kept = [_populations.take(state.parents, jnp.arange(self.elites))]
+        kept = [populations.take(state.parents, jnp.arange(self.elites))]
         if self.tuned:
             tuned, constants = self._tuning(state.space).ask(key_tune, state.constants)
             kept, state = [*kept, tuned], state._replace(constants=constants)
@@ -216,7 +216,7 @@ class GeneticProgramming(Strategy[GeneticProgrammingState]):
         else:  # parents are in order, so that a smaller number is better
             contestants = (count + crossed, self.tournament_size)
             winners = jnp.min(jax.random.randint(key_select, contestants, 0, self.population_size), axis=1)
-        parents = _populations.take(state.parents, winners)
+        parents = populations.take(state.parents, winners)
         first, second, single = (
             jax.tree.map(lambda leaf, part=part: leaf[part], parents)
             for part in (slice(crossed), slice(crossed, 2 * crossed), slice(2 * crossed, None))
@@ -229,7 +229,7 @@ class GeneticProgramming(Strategy[GeneticProgrammingState]):
         mutated = jax.vmap(mutant)(jax.random.split(key_mutate, count - crossed), single)
         children: Tree = jax.tree.map(lambda *parts: jnp.concatenate(parts), exchanged, mutated)
         # In a random order, for the first ones go first.
-        shuffled: Tree = _populations.take(children, jax.random.permutation(key_order, count))
+        shuffled: Tree = populations.take(children, jax.random.permutation(key_order, count))
         return shuffled
 
     def _choose(self, state: GeneticProgrammingState, proposed: Tree) -> tuple[Tree, GeneticProgrammingState]:
@@ -250,7 +250,7 @@ class GeneticProgramming(Strategy[GeneticProgrammingState]):
         room = jnp.where(state.started, size - self.elites - self.tuned, size)
         spots = jnp.arange(size)
         where = jnp.where(spots < room, (state.judged + spots) % max(self.memory, 1), self.memory)
-        return _populations.take(proposed, order), state._replace(
+        return populations.take(proposed, order), state._replace(
             seen=state.seen.at[where].set(fingerprint[order], mode="drop"),
             judged=state.judged + room,
             fresh=jnp.mean(worth == 0, dtype=state.fresh.dtype),
@@ -266,7 +266,7 @@ class GeneticProgramming(Strategy[GeneticProgrammingState]):
         lots = jax.random.bits(key_order, fitness.shape, jnp.uint32)
         number = lax.iota(jnp.int32, len(fitness))
         order = lax.sort((fitness + self.parsimony * count, count, lots, number), num_keys=3)[3]
-        parents = _populations.take(genotypes, order)
+        parents = populations.take(genotypes, order)
         constants, cases = state.constants, state.cases
         if self.tuned:
             tried = slice(self.elites, self.elites + self.tuned)

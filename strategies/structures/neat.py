@@ -6,10 +6,11 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from evometa.space import Space
-from evometa.strategies import _populations, _species
-from evometa.strategies._checks import require_nonnegative
-from evometa.strategies._species import Species
+from evometa.spaces import Space
+from evometa.strategies.shared import populations
+from evometa.strategies.shared.checks import require_nonnegative
+from evometa.strategies.structures import speciation
+from evometa.strategies.structures.speciation import Species
 from evometa.strategy import Feedback, Strategy, require_population, require_positive, require_space
 from evometa.topology import Topology
 from evometa.types import Genotype, Key, Scalar
@@ -90,7 +91,7 @@ class NEAT(Strategy[NEATState]):
         require_nonnegative(
             self, gene_weight=self.gene_weight, weight_weight=self.weight_weight, patience=self.patience
         )
-        _populations.require_chance(
+        populations.require_chance(
             self,
             survivors=self.survivors,
             crossover_rate=self.crossover_rate,
@@ -115,14 +116,14 @@ class NEAT(Strategy[NEATState]):
         one = space.start(key)
         blank = jax.tree.map(lambda leaf: jnp.zeros((self.population_size, *leaf.shape), leaf.dtype), one)
         infinity = jnp.full(self.population_size, jnp.inf, jnp.result_type(float))
-        species = _species.empty_species(one, self.max_species)
+        species = speciation.empty_species(one, self.max_species)
         return NEATState(blank, infinity, species, infinity[0], jnp.int32(0), jnp.asarray(False), space)
 
     def ask(self, key: Key, state: NEATState) -> tuple[Genotype, NEATState]:
         """Return children, and the best of each large species; at first the smallest networks."""
 
         def drawn(key: Key) -> Genotype:
-            return _populations.draw(key, state.space, self.population_size)
+            return populations.draw(key, state.space, self.population_size)
 
         return jax.lax.cond(state.started, lambda key: self._children(key, state), drawn, key), state
 
@@ -152,30 +153,30 @@ class NEAT(Strategy[NEATState]):
             return _either(changed, space.mutate(keys[1], child, self.weight_rate, self.mutation_scale), child)
 
         keys = jax.random.split(key_cross, size), jax.random.split(key_mutate, size)
-        parents = (_populations.take(state.parents, which) for which in (first, second))
+        parents = (populations.take(state.parents, which) for which in (first, second))
         children = jax.vmap(breed)(two, changed, keys, *parents)
         champion = (species.size[own] > LARGE) & (own != jnp.concatenate([jnp.full(1, -1), own[:-1]]))
-        return jax.vmap(_either)(champion, _populations.take(state.parents, begin[own]), children)
+        return jax.vmap(_either)(champion, populations.take(state.parents, begin[own]), children)
 
     def tell(self, key: Key, state: NEATState, genotypes: Genotype, feedback: Feedback) -> NEATState:
         """Divide the generation into species, and allot each its share of the next generation."""
         fitness = feedback.fitness
         fitness = fitness.astype(state.fitness.dtype)
-        own, species = _species.assign(self._distance(state.space), state.species, genotypes, self.threshold)
+        own, species = speciation.assign(self._distance(state.space), state.species, genotypes, self.threshold)
         better = jnp.min(fitness) < state.best
         age = jnp.where(better, 0, state.age + 1)
-        species = _species.allot_shares(species, own, fitness, self.patience, age > REFOCUS)
+        species = speciation.allot_shares(species, own, fitness, self.patience, age > REFOCUS)
         order = jnp.lexsort((fitness, own))
-        parents = _populations.take(genotypes, order)
+        parents = populations.take(genotypes, order)
         # The next generation is compared with random members of this one.
         someone = jnp.floor(jax.random.uniform(key, species.size.shape) * species.size).astype(jnp.int32)
         someone = jnp.cumsum(species.size) - species.size + someone
-        represent = _populations.take(parents, jnp.minimum(someone, self.population_size - 1))
+        represent = populations.take(parents, jnp.minimum(someone, self.population_size - 1))
         species = species._replace(representatives=represent)
         best = jnp.minimum(state.best, jnp.min(fitness))
         return NEATState(parents, fitness[order], species, best, age, jnp.asarray(True), state.space)
 
-    def _distance(self, space: Topology) -> _species.Distance:
+    def _distance(self, space: Topology) -> speciation.Distance:
         def distance(first: Genotype, second: Genotype) -> Scalar:
             genes, weights = space.distance(first, second)
             return self.gene_weight * genes + self.weight_weight * weights

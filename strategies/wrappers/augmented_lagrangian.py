@@ -9,11 +9,11 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from evometa.checks import vector_lengths
 from evometa.errors import ConfigurationError
+from evometa.evaluation.checks import vector_lengths
 from evometa.problem import BaseProblem
-from evometa.space import Space
-from evometa.strategies._wrapper import Wrapper, refuse_without_center, unless_all_failed
+from evometa.spaces import Space
+from evometa.strategies.wrappers.wrapper import Wrapper, refuse_without_center, unless_all_failed
 from evometa.strategy import Feedback, refuse_unless_continuous
 from evometa.types import Key, Scalar
 

@@ -6,8 +6,8 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from evometa.space import Space
-from evometa.strategies._wrapper import Wrapper, refuse_without_center
+from evometa.spaces import Space
+from evometa.strategies.wrappers.wrapper import Wrapper, refuse_without_center
 from evometa.strategy import Feedback, require_positive
 from evometa.types import Genotype, Key, Scalar
 

@@ -7,8 +7,8 @@ import jax
 import jax.numpy as jnp
 
 from evometa.errors import ConfigurationError
-from evometa.space import Space
-from evometa.strategies._wrapper import Wrapper
+from evometa.spaces import Space
+from evometa.strategies.wrappers.wrapper import Wrapper
 from evometa.strategy import Feedback, require_space
 from evometa.types import Genotype, Key, Scalar
 

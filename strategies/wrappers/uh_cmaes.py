@@ -8,9 +8,9 @@ import jax
 import jax.numpy as jnp
 
 from evometa.errors import ConfigurationError
-from evometa.space import Space
-from evometa.strategies._wrapper import Wrapper, unless_all_failed
-from evometa.strategies.cmaes import CMAES, CMAESState
+from evometa.spaces import Space
+from evometa.strategies.cma.cmaes import CMAES, CMAESState
+from evometa.strategies.wrappers.wrapper import Wrapper, unless_all_failed
 from evometa.strategy import Feedback
 from evometa.types import Key, Scalar
 

@@ -9,8 +9,8 @@ import jax.numpy as jnp
 from evometa.errors import ConfigurationError
 from evometa.evaluation_plan import FullEvaluation
 from evometa.problem import BaseProblem
-from evometa.space import Space
-from evometa.strategies.cmaes import CMAES
+from evometa.spaces import Space
+from evometa.strategies.cma.cmaes import CMAES
 from evometa.strategy import ArchiveRecord, Strategy
 from evometa.types import Genotype, Scalar
 

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from evometa.devices import cpu_cores
+from evometa.backend.devices import cpu_cores
 
 COUNT = "print(len(jax.devices('cpu')))"
 CHOICES = ("EVOMETA_CPU_DEVICES", "JAX_NUM_CPU_DEVICES", "XLA_FLAGS")
@@ -55,7 +55,8 @@ def test_number_of_devices(code: str, environment: dict[str, str], devices: int)
 
 @pytest.mark.parametrize("value", ["0", "-2", "two", ""])
 def test_a_value_that_is_no_number_is_refused(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    from evometa import ConfigurationError, devices
+    from evometa import ConfigurationError
+    from evometa.backend import devices
 
     monkeypatch.setenv("EVOMETA_CPU_DEVICES", value)
     with pytest.raises(ConfigurationError, match=f"whole number of at least 1.* got '{value}'; unset it"):

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import pytest
 
-from evometa.cost import flops
+from evometa.backend.flops import flops
 
 A, B, V = jnp.zeros((3, 4)), jnp.zeros((4, 5)), jnp.zeros(4)
 IMAGE, KERNEL = jnp.zeros((2, 8, 8, 3)), jnp.zeros((3, 3, 3, 16))

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from jax.sharding import NamedSharding, PartitionSpec
 
-from evometa import kernels
-from evometa.chunks import mesh_of
-from evometa.kernels import one_kernel, running_on, single_kernels
+from evometa.backend import kernels
+from evometa.backend.chunks import mesh_of
+from evometa.backend.kernels import one_kernel, running_on, single_kernels
 
 DEVICES = tuple(jax.local_devices())
 

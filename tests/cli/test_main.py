@@ -8,17 +8,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from evometa import checkpoint, history, naming
-from evometa.cli import main
-from evometa.cli_look import groups
-from evometa.cli_names import find, kebab, table
-from evometa.cli_options import Execution, read_objective, write_objective
-from evometa.cli_run import Run
+from evometa import naming
+from evometa.cli.inspect import groups
+from evometa.cli.main import main
+from evometa.cli.names import find, kebab, table
+from evometa.cli.options import Execution, read_objective, write_objective
+from evometa.cli.run import Run
 from evometa.errors import ConfigurationError
 from evometa.objectives import At, Final, Mean, Objective
 from evometa.problem import BaseProblem
-from evometa.run_directory import read_manifest
-from evometa.search import Search
+from evometa.search.search import Search
+from evometa.storage import checkpoint, history
+from evometa.storage.run_directory import read_manifest
 from evometa.strategy import require_space
 
 STUDY = '''

@@ -10,11 +10,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from evometa.full_evaluator import FullEvaluator
+from evometa.evaluation.full_evaluator import FullEvaluator
 from evometa.naming import load
 from evometa.problem import Evaluation
 
-TOYS = Path(__file__).with_name("toys.py")
+TOYS = Path(__file__).parents[1] / "toys.py"
 Bowl, Chase, Key, Waves = (load(f"{TOYS}:{name}") for name in ("Bowl", "Chase", "Key", "Waves"))
 DEVICES = tuple(jax.local_devices())
 KEY = jax.random.key(11)

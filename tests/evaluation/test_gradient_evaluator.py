@@ -11,14 +11,14 @@ import numpy as np
 import pytest
 
 from evometa import Box, ConfigurationError, Problem, Search
+from evometa.evaluation.gradient_evaluator import GradientEvaluator
+from evometa.evaluation.population_evaluator import plan_incompatibility
+from evometa.evaluation.task_source import TrainingTasks
 from evometa.evaluation_plan import Mode
-from evometa.gradient_evaluator import GradientEvaluator
 from evometa.naming import load
-from evometa.population_evaluator import plan_incompatibility
 from evometa.strategies import Gradient
-from evometa.task_source import TrainingTasks
 
-TOYS = Path(__file__).with_name("toys.py")
+TOYS = Path(__file__).parents[1] / "toys.py"
 Chase, Waves, Errand = (load(f"{TOYS}:{name}") for name in ("Chase", "Waves", "Errand"))
 KEY = jax.random.key(5)
 

@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 
 from evometa import ConfigurationError, Mean, Search
-from evometa.generation import root_keys, search_key
+from evometa.evaluation.task_source import TrainingTasks
+from evometa.evaluation.training_evaluator import TrainingEvaluator, TrainingRun, replay
 from evometa.naming import load
+from evometa.search.generation import root_keys, search_key
 from evometa.strategies import PBT
-from evometa.task_source import TrainingTasks
-from evometa.training_evaluator import TrainingEvaluator, TrainingRun, replay
 
-TOYS = Path(__file__).with_name("toys.py")
+TOYS = Path(__file__).parents[1] / "toys.py"
 Chase, Fragile, HoldsAKey, Waves, Bowl = (
     load(f"{TOYS}:{name}") for name in ("Chase", "Fragile", "HoldsAKey", "Waves", "Bowl")
 )

@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 
 from evometa import At, ConfigurationError, Final, Mean, Search
+from evometa.evaluation.task_source import TrainingTasks
+from evometa.evaluation.windowed_evaluator import Episodes, Place, WindowedEvaluator, _episode_keys
 from evometa.naming import load
 from evometa.problems import BoostingHyperparameters
 from evometa.strategies import NRES, PES, TruncatedES
-from evometa.task_source import TrainingTasks
-from evometa.windowed_evaluator import Episodes, Place, WindowedEvaluator, _episode_keys
 
-TOYS = Path(__file__).with_name("toys.py")
+TOYS = Path(__file__).parents[1] / "toys.py"
 Chase, Fragile, HoldsAKey, Waves, Bowl = (
     load(f"{TOYS}:{name}") for name in ("Chase", "Fragile", "HoldsAKey", "Waves", "Bowl")
 )

@@ -18,11 +18,11 @@ import numpy as np
 import pytest
 
 from evometa import ConfigurationError, HostProblem
-from evometa.executor import Outcome, Trial, run_in_order
-from evometa.host import WorkerPool
+from evometa.executors.executor import Outcome, Trial, run_in_order
+from evometa.executors.host import WorkerPool
 from evometa.naming import load
 
-FILE = Path(__file__).parent / "user_files" / "misbehaving.py"
+FILE = Path(__file__).parents[1] / "user_files" / "misbehaving.py"
 GOOD, RAISE, HANG, DIE, EXIT, NAN, PRINT, NOTHING, ARRAY, QUIT, BAD_METRIC, PROTOCOL = range(12)
 
 
@@ -161,8 +161,8 @@ SCRIPT = """
 import sys
 import numpy as np
 from pathlib import Path
-from evometa.executor import Trial, run_in_order
-from evometa.host import WorkerPool
+from evometa.executors.executor import Trial, run_in_order
+from evometa.executors.host import WorkerPool
 {definition}
 
 def main():

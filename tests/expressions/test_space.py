@@ -5,11 +5,11 @@ import pytest
 
 import evometa as em
 from evometa.errors import ConfigurationError
+from evometa.evaluation.full_evaluator import FullEvaluator
 from evometa.expressions import LOSS_PRIMITIVES, Expression, PrimitiveSet, Program, Tree, parse, text
 from evometa.expressions.tree import nodes, require_valid
-from evometa.full_evaluator import FullEvaluator
-from evometa.planning import plan
 from evometa.problem import Problem
+from evometa.search.planning import plan
 from evometa.strategies import GeneticAlgorithm
 from evometa.testing import check_strategy
 

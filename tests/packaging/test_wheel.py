@@ -69,7 +69,7 @@ def test_wheel_is_the_whole_package(tmp_path: Path) -> None:
         "undocumented": [],
     }
     assert (package / "py.typed").is_file()
-    assert (package / "problems" / "architecture_table.npz").is_file()
+    assert (package / "problems" / "architectures" / "architecture_table.npz").is_file()
 
     (command,) = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["scripts"]
     assert "resume" in call(python.with_name(command), "--help", cwd=outside)

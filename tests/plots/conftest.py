@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from numpy.typing import ArrayLike
 
-from evometa.history import History
+from evometa.storage.history import History
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import pytest
 from evometa import Search, plots
 from evometa.errors import ConfigurationError
 from evometa.problems import LinearProjection
-from evometa.result import Archive
+from evometa.storage.result import Archive
 from evometa.strategies import MAPElites
 
 nan = np.nan

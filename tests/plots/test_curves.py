@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 
 from evometa import plots
 from evometa.errors import ConfigurationError, RunDirectoryError
-from evometa.history import History
+from evometa.storage.history import History
 
 Made = Callable[..., History]
 nan = np.nan

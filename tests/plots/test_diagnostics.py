@@ -5,7 +5,7 @@ import pytest
 
 from evometa import plots
 from evometa.errors import ConfigurationError
-from evometa.history import History
+from evometa.storage.history import History
 
 
 def run(made: Callable[..., History]) -> History:

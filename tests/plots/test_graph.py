@@ -3,7 +3,7 @@ import pytest
 
 from evometa import plots
 from evometa.errors import ConfigurationError
-from evometa.growing_network import Network
+from evometa.topology import Network
 
 
 def network() -> Network:

@@ -4,9 +4,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from evometa import archive_file, plots
+from evometa import plots
 from evometa.errors import ConfigurationError, RunDirectoryError
-from evometa.result import Archive
+from evometa.storage import archive_file
+from evometa.storage.result import Archive
 
 
 def kept(objectives: object) -> Archive:

@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 
 from evometa import ConfigurationError, Search
-from evometa.budget import Cost, Prices
-from evometa.decisions import CALLBACK, INTERRUPTED, Decider, Limits, Pace
-from evometa.generation import CONTINUE, FIRST_STRATEGY_STOP, TARGET_REACHED
 from evometa.naming import load
-from evometa.result import Counters
+from evometa.search.budget import Cost, Prices
+from evometa.search.decisions import CALLBACK, INTERRUPTED, Decider, Limits, Pace
+from evometa.search.generation import CONTINUE, FIRST_STRATEGY_STOP, TARGET_REACHED
+from evometa.storage.result import Counters
 
-TOYS = Path(__file__).with_name("toys.py")
+TOYS = Path(__file__).parents[1] / "toys.py"
 Bowl, Hill, Chase, Walk = (load(f"{TOYS}:{name}") for name in ("Bowl", "Hill", "Chase", "Walk"))
 
 

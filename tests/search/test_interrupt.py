@@ -12,14 +12,15 @@ import jax
 import numpy as np
 import pytest
 
-from evometa import Search, checkpoint
-from evometa.history import HISTORY
-from evometa.interrupt import Interrupt
+from evometa import Search
 from evometa.naming import load
+from evometa.search.interrupt import Interrupt
+from evometa.storage import checkpoint
+from evometa.storage.history import HISTORY
 from evometa.strategies import OpenAIES
 
-RUNNER = Path(__file__).with_name("runner.py")
-Chase = load(f"{Path(__file__).with_name('toys.py')}:Chase")
+RUNNER = Path(__file__).parents[1] / "runner.py"
+Chase = load(f"{Path(__file__).parents[1] / 'toys.py'}:Chase")
 
 
 def test_a_process_ends_cleanly_and_the_run_goes_on_to_the_bit(tmp_path: Path) -> None:

@@ -9,10 +9,10 @@ import pytest
 
 from evometa import ConfigurationError, Search
 from evometa.naming import load
-from evometa.planning import CACHE_BYTES, plan
+from evometa.search.planning import CACHE_BYTES, plan
 from evometa.strategies import RandomSearch
 
-TOYS = Path(__file__).with_name("toys.py")
+TOYS = Path(__file__).parents[1] / "toys.py"
 Bowl, Waves = load(f"{TOYS}:Bowl"), load(f"{TOYS}:Waves")
 MIB = 2**20
 

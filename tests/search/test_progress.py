@@ -4,7 +4,7 @@ import logging
 import pytest
 from rich.console import Console
 
-from evometa.progress import Progress, Status, duration, render, short
+from evometa.search.progress import Progress, Status, duration, render, short
 
 STATUS = Status(
     generation=1200,

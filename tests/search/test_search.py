@@ -13,12 +13,14 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from evometa import ConfigurationError, Integer, Search, checkpoint, decisions
-from evometa.history import HISTORY
+from evometa import ConfigurationError, Integer, Search
 from evometa.naming import load
+from evometa.search import decisions
+from evometa.storage import checkpoint
+from evometa.storage.history import HISTORY
 from evometa.strategies import CMAES, OpenAIES, RandomSearch
 
-TOYS = Path(__file__).with_name("toys.py")
+TOYS = Path(__file__).parents[1] / "toys.py"
 Bowl, Hill, Cliff, Abyss, Chase, Careless, Waves, Walk = (
     load(f"{TOYS}:{name}") for name in ("Bowl", "Hill", "Cliff", "Abyss", "Chase", "Careless", "Waves", "Walk")
 )
@@ -217,7 +219,7 @@ jax.config.update("jax_enable_x64", True)
 import jax.numpy as jnp, numpy as np
 import evometa as em
 from evometa.naming import load
-from evometa.full_evaluator import FullEvaluator
+from evometa.evaluation.full_evaluator import FullEvaluator
 
 toys = sys.argv[1]
 found = {}

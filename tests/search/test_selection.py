@@ -13,14 +13,14 @@ import numpy as np
 import pytest
 
 from evometa import Box, Callback, ConfigurationError, Evaluation, Search
-from evometa.finalists import enter, no_finalists
-from evometa.generation import SearchState, tell
+from evometa.evaluation.population_evaluator import Evaluated
 from evometa.naming import load
-from evometa.population_evaluator import Evaluated
+from evometa.search.finalists import enter, no_finalists
+from evometa.search.generation import SearchState, tell
 from evometa.strategies import CMAES, RandomSearch
 from evometa.strategy import Feedback
 
-TOYS = Path(__file__).with_name("toys.py")
+TOYS = Path(__file__).parents[1] / "toys.py"
 Bowl, Chase, Fence, Liar = (load(f"{TOYS}:{name}") for name in ("Bowl", "Chase", "Fence", "Liar"))
 
 

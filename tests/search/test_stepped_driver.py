@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 
 from evometa import Search
-from evometa.history import HISTORY
 from evometa.naming import load
+from evometa.storage.history import HISTORY
 from evometa.strategies import RandomSearch
 
-TOYS = Path(__file__).with_name("toys.py")
+TOYS = Path(__file__).parents[1] / "toys.py"
 Errand = load(f"{TOYS}:Errand")
-Slow = load(f"{Path(__file__).parent / 'user_files' / 'misbehaving.py'}:Misbehaving")
+Slow = load(f"{Path(__file__).parents[1] / 'user_files' / 'misbehaving.py'}:Misbehaving")
 
 
 def search(folder: Path | None, workers: int) -> Search:

@@ -8,11 +8,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from evometa import Box, Dict, Evaluation, Integer, Problem, Search, archive_file
-from evometa.cli import main
+from evometa import Box, Dict, Evaluation, Integer, Problem, Search
+from evometa.cli.main import main
 from evometa.errors import RunDirectoryError
 from evometa.problems import ZDT1
-from evometa.result import Archive
+from evometa.storage import archive_file
+from evometa.storage.result import Archive
 from evometa.strategies import CMAES, NSGA2
 
 QUIET: dict[str, Any] = {"progress": False, "devices": 1}

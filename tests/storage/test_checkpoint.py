@@ -11,8 +11,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from evometa import RunDirectoryError, checkpoint
-from evometa.checkpoint import Checkpoint
+from evometa import RunDirectoryError
+from evometa.storage import checkpoint
+from evometa.storage.checkpoint import Checkpoint
 
 
 class Inner(NamedTuple):

@@ -15,12 +15,13 @@ import jax
 import numpy as np
 import pytest
 
-from evometa import RunDirectoryError, Search, checkpoint, history
+from evometa import RunDirectoryError, Search
 from evometa.naming import load
+from evometa.storage import checkpoint, history
 from evometa.strategies import OpenAIES
 
-RUNNER = Path(__file__).with_name("runner.py")
-Chase = load(f"{Path(__file__).with_name('toys.py')}:Chase")
+RUNNER = Path(__file__).parents[1] / "runner.py"
+Chase = load(f"{Path(__file__).parents[1] / 'toys.py'}:Chase")
 FOREVER = 10**9
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from evometa.files import sync_folder, write_atomically
+from evometa.storage.files import sync_folder, write_atomically
 
 
 def failing(code: int) -> object:

@@ -11,8 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from evometa import RunDirectoryError, history
-from evometa.history import COUNTS, HISTORY, TIMING, Table, format_rows
+from evometa import RunDirectoryError
+from evometa.storage import history
+from evometa.storage.history import COUNTS, HISTORY, TIMING, Table, format_rows
 
 COLUMNS = (*COUNTS, "best", "held_out")
 

@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from evometa import Search, history, strategies
+from evometa import Search, strategies
+from evometa.storage import history
 
-DATA = Path(__file__).with_name("data")
+DATA = Path(__file__).parents[1] / "data"
 
 
 def copy(name: str, folder: Path) -> Path:

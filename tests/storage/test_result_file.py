@@ -9,12 +9,14 @@ import jax
 import numpy as np
 import pytest
 
-from evometa import Callback, Result, RunDirectoryError, Search, decisions, load_result, result_file
+from evometa import Callback, Result, RunDirectoryError, Search, load_result
 from evometa.naming import load
 from evometa.problems import ZDT2, SymbolicRegression
+from evometa.search import decisions
+from evometa.storage import result_file
 from evometa.strategies import CMAES, NSGA2, GeneticProgramming, OpenAIES, RandomSearch
 
-TOYS = Path(__file__).with_name("toys.py")
+TOYS = Path(__file__).parents[1] / "toys.py"
 Bowl, Chase, Errand, Waves = (load(f"{TOYS}:{name}") for name in ("Bowl", "Chase", "Errand", "Waves"))
 
 

@@ -16,10 +16,10 @@ import pytest
 
 from evometa import ConfigurationError, RunDirectoryError, Search
 from evometa.naming import load
-from evometa.run_directory import RunDirectory, read_manifest
+from evometa.storage.run_directory import RunDirectory, read_manifest
 from evometa.strategies import OpenAIES, RandomSearch
 
-TOYS = Path(__file__).with_name("toys.py")
+TOYS = Path(__file__).parents[1] / "toys.py"
 Bowl, Chase, Walk = (load(f"{TOYS}:{name}") for name in ("Bowl", "Chase", "Walk"))
 
 
@@ -137,7 +137,7 @@ def test_what_the_results_depend_on_cannot_be_changed_on_resume(run: Path) -> No
 
 def test_one_process_at_a_time_writes(run: Path) -> None:
     code = (
-        "import sys; from pathlib import Path; from evometa.run_directory import RunDirectory;"
+        "import sys; from pathlib import Path; from evometa.storage.run_directory import RunDirectory;"
         "held = RunDirectory(Path(sys.argv[1])); print('locked', flush=True); sys.stdin.read()"
     )
     with subprocess.Popen(
@@ -155,7 +155,7 @@ def test_one_process_at_a_time_writes(run: Path) -> None:
 
 def test_a_killed_process_leaves_no_lock(run: Path) -> None:
     code = (
-        "import os, signal, sys; from pathlib import Path; from evometa.run_directory import RunDirectory;"
+        "import os, signal, sys; from pathlib import Path; from evometa.storage.run_directory import RunDirectory;"
         "held = RunDirectory(Path(sys.argv[1])); os.kill(os.getpid(), signal.SIGKILL)"
     )
     assert subprocess.run([sys.executable, "-c", code, str(run)], check=False).returncode == -signal.SIGKILL

@@ -9,10 +9,9 @@ import numpy as np
 import pytest
 
 from evometa.errors import ConfigurationError
-from evometa.genes import Genome
 from evometa.strategies import GeneticAlgorithm
 from evometa.testing import check_strategy
-from evometa.topology import Topology
+from evometa.topology import Genome, Topology
 
 SPACE = Topology(2, 1, max_hidden=3, max_connections=16)
 GROWING = Topology(2, 1, max_hidden=3, max_connections=16, add_node=0.5, add_connection=0.5)

@@ -19,7 +19,7 @@ from evometa.problems import (
     train_all,
     write_architecture_table,
 )
-from evometa.problems._classification import components, table
+from evometa.problems.shared.classification import components, table
 
 PROBLEM = ArchitectureSearch(num_tasks=2, inner_steps=3, nodes=3, operations=("skip", "relu"))
 

@@ -10,11 +10,11 @@ import optax
 import pytest
 
 from evometa import ConfigurationError, learning_curve
-from evometa.chunks import map_chunks
+from evometa.backend.chunks import map_chunks
 from evometa.expressions import parse, text
 from evometa.expressions.tree import stack
-from evometa.problems._digits import digits
-from evometa.problems.learned_activation import RELU, SWISH, LearnedActivation
+from evometa.problems.architectures.learned_activation import RELU, SWISH, LearnedActivation
+from evometa.problems.shared.digits import digits
 
 KEY = jax.random.key(5)
 SMALL = LearnedActivation(

@@ -9,9 +9,9 @@ import pytest
 from scipy.integrate import solve_ivp
 
 from evometa.errors import ConfigurationError
-from evometa.growing_network import Network
 from evometa.problems import XOR, DoublePole
-from evometa.problems.double_pole import Cart, inside, move
+from evometa.problems.control.double_pole import Cart, inside, move
+from evometa.topology import Network
 
 
 def network(hidden: list[list[float]], output: list[float]) -> Network:

@@ -12,7 +12,7 @@ from flax import linen as nn
 from evometa.errors import ConfigurationError
 from evometa.problem import train
 from evometa.problems import Bandit
-from evometa.problems._recurrent import GRU
+from evometa.problems.control.recurrent import GRU
 
 PROBLEM = Bandit(num_tasks=1, inner_steps=6, arms=3, units=4)
 

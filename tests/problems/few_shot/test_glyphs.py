@@ -5,9 +5,9 @@ import sys
 
 import numpy as np
 
-from evometa.problems._glyphs import glyphs
+from evometa.problems.few_shot.glyphs import glyphs
 
-SUM = "from evometa.problems._glyphs import glyphs; print(sum(int(p.images.sum()) for p in glyphs()))"
+SUM = "from evometa.problems.few_shot.glyphs import glyphs; print(sum(int(p.images.sum()) for p in glyphs()))"
 
 
 def test_they_are_the_same_in_every_process() -> None:

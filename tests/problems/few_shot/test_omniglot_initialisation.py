@@ -9,7 +9,7 @@ import pytest
 
 from evometa import ConfigurationError
 from evometa.problems import OmniglotInitialisation
-from evometa.problems._few_shot import Episode, flat
+from evometa.problems.few_shot.episodes import Episode, flat
 
 PROBLEM = OmniglotInitialisation(
     characters="glyphs", ways=3, shots=2, inner_steps=1, channels=(2, 3), learning_rate=0.5, output_learning_rate=0.5

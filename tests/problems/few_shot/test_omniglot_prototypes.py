@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from evometa.problems import OmniglotPrototypes
-from evometa.problems._few_shot import Episode, flat
+from evometa.problems.few_shot.episodes import Episode, flat
 
 PROBLEM = OmniglotPrototypes(characters="glyphs", ways=4, shots=2, queries=3, channels=(3, 5))
 

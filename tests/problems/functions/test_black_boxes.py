@@ -4,7 +4,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from evometa.problems._black_boxes import FUNCTIONS
+from evometa.problems.functions.black_boxes import FUNCTIONS
 
 
 @pytest.mark.parametrize(

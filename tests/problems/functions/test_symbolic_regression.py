@@ -11,8 +11,8 @@ import evometa as em
 from evometa import ConfigurationError, naming
 from evometa.expressions import parse
 from evometa.problem import Evaluation
-from evometa.problems._formulas import FORMULAS
-from evometa.problems.symbolic_regression import SymbolicRegression
+from evometa.problems.functions.formulas import FORMULAS
+from evometa.problems.functions.symbolic_regression import SymbolicRegression
 from evometa.strategies import RandomSearch
 
 KEY = jax.random.key(0)

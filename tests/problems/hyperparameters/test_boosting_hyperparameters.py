@@ -13,7 +13,7 @@ from sklearn.model_selection import cross_val_predict
 from threadpoolctl import threadpool_limits
 
 from evometa import ConfigurationError
-from evometa.problems.boosting_hyperparameters import BoostingHyperparameters, split
+from evometa.problems.hyperparameters.boosting_hyperparameters import BoostingHyperparameters, split
 
 DATA_SETS: list[Literal["breast_cancer", "diabetes"]] = ["breast_cancer", "diabetes"]
 
@@ -64,7 +64,7 @@ def test_fitness_is_the_loss_of_the_left_out_folds() -> None:
     problem = BoostingHyperparameters(data_set="diabetes", folds=len(y[rows]))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(
-            "evometa.problems.boosting_hyperparameters.split",
+            "evometa.problems.hyperparameters.boosting_hyperparameters.split",
             lambda name: split(name)._replace(x=x[rows], y=y[rows]),
         )
         judged = problem.evaluate(np.random.default_rng(0), small(min_samples_leaf=2))

@@ -11,7 +11,7 @@ from sklearn.datasets import load_digits
 
 from evometa import ConfigurationError, learning_curve
 from evometa.problems import DigitsHyperparameters
-from evometa.problems._digits import digits
+from evometa.problems.shared.digits import digits
 
 KEY = jax.random.key(2)
 OMEGA = {

@@ -13,9 +13,9 @@ from evometa import Search
 from evometa.errors import ConfigurationError
 from evometa.problem import learning_curve
 from evometa.problems import BinaryNetwork, DecisionTree
-from evometa.problems._classification import table
-from evometa.problems.binary_network import Learner, Training
-from evometa.problems.decision_tree import above
+from evometa.problems.hyperparameters.binary_network import Learner, Training
+from evometa.problems.hyperparameters.decision_tree import above
+from evometa.problems.shared.classification import table
 from evometa.strategies import SNES
 
 FREE: dict[str, Any] = {"price": np.zeros(30), "min_gain": 1e-3, "min_leaf": 1.0, "smoothing": 1.0}

@@ -12,7 +12,7 @@ import pytest
 from evometa import At, ConfigurationError, Mean
 from evometa.problem import learning_curve
 from evometa.problems import DigitsHyperparameters, HyperparameterSchedule, NoisyQuadratic
-from evometa.problems._digits import digits
+from evometa.problems.shared.digits import digits
 
 KEY = jax.random.key(3)
 SMALL = HyperparameterSchedule(num_tasks=1, inner_steps=5, batch_size=8, hidden=(4,), knots=3)

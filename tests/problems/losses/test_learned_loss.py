@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 
 from evometa import ConfigurationError
+from evometa.evaluation.full_evaluator import FullEvaluator
 from evometa.expressions import Tree, compile_tree, parse
-from evometa.full_evaluator import FullEvaluator
 from evometa.problems import LearnedLoss
-from evometa.problems._classification import table
-from evometa.problems._networks import cross_entropy
-from evometa.problems.learned_loss import CROSS_ENTROPY
+from evometa.problems.losses.learned_loss import CROSS_ENTROPY
+from evometa.problems.shared.classification import table
+from evometa.problems.shared.networks import cross_entropy
 
 KEY = jax.random.key(0)
 SMALL = LearnedLoss(num_tasks=2, inner_steps=4, learning_rate=0.3, hidden=(8,), batch_size=16)

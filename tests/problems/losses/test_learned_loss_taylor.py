@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from evometa.problems import LearnedLossTaylor
-from evometa.problems._classification import table
-from evometa.problems._networks import MLP
+from evometa.problems.shared.classification import table
+from evometa.problems.shared.networks import MLP
 
 KEY = jax.random.key(0)
 SMALL = LearnedLossTaylor(num_tasks=2, inner_steps=4, learning_rate=0.3, hidden=(8,), batch_size=16)

@@ -12,8 +12,8 @@ import pytest
 from evometa import ConfigurationError
 from evometa.problem import begin, learning_curve
 from evometa.problems import LearnedEvolutionStrategy
-from evometa.problems._black_boxes import FUNCTIONS
-from evometa.problems.learned_evolution_strategy import PATHS, TIME_SCALES
+from evometa.problems.functions.black_boxes import FUNCTIONS
+from evometa.problems.optimizers.learned_evolution_strategy import PATHS, TIME_SCALES
 
 KEY = jax.random.key(8)
 SMALL = LearnedEvolutionStrategy(

@@ -12,9 +12,9 @@ import pytest
 from evometa import ConfigurationError, learning_curve
 from evometa.problem import begin
 from evometa.problems import LearnedOptimizer
-from evometa.problems._base_tasks import WORST_LOSS, Quadratic
-from evometa.problems._digits import digits
-from evometa.problems.learned_optimizer import TIME_SCALES
+from evometa.problems.optimizers.base_tasks import WORST_LOSS, Quadratic
+from evometa.problems.optimizers.learned_optimizer import TIME_SCALES
+from evometa.problems.shared.digits import digits
 
 KEY = jax.random.key(4)
 SMALL = LearnedOptimizer(inner_steps=3, batch_size=8, hidden=(5,), optimizer_hidden=(4, 3))

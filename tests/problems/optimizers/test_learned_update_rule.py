@@ -11,12 +11,20 @@ import optax
 import pytest
 
 from evometa import ConfigurationError, learning_curve
-from evometa.chunks import map_chunks
+from evometa.backend.chunks import map_chunks
 from evometa.expressions import parse, source
 from evometa.expressions.tree import stack
 from evometa.problem import begin
-from evometa.problems._digits import digits
-from evometa.problems.learned_update_rule import ADAM, GRADIENT_DESCENT, MOMENTUM, LearnedUpdateRule, divide, log, sqrt
+from evometa.problems.optimizers.learned_update_rule import (
+    ADAM,
+    GRADIENT_DESCENT,
+    MOMENTUM,
+    LearnedUpdateRule,
+    divide,
+    log,
+    sqrt,
+)
+from evometa.problems.shared.digits import digits
 
 KEY = jax.random.key(3)
 SMALL = LearnedUpdateRule(

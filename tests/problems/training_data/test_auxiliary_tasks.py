@@ -10,8 +10,8 @@ import pytest
 
 from evometa import ConfigurationError
 from evometa.problems import AuxiliaryTasks
-from evometa.problems._digits import digits
-from evometa.problems.auxiliary_tasks import NAMES
+from evometa.problems.shared.digits import digits
+from evometa.problems.training_data.auxiliary_tasks import NAMES
 
 KEY = jax.random.key(0)
 SMALL = AuxiliaryTasks(inner_steps=4, labelled=20, batch_size=16)

@@ -10,8 +10,8 @@ import pytest
 
 from evometa import ConfigurationError
 from evometa.problems import Curriculum
-from evometa.problems._classification import table
-from evometa.problems.curriculum import RIDGE
+from evometa.problems.shared.classification import table
+from evometa.problems.training_data.curriculum import RIDGE
 
 KEY = jax.random.key(0)
 WINE = Curriculum(data_set="wine", inner_steps=3, batch_size=16)

@@ -10,9 +10,9 @@ from scipy import ndimage
 
 from evometa import ConfigurationError
 from evometa.problems import DataAugmentation
-from evometa.problems._digits import digits
-from evometa.problems._networks import cross_entropy
-from evometa.problems.data_augmentation import STRONGEST, change
+from evometa.problems.shared.digits import digits
+from evometa.problems.shared.networks import cross_entropy
+from evometa.problems.training_data.data_augmentation import STRONGEST, change
 
 KEY = jax.random.key(0)
 NAMES = list(STRONGEST)

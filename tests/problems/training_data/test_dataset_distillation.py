@@ -9,7 +9,7 @@ import pytest
 
 from evometa import ConfigurationError, learning_curve
 from evometa.problems import DatasetDistillation
-from evometa.problems._digits import digits
+from evometa.problems.shared.digits import digits
 
 KEY = jax.random.key(4)
 

@@ -11,7 +11,7 @@ import pytest
 
 from evometa import ConfigurationError, learning_curve
 from evometa.problems import Hypercleaning
-from evometa.problems._digits import digits
+from evometa.problems.shared.digits import digits
 
 KEY = jax.random.key(1)
 SMALL = Hypercleaning(training_examples=40, clean_examples=20, hidden=(5,), inner_steps=3)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from evometa.problems import SampleSelection
-from evometa.problems._networks import cross_entropy
+from evometa.problems.shared.networks import cross_entropy
 
 KEY = jax.random.key(0)
 SMALL = SampleSelection(inner_steps=3, batch_size=16, hidden=(8,))

@@ -9,12 +9,12 @@ import pytest
 
 from evometa.spaces import Box
 from evometa.strategies import CMAES
-from evometa.strategies._cma_rates import rates
-from evometa.strategies._cma_update import factorise
-from evometa.strategies.cmaes import CMAESState
+from evometa.strategies.cma.cmaes import CMAESState
+from evometa.strategies.cma.rates import rates
+from evometa.strategies.cma.update import factorise
 from evometa.strategy import Feedback
 
-from .driver import cigar, ellipsoid, first_generation, rosenbrock, search, searches, sphere
+from ..driver import cigar, ellipsoid, first_generation, rosenbrock, search, searches, sphere
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")

@@ -9,18 +9,17 @@ import pytest
 from scipy import stats
 
 from evometa.errors import ConfigurationError
-from evometa.space import Space
-from evometa.spaces import Box, Categorical, Dict, Integer
+from evometa.spaces import Box, Categorical, Dict, Integer, Space
 from evometa.strategies import CMAES
-from evometa.strategies._choices import Choices, equally_likely, learn
-from evometa.strategies._margin import Ranges, recombined, too_wide, with_margin
-from evometa.strategies.cmaes import CMAESState
-from evometa.strategies.cmaes_margin import CMAwM, CMAwMState, Numbers
+from evometa.strategies.cma.choices import Choices, equally_likely, learn
+from evometa.strategies.cma.cmaes import CMAESState
+from evometa.strategies.cma.cmaes_margin import CMAwM, CMAwMState, Numbers
+from evometa.strategies.cma.margin import Ranges, recombined, too_wide, with_margin
 from evometa.strategy import Feedback, require_space
 from evometa.testing import check_strategy
 from evometa.types import Key
 
-from .driver import first_generation, search, searches
+from ..driver import first_generation, search, searches
 
 KEY = jax.random.key(3)
 MIXED = Dict(

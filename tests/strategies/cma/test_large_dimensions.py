@@ -9,7 +9,7 @@ import pytest
 from evometa.spaces import Box
 from evometa.strategies import CRFMNES, LMMAES, XNES, SepCMAES
 
-from .driver import search, sphere
+from ..driver import search, sphere
 
 
 @pytest.mark.parametrize("strategy", [CRFMNES, LMMAES, SepCMAES])

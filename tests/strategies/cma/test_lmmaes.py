@@ -7,12 +7,12 @@ import pytest
 
 from evometa.errors import ConfigurationError
 from evometa.spaces import Box
-from evometa.strategies._noise import standard_normal
-from evometa.strategies.lmmaes import LMMAES
+from evometa.strategies.cma.lmmaes import LMMAES
+from evometa.strategies.shared.noise import standard_normal
 from evometa.strategy import Feedback
 from evometa.testing import check_strategy
 
-from .driver import ellipsoid, search
+from ..driver import ellipsoid, search
 
 KEY = jax.random.key(4)
 

@@ -12,11 +12,11 @@ import pytest
 from evometa import ConfigurationError, Problem, Search
 from evometa.spaces import Box
 from evometa.strategies import BIPOPCMAES, CMAES, IPOPCMAES
-from evometa.strategies._cma_rates import padded_rates, rates
+from evometa.strategies.cma.rates import padded_rates, rates
 from evometa.strategy import Feedback
 from evometa.testing import check_strategy
 
-from .driver import search, searches, sphere
+from ..driver import search, searches, sphere
 
 
 def rastrigin(x: jax.Array) -> jax.Array:

@@ -7,11 +7,11 @@ import pytest
 
 from evometa.errors import ConfigurationError
 from evometa.spaces import Box
-from evometa.strategies.sep_cmaes import SepCMAES
+from evometa.strategies.cma.sep_cmaes import SepCMAES
 from evometa.strategy import Feedback
 from evometa.testing import check_strategy
 
-from .driver import ellipsoid, search, sphere
+from ..driver import ellipsoid, search, sphere
 
 KEY = jax.random.key(3)
 

@@ -11,11 +11,11 @@ import pytest
 
 from evometa.errors import ConfigurationError
 from evometa.spaces import Box, Categorical, Dict, Integer
-from evometa.strategies.reinforce import Reinforce, advantages
+from evometa.strategies.discrete.reinforce import Reinforce, advantages
 from evometa.strategy import Feedback, require_space
 from evometa.testing import check_strategy
 
-from .driver import search
+from ..driver import search
 
 SPACE = Dict({"n": Integer(-2, 2, (3,)), "c": Categorical(3, (5,)), "only": Categorical(1)})
 

@@ -7,12 +7,12 @@ import pytest
 
 from evometa.errors import ConfigurationError
 from evometa.spaces import Box
-from evometa.strategies import crfmnes
-from evometa.strategies.crfmnes import CRFMNES, CRFMNESState
+from evometa.strategies.es import crfmnes
+from evometa.strategies.es.crfmnes import CRFMNES, CRFMNESState
 from evometa.strategy import Feedback
 from evometa.testing import check_strategy
 
-from .driver import cigar, ellipsoid, search, sphere
+from ..driver import cigar, ellipsoid, search, sphere
 
 KEY = jax.random.key(8)
 

@@ -9,7 +9,7 @@ from evometa.spaces import Box
 from evometa.strategies import PGPE, SNES
 from evometa.strategy import Feedback
 
-from .driver import first_generation, search, sphere
+from ..driver import first_generation, search, sphere
 
 KEY = jax.random.key(5)
 SPACE = Box((3,), start=np.asarray([1.0, -1.0, 0.5]))

@@ -9,7 +9,7 @@ from evometa.spaces import Box
 from evometa.strategies import OpenAIES
 from evometa.strategy import Feedback
 
-from .driver import first_generation, search, sphere
+from ..driver import first_generation, search, sphere
 
 KEY = jax.random.key(3)
 

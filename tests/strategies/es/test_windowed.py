@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from evometa import Box, ConfigurationError, Search
-from evometa.population_evaluator import evaluator_for
+from evometa.evaluation.population_evaluator import evaluator_for
 from evometa.problem import learning_curve
 from evometa.problems import InfluenceBalancing
 from evometa.strategies import NRES, PES, FullES, TruncatedES

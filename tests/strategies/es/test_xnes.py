@@ -7,11 +7,11 @@ import pytest
 
 from evometa.errors import ConfigurationError
 from evometa.spaces import Box
-from evometa.strategies.xnes import XNES
+from evometa.strategies.es.xnes import XNES
 from evometa.strategy import Feedback
 from evometa.testing import check_strategy
 
-from .driver import ellipsoid, search
+from ..driver import ellipsoid, search
 
 KEY = jax.random.key(6)
 

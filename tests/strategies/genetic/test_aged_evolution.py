@@ -7,7 +7,7 @@ import pytest
 
 from evometa.errors import ConfigurationError
 from evometa.spaces import Box, Categorical, Dict, Integer
-from evometa.strategies.aged_evolution import AgedEvolution
+from evometa.strategies.genetic.aged_evolution import AgedEvolution
 from evometa.strategy import Feedback
 from evometa.testing import check_strategy
 

@@ -7,11 +7,11 @@ import pytest
 
 from evometa.errors import ConfigurationError
 from evometa.spaces import Box, Categorical, Dict, Integer
-from evometa.strategies.genetic_algorithm import GeneticAlgorithm
+from evometa.strategies.genetic.genetic_algorithm import GeneticAlgorithm
 from evometa.strategy import Feedback
 from evometa.testing import check_strategy
 
-from .driver import search, sphere
+from ..driver import search, sphere
 
 SPACE = Integer(0, 99, (40,))
 

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from evometa.strategies._hypervolume import hypervolume
+from evometa.strategies.multi_objective.hypervolume import hypervolume
 
 measure = jax.jit(hypervolume)
 

@@ -10,14 +10,15 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from evometa import Evaluation, Problem, Search, archive_file, history
+from evometa import Evaluation, Problem, Search
 from evometa.errors import ConfigurationError
 from evometa.problems import DTLZ2, ZDT1, Sphere
-from evometa.space import REAL
 from evometa.spaces import Box, Categorical, Dict, Integer
+from evometa.spaces.base import REAL
+from evometa.storage import archive_file, history
 from evometa.strategies import NSGA2
-from evometa.strategies._pareto import crowding, fronts
-from evometa.strategies._variation import polynomial_mutation, simulated_binary_crossover
+from evometa.strategies.multi_objective.pareto import crowding, fronts
+from evometa.strategies.shared.variation import polynomial_mutation, simulated_binary_crossover
 from evometa.strategy import Feedback
 from evometa.testing import check_strategy
 

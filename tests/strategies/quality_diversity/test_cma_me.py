@@ -13,7 +13,8 @@ from evometa import Search
 from evometa.errors import ConfigurationError
 from evometa.problems import LinearProjection
 from evometa.spaces import Box, Integer
-from evometa.strategies import CMAME, _emitter
+from evometa.strategies import CMAME
+from evometa.strategies.quality_diversity import cma_emitter
 from evometa.strategy import Feedback
 from evometa.testing import check_strategy
 
@@ -33,12 +34,12 @@ def test_weights_go_by_status_then_improvement_and_ties_share() -> None:
     raw = np.log(4.5) - np.log(np.arange(1, 5))
     best, second, third, fourth = raw / raw.sum()
     expected = [fourth, (second + third) / 2, 0, (second + third) / 2, 0, best]
-    np.testing.assert_allclose(_emitter.weigh(status, gain, jnp.int32(4)), expected, rtol=1e-5, atol=1e-7)
-    np.testing.assert_array_equal(_emitter.weigh(status, gain, jnp.int32(0)), np.zeros(6))
+    np.testing.assert_allclose(cma_emitter.weigh(status, gain, jnp.int32(4)), expected, rtol=1e-5, atol=1e-7)
+    np.testing.assert_array_equal(cma_emitter.weigh(status, gain, jnp.int32(0)), np.zeros(6))
 
 
 def test_rates_are_those_of_the_tutorial() -> None:
-    table = _emitter.rates(12, 10)
+    table = cma_emitter.rates(12, 10)
     weights = np.diff(table.earned[6])[:6]
     np.testing.assert_allclose(weights, (np.log(6.5) - np.log(np.arange(1, 7))) / (np.log(6.5) * 6 - np.log(720)))
     mu_eff = 1 / (weights**2).sum()
@@ -59,11 +60,11 @@ def test_an_emitter_is_a_cma_es(parents: str) -> None:
         genotypes = one.mean + one.sigma * one.noise @ one.factor.T
         fitness = jnp.sum(scale * genotypes**2, axis=1)
         count = jnp.int32(6) if parents == "half" else jax.random.randint(key, (), 0, 7)
-        weights = _emitter.weigh(jnp.zeros(12, jnp.int32), -fitness, count)
-        one = _emitter.adapt(one, genotypes, weights, count)
+        weights = cma_emitter.weigh(jnp.zeros(12, jnp.int32), -fitness, count)
+        one = cma_emitter.adapt(one, genotypes, weights, count)
         return one._replace(factor=jnp.linalg.cholesky(one.covariance))
 
-    one = _emitter.begin(jnp.ones(6), 0.5, 12)
+    one = cma_emitter.begin(jnp.ones(6), 0.5, 12)
     one = jax.jit(lambda one: jax.lax.fori_loop(0, 500, generation, one))(one)
     assert jnp.sum(scale * one.mean**2) < 1e-8
     axes = jnp.diagonal(one.covariance) * scale  # C has learnt the inverse of the ellipsoid

@@ -9,12 +9,13 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from evometa import Search, archive_file
+from evometa import Search
 from evometa.errors import ConfigurationError
 from evometa.problems import ZDT1, LinearProjection
 from evometa.spaces import Box, Categorical, Dict, Integer
+from evometa.storage import archive_file
 from evometa.strategies import MAPElites
-from evometa.strategies._archive import DISCOVERED, IMPROVED, REJECTED, enter, no_elites, pick
+from evometa.strategies.quality_diversity.grid import DISCOVERED, IMPROVED, REJECTED, enter, no_elites, pick
 from evometa.strategy import Feedback
 from evometa.testing import check_strategy
 

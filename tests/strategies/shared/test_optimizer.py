@@ -12,7 +12,7 @@ import optax
 import pytest
 import tyro
 
-from evometa.cli_options import registry
+from evometa.cli.options import registry
 from evometa.errors import ConfigurationError
 from evometa.naming import describe, rebuild
 from evometa.spaces import Box
@@ -20,7 +20,7 @@ from evometa.strategies import NRES, PES, PGPE, FullES, Gradient, OpenAIES, Opti
 from evometa.strategy import Feedback, Strategy
 from evometa.testing import check_strategy
 
-from .driver import search, sphere
+from ..driver import search, sphere
 
 KEY = jax.random.key(0)
 POINT = jnp.array([3.0, -4.0, 0.5])

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import rankdata
 
-from evometa.strategies._ranks import centered_ranks, gains, places, shares
+from evometa.strategies.shared.ranks import centered_ranks, gains, places, shares
 
 SIZE = 7
 fitnesses = st.lists(st.sampled_from([-2.0, 0.0, 1.5, 3.0, np.inf]), min_size=SIZE, max_size=SIZE)

@@ -18,8 +18,8 @@ from evometa.expressions.behaviour import behaviour
 from evometa.expressions.tree import sizes
 from evometa.problem import Problem
 from evometa.strategies import GeneticProgramming, Reevaluated, Restarts
-from evometa.strategies._constant_gradient import ConstantTuning, tuning_evaluator
-from evometa.strategies._lexicase import lexicase
+from evometa.strategies.structures.constant_gradient import ConstantTuning, tuning_evaluator
+from evometa.strategies.structures.lexicase import lexicase
 from evometa.strategy import Feedback, require_space
 from evometa.testing import check_strategy
 

@@ -11,7 +11,7 @@ import pytest
 from evometa.errors import ConfigurationError
 from evometa.spaces import Box
 from evometa.strategies import NEAT
-from evometa.strategies._species import Species, allot_shares, assign, empty_species
+from evometa.strategies.structures.speciation import Species, allot_shares, assign, empty_species
 from evometa.strategy import Feedback, require_space
 from evometa.testing import check_strategy
 from evometa.topology import Topology

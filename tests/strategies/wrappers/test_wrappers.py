@@ -26,11 +26,11 @@ from evometa.strategies import (
     Reevaluated,
     Restarts,
 )
-from evometa.strategies.uh_cmaes import _median, _rank_changes
+from evometa.strategies.wrappers.uh_cmaes import _median, _rank_changes
 from evometa.strategy import Feedback, Strategy, require_space
 from evometa.testing import check_strategy
 
-from .driver import search, searches, sphere
+from ..driver import search, searches, sphere
 
 WRAPPERS = [
     Restarts(CMAES(8)),

@@ -1,0 +1,14 @@
+"""The backend: devices, and computations that JAX alone does not do fast.
+
+The lowest room: it knows nothing of problems, strategies or searches.
+
+==================  =====================================================
+file                holds
+==================  =====================================================
+:mod:`devices`      one JAX device for each CPU core
+:mod:`chunks`       a population spread over devices and walked in chunks
+:mod:`kernels`      many small steps as one piece of machine code
+:mod:`convolution`  convolution for many small networks at once
+:mod:`flops`        the arithmetic of a JAX function, counted
+==================  =====================================================
+"""

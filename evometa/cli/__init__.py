@@ -1,0 +1,14 @@
+"""The command line: ``evometa run | resume | plot | compare | generalize | list | show``.
+
+The last room: it may use all the others, and none of them uses it.
+
+==============  ============================================================
+file            holds
+==============  ============================================================
+:mod:`main`     ``main``: the commands
+:mod:`run`      ``run`` and ``resume``
+:mod:`inspect`  ``plot``, ``compare``, ``generalize``, ``list`` and ``show``
+:mod:`names`    names of problems and strategies
+:mod:`options`  options that commands share
+==============  ============================================================
+"""

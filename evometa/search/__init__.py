@@ -1,0 +1,23 @@
+"""The search: generation after generation, until there is a reason to stop.
+
+It puts evaluation or an executor to work for a strategy, counts what that costs, and hands what was found to storage.
+
+======================  ======================================================
+file                    holds
+======================  ======================================================
+:mod:`search`           ``Search``, what a user starts, interrupts and resumes
+:mod:`driver`           the contract of drivers; the loop over dispatches
+:mod:`compiled_driver`  JAX problems: many generations in one program
+:mod:`stepped_driver`   plain-Python problems: an executor evaluates
+:mod:`generation`       the state of a search; ask and tell of one generation
+:mod:`planning`         how many devices, how many candidates in a chunk
+:mod:`budget`           what a search costs: evaluations and inner steps
+:mod:`decisions`        what comes next: dispatch, checkpoint, stop and why
+:mod:`interrupt`        Ctrl-C as a request
+:mod:`callbacks`        what a user's code is told meanwhile
+:mod:`progress`         the bar on the terminal
+:mod:`finalists`        the best candidates, kept for the final selection
+:mod:`selection`        the final selection on fresh tasks
+:mod:`search_result`    the result, made from the state of the search
+======================  ======================================================
+"""

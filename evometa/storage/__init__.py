@@ -1,0 +1,18 @@
+"""Storage: what a search leaves on disk, and reading it again.
+
+The search writes here; plots and the command line read. Nothing is pickled, and every file is either whole or not
+there.
+
+====================  =====================================================
+file                  holds
+====================  =====================================================
+:mod:`run_directory`  the folder: manifest, lock, what is appended
+:mod:`checkpoint`     the whole state at one generation, complete or absent
+:mod:`history`        one row a generation, read and written as CSV
+:mod:`result`         what a search counts, keeps and returns
+:mod:`result_file`    ``result.npz`` and ``result.json``
+:mod:`archive_file`   ``archive.npz``
+:mod:`flat_trees`     pytrees as named arrays, without pickle
+:mod:`files`          files written whole or not at all
+====================  =====================================================
+"""

@@ -1,0 +1,14 @@
+"""What problems of several branches share: data sets, networks and their training.
+
+======================  ==========================================
+file                    holds
+======================  ==========================================
+:mod:`networks`         the network, the losses and the learner
+:mod:`digits`           scikit-learn's digits, split
+:mod:`digits_training`  an MLP trained on digits
+:mod:`classification`   small data sets, split
+:mod:`label_noise`      wrong labels
+:mod:`scalars`          spaces of single numbers
+:mod:`tuned_training`   training at several learning rates at once
+======================  ==========================================
+"""

@@ -1,0 +1,9 @@
+"""Genetic algorithms: parents and children, over any space.
+
+========================  ===================================
+file                      holds
+========================  ===================================
+:mod:`genetic_algorithm`  tournaments, crossover and mutation
+:mod:`aged_evolution`     regularised evolution
+========================  ===================================
+"""
