@@ -269,7 +269,7 @@ def check_problem_contract(problem: BaseProblem, *, seed: int = 0) -> None:
     """
     name, space = type(problem).__name__, check_problem(problem)
     _require(rebuild(describe(problem)) == problem, f"{name} expects to be rebuilt from its own fields")
-    key_start, key_sample, key_judge = jax.random.split(jax.random.key(seed), 3)
+    key_start, key_sample, key_evaluate = jax.random.split(jax.random.key(seed), 3)
     start, other = jax.jit(space.start)(key_start), jax.jit(space.sample)(key_sample)
     if isinstance(problem, HostProblem):
         _check_host(problem, jax.device_get(space.decode(space.repair(start))), seed)
@@ -277,28 +277,29 @@ def check_problem_contract(problem: BaseProblem, *, seed: int = 0) -> None:
     assert isinstance(problem, (Problem, InnerTraining))
     population = jax.tree.map(lambda *leaves: jnp.stack(leaves), start, other, start)
     evaluator = FullEvaluator(problem, space, 0, 1, (jax.local_devices()[0],))
-    judge = jax.jit(evaluator.population)
-    found = judge(key_judge, population)
+    evaluate = jax.jit(evaluator.population)
+    found = evaluate(key_evaluate, population)
     fitness = np.asarray(found.fitness)
     _require(math.isfinite(fitness[0]), f"{name} expects a finite fitness where its space starts, got {fitness[0]}")
     _require(
         bool(fitness[0] == fitness[2]),
         f"{name} expects the same fitness for equal candidates of a generation, got {fitness[0]} and {fitness[2]}",
     )
+    again = evaluate(key_evaluate, population)
     _require(
-        _pure(evaluator.population, key_judge, population) and _match(_equal, found, judge(key_judge, population)),
+        _pure(evaluator.population, key_evaluate, population) and _match(_equal, found, again),
         f"{name} expects its methods to depend on their arguments alone, and two calls compute differently",
     )
-    batched = jax.jit(dataclasses.replace(evaluator, chunk=3).population)(key_judge, population)
+    batched = jax.jit(dataclasses.replace(evaluator, chunk=3).population)(key_evaluate, population)
     _require(
         _match(_close, found, batched),
         f"{name} expects that candidates can be batched, and vmap changes {fitness} to {np.asarray(batched.fitness)}",
     )
     if problem.has_test():
-        held_out = jax.jit(lambda key, one: evaluator.validate(key, one, 2, test=True))(key_judge, start)
+        held_out = jax.jit(lambda key, one: evaluator.validate(key, one, 2, test=True))(key_evaluate, start)
         _require(bool(jnp.isfinite(held_out.fitness)), f"{name} expects a finite held-out fitness where it starts")
     if isinstance(problem, InnerTraining) and problem.inner_steps > 1:
-        _check_pieces(problem, space, start, key_judge)
+        _check_pieces(problem, space, start, key_evaluate)
 
 
 def _check_pieces(problem: InnerTraining, space: Space, genotype: Any, key: Any) -> None:

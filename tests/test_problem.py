@@ -4,12 +4,14 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import pytest
 
-from evometa import Box, ConfigurationError, Evaluation, HostProblem, Integer, Problem
-from evometa.evaluation.checks import check_problem
+from evometa import Box, ConfigurationError, Evaluation, HostProblem, Integer, Problem, Search
+from evometa.evaluation.checks import check_problem, noisy
 from evometa.naming import load
+from evometa.strategies import RandomSearch
 
 TOYS = Path(__file__).with_name("toys.py")
 Bowl, Chase, Errand = (load(f"{TOYS}:{name}") for name in ("Bowl", "Chase", "Errand"))
@@ -126,3 +128,44 @@ class Plain(HostProblem):
 
 def test_a_space_may_be_a_class_attribute() -> None:
     assert check_problem(Plain()) is Plain.space
+
+
+@pytest.mark.parametrize(
+    ("base", "name", "method", "words"),
+    [
+        (
+            Bowl,
+            "evaluate_tests",
+            lambda self, key, omega: 0.0,
+            "did you mean evaluate_test, which a Problem may define",
+        ),
+        (Errand, "evaluate_tst", lambda self, rng, omega: 0.0, None),  # Errand has an evaluate_test
+        (Chase, "sample_test_tasks", lambda self, key: 0.0, None),  # likewise
+        (Bowl, "evaluate_populations", lambda self, key, omegas: 0.0, "did you mean evaluate_population"),
+        (Bowl, "evaluate_tests", lambda self, omega: 0.0, None),  # a helper with other arguments
+    ],
+)
+def test_a_misspelt_optional_method_is_an_error_with_the_nearest_name(
+    base: Any, name: str, method: Any, words: str | None
+) -> None:
+    problem = variant(base, **{name: method})
+    if words is None:
+        check_problem(problem)
+        return
+    with pytest.raises(ConfigurationError, match=f"Mine.{name} would never be called; {words}"):
+        check_problem(problem)
+
+
+def test_a_misspelt_method_of_a_strategy_is_an_error_too() -> None:
+    mine = type("Mine", (RandomSearch,), {"centers": lambda self, state: None})(4)
+    with pytest.raises(ConfigurationError, match=r"Mine\.centers would never be called; did you mean center"):
+        Search(Bowl(), mine)
+
+
+def test_noise_is_declared_or_seen_in_the_use_of_the_key() -> None:
+    assert not noisy(Bowl())  # its noise has the factor 0, and that is seen as well where it is traced as a constant
+    assert noisy(variant(Bowl, evaluate=lambda self, key, omega: omega.sum() + jax.random.normal(key)))
+    assert noisy(variant(Bowl, num_tasks=1))
+    assert noisy(Chase())
+    assert not noisy(Errand())
+    assert noisy(variant(Errand, num_tasks=2))

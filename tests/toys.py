@@ -253,3 +253,17 @@ class Walk(Strategy[WalkState]):
 
     def stop(self, state: WalkState) -> Any:
         return jnp.where(state.told >= self.patience, 2, 0).astype(jnp.int32)
+
+
+@dataclasses.dataclass(frozen=True)
+class HostNoise(HostProblem):
+    """The fitness is a draw from a normal distribution, whatever ω is; how many calls an evaluation averages is set."""
+
+    num_tasks: int | None = None
+
+    @property
+    def space(self) -> Space:
+        return Box((2,), -1.0, 1.0)
+
+    def evaluate(self, rng: Any, omega: Any) -> float:
+        return float(rng.normal())

@@ -49,9 +49,16 @@ class TrainingEvaluator(CarriedLearners[TrainsPopulation[Any]]):
     """Evaluates populations by the next window of their training."""
 
     @property
+    def windows(self) -> int:
+        """W, the windows of a training run."""
+        plan = self.strategy.evaluation
+        assert isinstance(plan, PopulationTraining)
+        return plan.windows
+
+    @property
     def inner_steps_per_evaluation(self) -> int:
         """T · S / W: learner updates that evaluating one candidate by one window costs."""
-        return self.training.inner_steps_per_evaluation // self.strategy.windows
+        return self.training.inner_steps_per_evaluation // self.windows
 
     def one_candidate(self) -> OneCandidate:
         """Return the function that evaluates one candidate by one window."""
@@ -71,7 +78,7 @@ class TrainingEvaluator(CarriedLearners[TrainsPopulation[Any]]):
         """Move the learners to the members that continue with them, or begin a new training run."""
         told = self.strategy.told(state)
         # A window that was evaluated and not told is one in which every member failed: there is none to continue with.
-        begins = (told % self.strategy.windows == 0) | (told != carried.window)
+        begins = (told % self.windows == 0) | (told != carried.window)
         number = carried.number + (begins & (carried.window > 0)).astype(jnp.int32)
         parents = self.strategy.parents(state)
         learners = jax.tree.map(lambda leaf: leaf[parents], carried.learners)
@@ -87,7 +94,7 @@ class TrainingEvaluator(CarriedLearners[TrainsPopulation[Any]]):
     def _one(self, shared: Shared, item: tuple[Genotype, Learner]) -> tuple[Evaluation, Learner]:
         """Train the learners ``[T, ...]`` of one member for a window; return its evaluation, and the learners."""
         genotype, learners = item
-        omega, problem, windows = self.omega(genotype), self.training, self.strategy.windows
+        omega, problem, windows = self.omega(genotype), self.training, self.windows
 
         def on_task(key: Key, task: Task, learner: Learner) -> tuple[Evaluation, Learner]:
             # The window is the same for all, so this is a branch, and learners are made only where training begins.

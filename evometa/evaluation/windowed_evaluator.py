@@ -63,9 +63,16 @@ class WindowedEvaluator(CarriedLearners[Unrolled[Any]]):
     """Evaluates populations by windows of inner training."""
 
     @property
+    def plan(self) -> WindowedEvaluation:
+        """How long a window is, and an episode."""
+        plan = self.strategy.evaluation
+        assert isinstance(plan, WindowedEvaluation)
+        return plan
+
+    @property
     def inner_steps_per_evaluation(self) -> int:
         """T · K: learner updates that evaluating one candidate by one window costs."""
-        return self.training.num_tasks * self.strategy.unroll_length
+        return self.training.num_tasks * self.plan.unroll_length
 
     def initial(self) -> Episodes:
         """Return the state before the first window."""
@@ -120,8 +127,8 @@ class WindowedEvaluator(CarriedLearners[Unrolled[Any]]):
         pair, genotype, learners = item
         window, tasks = jax.tree.map(lambda leaf: leaf[pair], shared)
         omega = self.omega(genotype)
-        problem, length = self.training, self.strategy.unroll_length
-        table = step_weights(self.strategy, problem)
+        problem, length = self.training, self.plan.unroll_length
+        table = step_weights(self.plan, problem)
         start = window * length
 
         def on_task(key: Key, task: Task, learner: Learner) -> tuple[Scalar, Learner]:
@@ -149,7 +156,7 @@ class WindowedEvaluator(CarriedLearners[Unrolled[Any]]):
 
     def _windows(self, key: Key, place: Place) -> Scalar:
         """Return the number of windows in an episode; int32 scalar."""
-        length, shortest = self.strategy.unroll_length, self.strategy.shortest_horizon
+        length, shortest = self.plan.unroll_length, self.plan.shortest_horizon
         most = -(-self.training.inner_steps // length)
         windows = jnp.float32(most)
         if shortest is not None:
@@ -169,7 +176,7 @@ def _episode_keys(key: Key, place: Place) -> tuple[Key, Key]:
     return keys[0], keys[1]
 
 
-def step_weights(strategy: Unrolled[Any], problem: InnerTraining) -> NDArray[np.float64]:
+def step_weights(plan: WindowedEvaluation, problem: InnerTraining) -> NDArray[np.float64]:
     """Return how much the loss after each inner step, from 0 on, counts in the fitness of the window it is in.
 
     The mean over the windows of an episode is the problem's objective. Of episodes of different length each window
@@ -178,11 +185,11 @@ def step_weights(strategy: Unrolled[Any], problem: InnerTraining) -> NDArray[np.
     Returns:
         ``[1 + number of windows · K]``, zero where a step does not count.
     """
-    length = strategy.unroll_length
+    length = plan.unroll_length
     windows = -(-problem.inner_steps // length)
     steps = np.array(problem.objective.steps(problem.inner_steps))
     weights = np.zeros(1 + windows * length)
-    weights[steps] = windows / len(steps) if strategy.shortest_horizon is None else 1 / length
+    weights[steps] = windows / len(steps) if plan.shortest_horizon is None else 1 / length
     return weights
 
 
@@ -208,7 +215,7 @@ def _incompatibility(plan: WindowedEvaluation, strategy: Unrolled[Any], problem:
             f"window, got unroll_length={length}, shortest_horizon={plan.shortest_horizon} and a problem with "
             f"inner_steps={problem.inner_steps}."
         )
-    counts = step_weights(strategy, problem) > 0
+    counts = step_weights(plan, problem) > 0
     in_windows = counts[1:].reshape(-1, length)
     in_windows[0] |= counts[0]
     uncounted = not in_windows.any(axis=1).all()

@@ -106,6 +106,9 @@ class Driver(abc.ABC):
             share=validation.share,
         )
         self.sign = sign_of(problem)
+        # Of this driver alone, so that the compiled programs go when it goes.
+        self.decode = jax.jit(lambda genotype: space.decode(space.repair(genotype)))
+        self.decode_all = jax.jit(jax.vmap(lambda genotype: space.decode(space.repair(genotype))))
         self._finalists = validation.finalists
 
     @abc.abstractmethod

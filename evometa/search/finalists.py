@@ -1,7 +1,7 @@
-"""The final selection: the best candidates of a search, kept to be judged again on fresh tasks at its end.
+"""The final selection: the best candidates of a search, kept to be evaluated again on fresh tasks at its end.
 
 The best fitness of a noisy search is the luckiest as much as the best. So the search keeps several candidates, each
-the best of its generation, and once it is over judges them all on tasks that none of them has seen.
+the best of its generation, and once it is over evaluates them all on tasks that none of them has seen.
 """
 
 from typing import NamedTuple

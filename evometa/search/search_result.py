@@ -1,6 +1,5 @@
 """Making the result of a search from its state, its counters and its final selection."""
 
-import functools
 import math
 from typing import Any
 
@@ -12,7 +11,6 @@ from evometa.search.decisions import StopReason
 from evometa.search.driver import Driver, best_fitness
 from evometa.search.generation import SearchState, validation_columns
 from evometa.search.selection import Selection
-from evometa.spaces import Space
 from evometa.storage.result import Archive, Counters, Result
 from evometa.types import Genotype, Omega
 
@@ -27,7 +25,10 @@ def result_of(driver: Driver, state: SearchState, done: Counters, selection: Sel
         selection: the final selection.
         reason: why the search stopped.
     """
-    space = driver.space
+
+    def omega(genotype: Genotype) -> Omega:
+        return jax.device_get(driver.decode(genotype))
+
     has_center = driver.strategy.center(state.strategy) is not None
     numbers = {"center": done.center, "held_out": done.held_out}
     if selection.center_train is not None:
@@ -36,13 +37,13 @@ def result_of(driver: Driver, state: SearchState, done: Counters, selection: Sel
     center_fitness, held_out = numbers.pop("center"), numbers.pop("held_out")
     spent = driver.prices.of_tasks(done.validation_tasks)
     return Result(
-        best_omega=_decode(space, state.best_genotype),
+        best_omega=omega(state.best_genotype),
         best_fitness=best_fitness(state, driver.sign),
-        center_omega=_decode(space, selection.center) if has_center else None,
+        center_omega=omega(selection.center) if has_center else None,
         center_fitness=center_fitness,
         held_out=held_out,
         metrics=numbers,
-        selected_omega=_decode(space, selection.selected),
+        selected_omega=omega(selection.selected),
         selected_fitness=_fitness(selection.selected_train),
         selected_held_out=_fitness(selection.selected_test),
         archive=_archive(driver, state),
@@ -65,27 +66,13 @@ def _fitness(evaluation: Evaluation | None) -> float:
     return math.nan if evaluation is None else float(evaluation.fitness)
 
 
-def _decode(space: Space, genotype: Genotype) -> Omega:
-    return jax.device_get(_decoded(space, genotype))
-
-
-@functools.partial(jax.jit, static_argnums=0)
-def _decoded(space: Space, genotype: Genotype) -> Omega:
-    return space.decode(space.repair(genotype))
-
-
-@functools.partial(jax.jit, static_argnums=0)
-def _all_decoded(space: Space, genotypes: Genotype) -> Omega:
-    return jax.vmap(lambda genotype: space.decode(space.repair(genotype)))(genotypes)
-
-
 def _archive(driver: Driver, state: SearchState) -> Archive | None:
     record = driver.strategy.archive(state.strategy)
     if record is None:
         return None
     occupied = np.asarray(record.occupied)
     # All places are decoded, so that the program does not depend on how many hold something.
-    every = record, _all_decoded(driver.space, record.genotypes)
+    every = record, driver.decode_all(record.genotypes)
     kept, omegas = jax.tree.map(lambda leaf: np.asarray(leaf)[occupied], every)
     sign, own = driver.sign, driver.strategy.objective_names
     signs: Any = np.where(np.arange(len(own)) > 0, 1.0, sign) if own else sign

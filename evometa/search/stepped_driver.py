@@ -51,7 +51,6 @@ class SteppedDriver(Driver):
         self._initial = jax.jit(lambda key: initial_state(strategy, space, key, self._finalists))
         self._jit_ask = jax.jit(strategy.ask)
         self._jit_tell = jax.jit(super()._tell)
-        self._decode = jax.jit(jax.vmap(lambda genotype: space.decode(space.repair(genotype))))
         self._stop = jax.jit(lambda state, target: stop_code(strategy, state, self.sign * target))
         self._jit_center = jax.jit(super().center)
         groups = ("best", "center", "held_out") if problem.has_test() else ("best", "center")
@@ -151,7 +150,7 @@ class SteppedDriver(Driver):
         return Evaluation(np.float64(outcome.fitness), metrics, **vectors)
 
     def _unstack(self, genotypes: Genotype) -> list[Any]:
-        leaves, tree = jax.tree.flatten(jax.device_get(self._decode(genotypes)))
+        leaves, tree = jax.tree.flatten(jax.device_get(self.decode_all(genotypes)))
         return [jax.tree.unflatten(tree, [leaf[i] for leaf in leaves]) for i in range(len(leaves[0]))]
 
 

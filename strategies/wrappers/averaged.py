@@ -1,11 +1,12 @@
 """An average of the center over generations, against the noise of the fitness."""
 
 import dataclasses
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
+from evometa.evaluation_plan import EvaluationPlan
 from evometa.spaces import Space
 from evometa.strategies.wrappers.wrapper import Wrapper, refuse_without_center
 from evometa.strategy import Feedback, require_positive
@@ -27,8 +28,8 @@ class Averaged(Wrapper[AveragedState]):
     """Give the average of a strategy's latest centers as the center, as Polyak & Juditsky (1992) do for gradients.
 
     On a noisy problem the center of a distribution walks around the optimum; its average is closer. That holds where
-    steps stay long (OpenAIES, PGPE, Reinforce); CMAES, whose steps shrink in noise, gains nothing: see UHCMAES. The
-    search itself is that of the strategy inside, candidate for candidate.
+    steps stay long (OpenAIES, PGPE, PES, Gradient, Reinforce); CMAES, whose steps shrink in noise, gains nothing: see
+    UHCMAES. The search itself is that of the strategy inside, candidate for candidate.
 
     Raises:
         ConfigurationError: generations not positive; with the space: the strategy inside has no center.
@@ -36,6 +37,8 @@ class Averaged(Wrapper[AveragedState]):
 
     generations: float = 20.0
     """Over how many generations the average reaches back: weights fall by a factor e in this time."""
+
+    forwarded_plans: ClassVar[tuple[type[EvaluationPlan], ...]] = (EvaluationPlan,)
 
     def __post_init__(self) -> None:
         super().__post_init__()

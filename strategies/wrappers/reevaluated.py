@@ -1,12 +1,13 @@
 """Evaluating every candidate several times, against the noise of the fitness."""
 
 import dataclasses
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
 from evometa.errors import ConfigurationError
+from evometa.evaluation_plan import EvaluationPlan, FullEvaluation, GradientEvaluation
 from evometa.spaces import Space
 from evometa.strategies.wrappers.wrapper import Wrapper, unless_all_failed
 from evometa.strategy import Feedback
@@ -32,6 +33,8 @@ class Reevaluated(Wrapper[ReevaluatedState]):
 
     times: int = 4
     """Evaluations of each candidate; the population is that many times the strategy's."""
+
+    forwarded_plans: ClassVar[tuple[type[EvaluationPlan], ...]] = (FullEvaluation, GradientEvaluation)
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -1,12 +1,13 @@
 """Restarts of any strategy from random points."""
 
 import dataclasses
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
 from evometa.errors import ConfigurationError
+from evometa.evaluation_plan import EvaluationPlan, FullEvaluation, GradientEvaluation
 from evometa.spaces import Space
 from evometa.strategies.wrappers.wrapper import Wrapper
 from evometa.strategy import Feedback, require_space
@@ -41,6 +42,8 @@ class Restarts(Wrapper[RestartsState]):
 
     patience: int | None = None
     """Generations without a better candidate after which to restart; None: only when the strategy stops by itself."""
+
+    forwarded_plans: ClassVar[tuple[type[EvaluationPlan], ...]] = (FullEvaluation, GradientEvaluation)
 
     def __post_init__(self) -> None:
         super().__post_init__()

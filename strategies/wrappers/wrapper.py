@@ -1,13 +1,13 @@
 """Strategies around another strategy: what they leave as it is."""
 
 import dataclasses
-from typing import Any, Protocol, TypeVar
+from typing import Any, ClassVar, Protocol, TypeVar
 
 import jax
 import jax.numpy as jnp
 
 from evometa.errors import ConfigurationError
-from evometa.evaluation_plan import FullEvaluation
+from evometa.evaluation_plan import EvaluationPlan, FullEvaluation
 from evometa.problem import BaseProblem
 from evometa.spaces import Space
 from evometa.strategies.cma.cmaes import CMAES
@@ -28,11 +28,14 @@ State = TypeVar("State", bound=Wrapping)
 
 @dataclasses.dataclass(frozen=True)
 class Wrapper(Strategy[State]):
-    """Hands on to the strategy inside what does not concern the wrapper.
+    """Forwards to the strategy inside what does not concern the wrapper.
 
     Raises:
-        ConfigurationError: the strategy inside carries learners or gradients, which belong to it alone.
+        ConfigurationError: the strategy inside has its population evaluated in a way that the wrapper cannot forward.
     """
+
+    forwarded_plans: ClassVar[tuple[type[EvaluationPlan], ...]] = (FullEvaluation,)
+    """The evaluation plans of the strategy inside that the wrapper can forward."""
 
     strategy: Strategy[Any] = CMAES()  # noqa: RUF009 (frozen)
     """The strategy inside."""
@@ -42,10 +45,12 @@ class Wrapper(Strategy[State]):
             raise ConfigurationError(
                 f"{type(self).__name__} expects a strategy to wrap, such as CMAES(), got {self.strategy!r}."
             )
-        if self.strategy.evaluation != FullEvaluation():
+        if not isinstance(self.strategy.evaluation, self.forwarded_plans):
+            plans = " or ".join(plan.__name__ for plan in self.forwarded_plans)
             raise ConfigurationError(
-                f"{type(self).__name__} expects a strategy whose candidates are evaluated from scratch each time, and "
-                f"{type(self.strategy).__name__} carries something from one generation to the next; use it without."
+                f"{type(self).__name__} expects a strategy with the evaluation plan {plans}, and that of "
+                f"{type(self.strategy).__name__} is {type(self.strategy.evaluation).__name__}, which it cannot "
+                "forward; use the strategy without it."
             )
 
     @property
@@ -73,6 +78,11 @@ class Wrapper(Strategy[State]):
         """That of the strategy inside."""
         return self.strategy.members_per_task_set
 
+    @property
+    def evaluation(self) -> EvaluationPlan:
+        """That of the strategy inside."""
+        return self.strategy.evaluation
+
     def incompatibility(self, space: Space) -> str | None:
         """Refuse what the strategy inside refuses."""
         return self.strategy.incompatibility(space)
@@ -80,6 +90,28 @@ class Wrapper(Strategy[State]):
     def problem_incompatibility(self, problem: BaseProblem) -> str | None:
         """Refuse what the strategy inside refuses."""
         return self.strategy.problem_incompatibility(problem)
+
+    def begin_episodes(self, state: Any, begins: jax.Array) -> Any:
+        """Tell the strategy inside which pairs begin an episode, where it has windows."""
+        inner: Any = self.strategy
+        return state._replace(inner=inner.begin_episodes(state.inner, begins))
+
+    def told(self, state: Any) -> Scalar:
+        """Return the windows that the strategy inside was told of, where it trains a population."""
+        inner: Any = self.strategy
+        windows: Scalar = inner.told(state.inner)
+        return windows
+
+    def parents(self, state: Any) -> jax.Array:
+        """Return whose learners each member continues with, where the strategy inside trains a population."""
+        inner: Any = self.strategy
+        members: jax.Array = inner.parents(state.inner)
+        return members
+
+    def begin_training(self, state: Any, begins: Scalar) -> Any:
+        """Tell the strategy inside whether a training run begins, where it trains a population."""
+        inner: Any = self.strategy
+        return state._replace(inner=inner.begin_training(state.inner, begins))
 
     def center(self, state: State) -> Genotype | None:
         """Return that of the strategy inside."""

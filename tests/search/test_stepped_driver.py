@@ -12,7 +12,7 @@ import pytest
 from evometa import Search
 from evometa.naming import load
 from evometa.storage.history import HISTORY
-from evometa.strategies import RandomSearch
+from evometa.strategies import CMAES, UHCMAES, RandomSearch, Reevaluated
 
 TOYS = Path(__file__).parents[1] / "toys.py"
 Errand = load(f"{TOYS}:Errand")
@@ -89,3 +89,38 @@ def test_a_target_stops_it_too(whole: tuple[Search, Any, Path]) -> None:
     result = search(None, workers=2).run(generations=8, target=target)
     assert result.stop_reason == f"the target fitness {target:g} was reached"
     assert result.generations == int(np.argmax(best <= best[4])) + 1
+
+
+NOISE = load(f"{TOYS}:HostNoise")
+
+
+def test_copies_of_a_candidate_have_draws_of_their_own() -> None:
+    """Reevaluated and UHCMAES see the noise of a plain-Python problem."""
+    one = Search(NOISE(), Reevaluated(RandomSearch(2), times=3), workers=1, progress=False)
+    one.run(generations=1)
+    low, high = (one.history[name][0] for name in ("best", "upper_quartile"))
+    assert low < high  # equal ω: what differs is the draw
+    shared = Search(NOISE(), RandomSearch(6), workers=1, progress=False)
+    shared.run(generations=1)
+    assert shared.history["best"][0] == shared.history["upper_quartile"][0]  # one draw for the whole population
+    treated = Search(NOISE(), UHCMAES(CMAES(4)), workers=1, progress=False)
+    treated.run(generations=6)
+    assert treated.history["strategy/uncertainty"].max() > 0
+
+
+def test_an_evaluation_averages_as_many_calls_as_the_problem_says() -> None:
+    draws = [np.random.default_rng(seed).normal() for seed in ([5, 0, 1], [5, 0, 1, 0, 1], [5, 0, 1, 0, 2])]
+    one = Search(NOISE(num_tasks=3), RandomSearch(2), seed=5, workers=2, progress=False)
+    result = one.run(generations=1)
+    np.testing.assert_allclose(one.history["best"][0], np.mean(draws), rtol=1e-6)
+    assert result.evaluations == 2
+    assert result.selection_tasks >= 3
+
+
+def test_a_validation_averages_as_many_calls_as_asked_for() -> None:
+    one = Search(NOISE(num_tasks=1), RandomSearch(2), seed=5, workers=2, validation_share=1e3, validation_tasks=64)
+    result = one.run(generations=1)
+    assert result.selection_tasks == 64
+    assert abs(result.center_fitness) < 4 / 8  # the mean of 64 draws, where one would be any
+    draws = [np.random.default_rng([5, 1, 0, 0, task] if task else [5, 1, 0]).normal() for task in range(64)]
+    assert result.center_fitness == pytest.approx(np.mean(draws), rel=1e-6)

@@ -196,7 +196,7 @@ def test_constants_are_not_tuned_by_a_gradient_that_there_is_not() -> None:
     with pytest.raises(ConfigurationError, match="ByHand is none: it is evaluated by plain Python; use tuning='cmaes'"):
         em.Search(ByHand(), GeneticProgramming(8, tuned=2, tuning="gradient"))
     assert Reevaluated(GeneticProgramming(8, tuned=2)).required_feedback == ()
-    with pytest.raises(ConfigurationError, match="carries something from one generation to the next"):
+    with pytest.raises(ConfigurationError, match="is ConstantTuning, which it cannot forward"):
         Reevaluated(GeneticProgramming(8, tuned=2, tuning="gradient"))
 
 

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from evometa import ConfigurationError, Evaluation, Problem, Search
+from evometa.problems import InfluenceBalancing
 from evometa.spaces import Box, Integer
 from evometa.strategies import (
     BIPOPCMAES,
@@ -21,6 +22,7 @@ from evometa.strategies import (
     AugmentedLagrangian,
     Averaged,
     GeneticAlgorithm,
+    Gradient,
     OpenAIES,
     RandomSearch,
     Reevaluated,
@@ -137,6 +139,57 @@ def test_the_average_is_that_of_the_centers() -> None:
     np.testing.assert_allclose(strategy.center(state), weights @ np.array(centers) / weights.sum(), rtol=1e-5)
 
 
+def test_an_average_forwards_windows_and_the_search_is_that_of_the_strategy_inside() -> None:
+    problem = InfluenceBalancing(inner_steps=20)
+    inside = PES(8, unroll_length=5, learning_rate=0.1)
+    alone, averaged = (
+        Search(problem, strategy, seed=2, validation_tasks=2, progress=False)
+        for strategy in (inside, Averaged(inside, generations=5.0))
+    )
+    result, smooth = alone.run(generations=12), averaged.run(generations=12)
+    for name in ("best", "median", "best_so_far"):
+        np.testing.assert_allclose(averaged.history[name], alone.history[name], rtol=1e-5)
+    assert result.inner_steps == smooth.inner_steps == 12 * 8 * 5
+    assert not np.array_equal(smooth.center_omega, result.center_omega)
+
+
+def test_evaluating_again_averages_gradients_and_restarts_reach_several_minima() -> None:
+    single, several = (
+        Search(NoisySlope(), strategy, seed=1, validation_share=0.0, progress=False)
+        for strategy in (slow(), Reevaluated(slow(), times=16))
+    )
+    single.run(generations=200)
+    several.run(generations=200)
+    spread = [np.std(one.history["strategy/gradient_norm"]) for one in (single, several)]
+    assert spread[1] < 0.5 * spread[0]  # a quarter, where the noise of sixteen is independent
+    restarted = Search(Flat(), Restarts(Gradient(2, learning_rate=0.1)), seed=0, progress=False)
+    restarted.run(generations=40)
+    assert restarted.history["strategy/restarts"][-1] >= 3  # each time after ten generations without a gradient
+
+
+def slow() -> Gradient:
+    """Hardly moves, so that the gradient's noise is all that there is to see."""
+    return Gradient(learning_rate=1e-6, optimizer="sgd", largest_norm=1e6)
+
+
+class NoisySlope(Problem):
+    """A slope of 5 whose gradient has Gaussian noise."""
+
+    @property
+    def space(self) -> Box:
+        return Box((1,), start=np.zeros(1))
+
+    def evaluate(self, key: Any, omega: Any) -> Any:
+        return jnp.sum(omega) * (5.0 + jax.random.normal(key))
+
+
+class Flat(NoisySlope):
+    """Nothing to follow."""
+
+    def evaluate(self, key: Any, omega: Any) -> Any:
+        return jnp.sum(jnp.round(omega))
+
+
 def test_restarts_when_it_stops_and_when_it_is_idle() -> None:
     space = Box((3,), -1.0, 1.0, start=np.zeros(3))
     stops = search(Restarts(CMAES(8)), space, lambda x: jnp.round(sphere(x)), generations=400)
@@ -182,7 +235,11 @@ def test_a_constrained_minimum(seed: int) -> None:
 @pytest.mark.parametrize(
     ("make", "words"),
     [
-        (lambda: Restarts(PES(4)), "Restarts expects a strategy whose candidates are evaluated from scratch each time"),
+        (
+            lambda: Restarts(PES(4)),
+            "Restarts expects a strategy with the evaluation plan FullEvaluation or GradientEvaluation, and that of "
+            "PES is WindowedEvaluation",
+        ),
         (
             lambda: Restarts(RandomSearch(4)),
             "Restarts expects a patience with RandomSearch, which never",
