@@ -18,8 +18,9 @@ from numpy.typing import NDArray
 
 from evometa.errors import ConfigurationError, nearest
 from evometa.spaces import Space, VectorSpace
-from evometa.strategies.shared import antithetic, evosax_seam, populations
+from evometa.strategies.shared import antithetic, populations
 from evometa.strategies.shared.checks import vector_space
+from evometa.strategies.shared.evosax_distribution import build, settle
 from evometa.strategies.shared.ranks import centered_ranks, places, shares
 from evometa.strategy import Feedback, Strategy, refuse_unless_continuous, require_population, require_positive
 from evometa.types import Key, Scalar
@@ -145,7 +146,7 @@ class Evosax(Strategy[EvosaxAdapterState]):
             inner = plan.algorithm.init(key, blank, jnp.zeros(self.population_size), plan.parameters)
         else:
             inner = plan.algorithm.init(key, space.start(key), plan.parameters)
-        return EvosaxAdapterState(evosax_seam.settle(inner), jnp.asarray(not plan.breeds), space)
+        return EvosaxAdapterState(settle(inner), jnp.asarray(not plan.breeds), space)
 
     def ask(self, key: Key, state: EvosaxAdapterState) -> tuple[jax.Array, EvosaxAdapterState]:
         """Return the algorithm's candidates ``[P, D]``, or a first population."""
@@ -154,7 +155,7 @@ class Evosax(Strategy[EvosaxAdapterState]):
         def asked(key: Key) -> tuple[jax.Array, Any]:
             genotypes, inner = plan.algorithm.ask(key, state.inner, plan.parameters)
             # A coordinate that does not matter may grow without end, until inf - inf is not a number.
-            return jnp.clip(genotypes.astype(jnp.result_type(float)), -_limit(), _limit()), evosax_seam.settle(inner)
+            return jnp.clip(genotypes.astype(jnp.result_type(float)), -_limit(), _limit()), settle(inner)
 
         def drawn(key: Key) -> tuple[jax.Array, Any]:
             return populations.draw(key, state.space, self.population_size), state.inner
@@ -169,10 +170,10 @@ class Evosax(Strategy[EvosaxAdapterState]):
         fitness = plan.shape(fitness.astype(jnp.result_type(float)))
 
         def told(key: Key) -> Any:
-            return evosax_seam.settle(plan.algorithm.tell(key, genotypes, fitness, state.inner, plan.parameters)[0])
+            return settle(plan.algorithm.tell(key, genotypes, fitness, state.inner, plan.parameters)[0])
 
         def begun(key: Key) -> Any:
-            return evosax_seam.settle(plan.algorithm.init(key, genotypes, fitness, plan.parameters))
+            return settle(plan.algorithm.init(key, genotypes, fitness, plan.parameters))
 
         inner = jax.lax.cond(state.started, told, begun, key) if plan.breeds else told(key)
         return EvosaxAdapterState(inner, jnp.asarray(True), state.space)
@@ -235,7 +236,7 @@ def _plan(strategy: Evosax, dimension: int, dtype: np.dtype[Any]) -> _Plan:
     shaping = arguments["fitness_shaping_fn"].default
     chosen = _arguments(strategy, arguments, weighs=shaping is fitness_shaping.weights_fitness_shaping_fn)
     try:
-        algorithm = evosax_seam.build(kind, strategy.population_size, dimension, **chosen)
+        algorithm = build(kind, strategy.population_size, dimension, **chosen)
     except AssertionError as error:
         raise ConfigurationError(
             f"evosax's {name} does not accept population_size={strategy.population_size} in {dimension} dimensions: "

@@ -7,7 +7,7 @@ completed. A new executor (a cluster, a command) is one file here.
 file             holds
 ===============  =====================================================
 :mod:`executor`  the contract: trials submitted, outcomes as completed
-:mod:`host`      worker processes of this machine
+:mod:`worker_pool`      worker processes of this machine
 :mod:`worker`    what runs in a worker process
 ===============  =====================================================
 """

@@ -2,7 +2,7 @@
 
 A trial is one call of the problem. The search submits trials and takes their outcomes as they are completed; it puts
 them back in order, so order, seeds, failures and history are the same whatever executor runs them. The process pool of
-this machine is :class:`evometa.executors.host.WorkerPool`.
+this machine is :class:`evometa.executors.worker_pool.WorkerPool`.
 """
 
 import math

@@ -1,8 +1,8 @@
 """The worker process of a plain-Python problem: receives candidates and returns their evaluations.
 
-It is started only by :class:`evometa.executors.host.WorkerPool`. Messages go over pipes, in frames of a JSON header and
-a body of ``np.save`` buffers, preceded by the sizes of both. A worker ends when its input ends, so it never outlives
-the search that started it.
+It is started only by :class:`~evometa.executors.worker_pool.WorkerPool`. Messages go over pipes, in frames of a JSON
+header and a body of ``np.save`` buffers, preceded by the sizes of both. A worker ends when its input ends, so it never
+outlives the search that started it.
 """
 
 import faulthandler

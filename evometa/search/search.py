@@ -18,7 +18,7 @@ from evometa import naming
 from evometa.backend.devices import cpu_cores
 from evometa.errors import ConfigurationError
 from evometa.evaluation.checks import check_problem, noisy, require_compatible
-from evometa.executors.host import WorkerPool
+from evometa.executors.worker_pool import WorkerPool
 from evometa.problem import VALIDATION_TASKS, BaseProblem, HostProblem, InnerTraining, Problem
 from evometa.search.callbacks import Report, as_callback
 from evometa.search.compiled_driver import CompiledDriver
@@ -297,7 +297,7 @@ class Search:
             state, rows, code = driver.advance(state, done.generation + 1, decision.generations, target)
             spent = time.monotonic() - start
             decider.pace.learn(len(rows.failed), spent)
-            counts = _count(done, rows)
+            counts = done.add(rows.evaluations, rows.inner_steps, rows.failed, rows.validation_tasks)
             done.seconds = time.monotonic() - begun
             self._state = state
             table = self._record(driver, counts, rows, done)
@@ -387,21 +387,3 @@ class Search:
         ends = [[rows["generation"][-1], rows["seconds"][0]] for rows in self._rows if len(rows["generation"])]
         generations, seconds = np.array(ends, np.float64).reshape(len(ends), 2).T
         return History(columns, {"generation": generations, "seconds": seconds})
-
-
-def _count(done: Counters, rows: Rows) -> NDArray[np.int64]:
-    """Add the generations of a dispatch to the counters; return the history's whole numbers ``[N, 4]``."""
-    counts = np.stack(
-        [
-            done.generation + np.arange(1, len(rows.failed) + 1),
-            done.evaluations + np.cumsum(rows.evaluations),
-            done.inner_steps + np.cumsum(rows.inner_steps),
-            rows.failed,
-        ],
-        axis=1,
-    )
-    if len(counts):
-        done.generation, done.evaluations, done.inner_steps = (int(n) for n in counts[-1, :3])
-    done.failed += int(rows.failed.sum())
-    done.validation_tasks += int(rows.validation_tasks.sum())
-    return counts

@@ -108,3 +108,26 @@ class Counters:
     """The same as a code, see :class:`~evometa.search.decisions.StopReason`."""
     chunk: int | None = None
     """The chunk size in use; a resumed run keeps it, and with it every bit."""
+
+    def add(
+        self,
+        evaluations: NDArray[np.int64],
+        inner_steps: NDArray[np.int64],
+        failed: NDArray[np.int64],
+        validation_tasks: NDArray[np.int64],
+    ) -> NDArray[np.int64]:
+        """Add N generations, each with its numbers ``[N]``; return the history's counts after each, ``[N, 4]``."""
+        counts = np.stack(
+            [
+                self.generation + np.arange(1, len(failed) + 1),
+                self.evaluations + np.cumsum(evaluations),
+                self.inner_steps + np.cumsum(inner_steps),
+                failed,
+            ],
+            axis=1,
+        )
+        if len(counts):
+            self.generation, self.evaluations, self.inner_steps = (int(n) for n in counts[-1, :3])
+        self.failed += int(failed.sum())
+        self.validation_tasks += int(validation_tasks.sum())
+        return counts

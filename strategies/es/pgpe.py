@@ -8,8 +8,8 @@ import evosax.algorithms
 import jax
 import jax.numpy as jnp
 
-from evometa.strategies.shared import antithetic, evosax_seam
-from evometa.strategies.shared.evosax_seam import EvosaxDistribution, EvosaxState
+from evometa.strategies.shared import antithetic, evosax_distribution
+from evometa.strategies.shared.evosax_distribution import EvosaxDistribution, EvosaxState
 from evometa.strategies.shared.optimizer import Optimizer
 from evometa.strategies.shared.ranks import centered_ranks, places
 from evometa.strategy import Feedback, require_population, require_positive
@@ -66,7 +66,7 @@ class PGPE(EvosaxDistribution):
     def _build(self, dimension: int) -> Any:
         learning_rate = self.max_speed * self.sigma * math.sqrt(dimension) / 2
         optimizer = Optimizer.of(self.optimizer).transformation(learning_rate)
-        return evosax_seam.build(evosax.algorithms.PGPE, self.population_size, dimension, optimizer=optimizer)
+        return evosax_distribution.build(evosax.algorithms.PGPE, self.population_size, dimension, optimizer=optimizer)
 
     def _parameters(self, algorithm: Any) -> Any:
         return algorithm.default_params.replace(

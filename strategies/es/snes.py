@@ -11,8 +11,8 @@ import numpy as np
 import optax
 from numpy.typing import NDArray
 
-from evometa.strategies.shared import evosax_seam
-from evometa.strategies.shared.evosax_seam import EvosaxDistribution, EvosaxState
+from evometa.strategies.shared import evosax_distribution
+from evometa.strategies.shared.evosax_distribution import EvosaxDistribution, EvosaxState
 from evometa.strategies.shared.ranks import gains, places
 from evometa.strategy import Feedback, require_population, require_positive
 from evometa.types import Key
@@ -55,7 +55,7 @@ class SNES(EvosaxDistribution):
 
     def _build(self, dimension: int) -> Any:
         optimizer = optax.sgd(self.learning_rate)
-        return evosax_seam.build(evosax.algorithms.SNES, self.population_size, dimension, optimizer=optimizer)
+        return evosax_distribution.build(evosax.algorithms.SNES, self.population_size, dimension, optimizer=optimizer)
 
     def _parameters(self, algorithm: Any) -> Any:
         d = algorithm.num_dims

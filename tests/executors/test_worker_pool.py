@@ -19,7 +19,7 @@ import pytest
 
 from evometa import ConfigurationError, HostProblem
 from evometa.executors.executor import Outcome, Trial, run_in_order
-from evometa.executors.host import WorkerPool
+from evometa.executors.worker_pool import WorkerPool
 from evometa.naming import load
 
 FILE = Path(__file__).parents[1] / "user_files" / "misbehaving.py"
@@ -162,7 +162,7 @@ import sys
 import numpy as np
 from pathlib import Path
 from evometa.executors.executor import Trial, run_in_order
-from evometa.executors.host import WorkerPool
+from evometa.executors.worker_pool import WorkerPool
 {definition}
 
 def main():

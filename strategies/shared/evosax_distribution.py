@@ -1,4 +1,4 @@
-"""The seam to evosax (Lange 2022): its algorithms behind this package's contract.
+"""Algorithms of evosax (Lange 2022) behind the contract of strategies.
 
 evosax is handed utilities that are ready to use, ties and failed candidates already dealt with, and shapes nothing
 itself: its own shaping gives tied candidates weights that do not sum to zero. Since it takes those utilities for
