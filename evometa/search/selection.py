@@ -6,6 +6,7 @@ without noise that is the best of center and best so far. What it costs is a sha
 (:class:`evometa.search.budget.Prices`).
 """
 
+import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -19,6 +20,9 @@ from evometa.search.finalists import Finalists
 from evometa.search.generation import SearchState
 from evometa.storage.result import Counters
 from evometa.types import Genotype
+
+PATIENCE = 0.5
+"""Seconds after which a selection says that it is going on."""
 
 
 class Selection(NamedTuple):
@@ -65,7 +69,7 @@ class FinalSelection:
             driver: evaluates candidates.
             state: the state of the search.
             done: its counters.
-            announce: told in words what a selection of several tasks will do.
+            announce: told in words what a selection that is not done at once is doing.
             cancelled: asked before each evaluation whether to skip the rest; then the best so far is selected.
         """
         if self._last is not None and self._last.generation == done.generation:
@@ -76,14 +80,18 @@ class FinalSelection:
         if not plan.tasks:
             return skipped(state, done, driver.center(state))
         candidates = candidates[: plan.candidates]
-        if plan.tasks > 1:
-            announce(f"final selection: {len(candidates)} candidates on {plan.tasks} tasks each; Ctrl-C skips it")
+        started, announced = time.monotonic(), False
 
         def evaluate(genotype: Genotype, *, test: bool) -> Evaluation:
+            nonlocal announced
             place = (_bytes(genotype), plan.tasks, test)
             if place not in self._known:
                 if cancelled():
                     raise _Cancelled
+                if not announced and time.monotonic() - started > PATIENCE:
+                    announced = True
+                    words = f"{len(candidates)} candidates on {plan.tasks} tasks each"
+                    announce(f"final selection: {words}; Ctrl-C skips the rest")
                 self._known[place] = driver.validate(genotype, plan.tasks, test=test)
                 done.validation_tasks += plan.tasks
             return self._known[place]

@@ -100,7 +100,7 @@ def test_a_callback_that_raises_leaves_a_checkpoint(tmp_path: Path) -> None:
         if report.status.generation >= 3:
             raise OSError("no network")
 
-    search = Search(Bowl(), CMAES(4), run_directory=tmp_path / "run", callbacks=[fails], progress=False)
+    search = Search(Bowl(), RandomSearch(4), run_directory=tmp_path / "run", callbacks=[fails], progress=False)
     with pytest.raises(OSError, match="no network"):
         search.run(generations=10**6)
     found = load_result(tmp_path / "run")

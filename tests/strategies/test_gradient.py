@@ -128,7 +128,8 @@ def test_a_maximum_is_climbed() -> None:
 
 def test_evolution_goes_on_where_the_gradient_ended() -> None:
     problem = Sinusoid(num_tasks=4, hidden=(8,))
-    search = Search(problem, Gradient(learning_rate=0.01), validate_every=20, validation_tasks=64)
+    exact: Any = {"validation_tasks": 64, "validation_share": 100.0}
+    search = Search(problem, Gradient(learning_rate=0.01), validate_every=20, **exact)
     first = search.run(generations=200)
     assert first.held_out < 0.95 * search.history["held_out"][19]
 
@@ -139,7 +140,7 @@ def test_evolution_goes_on_where_the_gradient_ended() -> None:
 
     warm = Warm(num_tasks=4, hidden=(8,))
     jax.tree.map(np.testing.assert_array_equal, warm.space.decode(warm.space.start(KEY)), first.center_omega)
-    second = Search(warm, OpenAIES(8, learning_rate=1e-6), validation_tasks=64).run(generations=1)
+    second = Search(warm, OpenAIES(8, learning_rate=1e-6), **exact).run(generations=1)
     np.testing.assert_allclose(second.held_out, first.held_out, rtol=1e-3)
 
 

@@ -106,7 +106,7 @@ def test_inner_training_stays_float32_under_x64() -> None:
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
-        ({"hidden": ()}, "a hidden layer"),
+        ({"hidden": ()}, "at least one hidden layer"),
         ({"hidden": (0,)}, "of at least 1"),
         ({"momentum": 1.0}, "momentum < 1"),
         ({"learning_rates": (float("inf"),)}, "finite and > 0"),

@@ -55,8 +55,8 @@ def estimates(strategy: Any, seeds: int, episodes: int) -> Any:
             state, episodes = evaluator.prepare(*carry)
             genotypes, state = strategy.ask(jax.random.fold_in(key, number), state)
             evaluated = evaluator.evaluate(key, key, episodes, genotypes)
-            gradient, _ = strategy.gradient(state, evaluated.evaluation.fitness)
-            return (state, evaluated.carried), gradient
+            gradient = strategy.gradient(state, evaluated.evaluation.fitness)
+            return (state, evaluated.carried), gradient[0]
 
         state = strategy.init(key, PROBLEM.space)
         _, found = jax.lax.scan(generation, (state, evaluator.initial()), jnp.arange(1 + windows * episodes))

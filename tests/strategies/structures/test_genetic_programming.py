@@ -163,11 +163,11 @@ def test_a_gradient_finds_the_constants_of_a_tree() -> None:
     space = problem.space
     tuning = tuning_evaluator(ConstantTuning(1, 16), problem, space)
     tree = parse(space.primitives, "mul(1.0, add(square(x), mul(0.5, x)))", 15)
-    tuned = jax.jit(tuning.tune)(KEY, tree)
+    tuned = jax.jit(tuning.tune)(KEY[None], tree)
     np.testing.assert_array_equal(tuned.op, tree.op)
     np.testing.assert_allclose(tuned.constant[jnp.array([1, 6])], [2.7182817, 1.0], rtol=1e-3)
     lost = parse(space.primitives, "mul(1e30, mul(1e30, x))", 15)  # no gradient that is a number
-    np.testing.assert_array_equal(jax.jit(tuning.tune)(KEY, lost).constant, lost.constant)
+    np.testing.assert_array_equal(jax.jit(tuning.tune)(KEY[None], lost).constant, lost.constant)
 
 
 def test_trees_tuned_by_gradient_are_candidates_of_the_next_generation() -> None:
