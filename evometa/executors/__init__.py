@@ -3,11 +3,11 @@
 Beside evaluation, for problems that cannot be compiled: the search submits trials and takes outcomes as they are
 completed. A new executor (a cluster, a command) is one file here.
 
-===============  =====================================================
-file             holds
-===============  =====================================================
-:mod:`executor`  the contract: trials submitted, outcomes as completed
-:mod:`worker_pool`      worker processes of this machine
-:mod:`worker`    what runs in a worker process
-===============  =====================================================
+==================  =====================================================
+file                holds
+==================  =====================================================
+:mod:`executor`     the contract: trials submitted, outcomes as completed
+:mod:`worker_pool`  worker processes of this machine
+:mod:`worker`       what runs in a worker process
+==================  =====================================================
 """
