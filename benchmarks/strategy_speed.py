@@ -120,7 +120,13 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=0.5, help="of the processor in one repeat, about")
     parser.add_argument("--restarted", type=int, nargs="+", default=[10, 40], help="dimensions of the second table")
-    arguments = parse_arguments(parser, "--dimensions 2 --repeats 1 --seconds 0 --restarted 2")
+    restarts: dict[str, Callable[[int], Any]] = {
+        "IPOPCMAES": lambda d: IPOPCMAES(),
+        "BIPOPCMAES": lambda d: BIPOPCMAES(),
+        "Restarts": lambda d: Restarts(CMAES(CMAES.default_population_size(d))),
+    }
+    parser.add_argument("--restarts", nargs="+", choices=restarts, default=list(restarts), help="of the second table")
+    arguments = parse_arguments(parser, "--dimensions 2 --repeats 1 --seconds 0 --restarted 2 --restarts Restarts")
     cma, rows = peer("cma"), []
 
     def add(name: str, d: int, p: int, *sides: Side | None) -> None:
@@ -144,9 +150,9 @@ def main() -> None:
     print()
     rows = []
     for d in arguments.restarted:
-        for strategy in (IPOPCMAES(), BIPOPCMAES(), Restarts(CMAES(CMAES.default_population_size(d)))):
-            count, cost = restart(strategy, d)
-            rows.append([type(strategy).__name__, d, count, f"{cost:.2f}"])
+        for name in arguments.restarts:
+            count, cost = restart(restarts[name](d), d)
+            rows.append([name, d, count, f"{cost:.2f}"])
             note(rows[-1])
     print_table(["on a flat function", "D", "restarts", "CPU ms for each, at most"], rows)
 
