@@ -326,7 +326,7 @@ def main() -> None:
     parser.add_argument("--tuning-tasks", type=int, default=TUNING_TASKS, help="training tasks of the tuning")
     parser.add_argument("--generations", type=int, help="of each search; by default those of each problem")
     parser.add_argument("--validation-tasks", type=int, help="that finalists are chosen by; by default 32")
-    small = "--only selection --seeds 1 --tasks 2 --rates 1 --tuning-tasks 2 --generations 1 --validation-tasks 2"
+    small = "--only auxiliary --seeds 1 --tasks 2 --rates 1 --tuning-tasks 2 --generations 1 --validation-tasks 2"
     arguments = parse_arguments(parser, small)
     for name in arguments.only:
         print(f"\n{name}: accuracy on {arguments.tasks} held-out tasks in %, {arguments.seeds} seeds\n")
