@@ -25,7 +25,6 @@ from evometa.search.generation import (
     SearchState,
     generation_keys,
     initial_state,
-    search_key,
     stop_code,
 )
 from evometa.search.planning import check_memory
@@ -63,6 +62,7 @@ class CompiledDriver(Driver):
         super().__init__(evaluator.problem, evaluator.space, strategy, seed, validation, steps)
         self.evaluator = evaluator
         self._sharding = _replicated(evaluator.devices)
+        self._device_keys = jax.device_put(self.keys, self._sharding)
         self._initial = jax.jit(
             lambda key: initial_state(strategy, evaluator.space, key, self._finalists, evaluator.initial()),
             out_shardings=self._sharding,
@@ -91,10 +91,10 @@ class CompiledDriver(Driver):
 
     def advance(self, state: SearchState, first: int, count: int, target: float) -> tuple[SearchState, Rows, int]:
         """Run up to ``count`` generations in one dispatch."""
-        state, keys = jax.device_put((state, self.keys), self._sharding)
+        state = jax.device_put(state, self._sharding)
         goal = np.asarray(self.sign * target, state.best_fitness.dtype)
         state, done, code, fitness, values = self._dispatch(
-            state, keys, np.int32(first), np.int32(min(count, self._most)), goal
+            state, self._device_keys, np.int32(first), np.int32(min(count, self._most)), goal
         )
         rows = int(done)
         return state, self._rows(first, np.asarray(fitness)[:rows], np.asarray(values)[:rows]), int(code)
@@ -119,7 +119,7 @@ class CompiledDriver(Driver):
     def _evaluate(
         self, state: SearchState, genotypes: Genotype, key: Key, number: Any, root: RootKeys
     ) -> tuple[SearchState, Genotype, Evaluated]:
-        evaluated = self.evaluator.evaluate(search_key(root.generations), key, state.carried, genotypes)
+        evaluated = self.evaluator.evaluate(root.episodes, key, state.carried, genotypes)
         genotypes, asked = on_every_device((genotypes, state.strategy), self.evaluator.devices)
         return state._replace(strategy=asked, carried=evaluated.carried), genotypes, evaluated
 

@@ -200,13 +200,15 @@ class Driver(abc.ABC):
         ranks = np.round(np.multiply.outer(np.maximum(sound - 1, 0), [0.0, low, 0.5, high])).astype(np.int64)
         statistics = np.where(sound[:, None] > 0, sign * np.take_along_axis(loss, ranks, axis=1), np.nan)
         each = cost or self.prices.generation
-        per_validation = self.prices.kinds * self.prices.tasks_in_validation
+        every = self.prices.validate_every
+        validation_tasks = np.zeros(count, np.int64)
+        validation_tasks[-first % every :: every] = self.prices.kinds * self.prices.tasks_in_validation
         return Rows(
             failed=fitness.shape[1] - sound,
             values=np.concatenate([statistics.astype(values.dtype), values], axis=1),
             evaluations=np.full(count, each.evaluations, np.int64),
             inner_steps=np.full(count, each.inner_steps, np.int64),
-            validation_tasks=np.where(self.validates(first + np.arange(count)), per_validation, 0),
+            validation_tasks=validation_tasks,
         )
 
 

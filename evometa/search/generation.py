@@ -44,21 +44,19 @@ class RootKeys(NamedTuple):
     """For all generations."""
     validation: Key
     """For the tasks of validations and of the final selection."""
+    episodes: Key
+    """For tasks that last over generations: that of evaluating in a generation 0, which there is not."""
 
 
 def root_keys(seed: int) -> RootKeys:
     """Return the keys of a seed."""
-    return RootKeys(*jax.random.split(jax.random.key(seed), 3))
+    start, generations, validation = jax.random.split(jax.random.key(seed), 3)
+    return RootKeys(start, generations, validation, generation_keys(generations, 0)[1])
 
 
 def generation_keys(root: Key, generation: int | Scalar) -> Key:
     """Return the keys ``[3]`` of a generation for asking, evaluating and telling; generations count from 1."""
     return jax.random.split(jax.random.fold_in(root, generation), 3)
-
-
-def search_key(root: Key) -> Key:
-    """Return the key for tasks that last over generations: that of evaluating in a generation 0, which there is not."""
-    return generation_keys(root, 0)[1]
 
 
 def initial_state(strategy: Strategy[Any], space: Space, key: Key, finalists: int, carried: Any = ()) -> SearchState:

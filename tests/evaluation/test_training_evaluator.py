@@ -13,7 +13,7 @@ from evometa import ConfigurationError, Mean, Search
 from evometa.evaluation.task_source import TrainingTasks
 from evometa.evaluation.training_evaluator import TrainingEvaluator, TrainingRun, replay
 from evometa.naming import load
-from evometa.search.generation import root_keys, search_key
+from evometa.search.generation import root_keys
 from evometa.strategies import PBT
 
 TOYS = Path(__file__).parents[1] / "toys.py"
@@ -79,7 +79,7 @@ def test_the_schedule_leads_to_the_losses_it_is_kept_with() -> None:
     assert result.archive is not None
     schedule = result.archive.omegas
     assert len(np.unique(schedule["rate"])) > 1  # the winner has been replaced on its way
-    trials = TrainingTasks(problem).draw(jax.random.fold_in(search_key(root_keys(1).generations), 0))
+    trials = TrainingTasks(problem).draw(jax.random.fold_in(root_keys(1).episodes, 0))
     again = jax.jit(jax.vmap(lambda key, task: replay(problem, key, schedule, task)))
     losses, learners = again(trials.keys, trials.tasks)
     np.testing.assert_allclose(jnp.mean(losses, axis=0), result.archive.fitness, rtol=2e-5)
