@@ -39,8 +39,6 @@ class Outcome(NamedTuple):
     """Objectives, constraints and measures, each only where the problem has them; empty when the trial failed."""
     evaluations: int = 1
     """Calls that the trial took, with those that were lost and tried again."""
-    inner_steps: int = 0
-    """Learner updates in them, where the problem counts any."""
 
 
 def failed(reason: str) -> Outcome:

@@ -186,7 +186,7 @@ class Driver(abc.ABC):
         test = validate(center, tasks, test=True) if self.problem.has_test() else None
         return validation_columns(validate(center, tasks, test=False), test)
 
-    def _rows(self, first: int, fitness: NDArray[Any], values: NDArray[Any], cost: Cost | None = None) -> Rows:
+    def _rows(self, first: int, fitness: NDArray[Any], values: NDArray[Any]) -> Rows:
         """Return records from the fitness ``[N, P]`` of each generation and the columns ``[N, F - 4]`` that follow.
 
         Order statistics are of the candidates that did not fail, at the nearest rank; NaN where all did. They are taken
@@ -199,7 +199,7 @@ class Driver(abc.ABC):
         low, high = (0.25, 0.75) if sign > 0 else (0.75, 0.25)
         ranks = np.round(np.multiply.outer(np.maximum(sound - 1, 0), [0.0, low, 0.5, high])).astype(np.int64)
         statistics = np.where(sound[:, None] > 0, sign * np.take_along_axis(loss, ranks, axis=1), np.nan)
-        each = cost or self.prices.generation
+        each = self.prices.generation
         every = self.prices.validate_every
         validation_tasks = np.zeros(count, np.int64)
         validation_tasks[-first % every :: every] = self.prices.kinds * self.prices.tasks_in_validation

@@ -130,8 +130,8 @@ class SteppedDriver(Driver):
             for task in range(tasks)
         ]
         outcomes = run_in_order(self._executor, trials)
-        evaluations = sum(outcome.evaluations for outcome in outcomes)
-        self._cost += Cost(-(-evaluations // tasks), sum(outcome.inner_steps for outcome in outcomes))
+        evaluations = -(-sum(outcome.evaluations for outcome in outcomes) // tasks)
+        self._cost += Cost(evaluations, evaluations * self._host.inner_steps_per_evaluation)
         results = [self._evaluation(outcome) for outcome in outcomes]
         stacked = jax.tree.map(lambda *leaves: np.array(leaves), *results)
         means = jax.tree.map(lambda leaf: leaf.reshape(len(omegas), tasks, *leaf.shape[1:]).mean(axis=1), stacked)

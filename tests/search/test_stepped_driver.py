@@ -10,7 +10,10 @@ import numpy as np
 import pytest
 
 from evometa import Search
+from evometa.executors.executor import Outcome
 from evometa.naming import load
+from evometa.search.driver import ValidationSettings
+from evometa.search.stepped_driver import SteppedDriver
 from evometa.storage.history import HISTORY
 from evometa.strategies import CMAES, UHCMAES, RandomSearch, Reevaluated
 
@@ -124,3 +127,34 @@ def test_a_validation_averages_as_many_calls_as_asked_for() -> None:
     assert abs(result.center_fitness) < 4 / 8  # the mean of 64 draws, where one would be any
     draws = [np.random.default_rng([5, 1, 0, 0, task] if task else [5, 1, 0]).normal() for task in range(64)]
     assert result.center_fitness == pytest.approx(np.mean(draws), rel=1e-6)
+
+
+def test_inner_steps_that_a_problem_declares_are_counted() -> None:
+    counting = type("Counting", (NOISE,), {"inner_steps_per_evaluation": 7, "__module__": NOISE.__module__})
+    driver = SteppedDriver(
+        counting(), counting().space, RandomSearch(3), Always(), 0, ValidationSettings(100, 1, 0, 0.0), note=print
+    )
+    _, rows, _ = driver.advance(driver.initial(), 1, 2, -np.inf)
+    assert rows.evaluations.tolist() == [3, 3]
+    assert rows.inner_steps.tolist() == [21, 21]
+
+
+class Always:
+    """An executor of another kind: every trial succeeds at once, and the last one submitted is the first completed."""
+
+    def __init__(self) -> None:
+        self.waiting: list[int] = []
+
+    def submit(self, trials: Any) -> list[int]:
+        self.waiting = list(range(len(trials)))
+        return list(self.waiting)
+
+    def as_completed(self) -> Any:
+        while self.waiting:
+            yield self.waiting.pop(), Outcome(1.0, {}, None)
+
+    def __enter__(self) -> Any:
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        pass
