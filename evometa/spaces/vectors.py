@@ -1,4 +1,4 @@
-"""The spaces of ω, and the units in which a strategy searches them.
+"""Spaces of vectors, and the units in which a strategy searches them.
 
 ==================== ==================================================================
 :class:`Box`         real numbers, bounded or not, linear or logarithmic
@@ -8,9 +8,9 @@
 :class:`Dict`        several named spaces
 ==================== ==================================================================
 
-**Units.** One genotype unit of a bounded real coordinate is the width of its range (in the logarithm, for ``log``), of
-an unbounded one its ``scale``, and of a network's weight 1. So ``sigma=0.1`` means a tenth of the range in every
-bounded coordinate. The unit of an integer is 1; a category is represented by its index.
+**Units.** One genotype unit of a real coordinate is its ``scale``: by default the width of its range (in the logarithm,
+for ``log``), and 1 where a bound is missing and for a network's weight. So ``sigma=0.1`` means a tenth of the range in
+every bounded coordinate. The unit of an integer is its step; a category is represented by its index.
 """
 
 import math
@@ -29,21 +29,39 @@ from evometa.types import Key, Omega
 __all__ = ["Box", "Categorical", "Dict", "Integer", "Like", "Space", "VectorSpace"]
 
 
+def flat(owner: str, name: str, value: Any, shape: tuple[int, ...]) -> NDArray[np.float64]:
+    """Return a number or array as one vector of floats after broadcasting it to a shape."""
+    try:
+        array = np.asarray(value, np.float64)
+    except (TypeError, ValueError):
+        raise ConfigurationError(f"{owner} expects {name} as a number or an array of numbers, got {value!r}.") from None
+    try:
+        return np.broadcast_to(array, shape).reshape(-1)
+    except ValueError:
+        raise ConfigurationError(
+            f"{owner} expects {name} to broadcast to its shape {shape}, got shape {array.shape}."
+        ) from None
+
+
 class Box(VectorSpace):
-    """An array of real numbers, bounded or not, searched linearly or on a logarithmic scale.
+    """An array of real numbers, each bounded on both sides, on one or on none, searched linearly or in its logarithm.
+
+    Coordinates whose bounds are equal are constant: they are part of ω and not of the genotype.
 
     Args:
         shape: shape of ω.
-        low: lower bound, a number or an array that broadcasts to ``shape``; None for no bound.
-        high: upper bound, likewise. Either both bounds are given or neither.
+        low: lower bound, a number or an array that broadcasts to ``shape``; None or -inf for no bound.
+        high: upper bound, likewise; None or inf for no bound.
         log: search the logarithm; needs ``low > 0``.
-        scale: the genotype unit of an unbounded box, positive; not used with bounds.
+        scale: the genotype unit, a positive number or an array that broadcasts to ``shape``; with ``log`` one of the
+            logarithm. None: the range, and 1 where a bound is missing. A strategy with step size σ steps by σ · scale
+            in each coordinate, so an array here is a first step size for each of them.
         start: the ω at which a search begins; None draws it.
         dtype: type of ω; None follows JAX's default float type, which is float64 only under ``jax_enable_x64``.
 
     Raises:
-        ConfigurationError: only one bound, bounds that are not finite or not ``low < high``, ``log`` without
-            ``low > 0``, or a start outside the bounds.
+        ConfigurationError: bounds that are not ``low <= high``, ``log`` without ``low > 0``, a scale that is not
+            positive, or a start outside the bounds.
     """
 
     def __init__(
@@ -53,69 +71,66 @@ class Box(VectorSpace):
         high: ArrayLike | None = None,
         *,
         log: bool = False,
-        scale: float = 1.0,
+        scale: ArrayLike | None = None,
         start: ArrayLike | None = None,
         dtype: Any = None,
     ) -> None:
         self.shape = tuple(int(n) for n in shape)
         self.log = log
         self.dtype = dtype
-        size = math.prod(self.shape)
-        if (low is None) != (high is None):
+        self.low = None if low is None else self._flat(low, "low")
+        self.high = None if high is None else self._flat(high, "high")
+        least = self._flat(-np.inf if low is None else low, "low")
+        most = self._flat(np.inf if high is None else high, "high")
+        if not ((least <= most) & (least < np.inf) & (most > -np.inf)).all():
             raise ConfigurationError(
-                f"Box expects both bounds or neither, got low={low!r} and high={high!r}; give the missing one."
+                f"Box expects bounds with low <= high in every coordinate, got low={low} and high={high}; "
+                "swap or correct them, or leave out the one that is not there."
             )
-        if not scale > 0:
-            raise ConfigurationError(f"Box expects scale > 0, the unit of an unbounded coordinate, got {scale}.")
-        if low is None or high is None:
-            if log:
-                raise ConfigurationError("Box(log=True) expects bounds with 0 < low < high; give low and high.")
-            self.low = self.high = None
-            self._unit: NDArray[np.float64] = np.full((size,), scale)
-            lower: ArrayLike = -np.inf
-            upper: ArrayLike = np.inf
+        if log and not (least > 0).all():
+            raise ConfigurationError(
+                f"Box(log=True) expects low > 0, got low={low}; the logarithm is defined only there."
+            )
+        self._bounds, self._free = (least, most), np.flatnonzero(least < most)
+        self._ends = least[self._free], most[self._free]
+        lower, upper = np.log(self._ends) if log else self._ends
+        bounded = np.isfinite(lower) & np.isfinite(upper)
+        if scale is None:
+            self._unit = np.where(bounded, np.where(bounded, upper, 1.0) - np.where(bounded, lower, 0.0), 1.0)
         else:
-            self.low, self.high = (self._flat(bound, name) for bound, name in ((low, "low"), (high, "high")))
-            if not (np.isfinite(self.low).all() and np.isfinite(self.high).all() and (self.low < self.high).all()):
+            self._unit = self._flat(scale, "scale")[self._free]
+            if not ((self._unit > 0) & np.isfinite(self._unit)).all():
                 raise ConfigurationError(
-                    f"Box expects finite bounds with low < high in every coordinate, got low={low} and high={high}; "
-                    "swap or correct them, or omit both for an unbounded box."
+                    f"Box expects scale > 0, the genotype unit of each coordinate, got {scale}; give positive numbers."
                 )
-            if log and not (self.low > 0).all():
-                raise ConfigurationError(
-                    f"Box(log=True) expects low > 0, got low={low}; the logarithm is defined only there."
-                )
-            ends = (np.log(self.low), np.log(self.high)) if log else (self.low, self.high)
-            self._unit = ends[1] - ends[0]
-            lower, upper = ends[0] / self._unit, ends[1] / self._unit
-        self.coordinates = Coordinates.of(size, lower, upper, REAL)
-        self._start = None if start is None else self._encode(self._flat(start, "start"))
+        self.coordinates = Coordinates.of(len(self._unit), lower / self._unit, upper / self._unit, REAL)
+        self._start = None if start is None else self.encode(start)
 
     def _flat(self, value: ArrayLike, name: str) -> NDArray[np.float64]:
-        try:
-            return np.broadcast_to(np.asarray(value, np.float64), self.shape).reshape(-1)
-        except ValueError:
-            raise ConfigurationError(
-                f"Box expects {name} to broadcast to its shape {self.shape}, got shape {np.shape(value)}."
-            ) from None
+        return flat("Box", name, value, self.shape)
 
-    def _encode(self, value: NDArray[np.float64]) -> NDArray[np.float64]:
-        if self.low is not None and self.high is not None and not ((self.low <= value) & (value <= self.high)).all():
+    def encode(self, omega: Omega) -> NDArray[np.float64]:
+        """Encode an array that broadcasts to the box's shape as a genotype ``[D]``."""
+        value, (least, most) = self._flat(omega, "start"), self._bounds
+        # The type of ω may hold no number that is as close to a bound: float32(0.1) is more than 0.1.
+        with np.errstate(over="ignore"):
+            low, rounded, high = (x.astype(np.float32) for x in (least, value, most))
+        inside = (low <= rounded) & (rounded <= high) & np.isfinite(value)
+        if not inside.all():
             raise ConfigurationError(
                 f"Box expects its start inside the bounds, got {value} for low={self.low} and high={self.high}."
             )
-        return (np.log(value) if self.log else value) / self._unit
-
-    def start(self, key: Key) -> jax.Array:
-        """Return the start as a genotype ``[D]``; a random draw if none was given."""
-        return self.sample(key) if self._start is None else jnp.asarray(self._start, jnp.result_type(float))
+        value = np.clip(value, least, most)[self._free]
+        return np.asarray((np.log(value) if self.log else value) / self._unit)
 
     def decode(self, genotype: jax.Array) -> jax.Array:
         """Decode a genotype ``[D]`` to an array of the box's shape and type."""
         x = genotype * jnp.asarray(self._unit, genotype.dtype)
         x = jnp.exp(x) if self.log else x
-        if self.low is not None and self.high is not None:
-            x = jnp.clip(x, jnp.asarray(self.low, x.dtype), jnp.asarray(self.high, x.dtype))
+        if self.bounded:
+            x = jnp.clip(x, *(jnp.asarray(end, x.dtype) for end in self._ends))
+        if len(self._free) < len(self._bounds[0]):
+            x = jnp.asarray(self._bounds[0], x.dtype).at[self._free].set(x)
         return x.reshape(self.shape).astype(self.dtype or jnp.result_type(float))
 
 
@@ -164,6 +179,13 @@ class Like(VectorSpace):
 
     def encode(self, omega: Omega) -> jax.Array:
         """Encode a pytree like the template as a genotype ``[D]``."""
+        leaves, tree = jax.tree.flatten(omega)
+        shapes = [jnp.shape(leaf) for leaf in leaves]
+        if tree != self._treedef or shapes != [leaf.shape for leaf in self._leaves]:
+            raise ConfigurationError(
+                f"Like expects a start with the structure and the shapes of its template, {self._treedef} with "
+                f"{[leaf.shape for leaf in self._leaves]}, got {tree} with {shapes}."
+            )
         return jnp.concatenate([jnp.ravel(leaf) for leaf in jax.tree.leaves(omega)]).astype(jnp.result_type(float))
 
     def decode(self, genotype: jax.Array) -> Omega:
@@ -174,21 +196,61 @@ class Like(VectorSpace):
 
 
 class Integer(VectorSpace):
-    """Integers from ``low`` to ``high``, both included; ω is int32 of the given shape.
+    """Integers from ``low`` to ``high``, both included, in steps; ω is int32 of the given shape.
+
+    Args:
+        low: the smallest.
+        high: the largest; with a step, the largest that ω may be is the last one at or below it.
+        shape: shape of ω, an array of independent integers.
+        step: from one to the next.
+        log: draw and change their logarithm, so that 1 to 10 is as much as 10 to 100; needs ``low >= 1`` and no step.
+        start: the ω at which a search begins, a number or an array that broadcasts to ``shape``; None draws it.
 
     Raises:
-        ConfigurationError: bounds that are not whole numbers with ``low <= high``.
+        ConfigurationError: bounds that are not whole numbers with ``low <= high``, a step below 1, ``log`` with
+            ``low < 1`` or a step, or a start that is not one of the integers.
     """
 
-    def __init__(self, low: int, high: int, shape: Sequence[int] = ()) -> None:
+    def __init__(
+        self,
+        low: int,
+        high: int,
+        shape: Sequence[int] = (),
+        *,
+        step: int = 1,
+        log: bool = False,
+        start: ArrayLike | None = None,
+    ) -> None:
         if int(low) != low or int(high) != high or not low <= high:
             raise ConfigurationError(f"Integer expects whole numbers low <= high, got low={low} and high={high}.")
+        if int(step) != step or step < 1:
+            raise ConfigurationError(f"Integer expects a step of at least 1, a whole number, got {step!r}.")
+        if log and (low < 1 or step != 1):
+            raise ConfigurationError(
+                f"Integer(log=True) expects low >= 1 and no step, got low={low} and step={step}; the logarithm is "
+                "defined only there, and equal steps are not equal in it."
+            )
         self.shape = tuple(int(n) for n in shape)
-        self.coordinates = Coordinates.of(math.prod(self.shape), int(low), int(high), INTEGER)
+        self.low, self.high, self.step, self.log = int(low), int(high), int(step), log
+        # In steps the genotype counts them from low, so that a step is a unit.
+        first, last = (self.low, self.high) if step == 1 else (0, (self.high - self.low) // self.step)
+        self.coordinates = Coordinates.of(math.prod(self.shape), first, last, INTEGER, log=log)
+        self._start = None if start is None else self.encode(start)
+
+    def encode(self, omega: Omega) -> NDArray[np.float64]:
+        """Encode an array that broadcasts to the space's shape as a genotype ``[D]``."""
+        value = flat("Integer", "start", omega, self.shape)
+        if not ((self.low <= value) & (value <= self.high) & ((value - self.low) % self.step == 0)).all():
+            steps = f" in steps of {self.step}" if self.step > 1 else ""
+            raise ConfigurationError(
+                f"Integer expects its start among the whole numbers from {self.low} to {self.high}{steps}, got {omega}."
+            )
+        return value if self.step == 1 else (value - self.low) / self.step
 
     def decode(self, genotype: jax.Array) -> jax.Array:
         """Decode a genotype ``[D]`` to int32 of the space's shape."""
-        return jnp.round(genotype).astype(jnp.int32).reshape(self.shape)
+        whole = jnp.round(genotype).astype(jnp.int32)
+        return (whole if self.step == 1 else self.low + self.step * whole).reshape(self.shape)
 
 
 class Categorical(VectorSpace):
@@ -197,17 +259,34 @@ class Categorical(VectorSpace):
     Args:
         choices: the choices (names, numbers, anything) or their number, at least one.
         shape: shape of ω, an array of independent choices.
+        start: the ω at which a search begins, an index or an array of them that broadcasts to ``shape``; choices that
+            are names may be named. None draws it.
 
     Raises:
-        ConfigurationError: no choice.
+        ConfigurationError: no choice, or a start that is none of them.
     """
 
-    def __init__(self, choices: int | Sequence[Any], shape: Sequence[int] = ()) -> None:
+    def __init__(self, choices: int | Sequence[Any], shape: Sequence[int] = (), *, start: Any = None) -> None:
         self.choices = tuple(range(choices)) if isinstance(choices, int) else tuple(choices)
         if not self.choices:
             raise ConfigurationError(f"Categorical expects at least one choice, got {choices}.")
         self.shape = tuple(int(n) for n in shape)
         self.coordinates = Coordinates.of(math.prod(self.shape), 0, len(self.choices) - 1, CATEGORY)
+        self._start = None if start is None else self.encode(start)
+
+    def encode(self, omega: Omega) -> NDArray[np.float64]:
+        """Encode indices or names that broadcast to the space's shape as a genotype ``[D]``."""
+        given = np.asarray(omega)
+        indices = range(len(self.choices))
+        if given.dtype.kind in "OU":
+            index = [self.choices.index(name) if name in self.choices else -1 for name in given.ravel()]
+            given = np.reshape(index, given.shape)
+        if given.dtype.kind not in "iuf" or not np.isin(given, indices).all():
+            raise ConfigurationError(
+                f"Categorical expects its start among the indices 0 to {len(self.choices) - 1} of its choices "
+                f"{self.choices}, or among those that are names, got {omega!r}."
+            )
+        return flat("Categorical", "start", given, self.shape)
 
     def decode(self, genotype: jax.Array) -> jax.Array:
         """Decode a genotype ``[D]`` to int32 indices of the space's shape."""
@@ -234,6 +313,11 @@ class Dict(VectorSpace):
         parts = [space.coordinates for space in self.spaces.values()]
         self.coordinates = Coordinates(*(np.concatenate(part) for part in zip(*parts, strict=True)))
         self._ends = np.cumsum([space.size for space in self.spaces.values()])
+        self.blocks = tuple(
+            (int(end) - space.size + first, block)
+            for space, end in zip(self.spaces.values(), self._ends, strict=True)
+            for first, block in space.blocks
+        )
 
     def start(self, key: Key) -> jax.Array:
         """Concatenate the starts of the named spaces to one genotype ``[D]``."""
@@ -245,6 +329,13 @@ class Dict(VectorSpace):
 
     def _keys(self, key: Key) -> list[Key]:
         return list(jax.random.split(key, len(self.spaces)))
+
+    def encode(self, omega: Omega) -> NDArray[np.float64]:
+        """Encode a dict with the ω of each named space as a genotype ``[D]``."""
+        names = sorted(map(str, omega)) if isinstance(omega, Mapping) else f"a {type(omega).__name__}"
+        if names != sorted(self.spaces):
+            raise ConfigurationError(f"Dict expects a start with a value for each of {list(self.spaces)}, got {names}.")
+        return np.concatenate([np.asarray(space.encode(omega[name])) for name, space in self.spaces.items()])
 
     def decode(self, genotype: jax.Array) -> dict[str, Omega]:
         """Decode a genotype ``[D]`` to a dict with the ω of each named space."""

@@ -29,7 +29,7 @@ class Numbers(NamedTuple):
     gaussian: CMAESState
     """Of ``drawn``. Its mean is 0 for integers, whose steps may be too small beside their mean to be told apart."""
     mean: jax.Array
-    """Of the integers, ``[M]``, in genotype units."""
+    """Of the integers, ``[M]``, in genotype units or, for those searched in it, their logarithm."""
     stretch: jax.Array
     """A ``[M]``: genotype units for one unit of the Gaussian; the range of an integer at first, 1 for reals."""
     drawn: jax.Array
@@ -112,7 +112,7 @@ class CMAwM(Strategy[CMAwMState]):
         """Start at the space's start, with C the identity and every choice of a category equally likely."""
         space = vector_space(self, space)
         layout = _Layout(space)
-        start = space.start(key)[layout.numeric]
+        start = layout.ranges.number(space.start(key)[layout.numeric])
         numbers: Numbers | tuple[()] = ()
         if layout.m:
             gaussian = self._cmaes.init(key, Box((layout.m,)))._replace(
@@ -192,10 +192,11 @@ class _Layout:
     """What is where in a genotype: M numbers and N categories."""
 
     def __init__(self, space: VectorSpace) -> None:
-        lower, upper, kind = space.coordinates
+        lower, upper, kind, log = space.coordinates
         self.numeric, self.category = np.flatnonzero(kind != CATEGORY), np.flatnonzero(kind == CATEGORY)
         self.m, self.n = len(self.numeric), len(self.category)
-        self.ranges = Ranges(lower[self.numeric], upper[self.numeric], kind[self.numeric] == INTEGER)
+        ends = (lower[self.numeric], upper[self.numeric])
+        self.ranges = Ranges(*ends, kind[self.numeric] == INTEGER, log[self.numeric])
         self.count = upper[self.category].astype(int) + 1
 
     @property

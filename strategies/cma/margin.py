@@ -14,7 +14,10 @@ a mean of 19.5 plus much less is 19.5. The chance to change does not depend on i
 
 
 class Ranges(NamedTuple):
-    """What M numbers may be; numpy arrays ``[M]``."""
+    """What M numbers may be; numpy arrays ``[M]``.
+
+    The Gaussian is that of the numbers, but of the logarithm of an integer that is searched in its logarithm.
+    """
 
     lower: NDArray[np.float64]
     """Smallest value, in genotype units, or -inf."""
@@ -22,15 +25,29 @@ class Ranges(NamedTuple):
     """Largest value, or inf."""
     whole: NDArray[np.bool_]
     """Which are integers; these have both."""
+    log: NDArray[np.bool_] | bool = False
+    """Which integers are searched in their logarithm; False for none."""
+
+    @property
+    def extent(self) -> NDArray[np.float64]:
+        """Upper minus lower bound, or their logarithms, ``[M]``; inf where one is missing."""
+        lower, upper = (np.where(self.log, np.log(np.where(self.log, end, 1.0)), end) for end in self[:2])
+        return np.asarray(upper - lower)
 
     @property
     def unit(self) -> NDArray[np.float64]:
         """Genotype units for one unit of the Gaussian at first, ``[M]``: the range of an integer, 1 for reals."""
-        return np.where(self.whole, self.upper - self.lower, 1.0)
+        return np.where(self.whole, self.extent, 1.0)
 
     def cell(self, x: jax.Array) -> jax.Array:
         """Return the integer ``[..., M]`` that each number stands for; of no meaning for reals."""
+        if np.any(self.log):
+            x = jnp.where(self.log, jnp.exp(jnp.where(self.log, x, 0.0)), x)
         return jnp.clip(jnp.round(x), jnp.asarray(self.lower, x.dtype), jnp.asarray(self.upper, x.dtype))
+
+    def number(self, x: jax.Array) -> jax.Array:
+        """Return where integers (or the middles between them) ``[..., M]`` lie under the Gaussian."""
+        return jnp.where(self.log, jnp.log(jnp.where(self.log, x, 1.0)), x) if np.any(self.log) else x
 
 
 def too_wide(deviation: jax.Array, stretch: jax.Array, sigma: float, ranges: Ranges) -> jax.Array:
@@ -39,7 +56,7 @@ def too_wide(deviation: jax.Array, stretch: jax.Array, sigma: float, ranges: Ran
     A third of the range is the limit (pycma's ``maxstd_boundrange``), or the first step size where that is more.
     Beyond it a coordinate is all but uniform whatever its mean, and nothing would ever narrow it again.
     """
-    widest = max(1 / 3, sigma) * (ranges.upper - ranges.lower)
+    widest = max(1 / 3, sigma) * ranges.extent
     widest = np.where(widest > 0, widest, np.inf)  # an integer of a single value has stretch 0
     wide = stretch * deviation
     return jnp.where(wide > widest, jnp.asarray(widest, wide.dtype) / wide, 1.0).astype(wide.dtype)
@@ -57,7 +74,7 @@ def recombined(x: jax.Array, mean: jax.Array, gain: jax.Array, ranges: Ranges) -
         gain: their weights ``[P]``, of sum 1.
         ranges: which are integers; the result means nothing for the others.
     """
-    to_middle = ranges.cell(x) - x
+    to_middle = ranges.number(ranges.cell(x)) - x
     left = ranges.cell(x) != ranges.cell(mean)
     shift = gain @ jnp.where(left, to_middle, 0.0)
     amends = gain @ jnp.where(~left & (to_middle * shift < 0), jnp.abs(to_middle), 0.0)
@@ -83,8 +100,10 @@ def with_margin(
     least = jnp.where(end & free, jnp.asarray(NARROWEST, mean.dtype), 0.0)
     stretch = jnp.where(deviation < least, stretch * (least / deviation), stretch)
     deviation = jnp.maximum(deviation, least)
-    below = jnp.maximum(cell - 0.5, ranges.lower + 0.5)
-    above = jnp.minimum(cell + 0.5, ranges.upper - 0.5)  # at an end of the range both are the one threshold there
+    below = ranges.number(jnp.maximum(cell - 0.5, ranges.lower + 0.5))
+    above = ranges.number(
+        jnp.minimum(cell + 0.5, ranges.upper - 0.5)
+    )  # at an end of the range both are the one threshold there
     p_below, p_above = ndtr((below - mean) / deviation), ndtr((mean - above) / deviation)
 
     # At an end the mean is drawn to the threshold (Section 4.1).

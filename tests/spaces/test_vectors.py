@@ -19,8 +19,13 @@ SPACES: dict[str, VectorSpace] = {
     "box": Box((3,), [-1.0, 0.0, 5.0], [1.0, 0.1, 500.0]),
     "log": Box((2,), 1e-5, 1e2, log=True),
     "unbounded": Box((2, 2), scale=3.0),
+    "one bound": Box((4,), [0.5, -np.inf, -np.inf, 2.0], [np.inf, -3.0, np.inf, 3.0], scale=[1.0, 10.0, 1.0, 0.5]),
+    "log from a bound": Box((2,), low=1e-3, log=True, scale=2.0),
+    "a constant": Box((3,), [0.0, 1.0, -2.0], [1.0, 1.0, 2.0]),
     "integer": Integer(-3, 4, (3,)),
     "single": Integer(7, 7),
+    "steps": Integer(16, 260, step=16),
+    "log integer": Integer(1, 10**6, (2,), log=True),
     "category": Categorical(["a", "b", "c"], (2,)),
     "dict": Dict(
         {
@@ -47,7 +52,7 @@ SAMPLE = {name: jax.jit(jax.vmap(space.sample)) for name, space in SPACES.items(
 
 
 def assert_inside(space: VectorSpace, genotypes: Any) -> None:
-    lower, upper, kind = space.coordinates
+    lower, upper, kind, _ = space.coordinates
     found = np.asarray(genotypes)
     assert (found >= lower.astype(found.dtype)).all()
     assert (found <= upper.astype(found.dtype)).all()
@@ -93,7 +98,7 @@ def test_values_are_reflected_at_any_bounds(low: float, width: float, outside: f
 
 def test_a_small_step_over_a_bound_is_reflected() -> None:
     space = Box((2,), -1.0, 3.0)  # one unit is the range of 4
-    _, upper, _ = space.coordinates
+    _, upper, *_ = space.coordinates
     np.testing.assert_allclose(space.repair(jnp.asarray(upper + 0.1, jnp.float32)), upper - 0.1, atol=1e-6)
 
 
@@ -103,6 +108,17 @@ def test_samples_are_valid_and_differ(name: str) -> None:
     assert_inside(SPACES[name], drawn)
     if name != "single":
         assert len(np.unique(np.asarray(drawn), axis=0)) > 5
+
+
+@every_space
+def test_an_omega_is_encoded_to_a_genotype_that_gives_it_back(name: str) -> None:
+    space = SPACES[name]
+    drawn = SAMPLE[name](jax.random.split(jax.random.key(8), 20))
+    for genotype in np.asarray(drawn):
+        omega = jax.device_get(space.decode(genotype))
+        again = jnp.asarray(space.encode(omega), jnp.float32)
+        np.testing.assert_allclose(again, genotype, rtol=1e-5, atol=1e-6)
+        jax.tree.map(lambda one, two: np.testing.assert_allclose(one, two, rtol=1e-5), space.decode(again), omega)
 
 
 def assert_uniform(found: Any, values: Any) -> None:
@@ -130,6 +146,38 @@ def test_a_box_is_drawn_uniformly_and_a_log_box_in_its_logarithm() -> None:
         share = (scale(omega) - scale(space.low)) / (scale(space.high) - scale(space.low))
         for column in share.T:
             assert_uniform(np.minimum(np.floor(column * 10), 9), range(10))
+
+
+def test_integers_are_drawn_in_their_steps_or_their_logarithm() -> None:
+    keys = jax.random.split(jax.random.key(1), 8000)
+    steps = np.asarray(jax.vmap(SPACES["steps"].decode)(SAMPLE["steps"](keys)))
+    assert_uniform(steps, list(range(16, 257, 16)))
+    logs = np.asarray(jax.vmap(SPACES["log integer"].decode)(SAMPLE["log integer"](keys)))
+    assert (logs.min(), logs.max() <= 10**6) == (1, True)
+    # From 0.5 to 10⁶ + 0.5, each integer has the logarithm of what is rounded to it.
+    share = np.mean(logs == 1), np.mean(logs <= 1000)
+    np.testing.assert_allclose(share, np.log([3.0, 2001.0]) / np.log(2e6 + 1), atol=5 * 0.5 / 16000**0.5)
+
+
+def test_beyond_a_single_bound_half_of_a_normal_distribution_is_drawn() -> None:
+    drawn = np.asarray(
+        jax.vmap(SPACES["one bound"].decode)(SAMPLE["one bound"](jax.random.split(jax.random.key(3), 8000)))
+    )
+    above, below, free, between = drawn.T
+    assert (above.min() >= 0.5, below.max() <= -3.0, between.min() >= 2.0, between.max() <= 3.0) == (True,) * 4
+    half = math.sqrt(2 / math.pi)
+    found = [above.mean() - 0.5, (-3.0 - below.mean()) / 10.0, np.abs(free).mean()]
+    np.testing.assert_allclose(found, half, rtol=0.05)
+
+
+def test_equal_bounds_make_a_constant_that_is_not_searched() -> None:
+    space = SPACES["a constant"]
+    assert space.size == 2
+    omegas = np.asarray(jax.vmap(space.decode)(SAMPLE["a constant"](jax.random.split(jax.random.key(0), 9))))
+    assert (omegas[:, 1] == 1.0).all()
+    assert len(np.unique(omegas[:, 0])) == 9
+    whole = Box((2,), 3.0, 3.0)
+    assert (whole.size, whole.decode(whole.start(jax.random.key(0))).tolist()) == (0, [3.0, 3.0])
 
 
 def test_an_unbounded_box_is_drawn_normally_in_its_scale() -> None:
@@ -179,6 +227,19 @@ def test_a_mutated_integer_steps_by_one_at_least_and_further_with_the_scale() ->
     assert 0.05 * 101 < steps(0.1).mean() < 0.11 * 101  # E|N(0, 0.1)| is 0.08 of the range
 
 
+def test_an_integer_in_its_logarithm_steps_in_parts_of_itself() -> None:
+    space, keys = Integer(1, 10**6, log=True), jax.random.split(jax.random.key(6), 1000)
+
+    def children(parent: float, scale: float) -> Any:
+        return np.asarray(jax.vmap(lambda key: space.mutate(key, jnp.full((1,), parent), 1.0, scale))(keys))[:, 0]
+
+    for parent in (1.0, 2.0, 1e6):
+        assert (np.abs(children(parent, 1e-9) - parent) == 1.0).all()
+    for parent in (1e2, 1e4):
+        factor = np.abs(np.log(children(parent, 0.05) / parent))
+        np.testing.assert_allclose(factor.mean(), 0.05 * math.log(1e6) * math.sqrt(2 / math.pi), rtol=0.1)
+
+
 def test_a_child_has_each_coordinate_of_either_parent() -> None:
     space = SPACES["dict"]
     first, second = jnp.zeros(space.size), jnp.ones(space.size)
@@ -194,6 +255,13 @@ def test_a_unit_is_the_range_its_logarithm_or_the_scale() -> None:
         (Box((), -4.0, 4.0, start=0.0), 0.0, 0.8),
         (Box((), 1e-4, 1.0, log=True, start=1e-2), 1e-2, 1e-2 * 10**0.4),
         (Box((), scale=5.0, start=2.0), 2.0, 2.5),
+        (Box((), 0.0, 100.0, scale=5.0, start=2.0), 2.0, 2.5),
+        (Box((2,), low=-1.0, scale=[5.0, 1.0], start=2.0), [2.0, 2.0], [2.5, 2.1]),
+        (Box((), low=1.0, log=True, scale=5.0, start=2.0), 2.0, 2.0 * math.exp(0.5)),
+        (Integer(10, 50, step=10, start=20), 20, 20),
+        (Integer(1, 9, (2,), log=True, start=[3, 1]), [3, 1], [3, 1]),
+        (Categorical(["a", "b"], start=1), 1, 1),
+        (Categorical(["a", "b", "c"], (3,), start=["c", "a", "b"]), [2, 0, 1], [2, 0, 1]),
     ):
         genotype = space.start(jax.random.key(0))
         np.testing.assert_allclose(space.decode(genotype), start, rtol=1e-6)
@@ -273,25 +341,41 @@ def test_dict_keeps_the_order_given_and_nests() -> None:
 @pytest.mark.parametrize(
     ("make", "words"),
     [
-        (lambda: Box((2,), 1.0, -1.0), "finite bounds with low < high in every coordinate, got low=1.0 and high=-1.0"),
-        (lambda: Box((2,), [0.0, 1.0], 1.0), "low < high in every coordinate"),
-        (lambda: Box((), 0.0, math.inf), "finite bounds"),
-        (lambda: Box((), math.nan, 1.0), "finite bounds"),
-        (lambda: Box((), 0.0), "both bounds or neither, got low=0.0 and high=None; give the missing one"),
+        (lambda: Box((2,), 1.0, -1.0), "bounds with low <= high in every coordinate, got low=1.0 and high=-1.0"),
+        (lambda: Box((2,), [0.0, 2.0], 1.0), "low <= high in every coordinate"),
+        (lambda: Box((), math.inf, math.inf), "low <= high"),
+        (lambda: Box((), math.nan, 1.0), "low <= high"),
+        (lambda: Box((), "one"), "low as a number or an array of numbers, got 'one'"),  # type: ignore[arg-type]
         (lambda: Box((), 0.0, 1.0, log=True), "low > 0, got low=0.0; the logarithm is defined only there"),
-        (lambda: Box((), log=True), "bounds with 0 < low < high; give low and high"),
+        (lambda: Box((), log=True), "low > 0, got low=None"),
+        (lambda: Box((2,), scale=[1.0, -1.0]), "scale > 0"),
+        (lambda: Box((3,), scale=[1.0, 2.0]), "scale to broadcast to its shape (3,), got shape (2,)"),
+        (lambda: Box((2,), [0.0, 1.0], [1.0, 1.0], start=[0.5, 0.5]), "start inside the bounds"),
+        (lambda: Box((), start=math.nan), "start inside the bounds"),
         (lambda: Box((3,), [0.0, 0.0], 1.0), "low to broadcast to its shape (3,), got shape (2,)"),
         (lambda: Box((), 0.0, 1.0, start=2.0), "start inside the bounds"),
         (lambda: Box((), scale=0.0), "scale > 0"),
         (lambda: Box((), scale=math.nan), "scale > 0"),
         (lambda: Integer(3, 2), "whole numbers low <= high, got low=3 and high=2"),
         (lambda: Integer(0, 2.5), "whole numbers low <= high"),  # type: ignore[arg-type]
+        (lambda: Integer(0, 9, step=0), "a step of at least 1"),
+        (lambda: Integer(0, 9, step=1.5), "a step of at least 1"),  # type: ignore[arg-type]
+        (lambda: Integer(0, 9, log=True), "low >= 1 and no step, got low=0 and step=1"),
+        (lambda: Integer(1, 9, step=2, log=True), "low >= 1 and no step, got low=1 and step=2"),
+        (lambda: Integer(0, 9, start=10), "its start among the whole numbers from 0 to 9, got 10"),
+        (lambda: Integer(0, 9, start=0.5), "its start among the whole numbers"),
+        (lambda: Integer(1, 9, step=4, start=4), "from 1 to 9 in steps of 4, got 4"),
+        (lambda: Categorical(["a", "b"], start=2), "indices 0 to 1 of its choices ('a', 'b')"),
+        (lambda: Categorical(["a", "b"], start="c"), "or among those that are names, got 'c'"),
         (lambda: Categorical([]), "at least one choice"),
         (lambda: Categorical(0), "at least one choice"),
         (lambda: Like({"n": jnp.arange(3)}), "a pytree of float arrays"),
         (lambda: Like({}), "a pytree of float arrays"),
         (lambda: Dict({}), "a space (Box, Like, Integer, Categorical, Dict) for each name"),
         (lambda: Dict({"x": 3}), "{'x': 'int'}"),  # type: ignore[dict-item]
+        (lambda: SPACES["dict"].encode({"rate": 0.1}), "a value for each of ['rate', 'depth', 'kind', 'weights'], got"),
+        (lambda: SPACES["dict"].encode(0.1), "got a float"),
+        (lambda: Like(jnp.ones(3)).encode(jnp.ones(4)), "the structure and the shapes of its template"),
     ],
 )
 def test_bad_input_is_refused(make: Callable[[], Any], words: str) -> None:

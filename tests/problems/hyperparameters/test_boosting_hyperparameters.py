@@ -93,7 +93,7 @@ def test_every_corner_of_the_space_can_be_judged() -> None:
     problem = dataclasses.replace(BoostingHyperparameters(), folds=2)
     space = problem.space
     assert space.continuous
-    lower, upper, _ = space.coordinates
+    lower, upper, *_ = space.coordinates
     for corner in (lower, upper):
         omega = jax.device_get(space.decode(jax.numpy.asarray(corner, "float32"))) | {"trees": np.float32(5)}
         assert np.isfinite(problem.evaluate(np.random.default_rng(0), omega).fitness)

@@ -75,7 +75,7 @@ def test_is_cmaes_on_real_numbers() -> None:
 
 def test_asks_for_what_each_coordinate_may_be() -> None:
     genotypes, state = first_generation(CMAwM(2000, sigma=0.5), MIXED)
-    lower, upper, _ = MIXED.coordinates
+    lower, upper, *_ = MIXED.coordinates
     for index in (0, 1, 4, 5, 6, 7, 8):
         values = np.unique(genotypes[:, index])
         np.testing.assert_array_equal(values, np.arange(lower[index], upper[index] + 1))
@@ -132,6 +132,18 @@ def test_an_integer_stays_free_to_change_while_reals_converge(precision: str) ->
     assert np.all((0.9 * alpha < changed) & (changed < 0.5))
     for neighbour in (6, 8):
         assert np.mean(asked[:, 5] == neighbour) > 0.4 * alpha
+
+
+def test_an_integer_in_its_logarithm_is_found_at_both_ends_of_its_scale() -> None:
+    space, aim = Integer(1, 10**5, (3,), log=True), np.array([1.0, 7.0, 40000.0])
+    strategy = CMAwM(12, tolfun=0.0, tolfunhist=0.0)
+    found = search(strategy, space, lambda g: jnp.sum(jnp.log(g / aim) ** 2, axis=1), generations=150, seed=1)
+    center = np.asarray(strategy.center(found.state))
+    np.testing.assert_array_equal(center[:2], aim[:2])
+    np.testing.assert_allclose(center[2], aim[2], rtol=1e-3)
+    asked = jax.vmap(lambda key: strategy.ask(key, found.state)[0])(jax.random.split(KEY, 2000)).reshape(-1, 3)
+    changed = np.mean(np.asarray(asked)[:, :2] != aim[:2], axis=0)
+    assert np.all((changed > 0.8 / (3 * 12)) & (changed < 0.5))
 
 
 def test_winners_beyond_the_threshold_count_with_their_middle() -> None:
