@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from evometa.errors import ConfigurationError
+from evometa.spaces.exactness import COARSE
 from evometa.types import Genotype, Key, Omega
 
 REAL, INTEGER, CATEGORY, JOINT = 0, 1, 2, 3
@@ -142,6 +143,12 @@ class VectorSpace(Space):
         """Whether any coordinate has a bound."""
         return bool(np.any(np.isfinite(self.coordinates.lower) | np.isfinite(self.coordinates.upper)))
 
+    def require_held_by(self, dtype: np.dtype) -> None:
+        """Raise ConfigurationError where genotypes of a float type, or ω, would not hold what is in the space.
+
+        Nothing to say by default; asked whenever a genotype is drawn or decoded.
+        """
+
     def start(self, key: Key) -> jax.Array:
         """Return the given start as a genotype ``[D]``; a random draw if none was given."""
         return self.sample(key) if self._start is None else jnp.asarray(self._start, jnp.result_type(float))
@@ -152,6 +159,7 @@ class VectorSpace(Space):
         Beyond a single bound it is half of a standard normal distribution, and integers searched in their logarithm are
         uniform in that.
         """
+        self.require_held_by(jnp.dtype(jnp.result_type(float)))
         lower, upper, kind, log = self.coordinates
         key_uniform, key_normal = jax.random.split(key)
         # An integer or category is drawn from an interval of half a unit to each side, so that all are equally likely.
@@ -165,6 +173,11 @@ class VectorSpace(Space):
             draw = jnp.where(log, jnp.exp(jnp.where(log, draw, 0.0)), draw)
         if not finite.all():
             draw = jnp.where(finite, draw, self._from_one_bound(jax.random.normal(key_normal, (self.size,))))
+        wide = finite & (kind == INTEGER) & (high - low > COARSE)
+        if wide.any():
+            whole = jnp.result_type(int)
+            ends = (jnp.asarray(np.where(wide, end, 0.0), whole) for end in (lower, upper + 1))
+            draw = jnp.where(wide, jax.random.randint(key_normal, (self.size,), *ends, whole), draw)
         return self.repair(draw)
 
     def _from_one_bound(self, step: jax.Array) -> jax.Array:

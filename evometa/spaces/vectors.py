@@ -24,6 +24,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from evometa.errors import ConfigurationError
 from evometa.spaces.base import CATEGORY, INTEGER, REAL, Coordinates, Space, VectorSpace
+from evometa.spaces.exactness import countable, integer_type, require_integers, require_range
 from evometa.types import Key, Omega
 
 __all__ = ["Box", "Categorical", "Dict", "Integer", "Like", "Space", "VectorSpace"]
@@ -123,8 +124,14 @@ class Box(VectorSpace):
         value = np.clip(value, least, most)[self._free]
         return np.asarray((np.log(value) if self.log else value) / self._unit)
 
+    def require_held_by(self, dtype: np.dtype) -> None:
+        """Raise ConfigurationError where a float type, or that of ω, loses a bound or what is between two."""
+        types = dtype, jnp.dtype(self.dtype or jnp.result_type(float))
+        require_range(*self._bounds, log=self.log, types=types)
+
     def decode(self, genotype: jax.Array) -> jax.Array:
         """Decode a genotype ``[D]`` to an array of the box's shape and type."""
+        self.require_held_by(genotype.dtype)
         x = genotype * jnp.asarray(self._unit, genotype.dtype)
         x = jnp.exp(x) if self.log else x
         if self.bounded:
@@ -196,7 +203,9 @@ class Like(VectorSpace):
 
 
 class Integer(VectorSpace):
-    """Integers from ``low`` to ``high``, both included, in steps; ω is int32 of the given shape.
+    """Integers from ``low`` to ``high``, both included, in steps; ω is int32 of the given shape, int64 for wide bounds.
+
+    More than 2²⁴ steps, and bounds beyond int32, need ``jax_enable_x64`` or a :class:`~evometa.HostProblem`.
 
     Args:
         low: the smallest.
@@ -207,8 +216,8 @@ class Integer(VectorSpace):
         start: the ω at which a search begins, a number or an array that broadcasts to ``shape``; None draws it.
 
     Raises:
-        ConfigurationError: bounds that are not whole numbers with ``low <= high``, a step below 1, ``log`` with
-            ``low < 1`` or a step, or a start that is not one of the integers.
+        ConfigurationError: bounds that are not whole numbers with ``low <= high``, or that int64 does not hold; a step
+            below 1, ``log`` with ``low < 1`` or a step, or a start that is not one of the integers.
     """
 
     def __init__(
@@ -232,25 +241,38 @@ class Integer(VectorSpace):
             )
         self.shape = tuple(int(n) for n in shape)
         self.low, self.high, self.step, self.log = int(low), int(high), int(step), log
+        self._type = integer_type(self.low, self.high)
         # In steps the genotype counts them from low, so that a step is a unit.
-        first, last = (self.low, self.high) if step == 1 else (0, (self.high - self.low) // self.step)
-        self.coordinates = Coordinates.of(math.prod(self.shape), first, last, INTEGER, log=log)
+        self._origin = self.low if step > 1 or (not log and not countable(self.low, self.high)) else 0
+        self._first, self._last = ((n - self._origin) // self.step for n in (self.low, self.high))
+        self.coordinates = Coordinates.of(math.prod(self.shape), self._first, self._last, INTEGER, log=log)
         self._start = None if start is None else self.encode(start)
 
     def encode(self, omega: Omega) -> NDArray[np.float64]:
         """Encode an array that broadcasts to the space's shape as a genotype ``[D]``."""
-        value = flat("Integer", "start", omega, self.shape)
-        if not ((self.low <= value) & (value <= self.high) & ((value - self.low) % self.step == 0)).all():
-            steps = f" in steps of {self.step}" if self.step > 1 else ""
+        given = np.asarray(omega)
+        if given.dtype.kind == "i":  # exact where float64 cannot hold the numbers themselves
+            steps = flat("Integer", "start", given.astype(np.int64) - self._origin, self.shape) / self.step
+        else:
+            steps = (flat("Integer", "start", omega, self.shape) - self._origin) / self.step
+        if not ((self._first <= steps) & (steps <= self._last) & (steps % 1 == 0)).all():
+            words = f" in steps of {self.step}" if self.step > 1 else ""
             raise ConfigurationError(
-                f"Integer expects its start among the whole numbers from {self.low} to {self.high}{steps}, got {omega}."
+                f"Integer expects its start among the whole numbers from {self.low} to {self.high}{words}, got {omega}."
             )
-        return value if self.step == 1 else (value - self.low) / self.step
+        return steps
+
+    def require_held_by(self, dtype: np.dtype) -> None:
+        """Raise ConfigurationError where a float type cannot count the integers, or ω not hold them."""
+        require_integers(self.low, self.high, counts=(self._first, self._last), dtype=dtype)
 
     def decode(self, genotype: jax.Array) -> jax.Array:
-        """Decode a genotype ``[D]`` to int32 of the space's shape."""
-        whole = jnp.round(genotype).astype(jnp.int32)
-        return (whole if self.step == 1 else self.low + self.step * whole).reshape(self.shape)
+        """Decode a genotype ``[D]`` to integers of the space's shape."""
+        self.require_held_by(genotype.dtype)
+        whole = jnp.round(genotype).astype(self._type)
+        if self._origin or self.step > 1:
+            whole = jnp.asarray(self._origin, self._type) + self.step * whole
+        return whole.reshape(self.shape)
 
 
 class Categorical(VectorSpace):

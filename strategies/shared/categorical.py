@@ -15,11 +15,20 @@ from evometa.spaces.base import REAL, Space, VectorSpace
 from evometa.strategy import Strategy
 from evometa.types import Key, Scalar
 
+MOST_CHANCES = 2**22
+"""Numbers in the largest table of chances, 16 MiB of float32."""
+
 
 def refuse_unless_discrete(strategy: Strategy[Any], space: Space) -> str | None:
     """Return why a strategy for choices cannot search a space, or None when it can."""
     if isinstance(space, VectorSpace) and not np.any(space.coordinates.kind == REAL):
-        return None
+        most = np.max(space.coordinates.upper - space.coordinates.lower + 1)
+        if space.size * most <= MOST_CHANCES:
+            return None
+        return (
+            f"{type(strategy).__name__} keeps a chance for each value of each coordinate, {MOST_CHANCES} at most, and "
+            f"the widest of {space.size} has {most:.0f} values; use CMAwM or GeneticAlgorithm, or search fewer."
+        )
     return (
         f"{type(strategy).__name__} searches integers and categories only (Integer, Categorical, Dict of these), "
         f"and {type(space).__name__} holds real numbers or structures; use GeneticAlgorithm or AgedEvolution, which "
