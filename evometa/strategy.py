@@ -11,7 +11,9 @@ all of it inside one compiled program; every method is pure. What the search gua
 - Fitness and objectives are to be **minimised**: the search changes their sign where the problem maximises.
 - A failed candidate has fitness ``+inf``, and so have its objectives and constraints; its measures and gradient are 0.
   No number in the feedback is NaN or ``-inf``. ``tell`` must return a usable state for any number of failed candidates
-  short of all: a generation in which every candidate failed is not told.
+  short of all. A generation in which every candidate failed is told only to strategies that ask for it
+  (:attr:`Strategy.told_when_all_fail`), so that they can widen, move or restart; others keep the state that ``ask``
+  returned. Either way the next ``ask``, which has another key, must return other candidates.
 - A strategy that cannot do without constraints, objectives, measures or gradients names them in
   :attr:`Strategy.required_feedback`; the search then refuses problems that lack them. Other fields may be None.
 - ``genotypes`` are exactly what ``ask`` returned, even where the problem was given a repaired form of them.
@@ -112,6 +114,14 @@ class Strategy(abc.ABC, Generic[State]):
         """
         return 0
 
+    @property
+    def told_when_all_fail(self) -> bool:
+        """Whether :meth:`tell` is also called for a generation in which every candidate failed.
+
+        False (the default): the state then stays as :meth:`ask` returned it.
+        """
+        return False
+
     def incompatibility(self, space: Space) -> str | None:
         """Return why the strategy cannot search a space, in one sentence, or None when it can."""
         return None
@@ -170,6 +180,22 @@ class Strategy(abc.ABC, Generic[State]):
     def diagnostics(self, state: State) -> dict[str, Scalar]:
         """Return named scalars about the state for the history, such as σ."""
         return {}
+
+
+def tell_population(
+    strategy: Strategy[State], key: Key, state: State, genotypes: Genotype, feedback: Feedback
+) -> State:
+    """Tell a strategy what became of a population, unless all of it failed and the strategy is not told of that.
+
+    Arguments and result are those of :meth:`Strategy.tell`; whoever runs a strategy calls this function.
+    """
+    told = strategy.tell(key, state, genotypes, feedback)
+    if strategy.told_when_all_fail:
+        return told
+    # A select, not a branch: it fuses with what computes the state, and a branch costs more than a light strategy.
+    any_sound = jnp.any(feedback.fitness < jnp.inf)
+    kept: State = jax.tree.map(lambda new, old: jnp.where(any_sound, new, old), told, state)
+    return kept
 
 
 def refuse_unless_continuous(strategy: Strategy[Any], space: Space) -> str | None:

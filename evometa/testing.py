@@ -24,10 +24,11 @@ import numpy as np
 from evometa.errors import EvometaError
 from evometa.evaluation.checks import check_problem
 from evometa.evaluation.full_evaluator import FullEvaluator
+from evometa.evaluation_plan import WindowedEvaluation
 from evometa.naming import describe, rebuild
 from evometa.problem import BaseProblem, Evaluation, HostProblem, InnerTraining, Problem, begin, train
 from evometa.spaces import Box, Categorical, Dict, Integer, Space, VectorSpace
-from evometa.strategy import Feedback, Strategy, require_space
+from evometa.strategy import Feedback, Strategy, require_space, tell_population
 
 __all__ = ["ContractError", "check_problem_contract", "check_strategy"]
 
@@ -40,7 +41,8 @@ def check_strategy(strategy: Strategy[Any], space: Space | None = None, *, gener
     """Check that a strategy keeps the contract of :class:`~evometa.Strategy`.
 
     Shapes, types and structure of state and genotypes; purity; ``jit``, loops and ``vmap``, with one compilation for
-    all generations; a sound state after failed candidates, ties and extreme fitness, and progress from there; the same
+    all generations; a sound state after failed candidates, ties and extreme fitness, and progress from there; other
+    candidates after a generation in which all failed; the same
     bits after an interruption; progress on a sphere, whose optimum is on the bounds where the space has any, and on
     the same with noise, where the space is a vector space. Under ``jax_enable_x64`` the same is asked of float64.
 
@@ -83,13 +85,14 @@ class _StrategyCheck:
 
     def tell(self, key: Any, state: Any, genotypes: Any, fitness: Any) -> Any:
         """Tell the strategy a fitness, and the other feedback it requires: made up, but consistent with the fitness."""
-        return self.strategy.tell(key, state, genotypes, _feedback(self.strategy, genotypes, fitness))
+        return tell_population(self.strategy, key, state, genotypes, _feedback(self.strategy, genotypes, fitness))
 
     def run(self, generations: int) -> None:
         self.declaration()
         self.shapes()
         self.state = self.init(self.key)
         self.vmap()
+        self.draws_anew(generations)
         hard = self.hard_fitness(generations)
         _require(
             set(self.traces.values()) == {1}, f"{self.name} expects one compilation for all generations: {self.traces}"
@@ -185,6 +188,7 @@ class _StrategyCheck:
             "one candidate failed": np.where((number == size // 2) & (size > 1), np.inf, poor),
             "every second candidate failed": np.where(number % 2 == 1, np.inf, poor),
             "all candidates failed but one": np.where(number == 0, poor, np.inf),
+            "all candidates failed": np.full(size, np.inf),
             "equal fitness": np.full(size, poor[0]),
             "the largest fitness there is": np.where(number % 2 == 0, large, poor),
             "the largest and the smallest fitness there are": np.where(number % 2 == 0, large, -large),
@@ -198,11 +202,24 @@ class _StrategyCheck:
             for what, tree in shown.items():
                 finite = all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(jax.device_get(tree)))
                 _require(finite, f"{self.name} expects finite {what} {after}")
-            broken = any(np.isnan(leaf).any() for leaf in jax.tree.leaves(jax.device_get(state)))
-            _require(not broken, f"{self.name} expects no NaN in its state {after}")
+            # What is NaN at the start, such as evosax's best so far, may stay so.
+            _require(_nans(state) <= _nans(self.state), f"{self.name} expects no NaN in its state {after}")
             if np.min(fitness) >= poor[0]:
                 states[after] = state
         return states
+
+    def draws_anew(self, length: int) -> None:
+        """See that what has failed as a whole is not asked for again."""
+        key = jax.random.split(jax.random.fold_in(self.key, 0), 3)[0]
+        failed = self.ask(key, self.state)[0]
+        after = self.many(self.state, 0, 1, length, told=np.inf)[0]
+        if isinstance(self.strategy.evaluation, WindowedEvaluation):  # the episodes of pairs that failed end
+            unrolled: Any = self.strategy
+            after = unrolled.begin_episodes(after, jnp.ones(self.strategy.population_size // 2, bool))
+        _require(
+            not _match(_equal, failed, self.ask(jax.random.fold_in(self.key, 1), after)[0]),
+            f"{self.name} expects to ask for other candidates after a generation in which every candidate failed",
+        )
 
     def vmap(self) -> None:
         keys = jax.random.split(self.key, 2)
@@ -355,6 +372,10 @@ def _feedback(strategy: Strategy[Any], genotypes: Any, fitness: Any) -> Feedback
         "gradient": jax.tree.map(lambda leaf: jnp.where(failed[:, None], 0.0, 2 * (leaf - 1)), genotypes),
     }
     return Feedback(fitness, **{name: vectors[name] for name in strategy.required_feedback})
+
+
+def _nans(state: Any) -> int:
+    return sum(int(np.isnan(leaf).sum()) for leaf in jax.tree.leaves(jax.device_get(state)))
 
 
 def _compiled(function: Callable[..., Any]) -> Any:

@@ -21,7 +21,7 @@ from evometa.spaces import Space, VectorSpace
 from evometa.strategies.shared import antithetic, populations
 from evometa.strategies.shared.checks import vector_space
 from evometa.strategies.shared.evosax_distribution import build, settle
-from evometa.strategies.shared.ranks import centered_ranks, places, shares
+from evometa.strategies.shared.ranks import centered_ranks, gains, places, shares
 from evometa.strategy import Feedback, Strategy, refuse_unless_continuous, require_population, require_positive
 from evometa.types import Key, Scalar
 
@@ -215,7 +215,10 @@ class _Plan(NamedTuple):
             pairs = antithetic.join(*jnp.split(fitness, 2))
             fitness = jnp.concatenate(antithetic.split(antithetic.drop_broken(pairs)))
         if self.shaping is fitness_shaping.weights_fitness_shaping_fn:
-            return shares(self.table, places(fitness))
+            at, pulls, pushes = places(fitness), np.maximum(self.table, 0.0), np.minimum(self.table, 0.0)
+            # Failed candidates never pull the mean, however few have succeeded.
+            sound = gains(pulls, at) * pulls.sum() + shares(pushes, at)
+            return jnp.where(at.valid.all(), shares(self.table, at), sound)
         if self.shaping is fitness_shaping.centered_rank_fitness_shaping_fn:
             return centered_ranks(places(fitness))
         valid = jnp.isfinite(fitness)

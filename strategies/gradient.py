@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import optax
 
 from evometa.evaluation_plan import EvaluationPlan, GradientEvaluation, Mode
-from evometa.spaces import Space
+from evometa.spaces import Space, VectorSpace
 from evometa.strategies.shared import populations
 from evometa.strategies.shared.checks import vector_space
 from evometa.strategies.shared.gradient_steps import GradientSteps
@@ -39,6 +39,8 @@ class GradientState(NamedTuple):
     """Generations in a row in which every gradient was exactly zero, int32."""
     optimizer: optax.OptState
     """Moments and counts of the optimizers, arrays."""
+    space: VectorSpace
+    """The space, a static part of the state."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,8 +55,9 @@ class Gradient(GradientSteps, Strategy[GradientState]):
 
     P independent points share each generation's tasks. One begins at the space's start, the others at draws from the
     space; the center is the point whose running mean of the fitness is best. A point at which fitness or gradient is
-    not finite goes half of the way back to where both were finite last. Where all gradients are exactly zero for ten
-    generations, as those of a fitness that counts errors are, the search ends and says so.
+    not finite goes half of the way back to where both were finite last; where they never were, to another draw. Where
+    all gradients are exactly zero for ten generations, as those of a fitness that counts errors are, the search ends
+    and says so.
 
     The center can be a warm start for evolution: a space begins where it is told to. ::
 
@@ -109,15 +112,21 @@ class Gradient(GradientSteps, Strategy[GradientState]):
 
     def init(self, key: Key, space: Space) -> GradientState:
         """Put the points at the space's start and at draws."""
-        points = populations.draw(key, vector_space(self, space), self.population_size)
+        space = vector_space(self, space)
+        points = populations.draw(key, space, self.population_size)
         none = jnp.zeros(self.population_size, points.dtype)
         optimizer = jax.vmap(self._transformation().init)(points)
-        return GradientState(points, points, jnp.zeros_like(none, bool), none + jnp.inf, none, jnp.int32(0), optimizer)
+        failed = jnp.zeros_like(none, bool)
+        return GradientState(points, points, failed, none + jnp.inf, none, jnp.int32(0), optimizer, space)
 
     def ask(self, key: Key, state: GradientState) -> tuple[jax.Array, GradientState]:
         """Return the points ``[P, D]``, after bringing back those that failed."""
-        points = jnp.where(state.failed[:, None], state.safe + (state.points - state.safe) / 2, state.points)
-        return points, state._replace(points=points, failed=jnp.ones_like(state.failed))
+        drawn = populations.draw(key, state.space, self.population_size, begin=False)
+        lost = (state.failed & jnp.isinf(state.mean))[:, None]
+        safe = jnp.where(lost, drawn, state.safe)
+        points = jnp.where(lost, drawn, state.points)
+        points = jnp.where(state.failed[:, None], safe + (points - safe) / 2, points)
+        return points, state._replace(points=points, safe=safe, failed=jnp.ones_like(state.failed))
 
     def tell(self, key: Key, state: GradientState, genotypes: jax.Array, feedback: Feedback) -> GradientState:
         """Take one step of each optimizer."""
@@ -139,6 +148,7 @@ class Gradient(GradientSteps, Strategy[GradientState]):
             norm=unless_failed(norm, state.norm),
             idle=jnp.where(jnp.all(failed | (norm == 0)) & ~jnp.all(failed), state.idle + 1, 0),
             optimizer=jax.tree.map(unless_failed, optimizer, state.optimizer),
+            space=state.space,
         )
 
     def _shorten(self, gradient: jax.Array) -> tuple[jax.Array, Scalar]:

@@ -13,7 +13,7 @@ from evometa.evaluation.population_evaluator import Evaluated
 from evometa.problem import VECTORS, BaseProblem, Evaluation
 from evometa.search.finalists import Finalists, enter, no_finalists
 from evometa.spaces import Space
-from evometa.strategy import Feedback, Strategy
+from evometa.strategy import Feedback, Strategy, tell_population
 from evometa.types import Genotype, Key, Scalar
 
 CONTINUE, TARGET_REACHED, FIRST_STRATEGY_STOP = 0, 1, 2
@@ -91,8 +91,8 @@ def tell(
     """Tell the strategy the evaluation of a population, update the best so far, and record the generation.
 
     The one place where the rule for failures is kept: a candidate failed when its fitness, or anything else that it is
-    evaluated by, is not finite. It is told as +inf, and a generation in which all failed is not told. A candidate that
-    violates a constraint cannot be the best.
+    evaluated by, is not finite. It is told as +inf; of a generation in which all failed hear only the strategies that
+    want to. A candidate that violates a constraint cannot be the best.
 
     Args:
         strategy: the strategy.
@@ -117,13 +117,7 @@ def tell(
     if told.constraints is not None:
         allowed = jnp.where(jnp.all(told.constraints <= 0, axis=1), loss, jnp.inf)
     winner = jnp.argmin(allowed)
-    # A select, not a branch: it fuses with what computes the state, and a branch costs more than a light strategy.
-    any_sound = jnp.any(loss < jnp.inf)
-    learned = jax.tree.map(
-        lambda new, old: jnp.where(any_sound, new, old),
-        strategy.tell(key, state.strategy, genotypes, told),
-        state.strategy,
-    )
+    learned = tell_population(strategy, key, state.strategy, genotypes, told)
     better = allowed[winner] < state.best_fitness
     genotype = jax.tree.map(lambda new, old: jnp.where(better, new[winner], old), genotypes, state.best_genotype)
     finalists = state.finalists

@@ -13,6 +13,7 @@ from evometa.strategies.cma.rates import Rates, rates
 from evometa.strategies.cma.stagnation import Progress, no_progress, record, stagnates, window
 from evometa.strategies.cma.update import adapt_sigma, add_to_diagonal, factorise, forgetting, pull
 from evometa.strategies.shared.checks import require_nonnegative, vector_space
+from evometa.strategies.shared.failures import elsewhere, unless_all_failed
 from evometa.strategies.shared.noise import standard_normal
 from evometa.strategies.shared.ranks import gains, places, shares
 from evometa.strategy import Feedback, Strategy, refuse_unless_continuous, require_population, require_positive
@@ -94,6 +95,7 @@ class CMAES(Strategy[CMAESState]):
     tolx: float = 1e-11
     """Stop when the distribution is narrower than this in every coordinate, in genotype units."""
 
+    told_when_all_fail: ClassVar[bool] = True
     stop_reasons: ClassVar[tuple[str, ...]] = (
         "tolfun: all fitness of this generation and the best of the last ones are equal",
         "tolfunhist: the best fitness has not changed for many generations",
@@ -137,7 +139,7 @@ class CMAES(Strategy[CMAESState]):
         return decode(state, noise), state._replace(noise=noise)
 
     def tell(self, key: Key, state: CMAESState, genotypes: jax.Array, feedback: Feedback) -> CMAESState:
-        """Move the mean towards the better candidates, then adapt σ and C."""
+        """Move the mean towards the better candidates, then adapt σ and C; where all failed, try another σ."""
         fitness = feedback.fitness
         p, d = genotypes.shape
         told = adapt(state, genotypes, fitness, rates(p, d))
@@ -151,7 +153,8 @@ class CMAES(Strategy[CMAESState]):
             stagnant = stagnates(told.progress, told.generation, p, d)
         change = jnp.max(told.history) - jnp.min(told.history)
         reason = self.reason(told, spread, change, stagnant, self.sigma)
-        return told._replace(stopped=jnp.where(state.stopped > 0, state.stopped, reason))
+        told = told._replace(stopped=jnp.where(state.stopped > 0, state.stopped, reason))
+        return unless_all_failed(fitness, told, elsewhere(state, self.sigma))
 
     def reason(
         self, state: CMAESState, spread: Scalar, change: Scalar, stagnant: Scalar | bool, sigma: Scalar | float
@@ -232,7 +235,7 @@ def adapt(state: CMAESState, genotypes: jax.Array, fitness: jax.Array, r: Rates)
     """
     d = genotypes.shape[1]
     dtype = state.mean.dtype
-    at = places(fitness)
+    at = places(fitness, r.size)
     gain = gains(r.gain, at)
     loss = shares(r.loss, at)
     mu_eff = 1 / jnp.sum(gain**2)  # of the weights as shared: the paths stay standard normal under random ranks

@@ -18,6 +18,7 @@ from evometa.strategies.cma.rates import rates
 from evometa.strategies.cma.stagnation import window
 from evometa.strategies.shared import categorical
 from evometa.strategies.shared.checks import require_nonnegative, vector_space
+from evometa.strategies.shared.failures import elsewhere, unless_all_failed
 from evometa.strategies.shared.ranks import gains, places
 from evometa.strategy import Feedback, Strategy, require_population, require_positive
 from evometa.types import Key, Scalar
@@ -82,6 +83,7 @@ class CMAwM(Strategy[CMAwMState]):
     tolx: float = 1e-11
     """Stop when the Gaussian is narrower than this in every coordinate, before stretching."""
 
+    told_when_all_fail: ClassVar[bool] = True
     stop_reasons: ClassVar[tuple[str, ...]] = CMAES.stop_reasons
 
     def __post_init__(self) -> None:
@@ -163,7 +165,11 @@ class CMAwM(Strategy[CMAwMState]):
         if isinstance(choices, Choices):
             frequency = categorical.frequencies(layout.categories, gain, genotypes[:, layout.category])
             choices = learn(choices, frequency, layout.categories)
-        return CMAwMState(numbers, choices, state.space)
+        told, otherwise = CMAwMState(numbers, choices, state.space), state
+        if isinstance(state.numbers, Numbers):
+            gaussian = elsewhere(state.numbers.gaussian, self.sigma)
+            otherwise = state._replace(numbers=state.numbers._replace(gaussian=gaussian))
+        return unless_all_failed(feedback.fitness, told, otherwise)
 
     def center(self, state: CMAwMState) -> jax.Array:
         """Return the mean ``[D]``, with integers rounded and the likeliest choices."""

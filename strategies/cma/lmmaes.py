@@ -15,6 +15,7 @@ from evometa.spaces import Space
 from evometa.strategies.cma.rates import rates as full_rates
 from evometa.strategies.cma.sep_cmaes import STOP_REASONS, empty_history, record, stop_code
 from evometa.strategies.shared.checks import require_nonnegative, vector_space
+from evometa.strategies.shared.failures import elsewhere, unless_all_failed
 from evometa.strategies.shared.noise import standard_normal
 from evometa.strategies.shared.ranks import gains, places
 from evometa.strategy import Feedback, Strategy, refuse_unless_continuous, require_population, require_positive
@@ -98,6 +99,7 @@ class LMMAES(Strategy[LMMAESState]):
     tolx: float = 1e-11
     """Stop when the distribution is narrower than this in every coordinate, in genotype units."""
 
+    told_when_all_fail: ClassVar[bool] = True
     stop_reasons: ClassVar[tuple[str, ...]] = STOP_REASONS
 
     def __post_init__(self) -> None:
@@ -146,7 +148,7 @@ class LMMAES(Strategy[LMMAESState]):
         noise = self._noise_of(state, move / state.sigma)  # Σ w z
         path_sigma = (1 - r.c_sigma) * state.path_sigma + jnp.sqrt(mu_eff * r.c_sigma * (2 - r.c_sigma)) * noise  # 15
         c_c = jnp.asarray(r.c_c, noise.dtype)[:, None]
-        return LMMAESState(
+        told = LMMAESState(
             mean=state.mean + move,  # 14
             sigma=state.sigma * jnp.exp(r.c_sigma / r.d_sigma * (jnp.linalg.norm(path_sigma) / r.norm - 1)),  # 18
             directions=(1 - c_c) * state.directions + jnp.sqrt(mu_eff * c_c * (2 - c_c)) * noise,  # 16-17
@@ -155,6 +157,7 @@ class LMMAES(Strategy[LMMAESState]):
             generation=generation,
             history=record(state.history, generation, fitness),
         )
+        return unless_all_failed(fitness, told, elsewhere(state, self.sigma))
 
     def _noise_of(self, state: LMMAESState, step: jax.Array) -> jax.Array:
         """Return R⁻¹ of a step ``[D]``: each factor of R undone, the last first (Sherman & Morrison)."""

@@ -25,6 +25,8 @@ class Rates(NamedTuple):
     """E‖N(0, I)‖."""
     refresh: Any
     """Generations between two factorisations of C."""
+    size: Any
+    """Candidates in the population; further places are padding, which weighs nothing."""
 
 
 def expected_norm(d: int) -> float:
@@ -75,4 +77,5 @@ def _rates(p: Any, d: int, places: int, xp: Any) -> Rates:
         norm=expected_norm(d),
         # The factor lags C by a tenth of its time scale at most.
         refresh=xp.maximum(1, xp.floor(1 / (10 * d * (c_1 + c_mu)))).astype(np.int32),
+        size=p,
     )

@@ -1,7 +1,8 @@
 """CMA-ES with restarts: IPOP (Auger & Hansen 2005) and BIPOP (Hansen 2009).
 
 Both restart from random points of the space; IPOP with twice the population each time, BIPOP now with a larger and
-larger population, now with a small one and a small step size, spending alike on both.
+larger population, now with a small one and a small step size, spending alike on both. While all candidates of a run
+fail, it begins anew at other points, as it is.
 
 **No restart costs a compilation.** The population is asked for in *batches* of one size, the smallest population's: a
 population of 16 batches takes 16 generations of the search, evaluated on the same tasks (they are one *round*), and is
@@ -12,7 +13,7 @@ compiled several times, once for each doubling.
 import abc
 import dataclasses
 import functools
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -21,11 +22,23 @@ from evometa.errors import ConfigurationError
 from evometa.spaces import Space, VectorSpace
 from evometa.strategies.cma.cmaes import CMAES, CMAESState, adapt, decode, start_at
 from evometa.strategies.cma.rates import padded_rates
-from evometa.strategies.cma.stagnation import Progress, most_generations, no_progress, record, stagnates, window
+from evometa.strategies.cma.stagnation import (
+    Progress,
+    most_generations,
+    no_progress,
+    patience,
+    record,
+    stagnates,
+    window,
+)
 from evometa.strategies.shared.checks import vector_space
+from evometa.strategies.shared.failures import elsewhere, unless_all_failed
 from evometa.strategies.shared.noise import standard_normal
 from evometa.strategy import Feedback, Strategy, refuse_unless_continuous, require_population, require_positive
 from evometa.types import Genotype, Key, Scalar
+
+FAILED_BATCHES = 10
+"""Batches after which a run is begun at another point while all of its candidates fail."""
 
 TWIN = 2
 """A population of each regime is at most half of the larger regime's."""
@@ -97,6 +110,8 @@ class _RestartedCMAES(Strategy[RestartedState]):
     """The population is doubled up to this many batches at most; a power of two. The state holds that many."""
     diagonal_decoding: bool = False
     """As in :class:`CMAES`."""
+
+    told_when_all_fail: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         require_population(self, least=2)
@@ -179,17 +194,38 @@ class _RestartedCMAES(Strategy[RestartedState]):
             return self._told(run, part)
 
         cma = jax.lax.switch(branch, [functools.partial(told, size) for size in sizes])
+        cma = unless_all_failed(buffers.fitness, cma, self._failed(run))
         run = run._replace(cma=cma, round=run.round + 1)
         over = (cma.stopped > 0) | (run.taken + run.batches > run.allowed)
-        after: Run = jax.lax.cond(over, lambda: self._restarted(key, run, space), lambda: run)
+        hopeless = (cma.generation == 0) & (run.taken >= FAILED_BATCHES)
+        after: Run = jax.lax.cond(
+            over | hopeless,
+            lambda: jax.lax.cond(over, lambda: self._restarted(key, run, space), lambda: self._moved(key, run, space)),
+            lambda: run,
+        )
         return after
+
+    def _failed(self, run: Run) -> CMAESState:
+        """Return the distribution after a population that failed as a whole."""
+        progress = run.cma.progress
+        assert isinstance(progress, Progress)
+        progress = progress._replace(since=progress.since + 1)
+        population = run.batches * self.population_size
+        stuck = progress.since > patience(population, len(run.cma.mean)) / 2
+        stagnant = 1 + [reason.partition(":")[0] for reason in CMAES.stop_reasons].index("tolstagnation")
+        tried = elsewhere(run.cma, run.sigma)
+        return tried._replace(progress=progress, stopped=jnp.where(stuck, stagnant, tried.stopped))
+
+    def _moved(self, key: Key, run: Run, space: VectorSpace) -> Run:
+        """Return a run from which no candidate has succeeded, begun anew at another point."""
+        return run._replace(cma=self._begun(space.sample(key), run.sigma), restarts=run.restarts + 1)
 
     def _told(self, run: Run, part: Buffers) -> CMAESState:
         """Return the distribution after a population, in the first places of a part of the buffers."""
         places, d = part.genotypes.shape
         population = run.batches * self.population_size
         inside = jnp.arange(places) < population
-        noise = jnp.where(inside[:, None], part.noise, 0.0)  # the rest weighs nothing, failed candidates or not
+        noise = jnp.where(inside[:, None], part.noise, 0.0)
         genotypes = jnp.where(inside[:, None], part.genotypes, run.cma.mean)
         r = padded_rates(population.astype(run.sigma.dtype), d, places)
         cma = adapt(run.cma._replace(noise=noise), genotypes, part.fitness, r)

@@ -12,6 +12,7 @@ from evometa.strategies.cma.cmaes import CMAES
 from evometa.strategies.cma.rates import rates
 from evometa.strategies.cma.update import adapt_sigma, forgetting, pull
 from evometa.strategies.shared.checks import require_nonnegative, vector_space
+from evometa.strategies.shared.failures import elsewhere, unless_all_failed
 from evometa.strategies.shared.noise import standard_normal
 from evometa.strategies.shared.ranks import gains, places
 from evometa.strategy import Feedback, Strategy, refuse_unless_continuous, require_population, require_positive
@@ -98,6 +99,7 @@ class SepCMAES(Strategy[SepCMAESState]):
     tolx: float = 1e-11
     """Stop when the distribution is narrower than this in every coordinate, in genotype units."""
 
+    told_when_all_fail: ClassVar[bool] = True
     stop_reasons: ClassVar[tuple[str, ...]] = STOP_REASONS
 
     def __post_init__(self) -> None:
@@ -147,7 +149,7 @@ class SepCMAES(Strategy[SepCMAESState]):
         path_c = (1 - r.c_c) * state.path_c + pull(short, r.c_c, mu_eff) * move
         decay = forgetting(c_1, c_mu, r.c_c, short)
         variance = decay * state.variance + c_1 * path_c**2 + c_mu * (gain @ moves**2)
-        return SepCMAESState(
+        told = SepCMAESState(
             mean=state.mean + state.sigma * move,
             sigma=sigma,
             # Where rounding leaves a coordinate without noise, its variance must not vanish.
@@ -157,6 +159,7 @@ class SepCMAES(Strategy[SepCMAESState]):
             generation=generation,
             history=record(state.history, generation, fitness),
         )
+        return unless_all_failed(fitness, told, elsewhere(state, self.sigma))
 
     def center(self, state: SepCMAESState) -> jax.Array:
         """Return the mean ``[D]``."""

@@ -16,6 +16,7 @@ from evometa.strategies.cma.update import cumulate
 from evometa.strategies.es.xnes import place_values
 from evometa.strategies.shared import antithetic
 from evometa.strategies.shared.checks import require_nonnegative, vector_space
+from evometa.strategies.shared.failures import elsewhere, unless_all_failed
 from evometa.strategies.shared.noise import standard_normal
 from evometa.strategies.shared.ranks import gains, places
 from evometa.strategy import Feedback, Strategy, refuse_unless_continuous, require_population, require_positive
@@ -85,6 +86,7 @@ class CRFMNES(Strategy[CRFMNESState]):
     tolx: float = 1e-11
     """Stop when the distribution is narrower than this in every coordinate, in genotype units."""
 
+    told_when_all_fail: ClassVar[bool] = True
     stop_reasons: ClassVar[tuple[str, ...]] = STOP_REASONS
 
     def __post_init__(self) -> None:
@@ -169,7 +171,7 @@ class CRFMNES(Strategy[CRFMNESState]):
         scales = state.scales * (1 + s * jnp.minimum(1.0, LIMIT / jnp.max(jnp.abs(s))))
         volume = (jnp.sum(jnp.log(scales)) + jnp.log1p(v @ v) / 2) / d
         generation = state.generation + 1
-        return CRFMNESState(
+        told = CRFMNESState(
             mean=state.mean + move,
             sigma=state.sigma * jnp.exp(rate_sigma / 2 * (weights @ (squares - d)) / d),
             scales=scales * jnp.exp(-volume),  # det D (I + v vᵀ)^½ = 1
@@ -179,6 +181,7 @@ class CRFMNES(Strategy[CRFMNESState]):
             generation=generation,
             history=record(state.history, generation, fitness),
         )
+        return unless_all_failed(fitness, told, elsewhere(state, self.sigma))
 
     def center(self, state: CRFMNESState) -> jax.Array:
         """Return the mean ``[D]``."""

@@ -61,7 +61,8 @@ class PGPE(EvosaxDistribution):
         """Follow the gradient of the centred ranks; a broken pair ranks in the middle and so adds nothing."""
         ranks = centered_ranks(places(antithetic.drop_broken(feedback.fitness)))
         halves, ranks = (jnp.concatenate(antithetic.split(both)) for both in (genotypes, ranks))
-        return self._tell(key, state, halves, ranks)
+        told = self._tell(key, state, halves, ranks)
+        return self._unless_all_failed(feedback, told, state, self.sigma)
 
     def _build(self, dimension: int) -> Any:
         learning_rate = self.max_speed * self.sigma * math.sqrt(dimension) / 2

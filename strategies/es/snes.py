@@ -51,7 +51,8 @@ class SNES(EvosaxDistribution):
     def tell(self, key: Key, state: EvosaxState, genotypes: jax.Array, feedback: Feedback) -> EvosaxState:
         """Follow the natural gradient of the ranks' utilities."""
         utilities = gains(_table(self.population_size), places(feedback.fitness)) - 1 / self.population_size
-        return self._tell(key, state, genotypes, utilities)
+        told = self._tell(key, state, genotypes, utilities)
+        return self._unless_all_failed(feedback, told, state, self.sigma)
 
     def _build(self, dimension: int) -> Any:
         optimizer = optax.sgd(self.learning_rate)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from evometa.spaces import Space
 from evometa.strategies.cma.sep_cmaes import STOP_REASONS, empty_history, record, stop_code
 from evometa.strategies.shared.checks import require_nonnegative, vector_space
+from evometa.strategies.shared.failures import elsewhere, unless_all_failed
 from evometa.strategies.shared.noise import standard_normal
 from evometa.strategies.shared.ranks import gains, places
 from evometa.strategy import Feedback, Strategy, refuse_unless_continuous, require_population, require_positive
@@ -71,6 +72,7 @@ class XNES(Strategy[XNESState]):
     tolx: float = 1e-11
     """Stop when the distribution is narrower than this in every coordinate, in genotype units."""
 
+    told_when_all_fail: ClassVar[bool] = True
     stop_reasons: ClassVar[tuple[str, ...]] = STOP_REASONS
 
     def __post_init__(self) -> None:
@@ -112,7 +114,7 @@ class XNES(Strategy[XNESState]):
         gradient_sigma = utility @ jnp.sum(state.noise**2, axis=1) / d  # G_σ, the trace of G_M in parts of D
         shape = _changed(state.shape, state.noise, rate / 2 * utility)
         generation = state.generation + 1
-        return XNESState(
+        told = XNESState(
             mean=state.mean + self.learning_rate * (utility @ (genotypes - state.mean)),
             sigma=state.sigma * jnp.exp(rate / 2 * gradient_sigma),
             shape=shape * jnp.exp(-rate / 2 * gradient_sigma),  # G_B = G_M - G_σ I
@@ -120,6 +122,7 @@ class XNES(Strategy[XNESState]):
             generation=generation,
             history=record(state.history, generation, fitness),
         )
+        return unless_all_failed(fitness, told, elsewhere(state, self.sigma))
 
     def center(self, state: XNESState) -> jax.Array:
         """Return the mean ``[D]``."""

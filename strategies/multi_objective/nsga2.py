@@ -19,6 +19,8 @@ from evometa.strategies.shared.vectors import refuse_unless_length, require_leng
 from evometa.strategy import ArchiveRecord, Feedback, Strategy, require_population, require_positive
 from evometa.types import Genotype, Key, Scalar
 
+ASKED = -1
+
 
 class NSGA2State(NamedTuple):
     """The parents, in the order of the crowded comparison: those of better fronts first, then the less crowded ones."""
@@ -32,7 +34,7 @@ class NSGA2State(NamedTuple):
     violation: jax.Array
     """``[P]``: the sum of what constraints are violated by; 0 for what is allowed."""
     front: jax.Array
-    """``[P]``, int32; 0 is the best."""
+    """``[P]``, int32; 0 is the best. Before any candidate has succeeded: 2 P, and ``ASKED`` from the first ask on."""
     reference: jax.Array
     """``[M]``, the reference point of the hypervolume; +inf before there is one."""
     started: Scalar
@@ -108,8 +110,17 @@ class NSGA2(Strategy[NSGA2State]):
         )
 
     def ask(self, key: Key, state: NSGA2State) -> tuple[Genotype, NSGA2State]:
-        """Return the first population as drawn, then children."""
-        return lax.cond(state.started, lambda: self._children(key, state), lambda: state.parents), state
+        """Return the first population as drawn, and further draws while each fails as a whole; then children."""
+
+        def first() -> Genotype:
+            return lax.cond(
+                state.front[0] == ASKED,
+                lambda: populations.draw(key, state.space, self.population_size),
+                lambda: state.parents,
+            )
+
+        genotypes = lax.cond(state.started, lambda: self._children(key, state), first)
+        return genotypes, state._replace(front=jnp.where(state.started, state.front, ASKED))
 
     def _children(self, key: Key, state: NSGA2State) -> Genotype:
         space, size = state.space, self.population_size

@@ -1,7 +1,7 @@
 """CMA-ME: CMA-ES that climb towards new and better cells (Fontaine, Togelius, Nikolaidis & Hoover 2020)."""
 
 import dataclasses
-from typing import Literal, NamedTuple
+from typing import ClassVar, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -14,6 +14,7 @@ from evometa.strategies.quality_diversity import cma_emitter
 from evometa.strategies.quality_diversity.cma_emitter import Emitter
 from evometa.strategies.quality_diversity.grid import REJECTED, Elites, Entry, GridStrategy, pick
 from evometa.strategies.shared.checks import vector_space
+from evometa.strategies.shared.failures import another_width
 from evometa.strategies.shared.noise import standard_normal
 from evometa.strategy import Feedback, refuse_unless_continuous, require_positive
 from evometa.types import Key, Scalar
@@ -53,6 +54,8 @@ class CMAME(GridStrategy[CMAMEState]):
     """Who is a parent: all that entered the archive, or the better half."""
     restart: Literal["no_improvement", "basic"] = "no_improvement"
     """When an emitter starts again: once none of its candidates entered the archive, or only when it has converged."""
+
+    told_when_all_fail: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -107,6 +110,9 @@ class CMAME(GridStrategy[CMAMEState]):
         adapted = adapted._replace(factor=factor, covariance=add_to_diagonal(adapted.covariance, ridge))
         elite = jnp.where(elites.filled > 0, pick(key, elites, self.emitters), adapted.mean)
         fresh = jax.vmap(lambda mean: cma_emitter.begin(mean, self.sigma, self._batch))(elite)
+        # With nothing in the archive, every emitter stays where it is and tries another step size.
+        width = jnp.where(elites.filled > 0, self.sigma, another_width(adapted.sigma, self.sigma))
+        fresh = fresh._replace(sigma=width.astype(adapted.sigma.dtype))
         emitters = jax.tree.map(
             lambda new, old: jnp.where(done.reshape(-1, *[1] * (old.ndim - 1)), new, old),
             fresh._replace(noise=adapted.noise),

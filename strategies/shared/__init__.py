@@ -7,6 +7,7 @@ file                        holds
 :mod:`gradient_steps`       steps by a gradient optimizer
 :mod:`evosax_distribution`  distributions that evosax adapts
 :mod:`ranks`                ranks with ties, failed candidates last
+:mod:`failures`             generations in which all candidates failed
 :mod:`noise`                Gaussian noise
 :mod:`antithetic`           antithetic pairs
 :mod:`checks`               checks of hyperparameters and spaces

@@ -8,7 +8,7 @@ fitness, the best solution in its state means nothing here; the search keeps the
 import abc
 import functools
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -17,7 +17,8 @@ from evosax.core.fitness_shaping import identity_fitness_shaping_fn
 
 from evometa.spaces import Space
 from evometa.strategies.shared.checks import vector_space
-from evometa.strategy import Strategy, refuse_unless_continuous
+from evometa.strategies.shared.failures import another_width, unless_all_failed
+from evometa.strategy import Feedback, Strategy, refuse_unless_continuous
 from evometa.types import Key, Scalar
 
 
@@ -48,6 +49,8 @@ def settle(state: Any) -> Any:
 
 class EvosaxDistribution(Strategy[EvosaxState]):
     """What strategies share whose distribution, with a standard deviation for each coordinate, evosax adapts."""
+
+    told_when_all_fail: ClassVar[bool] = True
 
     @abc.abstractmethod
     def _build(self, dimension: int) -> Any:
@@ -81,6 +84,14 @@ class EvosaxDistribution(Strategy[EvosaxState]):
         algorithm = self._algorithm(state.inner.mean)
         inner, _ = algorithm.tell(key, genotypes, utilities, state.inner, self._parameters(algorithm))
         return EvosaxState(inner)
+
+    def _unless_all_failed(
+        self, feedback: Feedback, told: EvosaxState, state: EvosaxState, sigma: float
+    ) -> EvosaxState:
+        """Return the state that was told, or where all failed the one before, widened while nothing has succeeded."""
+        inner = state.inner
+        width = jnp.where(inner.generation_counter == 0, another_width(inner.std, sigma), inner.std)
+        return unless_all_failed(feedback.fitness, told, EvosaxState(inner.replace(std=width)))
 
     def center(self, state: EvosaxState) -> jax.Array:
         """Return the mean ``[D]``."""

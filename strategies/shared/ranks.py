@@ -12,6 +12,8 @@ import numpy as np
 from jax import lax
 from numpy.typing import NDArray
 
+from evometa.types import Scalar
+
 
 class Places(NamedTuple):
     """The candidates in order, best first, and the groups that tie; int32 ``[P]`` each unless said otherwise."""
@@ -26,15 +28,22 @@ class Places(NamedTuple):
     """Whether the candidate has not failed, bool; the valid ones come first."""
 
 
-def places(fitness: jax.Array) -> Places:
+def places(fitness: jax.Array, size: int | Scalar | None = None) -> Places:
     """Sort a fitness ``[P]``, smaller is better, no NaN.
 
     Ties are found among the sorted values only. Comparing the fitness with itself would cost less for small P, but XLA
     may compute a fused operand once for each side and round the two otherwise, so that nothing equals itself.
+
+    Args:
+        fitness: ``[P]``; +inf for failed candidates, and for what pads the population.
+        size: how many candidates the population has, the first ones; the others pad it, come after failed candidates
+            and tie with each other only. None: all.
     """
     position = lax.iota(jnp.int32, len(fitness))
     ordered, member = lax.sort((fitness, position), num_keys=1)
     opens = jnp.concatenate([jnp.ones((1,), bool), ordered[1:] != ordered[:-1]])
+    if size is not None:
+        opens |= position == size  # the sort is stable: failed candidates stand before the padding
     first = lax.cummax(jnp.where(opens, position, 0))
     ends = jnp.concatenate([jnp.where(opens, position, len(fitness))[1:], jnp.full((1,), len(fitness), jnp.int32)])
     return Places(member, first, lax.cummin(ends, reverse=True), jnp.isfinite(ordered))

@@ -69,8 +69,7 @@ class TunedConstants:
         key_tell, key_init = jax.random.split(key)
         same = asked & jnp.all(best.op == state.tree.op)
         told = self._cmaes.tell(key_tell, state.cmaes, self._steps(state, genotypes)[tried], Feedback(fitness[tried]))
-        some = jnp.any(jnp.isfinite(fitness[tried]))  # otherwise there is nothing to tell
-        going_on = ConstantSearch(state.tree, jax.tree.map(lambda a, b: jnp.where(some, a, b), told, state.cmaes))
+        going_on = ConstantSearch(state.tree, told)
         after: ConstantSearch = jax.tree.map(lambda a, b: jnp.where(same, a, b), going_on, self.init(key_init, best))
         return after
 

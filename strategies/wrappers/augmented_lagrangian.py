@@ -13,8 +13,8 @@ from evometa.errors import ConfigurationError
 from evometa.evaluation.checks import vector_lengths
 from evometa.problem import BaseProblem
 from evometa.spaces import Space
-from evometa.strategies.wrappers.wrapper import Wrapper, refuse_without_center, unless_all_failed
-from evometa.strategy import Feedback, refuse_unless_continuous
+from evometa.strategies.wrappers.wrapper import Wrapper, refuse_without_center
+from evometa.strategy import Feedback, refuse_unless_continuous, tell_population
 from evometa.types import Key, Scalar
 
 K_1, K_2, DAMPING = 3.0, 5.0, 5.0
@@ -99,7 +99,7 @@ class AugmentedLagrangian(Wrapper[LagrangianState]):
         dtype = state.multiplier.dtype
         assert feedback.constraints is not None
         fitness, constraints = feedback.fitness.astype(dtype), feedback.constraints.astype(dtype)
-        begins = jnp.all(state.penalty == 0)
+        begins = jnp.all(state.penalty == 0) & jnp.any(jnp.isfinite(fitness))
         state = state._replace(
             penalty=jnp.where(begins, _first_penalty(fitness, constraints, genotypes), state.penalty)
         )
@@ -107,8 +107,7 @@ class AugmentedLagrangian(Wrapper[LagrangianState]):
         augmented = fitness + jnp.sum(_price(state, constraints), axis=1)
         told = jnp.where(jnp.isfinite(augmented), augmented, jnp.inf)  # a finite price of a failed candidate is none
         parts = jax.tree.map(lambda leaf: leaf[:-1], feedback._replace(fitness=told))
-        inner = self.strategy.tell(key, state.inner, genotypes[:-1], parts)
-        return state._replace(inner=unless_all_failed(told[:-1], inner, state.inner))  # all but the center, that is
+        return state._replace(inner=tell_population(self.strategy, key, state.inner, genotypes[:-1], parts))
 
     def _priced(self, state: LagrangianState, value: Scalar, g: jax.Array, begins: Scalar, d: int) -> LagrangianState:
         """Return the state with the prices that the center asks for, of fitness ``value`` and constraints g ``[C]``."""

@@ -8,8 +8,9 @@ import jax.numpy as jnp
 
 from evometa.evaluation_plan import EvaluationPlan
 from evometa.spaces import Space
+from evometa.strategies.shared.failures import unless_all_failed
 from evometa.strategies.wrappers.wrapper import Wrapper, refuse_without_center
-from evometa.strategy import Feedback, require_positive
+from evometa.strategy import Feedback, require_positive, tell_population
 from evometa.types import Genotype, Key, Scalar
 
 
@@ -61,10 +62,11 @@ class Averaged(Wrapper[AveragedState]):
 
     def tell(self, key: Key, state: AveragedState, genotypes: Genotype, feedback: Feedback) -> AveragedState:
         """Tell the strategy inside, and add its new center."""
-        inner = self.strategy.tell(key, state.inner, genotypes, feedback)
+        inner = tell_population(self.strategy, key, state.inner, genotypes, feedback)
         decay = jnp.exp(-1 / jnp.asarray(self.generations))
         average = jax.tree.map(lambda old, new: decay * old + new, state.average, self.strategy.center(inner))
-        return AveragedState(inner, average, (decay * state.weight + 1).astype(state.weight.dtype))
+        told = AveragedState(inner, average, (decay * state.weight + 1).astype(state.weight.dtype))
+        return unless_all_failed(feedback.fitness, told, state._replace(inner=inner))
 
     def center(self, state: AveragedState) -> Genotype:
         """Return the average, before the first generation the center itself."""

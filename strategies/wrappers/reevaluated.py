@@ -9,8 +9,8 @@ import jax.numpy as jnp
 from evometa.errors import ConfigurationError
 from evometa.evaluation_plan import EvaluationPlan, FullEvaluation, GradientEvaluation
 from evometa.spaces import Space
-from evometa.strategies.wrappers.wrapper import Wrapper, unless_all_failed
-from evometa.strategy import Feedback
+from evometa.strategies.wrappers.wrapper import Wrapper
+from evometa.strategy import Feedback, tell_population
 from evometa.types import Genotype, Key
 
 
@@ -73,5 +73,4 @@ class Reevaluated(Wrapper[ReevaluatedState]):
         size = self.strategy.population_size
         means = jax.tree.map(lambda leaf: jnp.mean(leaf.reshape(self.times, size, *leaf.shape[1:]), axis=0), feedback)
         first = jax.tree.map(lambda leaf: leaf[:size], genotypes)
-        told = self.strategy.tell(key, state.inner, first, means)
-        return ReevaluatedState(unless_all_failed(means.fitness, told, state.inner))
+        return ReevaluatedState(tell_population(self.strategy, key, state.inner, first, means))

@@ -10,8 +10,11 @@ from evometa.errors import ConfigurationError
 from evometa.evaluation_plan import EvaluationPlan, FullEvaluation, GradientEvaluation
 from evometa.spaces import Space
 from evometa.strategies.wrappers.wrapper import Wrapper
-from evometa.strategy import Feedback, require_space
+from evometa.strategy import Feedback, require_space, tell_population
 from evometa.types import Genotype, Key, Scalar
+
+FAILED_GENERATIONS = 10
+"""Without a patience: generations after which a run is given up from which no candidate has succeeded."""
 
 
 class RestartsState(NamedTuple):
@@ -33,8 +36,9 @@ class RestartsState(NamedTuple):
 class Restarts(Wrapper[RestartsState]):
     """Begin a strategy anew at a random point whenever it stops by itself, or has not got better for long.
 
-    The search keeps the best of all runs. A restart is part of the compiled program, and costs no compilation. Where
-    it is CMA-ES that restarts, ``BIPOPCMAES`` and ``IPOPCMAES`` also change the population.
+    Without a patience it does so, too, after ten generations in which every candidate failed, when none had succeeded
+    before. The search keeps the best of all runs. A restart is part of the compiled program, and costs no compilation.
+    Where it is CMA-ES that restarts, ``BIPOPCMAES`` and ``IPOPCMAES`` also change the population.
 
     Raises:
         ConfigurationError: patience below 1, or no strategy that can be wrapped.
@@ -58,6 +62,11 @@ class Restarts(Wrapper[RestartsState]):
             )
 
     @property
+    def told_when_all_fail(self) -> bool:
+        """True: such a generation is one without a better candidate."""
+        return True
+
+    @property
     def stop_reasons(self) -> tuple[str, ...]:
         """None: a restart takes the place of a stop."""
         return ()
@@ -78,12 +87,14 @@ class Restarts(Wrapper[RestartsState]):
     def tell(self, key: Key, state: RestartsState, genotypes: Genotype, feedback: Feedback) -> RestartsState:
         """Tell the strategy inside, and restart it when it is at an end."""
         key_inner, key_start = jax.random.split(key)
-        inner = self.strategy.tell(key_inner, state.inner, genotypes, feedback)
+        inner = tell_population(self.strategy, key_inner, state.inner, genotypes, feedback)
         best = jnp.min(feedback.fitness).astype(state.best.dtype)
         idle = jnp.where(best < state.best, 0, state.idle + 1)
         over = self.strategy.stop(inner) > 0
         if self.patience is not None:
             over |= idle >= self.patience
+        else:
+            over |= jnp.isinf(best) & jnp.isinf(state.best) & (idle >= FAILED_GENERATIONS)
         lasted = state._replace(inner=inner, best=jnp.minimum(best, state.best), idle=idle)
 
         def restarted() -> RestartsState:

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from evometa.errors import ConfigurationError
 from evometa.spaces import Space
 from evometa.strategies.cma.cmaes import CMAES, CMAESState
-from evometa.strategies.wrappers.wrapper import Wrapper, unless_all_failed
+from evometa.strategies.wrappers.wrapper import Wrapper
 from evometa.strategy import Feedback
 from evometa.types import Key, Scalar
 
@@ -115,8 +115,7 @@ class UHCMAES(Wrapper[UHCMAESState]):
         at_most = state.rounds >= self.most_rounds
         rounds = jnp.where(uncertain, state.rounds * step, state.rounds * step**-0.25)
         fitness = first.at[:again].set((first[:again] + second) / 2)
-        told = self.strategy.tell(key, state.inner, state.genotypes, Feedback(fitness))
-        inner = unless_all_failed(fitness, told, state.inner)
+        inner = self.strategy.tell(key, state.inner, state.genotypes, Feedback(fitness))
         inner = inner._replace(sigma=inner.sigma * jnp.where(uncertain & at_most, step, 1.0))
         return UHCMAESState(
             inner,
@@ -151,7 +150,8 @@ def _rank_changes(first: jax.Array, second: jax.Array) -> Scalar:
     both = jnp.concatenate([first, second, first[again:]])  # 2 P values; what was not evaluated again ties with itself
     rank = jnp.argsort(jnp.argsort(both, stable=True), stable=True)
     old, new = rank[:again], rank[size : size + again]
-    change = jnp.abs(old - new) - (old != new)
+    failed = jnp.isinf(first[:again]) & jnp.isinf(second)  # failed candidates tie, wherever the sort puts them
+    change = jnp.where(failed, 0, jnp.abs(old - new) - (old != new))
     every = jnp.arange(1, 2 * size)
 
     def limit(at: jax.Array) -> jax.Array:

@@ -4,7 +4,6 @@ import dataclasses
 from typing import Any, ClassVar, Protocol, TypeVar
 
 import jax
-import jax.numpy as jnp
 
 from evometa.errors import ConfigurationError
 from evometa.evaluation_plan import EvaluationPlan, FullEvaluation
@@ -67,6 +66,11 @@ class Wrapper(Strategy[State]):
     def required_feedback(self) -> tuple[str, ...]:
         """That of the strategy inside."""
         return self.strategy.required_feedback
+
+    @property
+    def told_when_all_fail(self) -> bool:
+        """Whether the strategy inside is told of generations in which all failed."""
+        return self.strategy.told_when_all_fail
 
     @property
     def objective_names(self) -> tuple[str, ...]:
@@ -132,12 +136,6 @@ class Wrapper(Strategy[State]):
     def diagnostics(self, state: State) -> dict[str, Scalar]:
         """Return those of the strategy inside."""
         return self.strategy.diagnostics(state.inner)
-
-
-def unless_all_failed(fitness: jax.Array, told: Any, before: Any) -> Any:
-    """Return the state that was told a fitness ``[P]``, or the one before where every candidate failed."""
-    any_evaluated = jnp.any(jnp.isfinite(fitness))
-    return jax.tree.map(lambda new, old: jnp.where(any_evaluated, new, old), told, before)
 
 
 def refuse_without_center(wrapper: Wrapper[Any], strategy: Strategy[Any], space: Space) -> str | None:

@@ -12,6 +12,7 @@ import pytest
 from evometa import ConfigurationError, Problem, Search
 from evometa.spaces import Box
 from evometa.strategies import BIPOPCMAES, CMAES, IPOPCMAES
+from evometa.strategies.cma.cmaes import adapt, start_at
 from evometa.strategies.cma.rates import padded_rates, rates
 from evometa.strategy import Feedback
 from evometa.testing import check_strategy
@@ -67,6 +68,46 @@ def test_a_population_of_several_batches_is_one_population() -> None:
     assert int(strategy.round(state)) == 1
     for name in ("mean", "sigma", "covariance", "path_sigma", "path_c"):
         np.testing.assert_allclose(getattr(state.run.cma, name), getattr(whole, name), rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("sigma", [0.3, 1e-3])
+@pytest.mark.parametrize("decoded", [False, True])
+def test_failed_candidates_of_a_padded_population_share_no_place_with_the_padding(sigma: float, decoded: bool) -> None:
+    """24 candidates in 32 places, one of them failed, do what 24 candidates do alone."""
+    noise = jax.random.normal(jax.random.key(0), (24, 10))
+    begun = start_at(jnp.zeros(10), jnp.asarray(sigma), decoded=decoded)._replace(noise=noise)
+    fitness = sphere(sigma * noise).at[5].set(jnp.inf)
+    alone = adapt(begun, sigma * noise, fitness, rates(24, 10))
+    state = begun._replace(noise=jnp.pad(noise, ((0, 8), (0, 0))))
+    fitness = jnp.pad(fitness, (0, 8), constant_values=jnp.inf)
+    padded = adapt(state, sigma * state.noise, fitness, padded_rates(jnp.float32(24), 10, 32))
+    for name in ("mean", "sigma", "covariance", "factor", "path_c", "diagonal"):
+        for found, expected in zip(*(jax.tree.leaves(getattr(s, name)) for s in (padded, alone)), strict=True):
+            np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5 * sigma, err_msg=name)
+
+
+def test_a_run_from_which_nothing_succeeds_begins_at_another_point_as_it_is() -> None:
+    space = Box((3,), -1.0, 1.0, start=np.full(3, -0.9))
+    strategy = BIPOPCMAES(6, largest=4)
+
+    @jax.jit
+    def generation(state: Any, key: Any) -> Any:
+        genotypes, state = strategy.ask(key, state)
+        return strategy.tell(key, state, genotypes, Feedback(jnp.full(6, jnp.inf))), state.run.cma.sigma
+
+    state, widths = strategy.init(jax.random.key(0), space), []
+    first = state.run.cma.mean
+    for number in range(10):
+        np.testing.assert_array_equal(state.run.cma.mean, first)
+        state, sigma = generation(state, jax.random.key(number))
+        widths.append(float(sigma) / 0.3)
+    np.testing.assert_allclose(widths, [1, 2, 1 / 2, 4, 1 / 4, 8, 1 / 8, 16, 1 / 16, 1], rtol=1e-6)
+    assert (int(state.run.restarts), int(state.run.batches), float(state.run.cma.sigma)) == (
+        1,
+        1,
+        float(np.float32(0.3)),
+    )
+    assert not np.allclose(state.run.cma.mean, first)
 
 
 def test_restarts_double_the_population_from_other_points() -> None:

@@ -37,6 +37,17 @@ def test_failed_candidates_gain_nothing(fitness: list[float]) -> None:
 
 @settings(max_examples=60, deadline=None)
 @given(fitness=fitnesses)
+def test_padding_ties_with_nobody(fitness: list[float]) -> None:
+    table = np.array([0.5, 0.3, 0.2, 0.0, -0.1, -0.2, -0.3])
+    padded = places(jnp.asarray([*fitness, np.inf, np.inf]), jnp.int32(SIZE))
+    found = shares(jnp.asarray([*table, 0.0, 0.0]), padded)
+    alone = shares(jnp.asarray(table), places(jnp.asarray(fitness)))
+    np.testing.assert_allclose(found[:SIZE], alone, atol=1e-6)
+    np.testing.assert_array_equal(found[SIZE:], 0.0)
+
+
+@settings(max_examples=60, deadline=None)
+@given(fitness=fitnesses)
 def test_centered_ranks_are_those_of_the_valid(fitness: list[float]) -> None:
     values = np.array(fitness)
     valid = np.isfinite(values)

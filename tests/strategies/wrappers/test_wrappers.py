@@ -29,11 +29,12 @@ from evometa.strategies import (
     Restarts,
 )
 from evometa.strategies.wrappers.uh_cmaes import _median, _rank_changes
-from evometa.strategy import Feedback, Strategy, require_space
+from evometa.strategy import Feedback, Strategy, require_space, tell_population
 from evometa.testing import check_strategy
 
 from ..driver import search, searches, sphere
 
+KEY = jax.random.key(0)
 WRAPPERS = [
     Restarts(CMAES(8)),
     Restarts(GeneticAlgorithm(8), patience=5),
@@ -123,6 +124,34 @@ def test_rank_changes_are_pycmas() -> None:
         assert float(_rank_changes(jnp.asarray(first), jnp.asarray(second))) == pytest.approx(
             np.mean(measures), abs=1.0
         )
+
+
+def test_candidates_that_failed_twice_are_no_noise() -> None:
+    fitness = jnp.arange(8.0).at[jnp.array([0, 2, 5, 6])].set(jnp.inf)
+    sound = jnp.where(jnp.isinf(fitness), jnp.arange(8.0) + 10, fitness)
+    assert float(_rank_changes(fitness, fitness[:3])) <= float(_rank_changes(sound, sound[:3])) <= 0
+
+
+@pytest.mark.parametrize(
+    ("strategy", "generations"), [(Restarts(CMAES(4)), 10), (Restarts(RandomSearch(4), patience=3), 3)]
+)
+def test_restarts_while_all_fail(strategy: Restarts, generations: int) -> None:
+    failed = Feedback(jnp.full(4, jnp.inf))
+    state = strategy.init(jax.random.key(0), Box((2,), -1.0, 1.0, start=np.zeros(2)))
+    for number in range(generations):
+        assert int(state.restarts) == 0
+        genotypes, state = jax.jit(strategy.ask)(jax.random.key(number), state)
+        state = jax.jit(lambda *args: tell_population(strategy, *args))(KEY, state, genotypes, failed)
+    assert int(state.restarts) == 1
+
+
+def test_prices_of_constraints_wait_for_a_candidate_that_succeeds() -> None:
+    strategy = AugmentedLagrangian(CMAES(4))
+    state = strategy.init(KEY, Box((2,), start=np.zeros(2)))
+    genotypes, state = strategy.ask(KEY, state)
+    infinite = jnp.full(5, jnp.inf)
+    state = tell_population(strategy, KEY, state, genotypes, Feedback(infinite, constraints=infinite[:, None]))
+    assert float(state.penalty[0]) == 0.0
 
 
 def test_the_average_is_that_of_the_centers() -> None:
