@@ -7,8 +7,9 @@
 ========================  ==============================================================================
 
 A problem is a frozen dataclass: its fields are its settings, printed, stored in the run's manifest, and turned into
-command-line options. All methods are pure; randomness comes in by the key (or generator) they are handed, and is the
-same for the whole population of a generation, so that candidates differ by ω alone (common random numbers).
+command-line options. The fields of the base classes are given by keyword, so that the positional arguments of a
+subclass are its own fields. All methods are pure; randomness comes in by the key (or generator) they are handed, and
+is the same for the whole population of a generation, so that candidates differ by ω alone (common random numbers).
 
 Optional methods are defined on the base classes; a subclass that has one overrides it, and the engine asks for that
 (:func:`overrides`).
@@ -16,6 +17,7 @@ Optional methods are defined on the base classes; a subclass that has one overri
 
 import abc
 import dataclasses
+import inspect
 from collections.abc import Mapping
 from typing import Any, ClassVar, Literal, NamedTuple
 
@@ -55,6 +57,23 @@ VECTORS = ("objectives", "constraints", "measures")
 """The vectors that an :class:`Evaluation` may have besides its fitness."""
 
 
+def _keep_keyword_only(cls: type) -> None:
+    """Make fields that a class declares again keyword-only where those of its bases are.
+
+    A subclass does so to change a default. ``@dataclass``, which comes after this, would make them positional, and the
+    first ones at that.
+    """
+    inherited = getattr(cls, "__dataclass_fields__", {})
+    for name, hint in inspect.get_annotations(cls).items():
+        if "ClassVar" in str(hint) or not getattr(inherited.get(name), "kw_only", False):
+            continue
+        default = vars(cls).get(name, dataclasses.MISSING)
+        if not isinstance(default, dataclasses.Field):
+            setattr(cls, name, dataclasses.field(default=default, kw_only=True))
+        elif default.kw_only is dataclasses.MISSING:
+            default.kw_only = True
+
+
 @dataclasses.dataclass(frozen=True)
 class BaseProblem(abc.ABC):
     """What all kinds of problem have in common."""
@@ -74,6 +93,7 @@ class BaseProblem(abc.ABC):
             raise ConfigurationError(
                 f"{cls.__name__}.direction expects 'minimize' or 'maximize', got {cls.direction!r}."
             )
+        _keep_keyword_only(cls)
 
     @property
     @abc.abstractmethod
@@ -135,7 +155,7 @@ class Problem(BaseProblem):
         return jax.vmap(lambda omega: self.evaluate(key, omega))(omegas)
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class InnerTraining(BaseProblem):
     """Evaluate one ω by training a learner with it on each of several tasks.
 
@@ -213,7 +233,7 @@ class InnerTraining(BaseProblem):
         return Evaluation(fitness, self.metrics(key, omega, task, learner))
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class HostProblem(BaseProblem):
     """Evaluate one ω by plain Python: scikit-learn, PyTorch, a simulator; run by worker processes.
 

@@ -29,6 +29,33 @@ def test_the_cost_of_an_evaluation_is_counted() -> None:
     assert (Bowl().has_test(), Chase().has_test(), Errand().has_test()) == (False, True, True)
 
 
+@dataclasses.dataclass(frozen=True)
+class Scaled(Errand):  # type: ignore[misc]
+    scale: float = 1.0
+
+
+@dataclasses.dataclass(frozen=True)
+class Patient(Errand):  # type: ignore[misc]
+    time_limit: float | None = 60.0
+    scale: float = 1.0
+
+
+@dataclasses.dataclass(frozen=True)
+class Stepping(Chase):  # type: ignore[misc]
+    inner_steps: int = dataclasses.field(default=9)
+
+
+@pytest.mark.parametrize("kind", [Scaled, Patient])
+def test_positional_arguments_are_a_class_s_own_fields_also_where_it_changes_a_default(kind: Any) -> None:
+    problem = kind(1e8)
+    assert (problem.scale, problem) == (1e8, kind(scale=1e8))
+    with pytest.raises(TypeError, match="positional argument"):
+        kind(1e8, 3)
+    assert Patient().time_limit == Patient.time_limit == 60.0
+    assert Patient(time_limit=2.0).time_limit == 2.0
+    assert (Stepping(0.25).rate, Stepping(0.25).inner_steps) == (0.25, 9)
+
+
 @pytest.mark.parametrize(
     ("make", "words"),
     [

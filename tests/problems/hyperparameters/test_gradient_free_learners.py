@@ -99,7 +99,11 @@ def test_one_step_of_the_rule_is_the_perceptrons() -> None:
     np.testing.assert_allclose(after.states, expected, rtol=1e-5)
 
 
-@pytest.mark.parametrize("problem", [BinaryNetwork(2, 3), DecisionTree(2, 2)], ids=lambda p: type(p).__name__)
+@pytest.mark.parametrize(
+    "problem",
+    [BinaryNetwork(num_tasks=2, inner_steps=3), DecisionTree(num_tasks=2, inner_steps=2)],
+    ids=lambda p: type(p).__name__,
+)
 def test_a_search_differentiates_nothing(problem: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: Any, **__: Any) -> None:
         raise AssertionError("something was differentiated")
