@@ -11,9 +11,12 @@ that, such as ``evometa.problems.sinusoid:Sinusoid``, still find their class.
 
 import contextlib
 import dataclasses
+import enum
+import functools
 import hashlib
 import importlib
 import importlib.util
+import inspect
 import math
 import os
 import pathlib
@@ -23,6 +26,8 @@ from collections.abc import Iterator
 from types import ModuleType
 from typing import Any
 
+import numpy as np
+
 from evometa.errors import ConfigurationError, EvometaError, nearest
 
 _PRIVATE = "_evometa_file_"
@@ -31,12 +36,15 @@ _PRIVATE = "_evometa_file_"
 _PUBLIC = ("evometa", "evometa.strategies", "evometa.problems", "evometa.expressions")
 """The packages whose ``__all__`` is searched for a class of evometa that is no longer where its reference says."""
 
+_LIBRARIES = ("jax.numpy", "jax.nn", "jax.lax", "numpy")
+"""Where functions of JAX and NumPy are looked for by their public names."""
+
 _importing: list[pathlib.Path] = []
 """The users' files that are currently being imported, the outermost first."""
 
 
-def reference(cls: type) -> str:
-    """Return the name under which :func:`load` finds a class, also in another process.
+def reference(cls: Any) -> str:
+    """Return the name under which :func:`load` finds a class (or a function), also in another process.
 
     Args:
         cls: a class at the top level of a module (or nested in another class there).
@@ -61,7 +69,7 @@ def reference(cls: type) -> str:
     return f"{_exporter(cls) or name}:{cls.__qualname__}"
 
 
-def _exporter(cls: type) -> str | None:
+def _exporter(cls: Any) -> str | None:
     """Return the outermost package of evometa around a class's module that exports the class, or None."""
     parts = cls.__module__.split(".")
     if parts[0] != "evometa":
@@ -75,7 +83,7 @@ def _exported(package: ModuleType, name: str) -> Any:
     return vars(package).get(name) if name in getattr(package, "__all__", ()) else None
 
 
-def user_file(cls: type) -> pathlib.Path | None:
+def user_file(cls: Any) -> pathlib.Path | None:
     """Return the file in the reference of a class, or None if its module can be imported by name.
 
     Raises:
@@ -148,12 +156,11 @@ def load(name: str, kind: type = object) -> type:
         raise ConfigurationError(
             f"A class expects to be named as 'module:Class' or 'path/to/file.py:Class', got {name!r}."
         )
-    is_file = place.endswith(".py") or os.sep in place
-    ours = not is_file and place.split(".")[0] == "evometa"
+    ours = not _is_file(place) and place.split(".")[0] == "evometa"
     found: Any
     known: dict[str, type]
     try:
-        module = _file_module(place) if is_file else _named_module(place)
+        module = _module(place)
     except _ModuleMissing as error:
         found = _public().get(path) if ours else None
         if found is None:
@@ -161,9 +168,7 @@ def load(name: str, kind: type = object) -> type:
         known = {}
     else:
         known = {name: value for name, value in vars(module).items() if isinstance(value, type) and name[0] != "_"}
-        found = module
-        for part in path.split("."):
-            found = getattr(found, part, None)
+        found = _attribute(module, path)
         if found is None and ours:
             known |= _public()
             found = _public().get(path)
@@ -173,6 +178,21 @@ def load(name: str, kind: type = object) -> type:
     given = f"{path} is {_a(found)}" if found is not None else f"it has no {path}"
     fitting = (name for name, value in known.items() if issubclass(value, kind))
     raise ConfigurationError(f"{place} expects to hold {expected} named {path}, but {given}. {nearest(path, fitting)}")
+
+
+def _is_file(place: str) -> bool:
+    return place.endswith(".py") or os.sep in place
+
+
+def _module(place: str) -> ModuleType:
+    return _file_module(place) if _is_file(place) else _named_module(place)
+
+
+def _attribute(module: ModuleType, path: str) -> Any:
+    found: Any = module
+    for part in path.split("."):
+        found = getattr(found, part, None)
+    return found
 
 
 def _public() -> dict[str, type]:
@@ -278,7 +298,9 @@ def describe(obj: Any) -> dict[str, Any]:
 
     Numbers, strings, booleans and None are written as they are, tuples as arrays, and nested dataclasses as
     descriptions. Other values are objects with one member: ``{"list": [...]}``, ``{"dict": [[key, value], ...]}``,
-    ``{"path": "..."}`` and ``{"float": "nan" | "inf" | "-inf"}``.
+    ``{"path": "..."}``, ``{"float": "nan" | "inf" | "-inf"}``, ``{"dtype": "float32"}``, ``{"enum": [class, member]}``,
+    ``{"name": "jax.numpy:tanh"}`` for functions and classes that can be imported, and ``{"partial": [function,
+    arguments, keywords]}``. Numbers of numpy are written as Python's.
 
     Returns:
         ``{"type": reference, "fields": {name: value}}``, from which :func:`rebuild` makes an equal object.
@@ -307,6 +329,8 @@ def _encode(value: Any, where: str) -> Any:
         return value
     if kind is float:
         return value if math.isfinite(value) else {"float": str(value)}
+    if isinstance(value, np.generic) and kind is not np.void:
+        return _encode(value.item(), where)
     if kind in (tuple, list):
         items = [_encode(item, f"{where}[{i}]") for i, item in enumerate(value)]
         return items if kind is tuple else {"list": items}
@@ -314,13 +338,40 @@ def _encode(value: Any, where: str) -> Any:
         return {"dict": [[_encode(k, f"{where} key"), _encode(item, f"{where}[{k!r}]")] for k, item in value.items()]}
     if isinstance(value, pathlib.Path):
         return {"path": str(value)}
+    if isinstance(value, np.dtype) and value.kind in "biufcV" and not value.fields:  # V: bfloat16 and its like
+        return {"dtype": value.name}
+    if isinstance(value, enum.Enum):
+        return {"enum": [reference(kind), value.name]}
+    if kind is functools.partial:
+        return {"partial": [_encode(part, where) for part in (value.func, value.args, value.keywords)]}
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return describe(value)
-    raise ConfigurationError(
-        f"{where} expects a number, string, tuple, path or frozen dataclass, which the run's manifest can hold, got "
-        f"{kind.__module__}.{kind.__qualname__}; use a plain Python value in the field and build the rest from it "
-        "inside the class."
+    if callable(value) and (name := _importable(value)):
+        return {"name": name}
+    given = (
+        f"the function {value.__qualname__}" if inspect.isroutine(value) else f"{kind.__module__}.{kind.__qualname__}"
     )
+    raise ConfigurationError(
+        f"{where} expects a number, string, tuple, path, data type, Enum, frozen dataclass, or a function or class at "
+        f"the top level of a module, which the run's manifest can hold, got {given}; use such a value in the field and "
+        "build the rest from it inside the class."
+    )
+
+
+def _importable(value: Any) -> str | None:
+    """Return the name by which another process finds a function or class, or None.
+
+    Functions of JAX and NumPy have their public name: their modules are private and change.
+    """
+    name = str(getattr(value, "__qualname__", None) or getattr(value, "__name__", ""))
+    for place in _LIBRARIES:
+        if getattr(sys.modules.get(place), name, None) is value:
+            return f"{place}:{name}"
+    try:
+        found = reference(value)
+        return found if _attribute(_module(found.rpartition(":")[0]), name) is value else None
+    except (ConfigurationError, AttributeError, KeyError):
+        return None
 
 
 def rebuild(description: Any) -> Any:
@@ -389,4 +440,18 @@ def _decode(value: Any) -> Any:
             return {_decode(key): _decode(item) for key, item in items}
         case {"path": str(text)}:
             return pathlib.Path(text)
+        case {"dtype": str(text)}:
+            return np.dtype(text)
+        case {"enum": [str(text), str(member)]}:
+            return load(text, enum.Enum)[member]  # type: ignore[index]
+        case {"partial": [function, arguments, keywords]}:
+            return functools.partial(_decode(function), *_decode(arguments), **_decode(keywords))
+        case {"name": str(text)}:
+            place, _, path = text.rpartition(":")
+            found = _attribute(_module(place), path)
+            if found is None:
+                raise ConfigurationError(
+                    f"{place} expects to hold {path}, which a setting names, and has none; add it."
+                )
+            return found
     return rebuild(value)

@@ -6,11 +6,13 @@ what is meta-learned: good final performance, fast adaptation, or good performan
 
 import abc
 import dataclasses
+from typing import Annotated
 
 from evometa.errors import ConfigurationError
+from evometa.settings import Checked, Items, Natural
 
 
-class Objective(abc.ABC):
+class Objective(metaclass=Checked):
     """Chooses the inner steps after which the validation loss counts."""
 
     @abc.abstractmethod
@@ -44,7 +46,7 @@ class At(Objective):
         after: the steps, each from 0 (before any update) to the problem's ``inner_steps``.
     """
 
-    after: tuple[int, ...] = (1,)
+    after: Annotated[tuple[Natural, ...], Items()] = (1,)
 
     def steps(self, inner_steps: int) -> tuple[int, ...]:
         """Return the chosen steps, ascending."""

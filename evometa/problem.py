@@ -28,6 +28,7 @@ import numpy as np
 from evometa.card import ProblemCard
 from evometa.errors import ConfigurationError
 from evometa.objectives import Final, Objective
+from evometa.settings import Checked, Count, Natural, Positive
 from evometa.spaces import Space
 from evometa.types import Key, Learner, Omega, Scalar, Task
 
@@ -75,7 +76,7 @@ def _keep_keyword_only(cls: type) -> None:
 
 
 @dataclasses.dataclass(frozen=True)
-class BaseProblem(abc.ABC):
+class BaseProblem(metaclass=Checked):
     """What all kinds of problem have in common."""
 
     direction: ClassVar[Literal["minimize", "maximize"]] = "minimize"
@@ -94,6 +95,9 @@ class BaseProblem(abc.ABC):
                 f"{cls.__name__}.direction expects 'minimize' or 'maximize', got {cls.direction!r}."
             )
         _keep_keyword_only(cls)
+
+    def __post_init__(self) -> None:
+        """Check what settings have to do with one another; each by itself is checked as its annotation says."""
 
     @property
     @abc.abstractmethod
@@ -170,16 +174,12 @@ class InnerTraining(BaseProblem):
         objective: which losses of the learning curve count.
     """
 
-    num_tasks: int = 16
-    inner_steps: int = 1
+    num_tasks: Count = 16
+    inner_steps: Natural = 1
     objective: Objective = Final()
 
     def __post_init__(self) -> None:
-        if self.num_tasks < 1 or self.inner_steps < 0:
-            raise ConfigurationError(
-                f"{type(self).__name__} expects num_tasks >= 1 and inner_steps >= 0, "
-                f"got num_tasks={self.num_tasks} and inner_steps={self.inner_steps}."
-            )
+        super().__post_init__()
         self.objective.steps(self.inner_steps)  # raises when the objective does not fit the number of steps
 
     @property
@@ -245,19 +245,13 @@ class HostProblem(BaseProblem):
         time_limit: seconds one call may take, None for no limit.
     """
 
-    time_limit: float | None = None
+    time_limit: Positive | None = None
 
     metric_names: ClassVar[tuple[str, ...]] = ()
     """The names of the metrics that an :class:`Evaluation` of this problem has, for the history's columns."""
     vector_lengths: ClassVar[Mapping[str, int]] = {}
     """How many objectives, constraints and measures it has, such as ``{"objectives": 2}``; absent are those not named.
     """
-
-    def __post_init__(self) -> None:
-        if self.time_limit is not None and not self.time_limit > 0:
-            raise ConfigurationError(
-                f"{type(self).__name__} expects time_limit > 0 seconds, or None for no limit, got {self.time_limit}."
-            )
 
     @abc.abstractmethod
     def evaluate(self, rng: np.random.Generator, omega: Omega) -> float | Evaluation:

@@ -33,6 +33,7 @@ import jax.numpy as jnp
 from evometa.errors import ConfigurationError
 from evometa.evaluation_plan import EvaluationPlan, FullEvaluation, PopulationTraining, WindowedEvaluation
 from evometa.problem import BaseProblem
+from evometa.settings import Checked
 from evometa.spaces import Space, VectorSpace
 from evometa.types import Genotype, Key, Scalar
 
@@ -74,7 +75,7 @@ class ArchiveRecord(NamedTuple):
     """``[N, K]``."""
 
 
-class Strategy(abc.ABC, Generic[State]):
+class Strategy(Generic[State], metaclass=Checked):
     """Searches a space by asking for the fitness of candidates.
 
     Subclasses are frozen dataclasses with a field ``population_size``. It and the properties below may be overridden

@@ -91,7 +91,10 @@ def test_each_step_and_each_loss_has_its_own_key() -> None:
     assert len(np.unique(np.asarray(curve))) == 3  # a learner that stands still meets new noise at each validation
 
 
-@pytest.mark.parametrize("after", [(), (5,), (-1, 2)])
+@pytest.mark.parametrize("after", [(), (5,), (-1, 2), 3, (1.0,)])
 def test_steps_that_the_training_does_not_have_are_refused(after: tuple[int, ...]) -> None:
-    with pytest.raises(ConfigurationError, match="At expects one or more steps between 0 and inner_steps=4"):
+    with pytest.raises(
+        ConfigurationError,
+        match=r"At expects (one or more steps between 0 and inner_steps=4|after .* whole numbers of at least 0)",
+    ):
         Chase(inner_steps=4, objective=At(after))

@@ -59,9 +59,9 @@ def test_positional_arguments_are_a_class_s_own_fields_also_where_it_changes_a_d
 @pytest.mark.parametrize(
     ("make", "words"),
     [
-        (lambda: Chase(num_tasks=0), "Chase expects num_tasks >= 1 and inner_steps >= 0, got num_tasks=0"),
-        (lambda: Chase(inner_steps=-1), "got num_tasks=3 and inner_steps=-1"),
-        (lambda: Errand(time_limit=0.0), "Errand expects time_limit > 0 seconds, or None for no limit, got 0.0"),
+        (lambda: Chase(num_tasks=0), "Chase expects num_tasks .* of at least 1, got 0"),
+        (lambda: Chase(inner_steps=-1), "Chase expects inner_steps .* of at least 0, got -1"),
+        (lambda: Errand(time_limit=0.0), "Errand expects time_limit .* above 0 or None, got 0.0"),
         (lambda: variant(Bowl, direction="upwards"), "Mine.direction expects 'minimize' or 'maximize', got 'upwards'"),
     ],
 )

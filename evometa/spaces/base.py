@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from evometa.errors import ConfigurationError
+from evometa.settings import Checked
 from evometa.spaces.exactness import COARSE
 from evometa.types import Genotype, Key, Omega
 
@@ -25,7 +26,7 @@ REAL, INTEGER, CATEGORY, JOINT = 0, 1, 2, 3
 """Kinds of coordinates. Joint ones belong to a :class:`Block`."""
 
 
-class Space(abc.ABC):
+class Space(metaclass=Checked):
     """The search space: the set of all ω, their genotypes, and the operators on genotypes.
 
     Spaces are compared by identity. A space is a static part of a pytree that contains it, so it adds no arrays to a

@@ -14,8 +14,8 @@ every bounded coordinate. The unit of an integer is its step; a category is repr
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Annotated, Any
 
 import jax
 import jax.numpy as jnp
@@ -23,6 +23,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from evometa.errors import ConfigurationError
+from evometa.settings import Advice, Count, FloatType, Natural, Numbers, Positive
 from evometa.spaces.base import CATEGORY, INTEGER, REAL, Coordinates, Space, VectorSpace
 from evometa.spaces.exactness import countable, integer_type, require_integers, require_range
 from evometa.types import Key, Omega
@@ -42,6 +43,10 @@ def flat(owner: str, name: str, value: Any, shape: tuple[int, ...]) -> NDArray[n
         raise ConfigurationError(
             f"{owner} expects {name} to broadcast to its shape {shape}, got shape {array.shape}."
         ) from None
+
+
+Shape = Sequence[Natural]
+"""The shape of an array; a single number is none."""
 
 
 class Box(VectorSpace):
@@ -67,16 +72,18 @@ class Box(VectorSpace):
 
     def __init__(
         self,
-        shape: Sequence[int] = (),
-        low: ArrayLike | None = None,
-        high: ArrayLike | None = None,
+        shape: Annotated[
+            Shape, Advice("the shape comes first: Box((), low, high) is one number, Box((3,)) three")
+        ] = (),
+        low: Annotated[ArrayLike, Numbers()] | None = None,
+        high: Annotated[ArrayLike, Numbers()] | None = None,
         *,
         log: bool = False,
-        scale: ArrayLike | None = None,
-        start: ArrayLike | None = None,
-        dtype: Any = None,
+        scale: Annotated[ArrayLike, Numbers()] | None = None,
+        start: Annotated[ArrayLike, Numbers()] | None = None,
+        dtype: Annotated[Any, FloatType()] = None,
     ) -> None:
-        self.shape = tuple(int(n) for n in shape)
+        self.shape = tuple(shape)
         self.log = log
         self.dtype = dtype
         self.low = None if low is None else self._flat(low, "low")
@@ -85,12 +92,12 @@ class Box(VectorSpace):
         most = self._flat(np.inf if high is None else high, "high")
         if not ((least <= most) & (least < np.inf) & (most > -np.inf)).all():
             raise ConfigurationError(
-                f"Box expects bounds with low <= high in every coordinate, got low={low} and high={high}; "
+                f"Box expects bounds with low <= high in every coordinate, got low={low!r} and high={high!r}; "
                 "swap or correct them, or leave out the one that is not there."
             )
         if log and not (least > 0).all():
             raise ConfigurationError(
-                f"Box(log=True) expects low > 0, got low={low}; the logarithm is defined only there."
+                f"Box(log=True) expects low > 0, got low={low!r}; the logarithm is defined only there."
             )
         self._bounds, self._free = (least, most), np.flatnonzero(least < most)
         self._ends = least[self._free], most[self._free]
@@ -156,7 +163,7 @@ class Like(VectorSpace):
         ConfigurationError: the template has a leaf that is not a float array, or no leaf.
     """
 
-    def __init__(self, template: Any | Callable[[Key], Any], *, scale: float = 1.0) -> None:
+    def __init__(self, template: Any | Callable[[Key], Any], *, scale: Positive = 1.0) -> None:
         self._draw = template if callable(template) else None
         shapes = jax.eval_shape(self._draw, jax.random.key(0)) if self._draw else template
         leaves, self._treedef = jax.tree.flatten(shapes)
@@ -224,23 +231,21 @@ class Integer(VectorSpace):
         self,
         low: int,
         high: int,
-        shape: Sequence[int] = (),
+        shape: Shape = (),
         *,
-        step: int = 1,
+        step: Count = 1,
         log: bool = False,
-        start: ArrayLike | None = None,
+        start: Annotated[ArrayLike, Numbers()] | None = None,
     ) -> None:
-        if int(low) != low or int(high) != high or not low <= high:
-            raise ConfigurationError(f"Integer expects whole numbers low <= high, got low={low} and high={high}.")
-        if int(step) != step or step < 1:
-            raise ConfigurationError(f"Integer expects a step of at least 1, a whole number, got {step!r}.")
+        if low > high:
+            raise ConfigurationError(f"Integer expects low <= high, got low={low} and high={high}; swap them.")
         if log and (low < 1 or step != 1):
             raise ConfigurationError(
                 f"Integer(log=True) expects low >= 1 and no step, got low={low} and step={step}; the logarithm is "
                 "defined only there, and equal steps are not equal in it."
             )
-        self.shape = tuple(int(n) for n in shape)
-        self.low, self.high, self.step, self.log = int(low), int(high), int(step), log
+        self.shape = tuple(shape)
+        self.low, self.high, self.step, self.log = low, high, step, log
         self._type = integer_type(self.low, self.high)
         # In steps the genotype counts them from low, so that a step is a unit.
         self._origin = self.low if step > 1 or (not log and not countable(self.low, self.high)) else 0
@@ -288,11 +293,17 @@ class Categorical(VectorSpace):
         ConfigurationError: no choice, or a start that is none of them.
     """
 
-    def __init__(self, choices: int | Sequence[Any], shape: Sequence[int] = (), *, start: Any = None) -> None:
+    def __init__(
+        self,
+        choices: Annotated[Count | Iterable[Any], Advice("give the choices in a list, such as ['adam', 'sgd']")],
+        shape: Shape = (),
+        *,
+        start: Any = None,
+    ) -> None:
         self.choices = tuple(range(choices)) if isinstance(choices, int) else tuple(choices)
         if not self.choices:
             raise ConfigurationError(f"Categorical expects at least one choice, got {choices}.")
-        self.shape = tuple(int(n) for n in shape)
+        self.shape = tuple(shape)
         self.coordinates = Coordinates.of(math.prod(self.shape), 0, len(self.choices) - 1, CATEGORY)
         self._start = None if start is None else self.encode(start)
 

@@ -344,22 +344,22 @@ def test_dict_keeps_the_order_given_and_nests() -> None:
         (lambda: Box((2,), 1.0, -1.0), "bounds with low <= high in every coordinate, got low=1.0 and high=-1.0"),
         (lambda: Box((2,), [0.0, 2.0], 1.0), "low <= high in every coordinate"),
         (lambda: Box((), math.inf, math.inf), "low <= high"),
-        (lambda: Box((), math.nan, 1.0), "low <= high"),
-        (lambda: Box((), "one"), "low as a number or an array of numbers, got 'one'"),  # type: ignore[arg-type]
+        (lambda: Box((), math.nan, 1.0), "to be a number or an array of numbers or None, got nan"),
+        (lambda: Box((), "one"), "to be a number or an array of numbers or None, got 'one'"),  # type: ignore[arg-type]
         (lambda: Box((), 0.0, 1.0, log=True), "low > 0, got low=0.0; the logarithm is defined only there"),
         (lambda: Box((), log=True), "low > 0, got low=None"),
         (lambda: Box((2,), scale=[1.0, -1.0]), "scale > 0"),
         (lambda: Box((3,), scale=[1.0, 2.0]), "scale to broadcast to its shape (3,), got shape (2,)"),
         (lambda: Box((2,), [0.0, 1.0], [1.0, 1.0], start=[0.5, 0.5]), "start inside the bounds"),
-        (lambda: Box((), start=math.nan), "start inside the bounds"),
+        (lambda: Box((), start=math.nan), "got nan"),
         (lambda: Box((3,), [0.0, 0.0], 1.0), "low to broadcast to its shape (3,), got shape (2,)"),
         (lambda: Box((), 0.0, 1.0, start=2.0), "start inside the bounds"),
         (lambda: Box((), scale=0.0), "scale > 0"),
-        (lambda: Box((), scale=math.nan), "scale > 0"),
-        (lambda: Integer(3, 2), "whole numbers low <= high, got low=3 and high=2"),
-        (lambda: Integer(0, 2.5), "whole numbers low <= high"),  # type: ignore[arg-type]
-        (lambda: Integer(0, 9, step=0), "a step of at least 1"),
-        (lambda: Integer(0, 9, step=1.5), "a step of at least 1"),  # type: ignore[arg-type]
+        (lambda: Box((), scale=math.nan), "got nan"),
+        (lambda: Integer(3, 2), "low <= high, got low=3 and high=2; swap them"),
+        (lambda: Integer(0, 2.5), "high (the largest) to be a whole number, got 2.5"),  # type: ignore[arg-type]
+        (lambda: Integer(0, 9, step=0), "a whole number of at least 1"),
+        (lambda: Integer(0, 9, step=1.5), "a whole number of at least 1"),  # type: ignore[arg-type]
         (lambda: Integer(0, 9, log=True), "low >= 1 and no step, got low=0 and step=1"),
         (lambda: Integer(1, 9, step=2, log=True), "low >= 1 and no step, got low=1 and step=2"),
         (lambda: Integer(0, 9, start=10), "its start among the whole numbers from 0 to 9, got 10"),
@@ -368,7 +368,7 @@ def test_dict_keeps_the_order_given_and_nests() -> None:
         (lambda: Categorical(["a", "b"], start=2), "indices 0 to 1 of its choices ('a', 'b')"),
         (lambda: Categorical(["a", "b"], start="c"), "or among those that are names, got 'c'"),
         (lambda: Categorical([]), "at least one choice"),
-        (lambda: Categorical(0), "at least one choice"),
+        (lambda: Categorical(0), "a whole number of at least 1 or a list, got 0"),
         (lambda: Like({"n": jnp.arange(3)}), "a pytree of float arrays"),
         (lambda: Like({}), "a pytree of float arrays"),
         (lambda: Dict({}), "a space (Box, Like, Integer, Categorical, Dict) for each name"),

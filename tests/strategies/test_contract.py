@@ -74,7 +74,7 @@ class NoDefaults(Strategy[Any]):
 
 def test_the_population_size_may_be_a_field_without_a_default() -> None:
     assert NoDefaults(3).population_size == 3
-    with pytest.raises(TypeError, match="population_size"):
+    with pytest.raises(ConfigurationError, match="NoDefaults expects population_size, got none"):
         NoDefaults()  # type: ignore[call-arg]
 
 
