@@ -16,6 +16,10 @@ class RunDirectoryError(EvometaError):
     """A run directory cannot be written, read or continued."""
 
 
+class EvaluationError(EvometaError):
+    """A problem's code raised an error for every candidate; the message holds the first traceback."""
+
+
 def nearest(name: str, known: Iterable[str]) -> str:
     """Return a sentence that suggests the known names most similar to a mistyped one; all names if none is similar."""
     known = sorted(known)

@@ -161,6 +161,11 @@ class Generalize:
 
         problem = naming.rebuild(read_manifest(self.run_directory).problem)
         omega = found(self.run_directory).selected_omega
+        if omega is None:
+            raise RunDirectoryError(
+                f"{self.run_directory} was expected to hold a run that found something, and every candidate failed; "
+                "'evometa show' says why."
+            )
         shown = Table("tasks", "fitness", "standard error", title=f"{self.tasks:,} of each")
         for score in generalization(problem, omega, tasks=self.tasks, seed=self.seed):
             shown.add_row(score.distribution, f"{score.fitness:.6g}", f"{score.standard_error:.2g}")

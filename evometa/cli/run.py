@@ -218,4 +218,6 @@ def report(problem: BaseProblem, result: "Result", directory: Path) -> int:
     print(f"cost       {', '.join(cost)}, {duration(result.seconds)}")
     print(f"plot       evometa plot {directory}")
     print(f"resume     evometa resume {directory} --generations {max(2 * result.generations, 1)}")
-    return 130 if result.stop_reason == "interrupted" else 0
+    if result.stop_code == "all_failed":
+        return 1
+    return 130 if result.stop_code == "interrupted" else 0

@@ -39,11 +39,14 @@ class Outcome(NamedTuple):
     """Objectives, constraints and measures, each only where the problem has them; empty when the trial failed."""
     evaluations: int = 1
     """Calls that the trial took, with those that were lost and tried again."""
+    error: str | None = None
+    """Where the problem's code is wrong, rather than the candidate: the traceback of what it raised, or what it should
+    have returned instead."""
 
 
-def failed(reason: str) -> Outcome:
-    """Return the outcome of a trial that failed."""
-    return Outcome(math.nan, {}, reason)
+def failed(reason: str, error: str | None = None) -> Outcome:
+    """Return the outcome of a trial that failed, with what :attr:`Outcome.error` shows."""
+    return Outcome(math.nan, {}, reason, error=error)
 
 
 class Executor(Protocol):

@@ -17,6 +17,7 @@ import threading
 import time
 import traceback
 from collections.abc import Iterable, Mapping
+from types import TracebackType
 from typing import Any, BinaryIO
 
 import jax
@@ -119,11 +120,27 @@ def _answer(problem: HostProblem, structure: Any, header: dict[str, Any], leaves
     except BaseException as error:  # SystemExit too: a candidate must not end its worker
         lines = [f for f in traceback.extract_tb(error.__traceback__) if f.filename == _file(problem)]
         where = f" ({os.path.basename(lines[-1].filename)}, line {lines[-1].lineno})" if lines else ""
-        return {"failure": f"raised: {type(error).__name__}: {error}{where}"}
+        # From the user's own code on, where there is any of it.
+        frames = list(traceback.walk_tb(error.__traceback__))
+        own = next((i for i, (frame, _) in enumerate(frames) if frame.f_code.co_filename == _file(problem)), 0)
+        error.__traceback__ = _tail(error.__traceback__, own)
+        shown = "".join(traceback.format_exception(error))
+        return {"failure": f"raised: {type(error).__name__}: {error}{where}", "error": shown}
 
 
 def _file(problem: HostProblem) -> str | None:
     return getattr(sys.modules[type(problem).__module__], "__file__", None)
+
+
+def _tail(trace: TracebackType | None, skip: int) -> TracebackType | None:
+    for _ in range(skip):
+        trace = trace.tb_next if trace is not None else None
+    return trace
+
+
+def _wrong(reason: str) -> dict[str, Any]:
+    """Return the failure of a call that returned something of the wrong kind."""
+    return {"failure": reason, "error": reason}
 
 
 def _outcome(result: Any, method: str, lengths: Mapping[str, int]) -> dict[str, Any]:
@@ -135,16 +152,16 @@ def _outcome(result: Any, method: str, lengths: Mapping[str, int]) -> dict[str, 
         array = np.asarray(value)
         if array.shape != () or array.dtype.kind not in "iuf":
             given = f"an array of shape {array.shape}" if array.shape else type(value).__name__
-            return {"failure": f"{method} expects to return a number or an Evaluation of numbers; {name} is {given}"}
+            return _wrong(f"{method} expects to return a number or an Evaluation of numbers; {name} is {given}")
     vectors = {}
     for name in VECTORS:
         vector = getattr(evaluation, name)
         array = np.asarray([] if vector is None else vector)
         if array.shape != (lengths.get(name, 0),) or array.dtype.kind not in "iuf":
-            return {
-                "failure": f"{method} expects {lengths.get(name, 0)} {name}, as vector_lengths of the problem says, "
+            return _wrong(
+                f"{method} expects {lengths.get(name, 0)} {name}, as vector_lengths of the problem says, "
                 f"and {name} is {vector!r}"
-            }
+            )
         vectors[name] = array
     for name, array in {"fitness": np.asarray(fitness), **vectors}.items():
         if not np.isfinite(array).all():

@@ -221,7 +221,7 @@ class _Worker:
             return None
         self.trial = None
         if "failure" in reply:
-            return failed(reply["failure"])
+            return failed(reply["failure"], reply.get("error"))
         return Outcome(reply["fitness"], reply["metrics"], None, reply["vectors"])
 
     def _hear(self) -> None:

@@ -20,12 +20,19 @@ MOST_GENERATIONS = 4096
 """The longest dispatch, in generations."""
 
 
+FAILED_CANDIDATES, FAILED_GENERATIONS = 10_000, 50
+"""A search ends when so many candidates in a row have failed, in at least so many generations."""
+
+ALL_FAILED = "all_failed"
+
+
 class StopReason(NamedTuple):
     """Why a search stopped."""
 
     code: str
-    """``generations``, ``evaluations``, ``inner_steps``, ``seconds``, ``target``, ``callback``, ``interrupted``, or
-    ``strategy:`` and the strategy's own code, such as ``strategy:tolx``."""
+    """``generations``, ``evaluations``, ``inner_steps``, ``seconds``, ``target``, ``all_failed``, ``callback``,
+    ``interrupted``, or ``strategy:`` and the strategy's own code, such as ``strategy:tolx``. A search in which nothing
+    but failures was found has the code ``all_failed``, whatever ended it, unless it was interrupted."""
     text: str
     """The same in words."""
 
@@ -139,6 +146,11 @@ class Decision(NamedTuple):
     """Why the search stops, None while it continues."""
 
 
+def failing_generations(population: int) -> int:
+    """Return how many generations of so many candidates may fail as a whole, one after the other."""
+    return max(FAILED_GENERATIONS, -(-FAILED_CANDIDATES // population))
+
+
 class Decider:
     """Decides after each dispatch what comes next.
 
@@ -148,6 +160,7 @@ class Decider:
         strategy_reasons: the strategy's stop reasons, each ``code: text``.
         checkpoint_seconds: seconds from one checkpoint to the next.
         saved: the generation of the newest checkpoint.
+        pardoned: generations that failed as a whole and do not count any more: those that ended the search before.
         now: the time on a monotonic clock, seconds.
     """
 
@@ -160,11 +173,13 @@ class Decider:
         checkpoint_seconds: float,
         saved: int,
         now: float,
+        pardoned: int = 0,
     ) -> None:
         limits.require_reachable(prices)
         self.limits, self.pace = limits, Pace()
         self._prices, self._strategy_reasons = prices, strategy_reasons
         self._checkpoint_seconds, self._saved, self._saved_at = checkpoint_seconds, saved, now
+        self._patience, self._pardoned = failing_generations(prices.generation.evaluations), pardoned
 
     def decide(
         self, done: Counters, *, now: float, code: int = CONTINUE, interrupted: bool = False, asked: bool = False
@@ -178,7 +193,8 @@ class Decider:
             interrupted: whether Ctrl-C was pressed.
             asked: whether a callback asked to stop.
         """
-        stop = self._of_code(code) or self.limits.reached(done, self._prices)
+        left = self._patience - self._failing(done)
+        stop = self._of_code(code) or self.limits.reached(done, self._prices) or self._given_up(done, left)
         if interrupted:
             stop = INTERRUPTED
         elif asked:
@@ -190,8 +206,22 @@ class Decider:
         if stop is not None:
             return Decision(0, checkpoint, stop)
         seconds_left = math.inf if self.limits.seconds is None else self.limits.seconds - done.seconds
-        left = self.limits.generations_left(done, self._prices)
-        return Decision(self.pace.generations(left, seconds_left, MOST_GENERATIONS), checkpoint, None)
+        generations = self.limits.generations_left(done, self._prices)
+        # Generations that fail are counted between dispatches; none goes beyond the last one that may.
+        most = left if done.failing else MOST_GENERATIONS
+        return Decision(self.pace.generations(generations, seconds_left, most), checkpoint, None)
+
+    def _failing(self, done: Counters) -> int:
+        if done.failing < self._pardoned:
+            self._pardoned = 0
+        return done.failing - self._pardoned
+
+    @staticmethod
+    def _given_up(done: Counters, left: int) -> StopReason | None:
+        if left > 0:
+            return None
+        which = "every candidate" if done.all_failed else f"every candidate of the last {done.failing:,} generations"
+        return StopReason(ALL_FAILED, f"{which} failed")
 
     def seconds_left(self, done: Counters) -> float | None:
         """Return the seconds until the first limit is reached at the present speed, None when that is unknown."""

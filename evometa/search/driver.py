@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evometa.evaluation.population_evaluator import Evaluated
-from evometa.problem import BaseProblem, Evaluation, InnerTraining
+from evometa.problem import VECTORS, BaseProblem, Evaluation, InnerTraining
 from evometa.search.budget import Cost, Prices
 from evometa.search.generation import (
     RootKeys,
@@ -132,6 +132,16 @@ class Driver(abc.ABC):
     @abc.abstractmethod
     def validate(self, genotype: Genotype, tasks: int, *, test: bool) -> Evaluation:
         """Evaluate one genotype on the first tasks of a validation of either kind; numbers, means over tasks."""
+
+    def why_failing(self, state: SearchState) -> str:
+        """Return in words why all candidates of the newest generations failed, as far as that is known."""
+        who = "the space's start" if self.strategy.center(state.strategy) is None else "the strategy's center"
+        evaluation = self.validate(self.center(state), self.prices.tasks_per_evaluation, test=False)
+        parts = {name: getattr(evaluation, name) for name in ("fitness", *VECTORS)}
+        for name, value in parts.items():
+            if value is not None and not np.isfinite(value).all():
+                return f"{who} has {name} {np.asarray(value).tolist()}"
+        return f"{who} has a fitness of {float(evaluation.fitness):g}, and nothing around it that was tried is finite"
 
     # One generation. The compiled driver traces it, the stepped one runs it with compiled parts.
 

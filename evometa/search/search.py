@@ -22,7 +22,16 @@ from evometa.executors.worker_pool import WorkerPool
 from evometa.problem import VALIDATION_TASKS, BaseProblem, HostProblem, InnerTraining, Problem
 from evometa.search.callbacks import Report, as_callback
 from evometa.search.compiled_driver import CompiledDriver
-from evometa.search.decisions import Decider, Decision, Limits, StopReason
+from evometa.search.decisions import (
+    ALL_FAILED,
+    CALLBACK,
+    INTERRUPTED,
+    Decider,
+    Decision,
+    Limits,
+    StopReason,
+    failing_generations,
+)
 from evometa.search.driver import Driver, Rows, ValidationSettings, best_fitness
 from evometa.search.generation import SearchState, sign_of
 from evometa.search.interrupt import Interrupt
@@ -210,6 +219,8 @@ class Search:
 
         Raises:
             ConfigurationError: no limit, or one that is not positive.
+        EvaluationError: the code of a plain-Python problem raised an error for every candidate of the first
+            generation.
         """
         naming.refuse_while_importing("a search")
         limits = Limits(generations, evaluations, inner_steps, seconds, target)
@@ -224,6 +235,7 @@ class Search:
             for callback in self._callbacks:
                 callback.start(self)
             reason = self._loop(driver, limits, entered, folder, progress, interrupt)
+            reason = self._explained(driver, reason, progress)
             result = self._select(driver, reason, progress, interrupt)
             if self._path is not None:
                 result_file.write(self._path, result)
@@ -290,14 +302,17 @@ class Search:
             checkpoint_seconds=self._checkpoint_seconds,
             saved=done.generation,
             now=time.monotonic(),
+            pardoned=done.failing if done.stop_code == ALL_FAILED else 0,
         )
+        worried = False
         decision = decider.decide(done, now=time.monotonic())
         while decision.stop is None:
             start = time.monotonic()
             state, rows, code = driver.advance(state, done.generation + 1, decision.generations, target)
             spent = time.monotonic() - start
             decider.pace.learn(len(rows.failed), spent)
-            counts = done.add(rows.evaluations, rows.inner_steps, rows.failed, rows.validation_tasks)
+            population = self.strategy.population_size
+            counts = done.add(rows.evaluations, rows.inner_steps, rows.failed, rows.validation_tasks, population)
             done.seconds = time.monotonic() - begun
             self._state = state
             table = self._record(driver, counts, rows, done)
@@ -314,10 +329,27 @@ class Search:
             decision = decider.decide(
                 done, now=time.monotonic(), code=code, interrupted=interrupt.requested, asked=asked
             )
+            if decision.stop is None and not worried and done.failing >= 3 and done.failing * population >= 30:
+                worried = True
+                progress.note(
+                    f"Every candidate of the last {done.failing:,} generations failed: {driver.why_failing(state)}; "
+                    f"the search ends if {failing_generations(population):,} generations in a row do."
+                )
             if self._save(driver, folder, decision):
                 for callback in self._callbacks:
                     callback.checkpoint(report)
         return decision.stop
+
+    def _explained(self, driver: Driver, reason: StopReason, progress: Progress) -> StopReason:
+        """Return why the search stopped, with the reason of the failures where it found nothing else."""
+        if reason in (INTERRUPTED, CALLBACK) or self._state is None:
+            return reason
+        if not self._counters.all_failed and reason.code != ALL_FAILED:
+            return reason
+        ended = reason.text if reason.code == ALL_FAILED else f"{reason.text}, and every candidate failed"
+        explained = StopReason(ALL_FAILED, f"{ended}: {driver.why_failing(self._state)}")
+        progress.note(f"Search stopped: {explained.text}")
+        return explained
 
     def _call_back(self, report: Report) -> bool:
         """Call the callbacks after a dispatch; return whether any asks to stop."""

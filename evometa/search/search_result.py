@@ -35,15 +35,16 @@ def result_of(driver: Driver, state: SearchState, done: Counters, selection: Sel
         columns = validation_columns(selection.center_train, selection.center_test)
         numbers = {name: float(value) for name, value in columns.items()}
     center_fitness, held_out = numbers.pop("center"), numbers.pop("held_out")
+    lost = done.all_failed and not math.isfinite(_fitness(selection.selected_train))
     spent = driver.prices.of_tasks(done.validation_tasks)
     return Result(
-        best_omega=omega(state.best_genotype),
+        best_omega=None if done.all_failed else omega(state.best_genotype),
         best_fitness=best_fitness(state, driver.sign),
         center_omega=omega(selection.center) if has_center else None,
         center_fitness=center_fitness,
         held_out=held_out,
         metrics=numbers,
-        selected_omega=omega(selection.selected),
+        selected_omega=None if lost else omega(selection.selected),
         selected_fitness=_fitness(selection.selected_train),
         selected_held_out=_fitness(selection.selected_test),
         archive=_archive(driver, state),

@@ -1,5 +1,7 @@
 """The driver of plain-Python problems: an executor evaluates, JAX asks and tells, one generation at a time."""
 
+import collections
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -7,6 +9,7 @@ import jax
 import numpy as np
 from numpy.typing import NDArray
 
+from evometa.errors import EvaluationError
 from evometa.evaluation.population_evaluator import Evaluated
 from evometa.executors.executor import Executor, Outcome, Trial, run_in_order
 from evometa.problem import Evaluation, HostProblem
@@ -16,6 +19,9 @@ from evometa.search.generation import CONTINUE, RootKeys, SearchState, generatio
 from evometa.spaces import Space
 from evometa.strategy import Strategy
 from evometa.types import Genotype, Key
+
+LEAST_WRONG = 4
+"""Candidates that must fail by errors in the problem's code, and no other, before a search ends with an error."""
 
 _GENERATION, _TRAIN, _TEST = 0, 1, 2  # what a generator of random numbers is for; part of its seed
 
@@ -46,7 +52,8 @@ class SteppedDriver(Driver):
     ) -> None:
         super().__init__(problem, space, strategy, seed, validation, problem.inner_steps_per_evaluation)
         self._host, self._executor, self._seed, self._note = problem, executor, seed, note
-        self._seen: set[str] = set()
+        self._seen: collections.Counter[str] = collections.Counter()
+        self._wrong = 0.0
         self._cost = Cost()
         self._initial = jax.jit(lambda key: initial_state(strategy, space, key, self._finalists))
         self._jit_ask = jax.jit(strategy.ask)
@@ -74,6 +81,8 @@ class SteppedDriver(Driver):
         values: list[list[float]] = []
         costs: list[Cost] = []
         measured = self.columns[len(STATISTICS) :]
+        if first > 1 and np.isfinite(state.best_fitness):
+            self._wrong = -math.inf
         code = int(self._stop(state, target))
         while code == CONTINUE and len(values) < count:
             number = first + len(values)
@@ -130,6 +139,8 @@ class SteppedDriver(Driver):
             for task in range(tasks)
         ]
         outcomes = run_in_order(self._executor, trials)
+        if purpose == _GENERATION:
+            self._refuse_wrong_code(outcomes)
         evaluations = -(-sum(outcome.evaluations for outcome in outcomes) // tasks)
         self._cost += Cost(evaluations, evaluations * self._host.inner_steps_per_evaluation)
         results = [self._evaluation(outcome) for outcome in outcomes]
@@ -137,11 +148,31 @@ class SteppedDriver(Driver):
         means = jax.tree.map(lambda leaf: leaf.reshape(len(omegas), tasks, *leaf.shape[1:]).mean(axis=1), stacked)
         return Evaluation(*means)
 
+    def _refuse_wrong_code(self, outcomes: list[Outcome]) -> None:
+        """Raise EvaluationError where the problem's code was wrong for every candidate from the search's first one on.
+
+        That is said after the first generation, of small populations after a few: one candidate alone may be to blame.
+        """
+        errors = [outcome.error for outcome in outcomes if outcome.error is not None]
+        self._wrong += len(errors) if len(errors) == len(outcomes) else -math.inf
+        if self._wrong >= LEAST_WRONG:
+            name = type(self._host).__name__
+            raise EvaluationError(
+                f"{name}.evaluate failed for each of the first {int(self._wrong)} candidates, so its code seems to be "
+                "wrong and the search ends; fix it, or let it return float('nan') for a candidate that cannot be "
+                f"evaluated. The first error:\n{errors[0].rstrip()}"
+            )
+
+    def why_failing(self, state: SearchState) -> str:
+        """Return the most frequent failure in words."""
+        return self._seen.most_common(1)[0][0] if self._seen else "the problem does not say why"
+
     def _evaluation(self, outcome: Outcome) -> Evaluation:
         """Return an outcome as an evaluation with all declared parts, NaN where it failed."""
-        if outcome.failure and outcome.failure not in self._seen:
-            self._seen.add(outcome.failure)
-            self._note(f"A candidate failed and is ranked last: {outcome.failure}")
+        if outcome.failure:
+            if outcome.failure not in self._seen:
+                self._note(f"A candidate failed and is ranked last: {outcome.failure}")
+            self._seen[outcome.failure] += 1
         vectors = {
             name: np.array(outcome.vectors.get(name, [np.nan] * length))
             for name, length in self._host.vector_lengths.items()

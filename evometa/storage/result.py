@@ -35,7 +35,7 @@ class Result:
     """What a search has found so far. Fitness is in the problem's own direction."""
 
     best_omega: Omega
-    """The ω of the best fitness seen; on noisy problems also the luckiest."""
+    """The ω of the best fitness seen; on noisy problems also the luckiest; None while every candidate has failed."""
     best_fitness: float
     """Its fitness when it was seen, NaN before there is one."""
     center_omega: Omega | None
@@ -49,7 +49,7 @@ class Result:
     """Metrics of that evaluation, ``center/<name>`` and ``held_out/<name>``."""
     selected_omega: Omega
     """The one to use when a search is over: the winner of the final selection, the best on fresh training tasks of the
-    center, the best so far and the finalists, feasible ones first."""
+    center, the best so far and the finalists, feasible ones first. None where everything failed."""
     selected_fitness: float
     """Its fitness there, a mean over many tasks and so hardly lucky; NaN where the selection was skipped."""
     selected_held_out: float
@@ -106,8 +106,15 @@ class Counters:
     """Why the search stopped, in words; None while it continues."""
     stop_code: str | None = None
     """The same as a code, see :class:`~evometa.search.decisions.StopReason`."""
+    failing: int = 0
+    """The newest generations in a row in which every candidate failed."""
     chunk: int | None = None
     """The chunk size in use; a resumed run keeps it, and with it every bit."""
+
+    @property
+    def all_failed(self) -> bool:
+        """Whether there were generations, and every candidate in them failed."""
+        return 0 < self.generation == self.failing
 
     def add(
         self,
@@ -115,8 +122,13 @@ class Counters:
         inner_steps: NDArray[np.int64],
         failed: NDArray[np.int64],
         validation_tasks: NDArray[np.int64],
+        population: int,
     ) -> NDArray[np.int64]:
-        """Add N generations, each with its numbers ``[N]``; return the history's counts after each, ``[N, 4]``."""
+        """Add N generations of so many candidates, each with its numbers ``[N]``.
+
+        Returns:
+            The history's counts after each, ``[N, 4]``.
+        """
         counts = np.stack(
             [
                 self.generation + np.arange(1, len(failed) + 1),
@@ -129,5 +141,7 @@ class Counters:
         if len(counts):
             self.generation, self.evaluations, self.inner_steps = (int(n) for n in counts[-1, :3])
         self.failed += int(failed.sum())
+        sound = np.flatnonzero(failed < population)
+        self.failing = len(failed) - 1 - int(sound[-1]) if len(sound) else self.failing + len(failed)
         self.validation_tasks += int(validation_tasks.sum())
         return counts

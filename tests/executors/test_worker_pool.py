@@ -226,7 +226,7 @@ def test_a_class_of_the_running_script(tmp_path: Path) -> None:
     guarded = 'if __name__ == "__main__":\n    main()'
     with start(tmp_path, definition=DEFINITION, problem="Mine()", start=guarded) as script:
         output, _ = script.communicate(timeout=60)
-    assert output == "[Outcome(fitness=2.5, metrics={}, failure=None, vectors={}, evaluations=1)]\n"
+    assert output == "[Outcome(fitness=2.5, metrics={}, failure=None, vectors={}, evaluations=1, error=None)]\n"
 
 
 def test_a_script_that_starts_its_search_when_imported_is_told_so(tmp_path: Path) -> None:
