@@ -294,7 +294,8 @@ def check_problem_contract(problem: BaseProblem, *, seed: int = 0) -> None:
     assert isinstance(problem, (Problem, InnerTraining))
     population = jax.tree.map(lambda *leaves: jnp.stack(leaves), start, other, start)
     evaluator = FullEvaluator(problem, space, 0, 1, (jax.local_devices()[0],))
-    evaluate = jax.jit(evaluator.population)
+    traced = jax.jit(evaluator.population).trace(key_evaluate, population)
+    evaluate = traced.lower().compile()
     found = evaluate(key_evaluate, population)
     fitness = np.asarray(found.fitness)
     _require(math.isfinite(fitness[0]), f"{name} expects a finite fitness where its space starts, got {fitness[0]}")
@@ -304,7 +305,7 @@ def check_problem_contract(problem: BaseProblem, *, seed: int = 0) -> None:
     )
     again = evaluate(key_evaluate, population)
     _require(
-        _pure(evaluator.population, key_evaluate, population) and _match(_equal, found, again),
+        _traces_to(traced.jaxpr, evaluator.population, key_evaluate, population) and _match(_equal, found, again),
         f"{name} expects its methods to depend on their arguments alone, and two calls compute differently",
     )
     batched = jax.jit(dataclasses.replace(evaluator, chunk=3).population)(key_evaluate, population)
@@ -405,9 +406,13 @@ def _alike(what: str, expected: Any, found: Any) -> None:
 
 
 def _pure(function: Callable[..., Any], *args: Any) -> bool:
-    """Return whether two traces give one program; what reads anything but its arguments gives another."""
-    first, second = (str(jax.make_jaxpr(lambda *given: function(*given))(*args)) for _ in range(2))
-    return first == second
+    """Return whether two traces give one program."""
+    return _traces_to(jax.make_jaxpr(function)(*args), function, *args)
+
+
+def _traces_to(jaxpr: Any, function: Callable[..., Any], *args: Any) -> bool:
+    """Return whether a new trace gives the same program; what reads anything but its arguments gives another."""
+    return str(jaxpr) == str(jax.make_jaxpr(lambda *given: function(*given))(*args))
 
 
 def _match(same: Callable[[Any, Any], bool], first: Any, second: Any) -> bool:

@@ -119,6 +119,8 @@ def _forward(
     return tuple(one_kernel(functools.partial(_loop, primitives, varied), tables, constants, arguments))
 
 
+# A problem evaluates expressions at several places of its program: each kind of call is traced once.
+@functools.partial(jax.jit, static_argnums=(0, 1), inline=True)
 def _loop(
     primitives: PrimitiveSet, varied: tuple[int, ...], tables: Tables, constants: jax.Array, arguments: Any
 ) -> tuple[jax.Array, ...]:

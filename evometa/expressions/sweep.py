@@ -4,6 +4,7 @@ The forward pass stores every result in a row of its own; the backward pass goes
 and accumulates their cotangents. The rows are the arguments first, then the results, then the constants.
 """
 
+import functools
 from collections.abc import Callable
 
 import jax
@@ -13,6 +14,7 @@ from evometa.expressions.primitives import MAX_ARITY, Primitive, PrimitiveSet
 from evometa.types import Scalar
 
 
+@functools.partial(jax.jit, static_argnums=0, inline=True)
 def results(
     primitives: PrimitiveSet,
     instructions: jax.Array,
@@ -51,6 +53,7 @@ def results(
     return jax.lax.while_loop(lambda carry: carry[0] < count, step, start)[1]
 
 
+@functools.partial(jax.jit, static_argnums=0, inline=True)
 def backward(
     primitives: PrimitiveSet,
     instructions: jax.Array,
