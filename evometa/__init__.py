@@ -21,7 +21,13 @@ from typing import TYPE_CHECKING, Any
 from evometa.backend.convolution import conv2d
 from evometa.backend.devices import request_cpu_devices
 from evometa.card import ProblemCard, Recipe
-from evometa.errors import ConfigurationError, EvaluationError, EvometaError, RunDirectoryError
+from evometa.errors import (
+    ConfigurationError,
+    EvaluationError,
+    EvometaError,
+    IgnoredFeedbackWarning,
+    RunDirectoryError,
+)
 from evometa.evaluation.generalization import DistributionScore, generalization
 from evometa.evaluation.training_evaluator import replay
 from evometa.objectives import At, Final, Mean
@@ -54,6 +60,7 @@ __all__ = [
     "Feedback",
     "Final",
     "HostProblem",
+    "IgnoredFeedbackWarning",
     "InnerTraining",
     "Integer",
     "Like",

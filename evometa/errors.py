@@ -20,6 +20,10 @@ class EvaluationError(EvometaError):
     """A problem's code raised an error for every candidate; the message holds the first traceback."""
 
 
+class IgnoredFeedbackWarning(UserWarning):
+    """A strategy makes no use of something that a problem returns, such as its objectives."""
+
+
 def nearest(name: str, known: Iterable[str]) -> str:
     """Return a sentence that suggests the known names most similar to a mistyped one; all names if none is similar."""
     known = sorted(known)

@@ -16,6 +16,8 @@ all of it inside one compiled program; every method is pure. What the search gua
   returned. Either way the next ``ask``, which has another key, must return other candidates.
 - A strategy that cannot do without constraints, objectives, measures or gradients names them in
   :attr:`Strategy.required_feedback`; the search then refuses problems that lack them. Other fields may be None.
+- A strategy need not know of constraints: the search tells it a fitness in which feasible candidates come first
+  (:attr:`Strategy.constraint_handling`).
 - ``genotypes`` are exactly what ``ask`` returned, even where the problem was given a repaired form of them.
 - The search keeps the best candidate so far; a strategy need not.
 
@@ -32,6 +34,7 @@ import jax.numpy as jnp
 
 from evometa.errors import ConfigurationError
 from evometa.evaluation_plan import EvaluationPlan, FullEvaluation, PopulationTraining, WindowedEvaluation
+from evometa.feasibility import ConstraintHandling, penalised, ranked
 from evometa.problem import BaseProblem
 from evometa.settings import Checked
 from evometa.spaces import Space, VectorSpace
@@ -44,7 +47,8 @@ class Feedback(NamedTuple):
     """What a strategy is told about the population that it asked for; leading axis P."""
 
     fitness: jax.Array
-    """``[P]``, to be minimised; ``+inf`` for failed candidates."""
+    """``[P]``, to be minimised; ``+inf`` for failed candidates. Where the problem has constraints, see
+    :attr:`Strategy.constraint_handling`."""
     objectives: jax.Array | None = None
     """``[P, M]``, to be minimised; ``+inf`` for failed candidates. None where the problem has none, as below."""
     constraints: jax.Array | None = None
@@ -106,6 +110,15 @@ class Strategy(Generic[State], metaclass=Checked):
     def required_feedback(self) -> tuple[str, ...]:
         """Fields of :class:`Feedback`, besides fitness, that the strategy cannot do without."""
         return ()
+
+    @property
+    def constraint_handling(self) -> ConstraintHandling:
+        """In which form the strategy is told of constraints (:mod:`evometa.feasibility`).
+
+        By default ``own`` where it requires constraints, otherwise ``ranked``: candidates that violate constraints have
+        a huge fitness. A strategy that computes with the values of the fitness says ``penalised``.
+        """
+        return "own" if "constraints" in self.required_feedback else "ranked"
 
     @property
     def members_per_task_set(self) -> int:
@@ -186,17 +199,25 @@ class Strategy(Generic[State], metaclass=Checked):
 def tell_population(
     strategy: Strategy[State], key: Key, state: State, genotypes: Genotype, feedback: Feedback
 ) -> State:
-    """Tell a strategy what became of a population, unless all of it failed and the strategy is not told of that.
+    """Tell a strategy what became of a population, with constraints in the form that it asks for.
 
-    Arguments and result are those of :meth:`Strategy.tell`; whoever runs a strategy calls this function.
+    Unless all of it failed and the strategy is not told of that. Arguments and result are those of
+    :meth:`Strategy.tell`, the fitness that of the problem; whoever runs a strategy calls this function.
     """
-    told = strategy.tell(key, state, genotypes, feedback)
+    told = strategy.tell(key, state, genotypes, _feasibility_first(strategy, feedback))
     if strategy.told_when_all_fail:
         return told
     # A select, not a branch: it fuses with what computes the state, and a branch costs more than a light strategy.
     any_sound = jnp.any(feedback.fitness < jnp.inf)
     kept: State = jax.tree.map(lambda new, old: jnp.where(any_sound, new, old), told, state)
     return kept
+
+
+def _feasibility_first(strategy: Strategy[Any], feedback: Feedback) -> Feedback:
+    if feedback.constraints is None or strategy.constraint_handling in ("own", "none"):
+        return feedback
+    order = ranked if strategy.constraint_handling == "ranked" else penalised
+    return feedback._replace(fitness=order(feedback.fitness, feedback.constraints))
 
 
 def refuse_unless_continuous(strategy: Strategy[Any], space: Space) -> str | None:

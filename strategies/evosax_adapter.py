@@ -6,7 +6,7 @@ import importlib.metadata
 import inspect
 import math
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import evosax.algorithms
 import jax
@@ -17,6 +17,7 @@ from evosax.core import fitness_shaping
 from numpy.typing import NDArray
 
 from evometa.errors import ConfigurationError, nearest
+from evometa.feasibility import ConstraintHandling, penalised, ranked
 from evometa.spaces import Space, VectorSpace
 from evometa.strategies.shared import antithetic, populations
 from evometa.strategies.shared.checks import vector_space
@@ -107,6 +108,8 @@ class Evosax(Strategy[EvosaxAdapterState]):
     settings: tuple[tuple[str, float], ...] = ()
     """Names and values of evosax's further parameters of the algorithm."""
 
+    constraint_handling: ClassVar[ConstraintHandling] = "own"
+
     def __post_init__(self) -> None:
         self._require_trusted()
         require_population(self, least=2)
@@ -167,6 +170,10 @@ class Evosax(Strategy[EvosaxAdapterState]):
         """Hand the algorithm what it makes of the fitness; a first population becomes its own."""
         fitness = feedback.fitness
         plan = self._plan(state.space)
+        if feedback.constraints is not None:
+            # A population is compared with later ones, a distribution is told values.
+            told = functools.partial(ranked, largest=_limit()) if plan.breeds else penalised
+            fitness = told(fitness, feedback.constraints)
         fitness = plan.shape(fitness.astype(jnp.result_type(float)))
 
         def told(key: Key) -> Any:

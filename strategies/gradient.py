@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import optax
 
 from evometa.evaluation_plan import EvaluationPlan, GradientEvaluation, Mode
+from evometa.feasibility import ConstraintHandling
 from evometa.spaces import Space, VectorSpace
 from evometa.strategies.shared import populations
 from evometa.strategies.shared.checks import vector_space
@@ -92,6 +93,7 @@ class Gradient(GradientSteps, Strategy[GradientState]):
     Forward: in the time of about D evaluations, in constant memory; for few hyperparameters and long training."""
 
     required_feedback: ClassVar[tuple[str, ...]] = ("gradient",)
+    constraint_handling: ClassVar[ConstraintHandling] = "none"
     stop_reasons: ClassVar[tuple[str, ...]] = (
         f"nogradient: for {PATIENCE} generations every gradient was exactly zero; evolution needs none",
     )

@@ -204,7 +204,7 @@ class Errand(HostProblem):
 class Fence(HostProblem):
     """A line in plain Python that must not go below -1."""
 
-    vector_lengths: ClassVar[Mapping[str, int]] = {"constraints": 1, "objectives": 2}
+    vector_lengths: ClassVar[Mapping[str, int]] = {"constraints": 1}
 
     @property
     def space(self) -> Space:
@@ -212,13 +212,13 @@ class Fence(HostProblem):
 
     def evaluate(self, rng: np.random.Generator, omega: Any) -> Evaluation:
         x = float(omega)
-        return Evaluation(x, objectives=[x, -x], constraints=[-1.0 - x])
+        return Evaluation(x, constraints=[-1.0 - x])
 
 
 class Liar(Fence):
-    """Says that it has three objectives, and has two."""
+    """Says that it has three constraints, and has one."""
 
-    vector_lengths: ClassVar[Mapping[str, int]] = {"constraints": 1, "objectives": 3}
+    vector_lengths: ClassVar[Mapping[str, int]] = {"constraints": 3}
 
 
 class WalkState(NamedTuple):

@@ -257,7 +257,14 @@ def selected(directory: Path) -> list[tuple[str, str]]:
     words = [f"{value:.6g} {name}" for name, value in known.items() if math.isfinite(value)]
     rows = [("selected", f"{', '.join(words)} (generation {numbers['generations']:,})")] if words else []
     spent = f"{short(numbers['validation_evaluations'])} evaluations"
+    if numbers["best_feasible"] is not None:
+        rows.append(("constraints", constraints_in_words(numbers["best_feasible"])))
     return [("direction", numbers["direction"]), *rows, ("validation", spent)]
+
+
+def constraints_in_words(feasible: bool) -> str:
+    """Return whether the best of a search keeps the constraints, in words."""
+    return "kept by the best" if feasible else "violated by every candidate; best_omega violates them least"
 
 
 def groups(directories: Sequence[Path]) -> dict[str, list[Path]]:

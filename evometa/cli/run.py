@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 from tyro.conf import OmitArgPrefixes, Positional, arg
 
 from evometa.card import Recipe
+from evometa.cli.inspect import constraints_in_words
 from evometa.cli.names import Role, find, kebab
 from evometa.cli.options import Execution, Limits
 from evometa.errors import ConfigurationError
@@ -206,6 +207,8 @@ def report(problem: BaseProblem, result: "Result", directory: Path) -> int:
         print(f"omega      {problem.card.omega}")
     print(f"stopped    {result.stop_reason}")
     print(f"fitness    {', '.join(known) or 'every candidate failed'} ({better} is better)")
+    if result.best_feasible is not None:
+        print(f"feasible   {constraints_in_words(result.best_feasible)}")
     if result.selected_fitness != result.center_fitness and chosen:
         print(f"selected   {', '.join(chosen)}")
     if isinstance(result.selected_omega, Program):

@@ -10,11 +10,10 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from evometa.errors import ConfigurationError
-from evometa.evaluation.full_evaluator import FullEvaluator
+from evometa.errors import ConfigurationError, IgnoredFeedbackWarning
 from evometa.evaluation.population_evaluator import plan_incompatibility
 from evometa.evaluation.task_source import as_evaluation
-from evometa.problem import VECTORS, BaseProblem, HostProblem, InnerTraining, Problem
+from evometa.problem import VECTORS, BaseProblem, HostProblem, InnerTraining, Problem, overrides
 from evometa.spaces import Space
 from evometa.strategy import Strategy
 
@@ -59,7 +58,7 @@ def require_compatible(strategy: Strategy[Any], problem: BaseProblem, space: Spa
     ):
         if reason:
             raise ConfigurationError(reason)
-    given = set(vector_lengths(problem)) if strategy.required_feedback else set()
+    given = set(vector_lengths(problem)) if strategy.required_feedback else set()  # tracing takes time
     missing = [name for name in strategy.required_feedback if name not in given | {"gradient"}]  # which the engine adds
     if missing:
         where = "vector_lengths" if isinstance(problem, HostProblem) else "the Evaluation it returns"
@@ -69,15 +68,53 @@ def require_compatible(strategy: Strategy[Any], problem: BaseProblem, space: Spa
         )
 
 
+def warn_of_ignored(strategy: Strategy[Any], problem: BaseProblem) -> None:
+    """Warn of what a (compatible) problem's evaluations have and a strategy makes no use of."""
+    name, cls, lengths = type(strategy).__name__, type(problem).__name__, vector_lengths(problem)
+    for vector, remedy in _INSTEAD.items():
+        if vector in lengths and vector not in strategy.required_feedback:
+            warnings.warn(
+                f"{name} makes no use of the {vector} that {cls} returns; {remedy}.",
+                IgnoredFeedbackWarning,
+                stacklevel=3,
+            )
+    if "constraints" in lengths and strategy.constraint_handling == "none":
+        warnings.warn(
+            f"{name} follows the fitness alone and does not steer by the constraints that {cls} returns, so only what "
+            "it comes across keeps them; use a strategy that ranks candidates, such as OpenAIES or CMAES.",
+            IgnoredFeedbackWarning,
+            stacklevel=3,
+        )
+
+
+_INSTEAD = {
+    "objectives": "use NSGA2 for a Pareto front, or GeneticProgramming(cases=...) where they are errors on cases",
+    "measures": "use MAPElites or CMAME for an archive over them",
+}
+
+
 def vector_lengths(problem: BaseProblem) -> dict[str, int]:
     """Return how many objectives, constraints and measures the evaluations of a (checked) problem have."""
     if isinstance(problem, HostProblem):
         return {name: length for name, length in problem.vector_lengths.items() if length}
     assert isinstance(problem, (Problem, InnerTraining))
-    one = FullEvaluator(problem, problem.space).one_candidate()
-    evaluation = jax.eval_shape(one.function, one.shared, one.item)
+    evaluation = as_evaluation(_abstract_evaluation(problem))
     vectors = {name: getattr(evaluation, name) for name in VECTORS}
     return {name: vector.shape[0] for name, vector in vectors.items() if vector is not None}
+
+
+def _abstract_evaluation(problem: Problem | InnerTraining) -> Any:
+    """Return the shapes of the evaluation of one ω, without tracing its inner training where that can be avoided."""
+    space, key = problem.space, jax.eval_shape(jax.random.key, 0)
+    omega = jax.eval_shape(lambda key: space.decode(space.repair(space.sample(key))), key)
+    if isinstance(problem, Problem):
+        return jax.eval_shape(problem.evaluate, key, omega)
+    task = jax.eval_shape(problem.sample_task, key)
+    if overrides(problem, "evaluate_task"):
+        return jax.eval_shape(problem.evaluate_task, key, omega, task)
+    learner = jax.eval_shape(problem.init, key, omega, task)
+    fitness = jax.ShapeDtypeStruct((), jnp.float32)
+    return jax.eval_shape(problem.evaluate_learner, key, omega, task, learner, fitness)
 
 
 def noisy(problem: BaseProblem) -> bool:

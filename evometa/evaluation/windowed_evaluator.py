@@ -26,9 +26,9 @@ from numpy.typing import NDArray
 
 from evometa.evaluation.carried_learners import CarriedLearners, learners_incompatibility
 from evometa.evaluation.population_evaluator import Evaluated, OneCandidate, register, register_incompatibility
-from evometa.evaluation.task_source import TaskSet
+from evometa.evaluation.task_source import TaskSet, mean
 from evometa.evaluation_plan import WindowedEvaluation
-from evometa.problem import BaseProblem, Evaluation, InnerTraining, Problem, begin, train, validate
+from evometa.problem import BaseProblem, Evaluation, InnerTraining, Problem, _part, begin, train, validate
 from evometa.spaces import Space
 from evometa.strategy import Unrolled
 from evometa.types import Genotype, Key, Learner, Scalar, Task
@@ -103,7 +103,8 @@ class WindowedEvaluator(CarriedLearners[Unrolled[Any]]):
     def evaluate(self, root: Key, key: Key, carried: Episodes, genotypes: Genotype) -> Evaluated:
         """Evaluate a population by its next window; all episodes follow from the key of the search.
 
-        Without metrics, which are of fully trained learners.
+        Constraints are those of the learners as they are after the window. There are neither metrics, which are of
+        fully trained learners, nor objectives or measures, which no strategy with windows uses.
         """
         episodes = carried
         pairs = jnp.arange(len(episodes.number), dtype=jnp.int32)
@@ -111,14 +112,16 @@ class WindowedEvaluator(CarriedLearners[Unrolled[Any]]):
         keys, _ = jax.vmap(functools.partial(_episode_keys, root))(places)
         shared = (episodes.window, jax.vmap(self.tasks.draw)(keys))
         items = (jnp.repeat(pairs, 2), genotypes, episodes.learners)
-        fitness, learners = self._map(self._one, shared, items, self.chunk)
-        failed = ~jnp.all(jnp.isfinite(fitness.reshape(-1, 2)), axis=1)
+        evaluation, learners = self._map(self._one, shared, items, self.chunk)
+        failed = ~jnp.all(jnp.isfinite(evaluation.fitness.reshape(-1, 2)), axis=1)
         ends = failed | (episodes.window + 1 >= jax.vmap(functools.partial(self._windows, root))(places))
         after = Episodes(episodes.number + ends.astype(jnp.int32), jnp.where(ends, 0, episodes.window + 1), learners)
-        return Evaluated(Evaluation(fitness), after)
+        return Evaluated(Evaluation(*evaluation), after)
 
-    def _one(self, shared: tuple[jax.Array, TaskSet], item: tuple[Scalar, Genotype, Learner]) -> tuple[Scalar, Learner]:
-        """Train the learners ``[T, ...]`` of one candidate for a window; return its mean loss, and the learners.
+    def _one(
+        self, shared: tuple[jax.Array, TaskSet], item: tuple[Scalar, Genotype, Learner]
+    ) -> tuple[Evaluation, Learner]:
+        """Train the learners ``[T, ...]`` of one candidate for a window; return its evaluation, and the learners.
 
         Args:
             shared: which window each pair is in ``[P/2]``, and its tasks.
@@ -131,7 +134,7 @@ class WindowedEvaluator(CarriedLearners[Unrolled[Any]]):
         table = step_weights(self.plan, problem)
         start = window * length
 
-        def on_task(key: Key, task: Task, learner: Learner) -> tuple[Scalar, Learner]:
+        def on_task(key: Key, task: Task, learner: Learner) -> tuple[Evaluation, Learner]:
             def counted(number: Scalar, learner: Learner) -> Scalar:
                 loss = functools.partial(validate, problem, key, omega, task, learner, number)
                 weight = jnp.asarray(table, jax.eval_shape(loss).dtype)[number]
@@ -149,10 +152,11 @@ class WindowedEvaluator(CarriedLearners[Unrolled[Any]]):
                 total = jnp.where(start == 0, counted(start, learner), total)
             numbers = start + jnp.arange(1, length + 1, dtype=jnp.int32)
             (learner, total), _ = jax.lax.scan(step, (learner, total), numbers)
-            return total, learner
+            found = problem.evaluate_learner(_part(key, "metrics"), omega, task, learner, total)
+            return Evaluation(total, constraints=found.constraints), learner
 
-        totals, learners = jax.vmap(on_task)(tasks.keys, tasks.tasks, learners)
-        return jnp.mean(totals), learners
+        results, learners = jax.vmap(on_task)(tasks.keys, tasks.tasks, learners)
+        return mean(results), learners
 
     def _windows(self, key: Key, place: Place) -> Scalar:
         """Return the number of windows in an episode; int32 scalar."""

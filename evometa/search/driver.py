@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evometa.evaluation.population_evaluator import Evaluated
+from evometa.feasibility import worst_feasible
 from evometa.problem import VECTORS, BaseProblem, Evaluation, InnerTraining
 from evometa.search.budget import Cost, Prices
 from evometa.search.generation import (
@@ -179,6 +180,19 @@ class Driver(abc.ABC):
     ) -> tuple[SearchState, jax.Array, dict[str, Any]]:
         return tell(self.strategy, self.sign, key, state, genotypes, evaluated)
 
+    # What is best.
+
+    def best_feasible(self, state: SearchState) -> bool | None:
+        """Return whether the best so far keeps the constraints, None for problems without any."""
+        if "feasible" not in self.columns:
+            return None
+        return bool(state.best_fitness <= worst_feasible(state.best_fitness.dtype))
+
+    def best_fitness(self, state: SearchState) -> float:
+        """Return the best fitness so far in the problem's own direction, NaN before there is a feasible one."""
+        best = float(state.best_fitness)
+        return self.sign * best if np.isfinite(best) and self.best_feasible(state) is not False else float("nan")
+
     # Validation.
 
     def validates(self, number: Any) -> Any:
@@ -220,12 +234,6 @@ class Driver(abc.ABC):
             inner_steps=np.full(count, each.inner_steps, np.int64),
             validation_tasks=validation_tasks,
         )
-
-
-def best_fitness(state: SearchState, sign: float) -> float:
-    """Return the best fitness so far in the problem's own direction, NaN before there is one."""
-    best = float(state.best_fitness)
-    return sign * best if np.isfinite(best) else float("nan")
 
 
 def as_numbers(evaluation: Evaluation) -> Evaluation:

@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 
 from evometa.evaluation.population_evaluator import Evaluated
+from evometa.feasibility import feasible, ranked, worst_feasible
 from evometa.problem import VECTORS, BaseProblem, Evaluation
 from evometa.search.finalists import Finalists, enter, no_finalists
 from evometa.spaces import Space
@@ -28,7 +29,8 @@ class SearchState(NamedTuple):
     best_genotype: Genotype
     """The genotype of the best fitness so far, as asked."""
     best_fitness: Scalar
-    """The best fitness so far, to be minimised; +inf before there is one."""
+    """The best fitness so far, to be minimised; +inf before there is one. While no candidate has kept the constraints,
+    the huge one of the candidate that violates them least (:func:`evometa.feasibility.ranked`)."""
     carried: Any = ()
     """What the evaluation of populations carries between generations, such as learners in the middle of training."""
     finalists: Finalists | tuple[()] = ()
@@ -92,7 +94,7 @@ def tell(
 
     The one place where the rule for failures is kept: a candidate failed when its fitness, or anything else that it is
     evaluated by, is not finite. It is told as +inf; of a generation in which all failed hear only the strategies that
-    want to. A candidate that violates a constraint cannot be the best.
+    want to. The best is a candidate that keeps the constraints, where there is one.
 
     Args:
         strategy: the strategy.
@@ -115,7 +117,7 @@ def tell(
     told = _feedback(evaluated, loss, sound, sign)
     allowed = loss
     if told.constraints is not None:
-        allowed = jnp.where(jnp.all(told.constraints <= 0, axis=1), loss, jnp.inf)
+        allowed = ranked(loss, told.constraints)
     winner = jnp.argmin(allowed)
     learned = tell_population(strategy, key, state.strategy, genotypes, told)
     better = allowed[winner] < state.best_fitness
@@ -125,11 +127,14 @@ def tell(
         finalists = enter(finalists, jax.tree.map(lambda leaf: leaf[winner], genotypes), allowed[winner])
     best = jnp.minimum(allowed[winner], state.best_fitness)
     state = SearchState(learned, genotype, best, state.carried, finalists)
-    record = {"best_so_far": jnp.where(jnp.isfinite(best), sign * best, jnp.nan)}
+    known = jnp.isfinite(best)
+    if told.constraints is not None:
+        known = best <= worst_feasible(best.dtype)
+    record = {"best_so_far": jnp.where(known, sign * best, jnp.nan)}
     record |= {f"strategy/{name}": value for name, value in strategy.diagnostics(learned).items()}
     record |= {f"best/{name}": jnp.asarray(value)[winner] for name, value in evaluation.metrics.items()}
     if evaluation.constraints is not None:
-        record["feasible"] = jnp.mean(jnp.all(jnp.asarray(evaluation.constraints) <= 0, axis=1))
+        record["feasible"] = jnp.mean(feasible(jnp.asarray(evaluation.constraints)))
     return state, jnp.where(sound, fitness, jnp.nan), record
 
 

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from evometa import naming
 from evometa.backend.devices import cpu_cores
 from evometa.errors import ConfigurationError
-from evometa.evaluation.checks import check_problem, noisy, require_compatible
+from evometa.evaluation.checks import check_problem, noisy, require_compatible, warn_of_ignored
 from evometa.executors.worker_pool import WorkerPool
 from evometa.problem import VALIDATION_TASKS, BaseProblem, HostProblem, InnerTraining, Problem
 from evometa.search.callbacks import Report, as_callback
@@ -32,8 +32,8 @@ from evometa.search.decisions import (
     StopReason,
     failing_generations,
 )
-from evometa.search.driver import Driver, Rows, ValidationSettings, best_fitness
-from evometa.search.generation import SearchState, sign_of
+from evometa.search.driver import Driver, Rows, ValidationSettings
+from evometa.search.generation import SearchState
 from evometa.search.interrupt import Interrupt
 from evometa.search.planning import plan
 from evometa.search.progress import Progress, Status
@@ -125,6 +125,7 @@ class Search:
         self.problem, self.strategy, self.seed = problem, strategy, seed
         self._space = check_problem(problem)
         require_compatible(strategy, problem, self._space)
+        warn_of_ignored(strategy, problem)
         self._population_chunk, self._memory_budget, self._devices = population_chunk, memory_budget, devices
         noise = noisy(problem)
         default = problem.num_validation_tasks if problem.num_tasks or not noise else VALIDATION_TASKS
@@ -318,7 +319,7 @@ class Search:
             table = self._record(driver, counts, rows, done)
             if folder is not None and len(rows.failed):
                 folder.append(counts, rows.values, done.generation, done.seconds)
-            status = self._status(state, done, decider, rows, spent)
+            status = self._status(driver, state, done, decider, rows, spent)
             progress.update(status)
             report = Report(self, status, table)
             try:
@@ -390,11 +391,13 @@ class Search:
             self._rows.append(table | {"seconds": np.array([done.seconds])})
         return table
 
-    def _status(self, state: SearchState, done: Counters, decider: Decider, rows: Rows, spent: float) -> Status:
+    def _status(
+        self, driver: Driver, state: SearchState, done: Counters, decider: Decider, rows: Rows, spent: float
+    ) -> Status:
         return Status(
             generation=done.generation,
             of=decider.limits.generations,
-            best_so_far=best_fitness(state, sign_of(self.problem)),
+            best_so_far=driver.best_fitness(state),
             center=done.center,
             held_out=done.held_out,
             failed=done.failed,

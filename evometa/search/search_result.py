@@ -6,9 +6,10 @@ from typing import Any
 import jax
 import numpy as np
 
+from evometa.feasibility import feasible, worst_feasible
 from evometa.problem import Evaluation
 from evometa.search.decisions import StopReason
-from evometa.search.driver import Driver, best_fitness
+from evometa.search.driver import Driver
 from evometa.search.generation import SearchState, validation_columns
 from evometa.search.selection import Selection
 from evometa.storage.result import Archive, Counters, Result
@@ -39,7 +40,7 @@ def result_of(driver: Driver, state: SearchState, done: Counters, selection: Sel
     spent = driver.prices.of_tasks(done.validation_tasks)
     return Result(
         best_omega=None if done.all_failed else omega(state.best_genotype),
-        best_fitness=best_fitness(state, driver.sign),
+        best_fitness=driver.best_fitness(state),
         center_omega=omega(selection.center) if has_center else None,
         center_fitness=center_fitness,
         held_out=held_out,
@@ -60,7 +61,15 @@ def result_of(driver: Driver, state: SearchState, done: Counters, selection: Sel
         direction=driver.problem.direction,
         stop_reason=reason.text,
         stop_code=reason.code,
+        best_feasible=driver.best_feasible(state),
+        selected_feasible=_feasible(selection.selected_train, driver.best_feasible(state)),
     )
+
+
+def _feasible(evaluation: Evaluation | None, otherwise: bool | None) -> bool | None:
+    if evaluation is None or evaluation.constraints is None:
+        return otherwise
+    return bool(feasible(np.asarray(evaluation.constraints)))
 
 
 def _fitness(evaluation: Evaluation | None) -> float:
@@ -76,6 +85,10 @@ def _archive(driver: Driver, state: SearchState) -> Archive | None:
     every = record, driver.decode_all(record.genotypes)
     kept, omegas = jax.tree.map(lambda leaf: np.asarray(leaf)[occupied], every)
     sign, own = driver.sign, driver.strategy.objective_names
+    if driver.strategy.constraint_handling == "ranked" and driver.best_feasible(state) is not None:
+        # A strategy's number for a candidate that violates constraints is no fitness.
+        told = kept.fitness
+        kept = kept._replace(fitness=np.where(told > worst_feasible(told.dtype), np.nan, told))
     signs: Any = np.where(np.arange(len(own)) > 0, 1.0, sign) if own else sign
     return Archive(
         omegas=omegas,

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
+from evometa.feasibility import violation
 from evometa.problem import Evaluation
 from evometa.search.budget import Cost
 from evometa.search.driver import Driver
@@ -119,12 +120,12 @@ def skipped(state: SearchState, done: Counters, center: Genotype) -> Selection:
     return Selection(done.generation, center, None, None, chosen, None, None)
 
 
-def _rank(evaluation: Evaluation, sign: float) -> tuple[bool, bool, float]:
-    """Return what is smaller the better a candidate is: feasible ones first, then by fitness."""
+def _rank(evaluation: Evaluation, sign: float) -> tuple[bool, float, float]:
+    """Return what is smaller the better a candidate is: feasible ones first, then by violation, then by fitness."""
     fitness = float(evaluation.fitness)
-    feasible = evaluation.constraints is None or bool(np.all(np.asarray(evaluation.constraints) <= 0))
-    failed = not np.isfinite(fitness)
-    return failed, not feasible, 0.0 if failed else sign * fitness
+    above = 0.0 if evaluation.constraints is None else float(violation(np.asarray(evaluation.constraints)))
+    failed = not (np.isfinite(fitness) and np.isfinite(above))
+    return failed, above, 0.0 if failed else sign * fitness
 
 
 def _member(genotypes: Any, i: int) -> Genotype:

@@ -19,7 +19,7 @@ class Archive:
     genotypes: Any
     """Their genotypes; leaves ``[N, ...]``."""
     fitness: NDArray[np.floating[Any]]
-    """``[N]``, in the problem's own direction, like the objectives."""
+    """``[N]``, in the problem's own direction, like the objectives; NaN where a constraint was violated."""
     objectives: NDArray[np.floating[Any]] | None
     """``[N, M]``, None for problems without."""
     constraints: NDArray[np.floating[Any]] | None
@@ -35,9 +35,10 @@ class Result:
     """What a search has found so far. Fitness is in the problem's own direction."""
 
     best_omega: Omega
-    """The ω of the best fitness seen; on noisy problems also the luckiest; None while every candidate has failed."""
+    """The ω of the best fitness seen, on noisy problems also the luckiest; while no candidate has kept the constraints,
+    the ω that violates them least; None while every candidate has failed."""
     best_fitness: float
-    """Its fitness when it was seen, NaN before there is one."""
+    """Its fitness when it was seen, NaN before there is one that keeps the constraints."""
     center_omega: Omega | None
     """The ω in the middle of the strategy's distribution, None for strategies without one."""
     center_fitness: float
@@ -80,6 +81,10 @@ class Result:
     """Why the search stopped, in words."""
     stop_code: str
     """The same as a code, such as ``generations`` or ``strategy:tolx``; see :class:`evometa.StopReason`."""
+    best_feasible: bool | None = None
+    """Whether the best kept all constraints when it was seen; None for problems without constraints."""
+    selected_feasible: bool | None = None
+    """Whether the selected ω kept all constraints in the final selection, likewise."""
 
 
 @dataclasses.dataclass

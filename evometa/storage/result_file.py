@@ -29,7 +29,10 @@ from evometa.storage.run_directory import read_manifest
 RESULT, NUMBERS = "result.npz", "result.json"
 SCHEMA_VERSION = 1
 _OMEGAS = ("best_omega", "center_omega", "selected_omega")
-_NUMBERS = tuple(field.name for field in dataclasses.fields(Result) if field.name not in (*_OMEGAS, "archive"))
+_FIELDS = {field.name: field for field in dataclasses.fields(Result) if field.name not in (*_OMEGAS, "archive")}
+_NUMBERS = tuple(_FIELDS)
+_LATER = {name: field.default for name, field in _FIELDS.items() if field.default is not dataclasses.MISSING}
+"""What results of older versions lack."""
 
 
 def write(run_directory: Path, result: Result) -> None:
@@ -88,6 +91,7 @@ def load_result(run_directory: str | os.PathLike[str]) -> Result:
         if archive is not None:
             trees = restore(archive.omegas, structure), restore(archive.genotypes, genotype)
             archive = dataclasses.replace(archive, omegas=trees[0], genotypes=trees[1])
+    content = _LATER | content
     parts |= {name: _number(content[name]) for name in _NUMBERS}
     return Result(**parts, archive=archive)
 
@@ -96,6 +100,7 @@ def numbers(run_directory: Path) -> dict[str, Any] | None:
     """Return the numbers of a run's result without its ω; None where there is none that can be read."""
     try:
         content = json.loads((run_directory / NUMBERS).read_text())
+        content = _LATER | content
         return {name: _number(content[name]) for name in _NUMBERS}
     except (OSError, ValueError, KeyError, TypeError):
         return None

@@ -1,12 +1,13 @@
 """REINFORCE over choices: the policy-gradient meta-optimizer (Williams 1992; Zoph & Le 2017, arXiv:1611.01578)."""
 
 import dataclasses
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import optax
 
+from evometa.feasibility import ConstraintHandling
 from evometa.spaces import Space, VectorSpace
 from evometa.strategies.shared import categorical
 from evometa.strategies.shared.checks import require_nonnegative, vector_space
@@ -44,6 +45,8 @@ class Reinforce(Strategy[ReinforceState]):
     """Adam's, about the step of each logit in a generation."""
     entropy_weight: float = 0.01
     """Weight of the policy's entropy, which keeps it from deciding early; in standard deviations of the fitness."""
+
+    constraint_handling: ClassVar[ConstraintHandling] = "penalised"
 
     def __post_init__(self) -> None:
         require_population(self, least=2)

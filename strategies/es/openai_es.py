@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from evometa.feasibility import ConstraintHandling
 from evometa.spaces import Space
 from evometa.strategies.shared import antithetic
 from evometa.strategies.shared.checks import require_fraction, require_nonnegative, vector_space
@@ -79,6 +80,11 @@ class OpenAIES(GradientSteps, Strategy[OpenAIESState]):
         require_nonnegative(self, weight_decay=self.weight_decay)
         require_fraction(self, sigma_final=self.sigma_final)
         self._require_steps()
+
+    @property
+    def constraint_handling(self) -> ConstraintHandling:
+        """By ranks, or by values with ``shaping="pair_difference"``."""
+        return "ranked" if self.shaping == "centered_rank" else "penalised"
 
     @property
     def members_per_task_set(self) -> int:

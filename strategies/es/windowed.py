@@ -14,13 +14,14 @@ The engine carries the learners and calls on these strategies as :mod:`evometa.e
 
 import abc
 import dataclasses
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import optax
 
 from evometa.errors import ConfigurationError
+from evometa.feasibility import ConstraintHandling
 from evometa.spaces import Space
 from evometa.strategies.shared import antithetic
 from evometa.strategies.shared.checks import vector_space
@@ -58,7 +59,8 @@ class _AntitheticES(GradientSteps, Strategy[PairsState]):
     """The estimator that all four share: g = mean over pairs of ξ (L+ - L-) / (2 σ²), handed to an optimizer.
 
     Losses enter as they are, not as ranks, so that the mean over the windows of an episode is the whole episode's
-    gradient.
+    gradient. Where the problem has constraints, the loss of a candidate that violates one is the worst feasible loss of
+    the generation plus the violation.
     """
 
     population_size: int = 64
@@ -75,6 +77,8 @@ class _AntitheticES(GradientSteps, Strategy[PairsState]):
     """Generations over which the learning rate falls exponentially to its final fraction; then constant."""
     learning_rate_final: float = 1.0
     """Final fraction of the learning rate, in (0, 1]."""
+
+    constraint_handling: ClassVar[ConstraintHandling] = "penalised"
 
     def __post_init__(self) -> None:
         require_population(self, least=2, even=True)

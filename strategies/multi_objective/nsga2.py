@@ -9,6 +9,8 @@ import numpy as np
 from jax import lax
 
 from evometa.errors import ConfigurationError
+from evometa.feasibility import ConstraintHandling
+from evometa.feasibility import violation as amount
 from evometa.problem import BaseProblem
 from evometa.spaces.base import REAL, Space, VectorSpace
 from evometa.strategies.multi_objective.hypervolume import MOST_OBJECTIVES, hypervolume
@@ -74,6 +76,7 @@ class NSGA2(Strategy[NSGA2State]):
     objective as it is to be minimised; None: the worst of each in the first generation."""
 
     required_feedback: ClassVar[tuple[str, ...]] = ("objectives",)
+    constraint_handling: ClassVar[ConstraintHandling] = "own"
 
     def __post_init__(self) -> None:
         require_population(self, least=2)
@@ -159,7 +162,7 @@ class NSGA2(Strategy[NSGA2State]):
         size, dtype = self.population_size, state.objectives.dtype
         violation = jnp.where(jnp.isfinite(feedback.fitness), 0.0, jnp.inf).astype(dtype)
         if feedback.constraints is not None:
-            violation += jnp.sum(jnp.maximum(feedback.constraints, 0.0), axis=1).astype(dtype)
+            violation += amount(feedback.constraints).astype(dtype)
         children = state._replace(
             parents=genotypes,
             fitness=feedback.fitness.astype(dtype),

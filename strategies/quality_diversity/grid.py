@@ -14,6 +14,7 @@ import numpy as np
 from jax import lax
 
 from evometa.errors import ConfigurationError
+from evometa.feasibility import ConstraintHandling, feasible
 from evometa.problem import BaseProblem
 from evometa.strategies.shared.vectors import refuse_unless_length, require_length
 from evometa.strategy import ArchiveRecord, Feedback, Strategy, require_population
@@ -115,6 +116,7 @@ class GridStrategy(Strategy[State]):
     hardly any is worse. (For a problem that maximises: minus its fitness.)"""
 
     required_feedback: ClassVar[tuple[str, ...]] = ("measures",)
+    constraint_handling: ClassVar[ConstraintHandling] = "own"
 
     def __post_init__(self) -> None:
         require_population(self)
@@ -155,7 +157,7 @@ class GridStrategy(Strategy[State]):
         measures = require_length(self, "measures", feedback.measures, len(self.cells), "cells, low and high")
         fitness = feedback.fitness.astype(elites.fitness.dtype)
         if feedback.constraints is not None:
-            fitness = jnp.where(jnp.all(feedback.constraints <= 0, axis=1), fitness, jnp.inf)
+            fitness = jnp.where(feasible(feedback.constraints), fitness, jnp.inf)
         # The compiler must not compute the fitness twice: what is compared below has to be the same number.
         fitness, cell = lax.optimization_barrier((fitness, self._cell(measures)))
         return enter(elites, cell, genotypes, fitness, measures, self.worst_fitness)

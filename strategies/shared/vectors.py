@@ -5,8 +5,8 @@ from typing import Any, Literal
 import jax
 
 from evometa.errors import ConfigurationError
-from evometa.evaluation.full_evaluator import FullEvaluator
-from evometa.problem import BaseProblem, HostProblem, InnerTraining, Problem
+from evometa.evaluation.checks import vector_lengths
+from evometa.problem import BaseProblem
 from evometa.strategy import Strategy
 
 Name = Literal["objectives", "measures"]
@@ -24,13 +24,7 @@ def refuse_unless_length(
         length: how long it must be.
         fields: what of the strategy says so.
     """
-    if isinstance(problem, HostProblem):
-        found = problem.vector_lengths.get(name)
-    else:
-        assert isinstance(problem, (Problem, InnerTraining))
-        one = FullEvaluator(problem, problem.space).one_candidate()
-        vector = getattr(jax.eval_shape(one.function, one.shared, one.item), name)
-        found = None if vector is None else int(vector.shape[0])
+    found = vector_lengths(problem).get(name)
     return None if found in (None, length) else _reason(strategy, name, found, length, fields)
 
 

@@ -13,7 +13,8 @@ from evometa.evaluation.full_evaluator import FullEvaluator
 from evometa.evaluation.population_evaluator import Evaluated, register, register_incompatibility
 from evometa.evaluation_plan import EvaluationPlan
 from evometa.expressions import Expression, Tree
-from evometa.problem import BaseProblem, InnerTraining, Problem
+from evometa.feasibility import ranked
+from evometa.problem import BaseProblem, Evaluation, InnerTraining, Problem
 from evometa.search.generation import sign_of
 from evometa.spaces import Space
 from evometa.strategies.shared import populations
@@ -86,12 +87,15 @@ class TuningByGradient(FullEvaluator):
     def evaluate(self, root: Key, key: Key, carried: Tree, genotypes: Genotype) -> Evaluated:
         """Evaluate a population, and tune its best."""
         evaluation = self.population(key, genotypes)
-        chosen = populations.take(genotypes, self._best(genotypes, jnp.asarray(evaluation.fitness)))
+        chosen = populations.take(genotypes, self._best(genotypes, evaluation))
         tuned: Tree = self._map(self.tune, self.tasks.draw(key), chosen, 1)
         return Evaluated(evaluation, tuned)
 
-    def _best(self, genotypes: Tree, fitness: jax.Array) -> jax.Array:
+    def _best(self, genotypes: Tree, evaluation: Evaluation) -> jax.Array:
+        fitness = jnp.asarray(evaluation.fitness)
         loss = jnp.where(jnp.isfinite(fitness), sign_of(self.problem) * fitness, jnp.inf)
+        if evaluation.constraints is not None:
+            loss = ranked(loss, evaluation.constraints)
         order = jnp.argsort(loss)
         copy = jnp.zeros(len(order), bool).at[order[1:]].set(loss[order[1:]] == loss[order[:-1]])
         last = copy | ~jnp.any(genotypes.op == self.code, axis=1) | ~jnp.isfinite(loss)

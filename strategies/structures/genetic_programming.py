@@ -12,6 +12,7 @@ from evometa.errors import ConfigurationError
 from evometa.evaluation_plan import EvaluationPlan, FullEvaluation
 from evometa.expressions import Expression, Tree
 from evometa.expressions.tree import sizes
+from evometa.feasibility import feasible
 from evometa.problem import BaseProblem
 from evometa.spaces import Space
 from evometa.strategies.shared import populations
@@ -259,7 +260,7 @@ class GeneticProgramming(Strategy[GeneticProgrammingState]):
     def tell(
         self, key: Key, state: GeneticProgrammingState, genotypes: Genotype, feedback: Feedback
     ) -> GeneticProgrammingState:
-        """Let the generation be the next parents, and keep the best of each size."""
+        """Let the generation be the next parents, and keep the best of each size that keeps the constraints."""
         key_order, key_tune = jax.random.split(key)
         fitness = feedback.fitness.astype(state.fitness.dtype)
         count = sizes(genotypes)
@@ -279,10 +280,16 @@ class GeneticProgramming(Strategy[GeneticProgrammingState]):
                 state.started,
                 jax.tree.map(lambda leaf: leaf[0], parents),
             )
+        entering, told = fitness, feedback.objectives
+        if feedback.constraints is not None:
+            allowed = feasible(feedback.constraints)
+            entering = jnp.where(allowed, fitness, jnp.inf)
+            if told is not None:  # the errors on cases count among feasible candidates only, if there are any
+                behind = jnp.where(allowed.any(), jnp.inf, fitness)[:, None]
+                told = jnp.where(allowed[:, None], told, behind)
         if self.cases:
-            told = require_length(self, "objectives", feedback.objectives, self.cases, "cases")
-            cases = told.astype(cases.dtype)[order]
-        best, best_fitness = _best_of_each_size(state, genotypes, fitness, count)
+            cases = require_length(self, "objectives", told, self.cases, "cases").astype(cases.dtype)[order]
+        best, best_fitness = _best_of_each_size(state, genotypes, entering, count)
         return state._replace(
             parents=parents,
             fitness=fitness[order],

@@ -1,11 +1,12 @@
 """NEAT (Stanley & Miikkulainen, "Evolving neural networks through augmenting topologies", 2002)."""
 
 import dataclasses
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
+from evometa.feasibility import ConstraintHandling
 from evometa.spaces import Space
 from evometa.strategies.shared import populations
 from evometa.strategies.shared.checks import require_nonnegative
@@ -82,6 +83,8 @@ class NEAT(Strategy[NEATState]):
     """Standard deviation of a weight's change, in the unit of the space."""
     max_species: int = 32
     """K, species at most."""
+
+    constraint_handling: ClassVar[ConstraintHandling] = "penalised"
 
     def __post_init__(self) -> None:
         require_population(self, least=2)

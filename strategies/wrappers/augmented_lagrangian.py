@@ -54,6 +54,11 @@ class AugmentedLagrangian(Wrapper[LagrangianState]):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if "constraints" in self.strategy.required_feedback:
+            raise ConfigurationError(
+                "AugmentedLagrangian expects a strategy that leaves the constraints to it, and "
+                f"{type(self.strategy).__name__} requires them itself; use one of the two."
+            )
         if self.num_constraints < 1:
             raise ConfigurationError(
                 f"AugmentedLagrangian expects num_constraints >= 1, as the problem has, got {self.num_constraints}."
@@ -71,7 +76,13 @@ class AugmentedLagrangian(Wrapper[LagrangianState]):
 
     def incompatibility(self, space: Space) -> str | None:
         """Refuse what is not continuous, what the strategy inside refuses, and strategies without a center."""
-        return refuse_unless_continuous(self, space) or refuse_without_center(self, self.strategy, space)
+        if refuse_unless_continuous(self, space):
+            return (
+                "AugmentedLagrangian searches real vectors only (Box, Like, Dict of these), and "
+                f"{type(space).__name__} holds integers, categories or structures; use a strategy for that space "
+                "without it, such as CMAwM or GeneticAlgorithm, which keeps constraints by itself."
+            )
+        return refuse_without_center(self, self.strategy, space)
 
     def problem_incompatibility(self, problem: BaseProblem) -> str | None:
         """Refuse problems with another number of constraints."""
@@ -106,7 +117,8 @@ class AugmentedLagrangian(Wrapper[LagrangianState]):
         state = self._priced(state, fitness[-1], constraints[-1], begins, genotypes.shape[1])
         augmented = fitness + jnp.sum(_price(state, constraints), axis=1)
         told = jnp.where(jnp.isfinite(augmented), augmented, jnp.inf)  # a finite price of a failed candidate is none
-        parts = jax.tree.map(lambda leaf: leaf[:-1], feedback._replace(fitness=told))
+        # The prices take the place of the constraints.
+        parts = jax.tree.map(lambda leaf: leaf[:-1], feedback._replace(fitness=told, constraints=None))
         return state._replace(inner=tell_population(self.strategy, key, state.inner, genotypes[:-1], parts))
 
     def _priced(self, state: LagrangianState, value: Scalar, g: jax.Array, begins: Scalar, d: int) -> LagrangianState:

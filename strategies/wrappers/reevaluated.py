@@ -69,7 +69,7 @@ class Reevaluated(Wrapper[ReevaluatedState]):
         return again, ReevaluatedState(inner)
 
     def tell(self, key: Key, state: ReevaluatedState, genotypes: Genotype, feedback: Feedback) -> ReevaluatedState:
-        """Tell the strategy inside the mean of each candidate."""
+        """Tell the strategy inside the mean of each candidate, that of its constraints too."""
         size = self.strategy.population_size
         means = jax.tree.map(lambda leaf: jnp.mean(leaf.reshape(self.times, size, *leaf.shape[1:]), axis=0), feedback)
         first = jax.tree.map(lambda leaf: leaf[:size], genotypes)

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 
 from evometa.errors import ConfigurationError
 from evometa.evaluation_plan import EvaluationPlan, FullEvaluation, GradientEvaluation
+from evometa.feasibility import ranked
 from evometa.spaces import Space
 from evometa.strategies.wrappers.wrapper import Wrapper
 from evometa.strategy import Feedback, require_space, tell_population
@@ -88,7 +89,10 @@ class Restarts(Wrapper[RestartsState]):
         """Tell the strategy inside, and restart it when it is at an end."""
         key_inner, key_start = jax.random.split(key)
         inner = tell_population(self.strategy, key_inner, state.inner, genotypes, feedback)
-        best = jnp.min(feedback.fitness).astype(state.best.dtype)
+        fitness = feedback.fitness
+        if feedback.constraints is not None:
+            fitness = ranked(fitness, feedback.constraints)
+        best = jnp.min(fitness).astype(state.best.dtype)
         idle = jnp.where(best < state.best, 0, state.idle + 1)
         over = self.strategy.stop(inner) > 0
         if self.patience is not None:

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from evometa.errors import ConfigurationError
+from evometa.feasibility import ConstraintHandling
 from evometa.spaces import Space
 from evometa.strategies.cma.cmaes import CMAES, CMAESState
 from evometa.strategies.wrappers.wrapper import Wrapper
@@ -70,6 +71,11 @@ class UHCMAES(Wrapper[UHCMAESState]):
     @property
     def _again(self) -> int:
         return 2 + self.strategy.population_size // 20 if self.reevaluations is None else self.reevaluations
+
+    @property
+    def constraint_handling(self) -> ConstraintHandling:
+        """As CMA-ES, which is told a fitness of many rounds."""
+        return self.strategy.constraint_handling
 
     @property
     def population_size(self) -> int:

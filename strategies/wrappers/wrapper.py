@@ -7,6 +7,7 @@ import jax
 
 from evometa.errors import ConfigurationError
 from evometa.evaluation_plan import EvaluationPlan, FullEvaluation
+from evometa.feasibility import ConstraintHandling
 from evometa.problem import BaseProblem
 from evometa.spaces import Space
 from evometa.strategies.cma.cmaes import CMAES
@@ -71,6 +72,11 @@ class Wrapper(Strategy[State]):
     def told_when_all_fail(self) -> bool:
         """Whether the strategy inside is told of generations in which all failed."""
         return self.strategy.told_when_all_fail
+
+    @property
+    def constraint_handling(self) -> ConstraintHandling:
+        """The strategy inside is told of constraints in its own form (:func:`evometa.strategy.tell_population`)."""
+        return "none" if self.strategy.constraint_handling == "none" else "own"
 
     @property
     def objective_names(self) -> tuple[str, ...]:

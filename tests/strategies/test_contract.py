@@ -83,3 +83,4 @@ def test_properties_of_the_contract_may_be_fields_class_variables_or_properties(
     assert (RandomSearch(3).stop_reasons, RandomSearch(3).required_feedback) == ((), ())
     assert Restarts(CMAES(4)).population_size == 4
     assert AugmentedLagrangian(CMAES(4)).required_feedback == ("constraints",)
+    assert (CMAES(4).constraint_handling, Restarts(CMAES(4)).constraint_handling) == ("ranked", "own")

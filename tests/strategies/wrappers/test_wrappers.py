@@ -256,9 +256,6 @@ def test_a_constrained_minimum(seed: int) -> None:
     assert result.best_fitness == pytest.approx(4.744791345, rel=1e-6)
     assert result.best_fitness >= 4.744791345  # the best keeps all constraints
     assert 0 < np.mean(search.history.columns["feasible"]) < 1
-    unconstrained = Search(Fenced(), CMAES(10), seed=seed, progress=False).run(generations=100)
-    assert unconstrained.best_fitness > 4.744791345  # of the feasible ones that it came across
-    assert unconstrained.center_fitness < 1.0
 
 
 @pytest.mark.parametrize(
