@@ -20,6 +20,7 @@ from evometa.errors import ConfigurationError
 from evometa.evaluation.checks import check_problem, noisy, require_compatible, warn_of_ignored
 from evometa.executors.worker_pool import WorkerPool
 from evometa.problem import VALIDATION_TASKS, BaseProblem, HostProblem, InnerTraining, Problem
+from evometa.rebuilding import require_rebuildable
 from evometa.search.callbacks import Report, as_callback
 from evometa.search.compiled_driver import CompiledDriver
 from evometa.search.decisions import (
@@ -145,7 +146,11 @@ class Search:
         self._selection: FinalSelection | None = None
         self._rows: list[dict[str, NDArray[Any]]] = []
         self._path = Path(run_directory) if run_directory is not None else None
+        if isinstance(problem, HostProblem):
+            require_rebuildable(problem, "worker processes can evaluate it")
         if self._path is not None:
+            for thing in (problem, strategy):
+                require_rebuildable(thing, "the run can be resumed")
             options = {
                 "validate_every": validate_every,
                 "validation_tasks": self._validation.tasks,
