@@ -16,6 +16,7 @@ Optional methods are defined on the base classes; a subclass that has one overri
 """
 
 import abc
+import contextlib
 import dataclasses
 import inspect
 from collections.abc import Mapping
@@ -25,6 +26,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from evometa.backend.precision import precision
 from evometa.card import ProblemCard
 from evometa.errors import ConfigurationError
 from evometa.objectives import Final, Objective
@@ -237,6 +239,9 @@ class InnerTraining(BaseProblem):
 class HostProblem(BaseProblem):
     """Evaluate one ω by plain Python: scikit-learn, PyTorch, a simulator; run by worker processes.
 
+    It is searched in double precision whatever JAX's switch: fitness, ranks and records are float64, as is ω where its
+    space does not say otherwise.
+
     Subclasses define :attr:`space` and :meth:`evaluate`, and override :meth:`evaluate_test` where something is held
     out. A call that raises, exceeds the time limit or kills its worker is a failed candidate: it is counted and
     reported, and the search continues.
@@ -265,6 +270,11 @@ class HostProblem(BaseProblem):
     def num_validation_tasks(self) -> int:
         """Four times as many calls as one evaluation; one for problems without noise."""
         return 1 if self.num_tasks is None else 4 * self.num_tasks
+
+
+def precision_of(problem: BaseProblem) -> contextlib.AbstractContextManager[object]:
+    """Return the context in which the space of a problem is used: double precision for plain-Python problems."""
+    return precision(double=isinstance(problem, HostProblem))
 
 
 def overrides(problem: BaseProblem, method: str) -> bool:

@@ -21,12 +21,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from evometa.backend.precision import entropy_of, key_of, whole_seed
 from evometa.errors import EvometaError
 from evometa.evaluation.checks import check_problem
 from evometa.evaluation.full_evaluator import FullEvaluator
 from evometa.evaluation_plan import WindowedEvaluation
 from evometa.naming import describe, rebuild
-from evometa.problem import BaseProblem, Evaluation, HostProblem, InnerTraining, Problem, begin, train
+from evometa.problem import BaseProblem, Evaluation, HostProblem, InnerTraining, Problem, begin, precision_of, train
 from evometa.spaces import Box, Categorical, Dict, Integer, Space, VectorSpace
 from evometa.strategy import Feedback, Strategy, require_space, tell_population
 
@@ -284,12 +285,16 @@ def check_problem_contract(problem: BaseProblem, *, seed: int = 0) -> None:
         ContractError: the first promise that is not kept.
         ConfigurationError: the methods do not fit together.
     """
-    name, space = type(problem).__name__, check_problem(problem)
+    with precision_of(problem):
+        space = check_problem(problem)
+    name, seed = type(problem).__name__, whole_seed("check_problem_contract", seed)
     _require(rebuild(describe(problem)) == problem, f"{name} expects to be rebuilt from its own fields")
-    key_start, key_sample, key_evaluate = jax.random.split(jax.random.key(seed), 3)
-    start, other = jax.jit(space.start)(key_start), jax.jit(space.sample)(key_sample)
+    key_start, key_sample, key_evaluate = jax.random.split(key_of(seed), 3)
+    with precision_of(problem):
+        start, other = jax.jit(space.start)(key_start), jax.jit(space.sample)(key_sample)
+        omega = jax.device_get(jax.jit(lambda genotype: space.decode(space.repair(genotype)))(start))
     if isinstance(problem, HostProblem):
-        _check_host(problem, jax.device_get(space.decode(space.repair(start))), seed)
+        _check_host(problem, omega, entropy_of(seed))
         return
     assert isinstance(problem, (Problem, InnerTraining))
     population = jax.tree.map(lambda *leaves: jnp.stack(leaves), start, other, start)

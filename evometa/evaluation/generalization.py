@@ -8,6 +8,7 @@ import jax
 import numpy as np
 from numpy.typing import NDArray
 
+from evometa.backend.precision import entropy_of, key_of, whole_seed
 from evometa.errors import ConfigurationError
 from evometa.evaluation.task_source import as_evaluation
 from evometa.problem import BaseProblem, HostProblem, InnerTraining, Problem
@@ -42,6 +43,7 @@ def generalization(problem: BaseProblem, omega: Omega, *, tasks: int = 1000, see
     places: list[tuple[str, BaseProblem, bool]] = [("training", problem, False)]
     places += [("held-out", problem, True)] if problem.has_test() else []
     places += [(name, other, other.has_test()) for name, other in problem.shifted().items()]
+    seed = whole_seed("generalization", seed)
     scores = []
     for number, (name, place, test) in enumerate(places):
         fitness = _on_tasks(place, omega, tasks, (seed, number), test)
@@ -55,7 +57,7 @@ def _on_tasks(problem: BaseProblem, omega: Omega, tasks: int, seed: tuple[int, i
     if isinstance(problem, HostProblem):
         return np.fromiter(_on_host(problem, omega, tasks, seed, test), np.float64)
     assert isinstance(problem, (Problem, InnerTraining))
-    key = jax.random.fold_in(jax.random.fold_in(jax.random.key(seed[0]), _APART), seed[1])
+    key = jax.random.fold_in(jax.random.fold_in(key_of(seed[0]), _APART), seed[1])
 
     def one(key: Key) -> Any:
         if isinstance(problem, InnerTraining):
@@ -76,4 +78,5 @@ _BATCH = 64
 def _on_host(problem: HostProblem, omega: Omega, tasks: int, seed: tuple[int, int], test: bool) -> Iterator[float]:
     evaluate = problem.evaluate_test if test else problem.evaluate
     for number in range(tasks):
-        yield float(as_evaluation(evaluate(np.random.default_rng((_APART, *seed, number)), omega)).fitness)
+        rng = np.random.default_rng((_APART, entropy_of(seed[0]), seed[1], number))
+        yield float(as_evaluation(evaluate(rng, omega)).fitness)

@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evometa.naming import rebuild
-from evometa.problem import VECTORS, Evaluation, HostProblem
+from evometa.problem import VECTORS, Evaluation, HostProblem, precision_of
 from evometa.types import Omega
 
 SIZES = struct.Struct(">IQ")
@@ -98,8 +98,9 @@ def _listen(requests: BinaryIO, inbox: "queue.SimpleQueue[Request | None]") -> N
 
 def omega_structure(problem: HostProblem) -> Any:
     """Return ω as a pytree of shapes and types, without computing anything."""
-    space = problem.space
-    return jax.eval_shape(lambda key: space.decode(space.sample(key)), jax.eval_shape(jax.random.key, 0))
+    with precision_of(problem):
+        space = problem.space
+        return jax.eval_shape(lambda key: space.decode(space.sample(key)), jax.eval_shape(jax.random.key, 0))
 
 
 def _omega(structure: Any, leaves: list[NDArray[Any]]) -> Omega:

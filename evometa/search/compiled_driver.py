@@ -89,6 +89,10 @@ class CompiledDriver(Driver):
         state: SearchState = self._initial(self.keys.start)
         return state
 
+    def restored(self, state: SearchState) -> SearchState:
+        """Return the state of a checkpoint as arrays of JAX."""
+        return jax.tree.map(jnp.asarray, state)
+
     def advance(self, state: SearchState, first: int, count: int, target: float) -> tuple[SearchState, Rows, int]:
         """Run up to ``count`` generations in one dispatch."""
         state = jax.device_put(state, self._sharding)
@@ -134,7 +138,7 @@ class CompiledDriver(Driver):
 
         def write(values: jax.Array, at: Scalar, record: dict[str, Scalar]) -> jax.Array:
             where = np.array([columns[name] for name in record])
-            return values.at[at, where].set(jnp.stack([value.astype(dtype) for value in record.values()]))
+            return values.at[at, where].set(jnp.stack([jnp.asarray(value).astype(dtype) for value in record.values()]))
 
         def one(carry: Any) -> Any:
             state, done, _, fitness, values = carry

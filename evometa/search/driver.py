@@ -10,6 +10,7 @@ it ends with a validation. That is written here, once. What differs is where a p
 """
 
 import abc
+import functools
 from typing import Any, NamedTuple
 
 import jax
@@ -17,6 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 from numpy.typing import NDArray
 
+from evometa.backend.precision import compiled, precision
 from evometa.evaluation.population_evaluator import Evaluated
 from evometa.feasibility import worst_feasible
 from evometa.problem import VECTORS, BaseProblem, Evaluation, InnerTraining
@@ -79,6 +81,7 @@ class Driver(abc.ABC):
         seed: seed of everything.
         validation: how to validate.
         inner_steps: learner updates of one candidate in one generation.
+        double: compute in double precision, whatever JAX's switch.
     """
 
     columns: tuple[str, ...]
@@ -92,6 +95,8 @@ class Driver(abc.ABC):
         seed: int,
         validation: ValidationSettings,
         inner_steps: int,
+        *,
+        double: bool = False,
     ) -> None:
         self.problem, self.space, self.strategy = problem, space, strategy
         self.keys: RootKeys = root_keys(seed)
@@ -108,13 +113,20 @@ class Driver(abc.ABC):
         )
         self.sign = sign_of(problem)
         # Of this driver alone, so that the compiled programs go when it goes.
-        self.decode = jax.jit(lambda genotype: space.decode(space.repair(genotype)))
-        self.decode_all = jax.jit(jax.vmap(lambda genotype: space.decode(space.repair(genotype))))
+        self._compiled = functools.partial(compiled, double=double)
+        self.decode = self._compiled(lambda genotype: space.decode(space.repair(genotype)))
+        self.decode_all = self._compiled(jax.vmap(lambda genotype: space.decode(space.repair(genotype))))
+        self.precision = functools.partial(precision, double=double)
+        """The context in which what concerns the state is computed."""
         self._finalists = validation.finalists
 
     @abc.abstractmethod
     def initial(self) -> SearchState:
         """Return the state before the first generation."""
+
+    def restored(self, state: SearchState) -> SearchState:
+        """Return the state of a checkpoint, numpy arrays, as this driver holds it."""
+        return state
 
     @abc.abstractmethod
     def advance(self, state: SearchState, first: int, count: int, target: float) -> tuple[SearchState, Rows, int]:
@@ -158,12 +170,16 @@ class Driver(abc.ABC):
             root: the keys of the search.
         """
         key = keys[1]
-        round_ = self.strategy.round(state.strategy)
+        round_ = self._round(state.strategy)
         if round_ is not None:  # the generations of one round share their tasks
             number, key = round_, generation_keys(root.generations, round_)[1]
         state, genotypes = self._ask(keys[0], state)
         state, genotypes, evaluated = self._evaluate(state, genotypes, key, number, root)
         return self._tell(keys[2], state, genotypes, evaluated)
+
+    def _round(self, state: Any) -> Scalar | None:
+        """Return the round that a strategy is in, or None where it has none."""
+        return self.strategy.round(state)
 
     @abc.abstractmethod
     def _ask(self, key: Key, state: SearchState) -> tuple[SearchState, Genotype]:

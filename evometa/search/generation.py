@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from evometa.backend.precision import key_of
 from evometa.evaluation.population_evaluator import Evaluated
 from evometa.feasibility import feasible, ranked, worst_feasible
 from evometa.problem import VECTORS, BaseProblem, Evaluation
@@ -52,7 +53,7 @@ class RootKeys(NamedTuple):
 
 def root_keys(seed: int) -> RootKeys:
     """Return the keys of a seed."""
-    start, generations, validation = jax.random.split(jax.random.key(seed), 3)
+    start, generations, validation = jax.random.split(key_of(seed), 3)
     return RootKeys(start, generations, validation, generation_keys(generations, 0)[1])
 
 
@@ -164,4 +165,4 @@ def validation_columns(train: Evaluation, test: Evaluation | None) -> dict[str, 
     columns["held_out"] = jnp.nan if test is None else test.fitness
     if test is not None:
         columns |= {f"held_out/{name}": value for name, value in test.metrics.items()}
-    return {name: jnp.asarray(value) for name, value in columns.items()}
+    return columns

@@ -9,17 +9,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 from numpy.typing import NDArray
 
 from evometa import naming
 from evometa.backend.devices import cpu_cores
+from evometa.backend.precision import whole_seed
 from evometa.errors import ConfigurationError
 from evometa.evaluation.checks import check_problem, noisy, require_compatible, warn_of_ignored
 from evometa.executors.worker_pool import WorkerPool
-from evometa.problem import VALIDATION_TASKS, BaseProblem, HostProblem, InnerTraining, Problem
+from evometa.problem import VALIDATION_TASKS, BaseProblem, HostProblem, InnerTraining, Problem, precision_of
 from evometa.rebuilding import require_rebuildable
 from evometa.search.callbacks import Report, as_callback
 from evometa.search.compiled_driver import CompiledDriver
@@ -55,7 +54,7 @@ class Search:
     Args:
         problem: the problem, an instance.
         strategy: the strategy, an instance.
-        seed: seed of everything; the same seed gives the same history.
+        seed: seed of everything, a whole number of 64 bits; the same seed gives the same history.
         run_directory: where to keep manifest, history and checkpoints; None keeps the run in memory only.
         overwrite: allow to remove a run that is in ``run_directory`` already.
         population_chunk: candidates batched at a time on each device, or "auto".
@@ -123,10 +122,11 @@ class Search:
             raise ConfigurationError(
                 f"Search expects a strategy, an instance such as OpenAIES(population_size=64), got {strategy!r}."
             )
-        self.problem, self.strategy, self.seed = problem, strategy, seed
-        self._space = check_problem(problem)
-        require_compatible(strategy, problem, self._space)
-        warn_of_ignored(strategy, problem)
+        self.problem, self.strategy, self.seed = problem, strategy, whole_seed("Search", seed)
+        with precision_of(problem):
+            self._space = check_problem(problem)
+            require_compatible(strategy, problem, self._space)
+            warn_of_ignored(strategy, problem)
         self._population_chunk, self._memory_budget, self._devices = population_chunk, memory_budget, devices
         noise = noisy(problem)
         default = problem.num_validation_tasks if problem.num_tasks or not noise else VALIDATION_TASKS
@@ -140,7 +140,7 @@ class Search:
         self._workers = workers or cpu_cores()
         self._callbacks = tuple(as_callback(each) for each in callbacks)
         self._show = progress
-        self._counters = Counters()
+        self._counters = Counters(double=isinstance(problem, HostProblem))
         self._state: SearchState | None = None
         self._driver: Driver | None = None
         self._selection: FinalSelection | None = None
@@ -157,7 +157,7 @@ class Search:
                 "finalists": self._validation.finalists,
                 "validation_share": validation_share,
             }
-            RunDirectory(self._path, describe_run(problem, strategy, seed, options), overwrite=overwrite).close()
+            RunDirectory(self._path, describe_run(problem, strategy, self.seed, options), overwrite=overwrite).close()
 
     @classmethod
     def resume(
@@ -195,8 +195,11 @@ class Search:
             options["validation_tasks"] = 1  # of a run from when problems without tasks were validated once
         search = cls(problem, strategy, seed=manifest.seed, **options, **execution)
         search._path = path
-        if "population_chunk" not in execution:  # the chunk it began with, and with it every bit
-            search._counters.chunk = (checkpoint.progress(path) or {}).get("chunk")
+        progress = checkpoint.progress(path)
+        if progress is not None:
+            search._counters.double = progress.get("double", False)
+            if "population_chunk" not in execution:  # the chunk it began with, and with it every bit
+                search._counters.chunk = progress.get("chunk")
         return search
 
     def run(
@@ -261,6 +264,7 @@ class Search:
                 self.seed,
                 self._validation,
                 note=progress.note,
+                double=self._counters.double,
             )
         if self._driver is None:
             assert isinstance(self.problem, (Problem, InnerTraining))
@@ -280,9 +284,9 @@ class Search:
 
     def _restore(self, folder: RunDirectory, driver: Driver) -> None:
         found = folder.restore(driver.initial(), driver.columns)
-        self._state = jax.tree.map(jnp.asarray, found.state) if found else None
-        chunk = self._counters.chunk
-        self._counters = dataclasses.replace(Counters(**(found.progress if found else {})), chunk=chunk)
+        self._state = driver.restored(found.state) if found else None
+        chunk, double = self._counters.chunk, self._counters.double
+        self._counters = dataclasses.replace(Counters(**(found.progress if found else {})), chunk=chunk, double=double)
         # The final selection comes after the last checkpoint; what it took stands in the result.
         self._counters.validation_tasks = max(
             self._counters.validation_tasks, result_file.tasks_after(folder.path, self._counters.generation)

@@ -26,7 +26,11 @@ def result_of(driver: Driver, state: SearchState, done: Counters, selection: Sel
         selection: the final selection.
         reason: why the search stopped.
     """
+    with driver.precision():
+        return _result_of(driver, state, done, selection, reason)
 
+
+def _result_of(driver: Driver, state: SearchState, done: Counters, selection: Selection, reason: StopReason) -> Result:
     def omega(genotype: Genotype) -> Omega:
         return jax.device_get(driver.decode(genotype))
 

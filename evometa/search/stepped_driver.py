@@ -1,4 +1,8 @@
-"""The driver of plain-Python problems: an executor evaluates, JAX asks and tells, one generation at a time."""
+"""The driver of plain-Python problems: an executor evaluates, JAX asks and tells, one generation at a time.
+
+Plain Python computes in float64, so the strategy and all records do too, whatever JAX's switch. Between generations the
+state is in numpy arrays, which no computation outside can cut to float32.
+"""
 
 import collections
 import math
@@ -9,6 +13,7 @@ import jax
 import numpy as np
 from numpy.typing import NDArray
 
+from evometa.backend.precision import entropy_of
 from evometa.errors import EvaluationError
 from evometa.evaluation.population_evaluator import Evaluated
 from evometa.executors.executor import Executor, Outcome, Trial, run_in_order
@@ -37,6 +42,7 @@ class SteppedDriver(Driver):
         seed: seed of everything.
         validation: how to validate.
         note: told, in words, of each new kind of failure.
+        double: compute in double precision; False for runs that began without.
     """
 
     def __init__(
@@ -49,30 +55,34 @@ class SteppedDriver(Driver):
         validation: ValidationSettings,
         *,
         note: Callable[[str], None],
+        double: bool = True,
     ) -> None:
-        super().__init__(problem, space, strategy, seed, validation, problem.inner_steps_per_evaluation)
-        self._host, self._executor, self._seed, self._note = problem, executor, seed, note
+        super().__init__(problem, space, strategy, seed, validation, problem.inner_steps_per_evaluation, double=double)
+        self._host, self._executor, self._seed, self._note = problem, executor, entropy_of(seed), note
         self._seen: collections.Counter[str] = collections.Counter()
         self._wrong = 0.0
         self._cost = Cost()
-        self._initial = jax.jit(lambda key: initial_state(strategy, space, key, self._finalists))
-        self._jit_ask = jax.jit(strategy.ask)
-        self._jit_tell = jax.jit(super()._tell)
-        self._stop = jax.jit(lambda state, target: stop_code(strategy, state, self.sign * target))
-        self._jit_center = jax.jit(super().center)
+        self._initial = self._compiled(lambda key: initial_state(strategy, space, key, self._finalists))
+        self._jit_ask = self._compiled(strategy.ask)
+        self._jit_tell = self._compiled(super()._tell)
+        self._stop = self._compiled(lambda state, target: stop_code(strategy, state, self.sign * target))
+        self._jit_center = self._compiled(super().center)
+        self._round = self._compiled(strategy.round)  # type: ignore[method-assign]
         groups = ("best", "center", "held_out") if problem.has_test() else ("best", "center")
-        state = jax.eval_shape(self._initial, self.keys.start)
+        with self.precision():
+            state = jax.eval_shape(self._initial, self.keys.start)
+            diagnostics = jax.eval_shape(strategy.diagnostics, state.strategy)
         self.columns = (
             *STATISTICS,
             *MEASURED,
-            *(f"strategy/{name}" for name in jax.eval_shape(strategy.diagnostics, state.strategy)),
+            *(f"strategy/{name}" for name in diagnostics),
             *(f"{group}/{name}" for group in groups for name in problem.metric_names),
             *(("feasible",) if problem.vector_lengths.get("constraints") else ()),
         )
 
     def initial(self) -> SearchState:
         """Return the state before the first generation."""
-        state: SearchState = self._initial(self.keys.start)
+        state: SearchState = jax.device_get(self._initial(self.keys.start))
         return state
 
     def advance(self, state: SearchState, first: int, count: int, target: float) -> tuple[SearchState, Rows, int]:
@@ -99,7 +109,7 @@ class SteppedDriver(Driver):
         population = np.array(found, dtype).reshape(n, self.strategy.population_size)
         rows = self._rows(first, population, np.array(values, dtype).reshape(n, len(measured)))
         counted = np.array([(cost.evaluations, cost.inner_steps) for cost in costs], np.int64).reshape(n, 2)
-        return state, rows._replace(evaluations=counted[:, 0], inner_steps=counted[:, 1]), code
+        return jax.device_get(state), rows._replace(evaluations=counted[:, 0], inner_steps=counted[:, 1]), code
 
     def validate(self, genotype: Genotype, tasks: int, *, test: bool) -> Evaluation:
         """Evaluate one genotype with as many calls as tasks."""

@@ -17,6 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from evometa.backend.precision import draw_type
 from evometa.errors import ConfigurationError
 from evometa.settings import Checked
 from evometa.spaces.exactness import COARSE
@@ -169,11 +170,12 @@ class VectorSpace(Space):
         low, high = np.where(finite, lower - half, 0.0), np.where(finite, upper + half, 0.0)
         if log.any():
             low, high = (np.where(log, np.log(np.where(log, end, 1.0)), end) for end in (low, high))
-        draw = jnp.asarray(low) + jnp.asarray(high - low) * jax.random.uniform(key_uniform, (self.size,))
+        draw = jnp.asarray(low) + jnp.asarray(high - low) * jax.random.uniform(key_uniform, (self.size,), draw_type())
         if log.any():
             draw = jnp.where(log, jnp.exp(jnp.where(log, draw, 0.0)), draw)
         if not finite.all():
-            draw = jnp.where(finite, draw, self._from_one_bound(jax.random.normal(key_normal, (self.size,))))
+            step = jax.random.normal(key_normal, (self.size,), draw_type())
+            draw = jnp.where(finite, draw, self._from_one_bound(step))
         wide = finite & (kind == INTEGER) & (high - low > COARSE)
         if wide.any():
             whole = jnp.result_type(int)

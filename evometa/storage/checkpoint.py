@@ -120,7 +120,7 @@ def _newest_first(run_directory: Path) -> Iterator[tuple[int, Path]]:
 
 def _read(folder: Path, like: Any) -> Checkpoint:
     index = json.loads((folder / _INDEX).read_text())
-    paths, leaves = _flatten(jax.eval_shape(lambda: like))
+    paths, leaves = _flatten(jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype), like))
     expected = [[path, list(leaf.shape), str(leaf.dtype)] for path, leaf in zip(paths, leaves, strict=True)]
     for want, found in itertools.zip_longest(expected, index["leaves"]):
         if want != found:

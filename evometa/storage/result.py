@@ -115,6 +115,8 @@ class Counters:
     """The newest generations in a row in which every candidate failed."""
     chunk: int | None = None
     """The chunk size in use; a resumed run keeps it, and with it every bit."""
+    double: bool = False
+    """Whether the search computes in double precision whatever JAX's switch; a resumed run keeps it too."""
 
     @property
     def all_failed(self) -> bool:

@@ -20,6 +20,7 @@ import numpy as np
 
 from evometa import naming
 from evometa.errors import EvometaError, RunDirectoryError
+from evometa.problem import precision_of
 from evometa.storage import archive_file
 from evometa.storage.files import write_atomically
 from evometa.storage.flat_trees import flatten, restore, unflatten
@@ -115,12 +116,14 @@ def tasks_after(run_directory: Path, generation: int) -> int:
 def _structures(folder: Path) -> tuple[Any, Any]:
     """Return ω and genotype as pytrees of shapes; two times None where the problem cannot be built."""
     try:
-        space = naming.rebuild(read_manifest(folder).problem).space
+        problem = naming.rebuild(read_manifest(folder).problem)
+        with precision_of(problem):
+            space = problem.space
+            genotype = jax.eval_shape(space.sample, jax.eval_shape(jax.random.key, 0))
+            return jax.eval_shape(lambda genotype: space.decode(space.repair(genotype)), genotype), genotype
     except EvometaError as error:
         warnings.warn(f"ω is given as arrays by path, since its problem cannot be built: {error}", stacklevel=3)
         return None, None
-    genotype = jax.eval_shape(space.sample, jax.eval_shape(jax.random.key, 0))
-    return jax.eval_shape(lambda genotype: space.decode(space.repair(genotype)), genotype), genotype
 
 
 def _plain(value: Any) -> Any:
