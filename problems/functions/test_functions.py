@@ -132,9 +132,7 @@ class Rastrigin(_TestFunction):
 
     bounds = (-5.12, 5.12)
     # CMA-ES with its usual population stops in one of the local minima; restarts find the best of them.
-    card = dataclasses.replace(
-        _TestFunction.card, recipe=Recipe("BIPOPCMAES", {}, {"evaluations": 300_000, "target": 1e-8})
-    )
+    card = _TestFunction.card._replace(recipe=Recipe("BIPOPCMAES", {}, {"evaluations": 300_000, "target": 1e-8}))
 
     def _value(self, x: jax.Array) -> Scalar:
         return black_boxes.rastrigin(x)
