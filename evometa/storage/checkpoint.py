@@ -24,6 +24,9 @@ from evometa.storage.files import sync_folder, write_atomically
 CHECKPOINTS = "checkpoints"
 _ARRAYS, _INDEX, _DIGESTS = "arrays", "index.json", "digests.json"
 _TEMPORARY = ".writing-"
+ADDED = (".extent",)
+"""How the paths of arrays end that states got after checkpoints had been written without them; where a checkpoint lacks
+one, it has its initial value, with which a strategy does what it did before."""
 
 
 class Checkpoint(NamedTuple):
@@ -121,8 +124,10 @@ def _newest_first(run_directory: Path) -> Iterator[tuple[int, Path]]:
 def _read(folder: Path, like: Any) -> Checkpoint:
     index = json.loads((folder / _INDEX).read_text())
     paths, leaves = _flatten(jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype), like))
+    place = {path: i for i, (path, *_) in enumerate(index["leaves"])}
+    later = [path.endswith(ADDED) and path not in place for path in paths]
     expected = [[path, list(leaf.shape), str(leaf.dtype)] for path, leaf in zip(paths, leaves, strict=True)]
-    for want, found in itertools.zip_longest(expected, index["leaves"]):
+    for want, found in itertools.zip_longest(itertools.compress(expected, np.logical_not(later)), index["leaves"]):
         if want != found:
             raise RunDirectoryError(
                 f"The checkpoint {folder} holds another state than this problem and strategy make: expected "
@@ -131,7 +136,12 @@ def _read(folder: Path, like: Any) -> Checkpoint:
             )
     stored = _orbax().restore((folder / _ARRAYS).absolute()) if any(leaf.size for leaf in leaves) else {}
     arrays = [
-        np.asarray(stored[f"{i}"]) if leaf.size else np.zeros(leaf.shape, leaf.dtype) for i, leaf in enumerate(leaves)
+        np.asarray(initial)
+        if new
+        else np.asarray(stored[f"{place[path]}"])
+        if leaf.size
+        else np.zeros(leaf.shape, leaf.dtype)
+        for path, leaf, new, initial in zip(paths, leaves, later, jax.tree.leaves(like), strict=True)
     ]
     return Checkpoint(jax.tree.unflatten(jax.tree.structure(like), arrays), index["progress"])
 

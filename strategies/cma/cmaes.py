@@ -10,7 +10,17 @@ import jax.numpy as jnp
 from evometa.spaces import Space
 from evometa.strategies.cma.diagonal import Diagonal, adapt_diagonal, unit_diagonal
 from evometa.strategies.cma.rates import Rates, rates
-from evometa.strategies.cma.stagnation import Progress, no_progress, record, stagnates, window
+from evometa.strategies.cma.stagnation import (
+    Progress,
+    extent,
+    narrowest,
+    no_progress,
+    record,
+    spread,
+    stagnates,
+    tolerance,
+    window,
+)
 from evometa.strategies.cma.update import adapt_sigma, add_to_diagonal, factorise, forgetting, pull
 from evometa.strategies.shared.checks import require_nonnegative, vector_space
 from evometa.strategies.shared.failures import elsewhere, unless_all_failed
@@ -43,6 +53,8 @@ class CMAESState(NamedTuple):
     """Best fitness of the last generations, a ring buffer; ``inf`` where there is none yet."""
     stopped: Scalar
     """What :meth:`CMAES.stop` returns, int32."""
+    extent: Scalar
+    """The largest difference of fitness within a generation so far; +inf before the first."""
     diagonal: Diagonal | tuple[()] = ()
     """Scales of the coordinates, with diagonal decoding only."""
     progress: Progress | tuple[()] = ()
@@ -89,11 +101,13 @@ class CMAES(Strategy[CMAESState]):
     """Stop when neither best nor median fitness has improved for long. Off, since on noisy problems slow progress may
     look like none."""
     tolfun: float = 1e-11
-    """Stop when all fitness of a generation, and the best ones of the last 10 + 30 D/P, differ by less."""
+    """Stop when all fitness of a generation, and the best ones of the last 10 + 30 D/P, differ by less, and by less
+    than 1e-9 of the largest difference in any generation so far, so that a fitness may be small."""
     tolfunhist: float = 1e-12
-    """Stop when the best fitness of the last 10 + 30 D/P generations differ by less."""
+    """Stop when the best fitness of the last 10 + 30 D/P generations differ by less, and by less than that."""
     tolx: float = 1e-11
-    """Stop when the distribution is narrower than this in every coordinate, in genotype units."""
+    """Stop when the distribution is narrower than this in every coordinate, in genotype units, and narrower than 1e-8
+    sigma."""
 
     told_when_all_fail: ClassVar[bool] = True
     stop_reasons: ClassVar[tuple[str, ...]] = (
@@ -145,36 +159,40 @@ class CMAES(Strategy[CMAESState]):
         told = adapt(state, genotypes, fitness, rates(p, d))
         best = jnp.min(fitness).astype(state.mean.dtype)
         told = told._replace(history=state.history.at[told.generation % len(state.history)].set(best))
-        spread = jnp.max(jnp.where(jnp.isfinite(fitness), fitness, -jnp.inf)) - best
+        differs = spread(fitness)
+        told = told._replace(extent=extent(state.extent, told.generation, differs))
         stagnant: Scalar | bool = False
         if isinstance(told.progress, Progress):
             told = told._replace(progress=record(told.progress, told.generation, fitness, p))
             assert isinstance(told.progress, Progress)
             stagnant = stagnates(told.progress, told.generation, p, d)
         change = jnp.max(told.history) - jnp.min(told.history)
-        reason = self.reason(told, spread, change, stagnant, self.sigma)
+        reason = self.reason(told, differs, change, stagnant, self.sigma)
         told = told._replace(stopped=jnp.where(state.stopped > 0, state.stopped, reason))
         return unless_all_failed(fitness, told, elsewhere(state, self.sigma))
 
     def reason(
-        self, state: CMAESState, spread: Scalar, change: Scalar, stagnant: Scalar | bool, sigma: Scalar | float
+        self, state: CMAESState, differs: Scalar, change: Scalar, stagnant: Scalar | bool, sigma: Scalar | float
     ) -> Scalar:
         """Return 1 + the index of the first stop reason that holds, or 0.
 
         Args:
             state: the state after a generation.
-            spread: largest minus smallest fitness of the generation.
+            differs: largest minus smallest fitness of the generation.
             change: largest minus smallest best fitness of the last generations.
             stagnant: whether the fitness has stopped getting better.
             sigma: the first step size.
         """
         deviation = state.scale * jnp.sqrt(jnp.diagonal(state.covariance))
         width = state.sigma * deviation
+        tolfun = tolerance(self.tolfun, state.extent)
         axis = state.scale * state.factor[:, state.generation % len(state.mean)]
         holds = (
-            (spread < self.tolfun) & (change < self.tolfun),
-            change < self.tolfunhist,
-            jnp.all(jnp.maximum(width, state.sigma * state.scale * jnp.abs(state.path_c)) < self.tolx),
+            (differs < tolfun) & (change < tolfun),
+            change < tolerance(self.tolfunhist, state.extent),
+            jnp.all(
+                jnp.maximum(width, state.sigma * state.scale * jnp.abs(state.path_c)) < narrowest(self.tolx, self.sigma)
+            ),
             jnp.any(state.mean + 0.2 * width == state.mean),
             jnp.all(state.mean + 0.1 * state.sigma * axis == state.mean),
             _axis_ratio(state.factor) > 1e7,
@@ -215,6 +233,7 @@ def start_at(mean: jax.Array, sigma: jax.Array, *, decoded: bool) -> CMAESState:
         generation=jnp.int32(0),
         history=jnp.zeros((0,), mean.dtype),
         stopped=jnp.int32(0),
+        extent=jnp.asarray(jnp.inf, mean.dtype),
         diagonal=unit_diagonal(mean) if decoded else (),
     )
 

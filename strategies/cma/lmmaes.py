@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from evometa.spaces import Space
 from evometa.strategies.cma.rates import rates as full_rates
 from evometa.strategies.cma.sep_cmaes import STOP_REASONS, empty_history, record, stop_code
+from evometa.strategies.cma.stagnation import extent, narrowest, spread, tolerance
 from evometa.strategies.shared.checks import require_nonnegative, vector_space
 from evometa.strategies.shared.failures import elsewhere, unless_all_failed
 from evometa.strategies.shared.noise import standard_normal
@@ -39,6 +40,8 @@ class LMMAESState(NamedTuple):
     """Generations told, int32."""
     history: jax.Array
     """Best fitness of the last generations, a ring buffer; ``inf`` where there is none yet."""
+    extent: Scalar
+    """The largest difference of fitness within a generation so far; +inf before the first."""
 
 
 class Rates(NamedTuple):
@@ -95,9 +98,11 @@ class LMMAES(Strategy[LMMAESState]):
     directions: int | None = None
     """Directions M that are remembered; None for the paper's 4 + ⌊3 ln D⌋, but D/4 at most."""
     tolfunhist: float = 1e-12
-    """Stop when the best fitness of the last 10 + 30 D/P generations differ by less."""
+    """Stop when the best fitness of the last 10 + 30 D/P generations differ by less, and by less than 1e-9 of the
+    largest difference in any generation so far."""
     tolx: float = 1e-11
-    """Stop when the distribution is narrower than this in every coordinate, in genotype units."""
+    """Stop when the distribution is narrower than this in every coordinate, in genotype units, and narrower than 1e-8
+    sigma."""
 
     told_when_all_fail: ClassVar[bool] = True
     stop_reasons: ClassVar[tuple[str, ...]] = STOP_REASONS
@@ -126,6 +131,7 @@ class LMMAES(Strategy[LMMAESState]):
             width=jnp.full_like(mean, self.sigma),
             generation=jnp.int32(0),
             history=empty_history(self.population_size, len(mean)),
+            extent=jnp.asarray(jnp.inf, mean.dtype),
         )
 
     def ask(self, key: Key, state: LMMAESState) -> tuple[jax.Array, LMMAESState]:
@@ -156,6 +162,7 @@ class LMMAES(Strategy[LMMAESState]):
             width=jnp.sqrt(jnp.mean(moves**2, axis=0)),
             generation=generation,
             history=record(state.history, generation, fitness),
+            extent=extent(state.extent, generation, spread(fitness)),
         )
         return unless_all_failed(fitness, told, elsewhere(state, self.sigma))
 
@@ -181,7 +188,13 @@ class LMMAES(Strategy[LMMAESState]):
 
     def stop(self, state: LMMAESState) -> Scalar:
         """Return 1 + the index of the first stop reason that holds, or 0."""
-        return stop_code(state.mean, state.width, state.history, tolfunhist=self.tolfunhist, tolx=self.tolx)
+        return stop_code(
+            state.mean,
+            state.width,
+            state.history,
+            tolfunhist=tolerance(self.tolfunhist, state.extent),
+            tolx=narrowest(self.tolx, self.sigma),
+        )
 
     def diagnostics(self, state: LMMAESState) -> dict[str, Scalar]:
         """Return σ."""

@@ -24,14 +24,16 @@ from evometa.strategies.cma.cmaes import CMAES, CMAESState, adapt, decode, start
 from evometa.strategies.cma.rates import padded_rates
 from evometa.strategies.cma.stagnation import (
     Progress,
+    extent,
     most_generations,
     no_progress,
     patience,
     record,
+    spread,
     stagnates,
     window,
 )
-from evometa.strategies.shared.checks import vector_space
+from evometa.strategies.shared.checks import require_nonnegative, vector_space
 from evometa.strategies.shared.failures import elsewhere, unless_all_failed
 from evometa.strategies.shared.noise import standard_normal
 from evometa.strategy import Feedback, Strategy, refuse_unless_continuous, require_population, require_positive
@@ -98,7 +100,7 @@ class _RestartedCMAES(Strategy[RestartedState]):
     """What IPOP and BIPOP share.
 
     Raises:
-        ConfigurationError: population_size below 2, sigma not positive, largest below 1.
+        ConfigurationError: population_size below 2, sigma not positive, a negative tolerance, largest below 1.
     """
 
     population_size: int = 16
@@ -110,12 +112,19 @@ class _RestartedCMAES(Strategy[RestartedState]):
     """The population is doubled up to this many batches at most; a power of two. The state holds that many."""
     diagonal_decoding: bool = False
     """As in :class:`CMAES`."""
+    tolfun: float = 1e-11
+    """End a run as :class:`CMAES` does; 0 switches the reason off, as for the other two."""
+    tolfunhist: float = 1e-12
+    """Likewise."""
+    tolx: float = 1e-11
+    """Likewise."""
 
     told_when_all_fail: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         require_population(self, least=2)
         require_positive(self, sigma=self.sigma)
+        require_nonnegative(self, tolfun=self.tolfun, tolfunhist=self.tolfunhist, tolx=self.tolx)
         if self.largest < 1 or self.largest & (self.largest - 1):
             raise ConfigurationError(
                 f"{type(self).__name__} expects largest as a power of two of at least 1, how many batches the largest "
@@ -124,7 +133,15 @@ class _RestartedCMAES(Strategy[RestartedState]):
 
     @property
     def _local(self) -> CMAES:
-        return CMAES(self.population_size, self.sigma, self.diagonal_decoding, stagnation=True)
+        return CMAES(
+            self.population_size,
+            self.sigma,
+            self.diagonal_decoding,
+            stagnation=True,
+            tolfun=self.tolfun,
+            tolfunhist=self.tolfunhist,
+            tolx=self.tolx,
+        )
 
     def incompatibility(self, space: Space) -> str | None:
         """Refuse spaces with anything but real coordinates."""
@@ -237,8 +254,9 @@ class _RestartedCMAES(Strategy[RestartedState]):
         assert isinstance(cma.progress, Progress)
         progress = record(cma.progress, cma.generation, part.fitness, population)
         stagnant = stagnates(progress, cma.generation, population, d)
-        spread = jnp.max(jnp.where(jnp.isfinite(part.fitness), part.fitness, -jnp.inf)) - best
-        stopped = self._local.reason(cma, spread, jnp.max(used) - jnp.min(used), stagnant, run.sigma)
+        differs = spread(part.fitness)
+        cma = cma._replace(extent=extent(run.cma.extent, cma.generation, differs))
+        stopped = self._local.reason(cma, differs, jnp.max(used) - jnp.min(used), stagnant, run.sigma)
         return cma._replace(noise=run.cma.noise, history=history, progress=progress, stopped=stopped)
 
     def _restarted(self, key: Key, run: Run, space: VectorSpace) -> Run:

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 from evometa.spaces import Space
 from evometa.strategies.cma.cmaes import CMAES
 from evometa.strategies.cma.rates import rates
+from evometa.strategies.cma.stagnation import extent, narrowest, spread, tolerance
 from evometa.strategies.cma.update import adapt_sigma, forgetting, pull
 from evometa.strategies.shared.checks import require_nonnegative, vector_space
 from evometa.strategies.shared.failures import elsewhere, unless_all_failed
@@ -36,7 +37,7 @@ def record(history: jax.Array, generation: Scalar, fitness: jax.Array) -> jax.Ar
     return history.at[generation % len(history)].set(jnp.min(fitness).astype(history.dtype))
 
 
-def stop_code(mean: jax.Array, width: jax.Array, history: jax.Array, *, tolfunhist: float, tolx: float) -> Scalar:
+def stop_code(mean: jax.Array, width: jax.Array, history: jax.Array, *, tolfunhist: Scalar, tolx: float) -> Scalar:
     """Return 1 + the index in STOP_REASONS of the first that holds, or 0.
 
     Args:
@@ -73,6 +74,8 @@ class SepCMAESState(NamedTuple):
     """Generations told, int32."""
     history: jax.Array
     """Best fitness of the last generations, a ring buffer; ``inf`` where there is none yet."""
+    extent: Scalar
+    """The largest difference of fitness within a generation so far; +inf before the first."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -95,9 +98,11 @@ class SepCMAES(Strategy[SepCMAESState]):
     sigma: float = 0.3
     """First step size in genotype units."""
     tolfunhist: float = 1e-12
-    """Stop when the best fitness of the last 10 + 30 D/P generations differ by less."""
+    """Stop when the best fitness of the last 10 + 30 D/P generations differ by less, and by less than 1e-9 of the
+    largest difference in any generation so far."""
     tolx: float = 1e-11
-    """Stop when the distribution is narrower than this in every coordinate, in genotype units."""
+    """Stop when the distribution is narrower than this in every coordinate, in genotype units, and narrower than 1e-8
+    sigma."""
 
     told_when_all_fail: ClassVar[bool] = True
     stop_reasons: ClassVar[tuple[str, ...]] = STOP_REASONS
@@ -122,6 +127,7 @@ class SepCMAES(Strategy[SepCMAESState]):
             path_c=jnp.zeros_like(mean),
             generation=jnp.int32(0),
             history=empty_history(self.population_size, len(mean)),
+            extent=jnp.asarray(jnp.inf, mean.dtype),
         )
 
     def ask(self, key: Key, state: SepCMAESState) -> tuple[jax.Array, SepCMAESState]:
@@ -158,6 +164,7 @@ class SepCMAES(Strategy[SepCMAESState]):
             path_c=path_c,
             generation=generation,
             history=record(state.history, generation, fitness),
+            extent=extent(state.extent, generation, spread(fitness)),
         )
         return unless_all_failed(fitness, told, elsewhere(state, self.sigma))
 
@@ -168,7 +175,13 @@ class SepCMAES(Strategy[SepCMAESState]):
     def stop(self, state: SepCMAESState) -> Scalar:
         """Return 1 + the index of the first stop reason that holds, or 0."""
         width = state.sigma * jnp.sqrt(state.variance)
-        return stop_code(state.mean, width, state.history, tolfunhist=self.tolfunhist, tolx=self.tolx)
+        return stop_code(
+            state.mean,
+            width,
+            state.history,
+            tolfunhist=tolerance(self.tolfunhist, state.extent),
+            tolx=narrowest(self.tolx, self.sigma),
+        )
 
     def diagnostics(self, state: SepCMAESState) -> dict[str, Scalar]:
         """Return σ and the ratio of the largest to the smallest standard deviation of a coordinate."""

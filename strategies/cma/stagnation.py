@@ -14,6 +14,8 @@ import jax.numpy as jnp
 from evometa.types import Scalar
 
 ROWS = 128
+RESOLVED = 1e-9
+"""Differences of fitness that are this part of the largest one are followed, whatever the tolerance."""
 
 
 class Progress(NamedTuple):
@@ -67,6 +69,40 @@ def record(progress: Progress, generation: Scalar, fitness: jax.Array, size: int
     due = generation % progress.stride == 0
     progress = jax.lax.cond(due, written, lambda: progress._replace(since=since))
     return progress._replace(record=jnp.where(better, best, progress.record))
+
+
+def spread(fitness: jax.Array) -> Scalar:
+    """Return the largest minus the smallest finite fitness of a generation ``[P]``; -inf where there is none."""
+    largest: Scalar = jnp.max(jnp.where(jnp.isfinite(fitness), fitness, -jnp.inf))
+    return largest - jnp.min(fitness)
+
+
+def extent(before: Scalar, generation: Scalar, now: Scalar) -> Scalar:
+    """Return the largest :func:`spread` of a generation so far, the scale of the fitness.
+
+    Args:
+        before: that of the generations before; +inf: unknown, in states of versions that did not record it.
+        generation: the number of the newest, int32, counted from 1.
+        now: its spread.
+    """
+    widest: Scalar = jnp.where(generation == 1, now, jnp.maximum(before, now)).astype(before.dtype)
+    return widest
+
+
+def tolerance(absolute: float, scale: Scalar) -> Scalar:
+    """Return the difference in fitness that ends a search.
+
+    The field's tolerances are absolute, made for a fitness around 1. Where the largest difference that was seen is so
+    small that they would end a search before it has become ``RESOLVED`` times smaller, that counts instead. A fitness
+    that never differed has no scale.
+    """
+    least: Scalar = jnp.where(scale > 0, jnp.minimum(absolute, RESOLVED * scale), absolute)
+    return least
+
+
+def narrowest(tolx: float, sigma: float) -> float:
+    """Return the width that ends a search: ``tolx``, or where steps begin smaller than 1e-3, 1e-8 of the first one."""
+    return min(tolx, 1e-8 * sigma)
 
 
 def patience(population_size: int | Scalar, dimension: int) -> Scalar:

@@ -12,6 +12,7 @@ from scipy.optimize import brentq
 from evometa.spaces import Space
 from evometa.strategies.cma.rates import rates
 from evometa.strategies.cma.sep_cmaes import STOP_REASONS, empty_history, record, stop_code
+from evometa.strategies.cma.stagnation import extent, narrowest, spread, tolerance
 from evometa.strategies.cma.update import cumulate
 from evometa.strategies.es.xnes import place_values
 from evometa.strategies.shared import antithetic
@@ -42,6 +43,8 @@ class CRFMNESState(NamedTuple):
     """Generations told, int32."""
     history: jax.Array
     """Best fitness of the last generations, a ring buffer; ``inf`` where there is none yet."""
+    extent: Scalar
+    """The largest difference of fitness within a generation so far; +inf before the first."""
 
 
 LIMIT = 0.7
@@ -82,9 +85,11 @@ class CRFMNES(Strategy[CRFMNESState]):
     sigma: float = 0.3
     """First step size in genotype units."""
     tolfunhist: float = 1e-12
-    """Stop when the best fitness of the last 10 + 30 D/P generations differ by less."""
+    """Stop when the best fitness of the last 10 + 30 D/P generations differ by less, and by less than 1e-9 of the
+    largest difference in any generation so far."""
     tolx: float = 1e-11
-    """Stop when the distribution is narrower than this in every coordinate, in genotype units."""
+    """Stop when the distribution is narrower than this in every coordinate, in genotype units, and narrower than 1e-8
+    sigma."""
 
     told_when_all_fail: ClassVar[bool] = True
     stop_reasons: ClassVar[tuple[str, ...]] = STOP_REASONS
@@ -112,6 +117,7 @@ class CRFMNES(Strategy[CRFMNESState]):
             path_c=jnp.zeros_like(mean),
             generation=jnp.int32(0),
             history=empty_history(self.population_size, d),
+            extent=jnp.asarray(jnp.inf, mean.dtype),
         )
 
     def ask(self, key: Key, state: CRFMNESState) -> tuple[jax.Array, CRFMNESState]:
@@ -180,6 +186,7 @@ class CRFMNES(Strategy[CRFMNESState]):
             path_c=path_c,
             generation=generation,
             history=record(state.history, generation, fitness),
+            extent=extent(state.extent, generation, spread(fitness)),
         )
         return unless_all_failed(fitness, told, elsewhere(state, self.sigma))
 
@@ -190,7 +197,13 @@ class CRFMNES(Strategy[CRFMNESState]):
     def stop(self, state: CRFMNESState) -> Scalar:
         """Return 1 + the index of the first stop reason that holds, or 0."""
         width = state.sigma * state.scales * jnp.sqrt(1 + state.v**2)
-        return stop_code(state.mean, width, state.history, tolfunhist=self.tolfunhist, tolx=self.tolx)
+        return stop_code(
+            state.mean,
+            width,
+            state.history,
+            tolfunhist=tolerance(self.tolfunhist, state.extent),
+            tolx=narrowest(self.tolx, self.sigma),
+        )
 
     def diagnostics(self, state: CRFMNESState) -> dict[str, Scalar]:
         """Return σ and the length of v."""

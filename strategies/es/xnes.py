@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from evometa.spaces import Space
 from evometa.strategies.cma.sep_cmaes import STOP_REASONS, empty_history, record, stop_code
+from evometa.strategies.cma.stagnation import extent, narrowest, spread, tolerance
 from evometa.strategies.shared.checks import require_nonnegative, vector_space
 from evometa.strategies.shared.failures import elsewhere, unless_all_failed
 from evometa.strategies.shared.noise import standard_normal
@@ -40,6 +41,8 @@ class XNESState(NamedTuple):
     """Generations told, int32."""
     history: jax.Array
     """Best fitness of the last generations, a ring buffer; ``inf`` where there is none yet."""
+    extent: Scalar
+    """The largest difference of fitness within a generation so far; +inf before the first."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,9 +71,11 @@ class XNES(Strategy[XNESState]):
     covariance_learning_rate: float | None = None
     """Of σ and B; None for the paper's (9 + 3 ln D) / (5 D √D)."""
     tolfunhist: float = 1e-12
-    """Stop when the best fitness of the last 10 + 30 D/P generations differ by less."""
+    """Stop when the best fitness of the last 10 + 30 D/P generations differ by less, and by less than 1e-9 of the
+    largest difference in any generation so far."""
     tolx: float = 1e-11
-    """Stop when the distribution is narrower than this in every coordinate, in genotype units."""
+    """Stop when the distribution is narrower than this in every coordinate, in genotype units, and narrower than 1e-8
+    sigma."""
 
     told_when_all_fail: ClassVar[bool] = True
     stop_reasons: ClassVar[tuple[str, ...]] = STOP_REASONS
@@ -97,6 +102,7 @@ class XNES(Strategy[XNESState]):
             noise=jnp.zeros((self.population_size, d), mean.dtype),
             generation=jnp.int32(0),
             history=empty_history(self.population_size, d),
+            extent=jnp.asarray(jnp.inf, mean.dtype),
         )
 
     def ask(self, key: Key, state: XNESState) -> tuple[jax.Array, XNESState]:
@@ -121,6 +127,7 @@ class XNES(Strategy[XNESState]):
             noise=state.noise,
             generation=generation,
             history=record(state.history, generation, fitness),
+            extent=extent(state.extent, generation, spread(fitness)),
         )
         return unless_all_failed(fitness, told, elsewhere(state, self.sigma))
 
@@ -131,7 +138,13 @@ class XNES(Strategy[XNESState]):
     def stop(self, state: XNESState) -> Scalar:
         """Return 1 + the index of the first stop reason that holds, or 0."""
         width = state.sigma * jnp.linalg.norm(state.shape, axis=1)
-        return stop_code(state.mean, width, state.history, tolfunhist=self.tolfunhist, tolx=self.tolx)
+        return stop_code(
+            state.mean,
+            width,
+            state.history,
+            tolfunhist=tolerance(self.tolfunhist, state.extent),
+            tolx=narrowest(self.tolx, self.sigma),
+        )
 
     def diagnostics(self, state: XNESState) -> dict[str, Scalar]:
         """Return σ."""

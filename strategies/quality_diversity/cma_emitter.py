@@ -132,11 +132,19 @@ def adapt(one: Emitter, genotypes: jax.Array, weights: jax.Array, parents: Scala
     return after
 
 
-def converged(one: Emitter, status: jax.Array, gain: jax.Array) -> Scalar:
-    """Return whether nothing more can come of an emitter, by its distribution and by its last candidates ``[B]``."""
+def converged(one: Emitter, status: jax.Array, gain: jax.Array, tolerance: Scalar, narrowest: float) -> Scalar:
+    """Return whether nothing more can come of an emitter, by its distribution and by its last candidates ``[B]``.
+
+    Args:
+        one: the emitter.
+        status: ``[B]``.
+        gain: ``[B]``.
+        tolerance: differences of gain below this are none.
+        narrowest: the width below which a distribution is a point.
+    """
     diagonal = jnp.diagonal(one.factor)
     width = one.sigma * jnp.sqrt(jnp.max(jnp.diagonal(one.covariance)))
-    flat = (jnp.max(status) == jnp.min(status)) & ~(jnp.max(gain) - jnp.min(gain) >= 1e-12)
+    flat = (jnp.max(status) == jnp.min(status)) & ~(jnp.max(gain) - jnp.min(gain) >= tolerance)
     # Comparisons with what is no number are false, so these hold also for a distribution that is lost to rounding.
     long = ~(jnp.max(diagonal) < 1e7 * jnp.min(diagonal))
-    return flat | long | ~(width >= 1e-11) | ~jnp.isfinite(width + jnp.sum(one.mean))
+    return flat | long | ~(width >= narrowest) | ~jnp.isfinite(width + jnp.sum(one.mean))

@@ -9,6 +9,7 @@ from jax import lax
 
 from evometa.errors import ConfigurationError
 from evometa.spaces import Space
+from evometa.strategies.cma.stagnation import narrowest, spread, tolerance
 from evometa.strategies.cma.update import add_to_diagonal, factorise
 from evometa.strategies.quality_diversity import cma_emitter
 from evometa.strategies.quality_diversity.cma_emitter import Emitter
@@ -100,7 +101,9 @@ class CMAME(GridStrategy[CMAMEState]):
         """Let the population into the archive, adapt the emitters to who got in, and begin some anew."""
         elites, entry = self._enter(state.elites, genotypes, feedback)
         each = jax.tree.map(lambda leaf: leaf.reshape(self.emitters, self._batch), entry)
-        adapted, done = jax.vmap(self._follow)(state.emitters, genotypes.reshape(state.emitters.noise.shape), each)
+        equal = tolerance(1e-12, spread(feedback.fitness.astype(elites.fitness.dtype)))
+        follow = jax.vmap(self._follow, in_axes=(0, 0, 0, None))
+        adapted, done = follow(state.emitters, genotypes.reshape(state.emitters.noise.shape), each, equal)
         generation = state.generation + 1
         factor, ridge = lax.cond(
             generation % cma_emitter.refresh(self._batch, genotypes.shape[1]) == 0,
@@ -120,7 +123,7 @@ class CMAME(GridStrategy[CMAMEState]):
         )
         return CMAMEState(elites, emitters, generation, state.restarts + jnp.sum(done, dtype=jnp.int32))
 
-    def _follow(self, one: Emitter, genotypes: jax.Array, entry: Entry) -> tuple[Emitter, Scalar]:
+    def _follow(self, one: Emitter, genotypes: jax.Array, entry: Entry, equal: Scalar) -> tuple[Emitter, Scalar]:
         """Return an emitter that has learnt what became of its candidates ``[B]``, and whether it is done."""
         status, gain = entry
         if self.selection == "filter":
@@ -129,7 +132,7 @@ class CMAME(GridStrategy[CMAMEState]):
             parents = jnp.minimum(jnp.sum(gain > -jnp.inf, dtype=jnp.int32), self._batch // 2)
         weights = cma_emitter.weigh(status, gain, parents)
         adapted = cma_emitter.adapt(one, genotypes, weights, parents)
-        done = cma_emitter.converged(adapted, status, gain)
+        done = cma_emitter.converged(adapted, status, gain, equal, narrowest(1e-11, self.sigma))
         if self.restart == "no_improvement":
             done |= jnp.all(status == REJECTED)
         return adapted, done
