@@ -29,6 +29,13 @@ class Bowl(Problem):
         return jnp.sum((omega - 1.0) ** 2) + self.noise * jax.random.normal(key)
 
 
+class Bent(Bowl):
+    """The same, a hundred higher."""
+
+    def evaluate(self, key: Any, omega: Any) -> Any:
+        return 100.0 + super().evaluate(key, omega)
+
+
 class Hill(Bowl):
     """The same upside down, to be maximised; its top is 0."""
 

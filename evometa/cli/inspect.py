@@ -18,8 +18,9 @@ from evometa.search.progress import duration, short
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from evometa.problem import BaseProblem
+    from evometa.storage.manifest import Manifest
     from evometa.storage.result import Result
-    from evometa.storage.run_directory import Manifest
 
 # As in evometa.plots, which is not imported here since that takes longer than most commands.
 X = Literal["generation", "evaluations", "inner_steps", "seconds"]
@@ -142,11 +143,13 @@ class Generalize:
 
     Args:
         run_directory: the run directory.
+        problem: the problem's class, file.py:Class or module:Class, if it has moved; its settings are those of the run.
         tasks: number of tasks of each distribution.
         seed: the seed of the tasks.
     """
 
     run_directory: Annotated[Positional[Path], arg(metavar="DIR")]
+    problem: Annotated[str | None, arg(metavar="NAME")] = None
     tasks: int = 1000
     seed: int = 0
 
@@ -155,12 +158,16 @@ class Generalize:
         from rich.console import Console
         from rich.table import Table
 
-        from evometa import naming
+        from evometa.cli.run import moved_to
         from evometa.evaluation.generalization import generalization
-        from evometa.storage.run_directory import read_manifest
+        from evometa.search.resuming import rebuilt
+        from evometa.storage.manifest import read_manifest
 
-        problem = naming.rebuild(read_manifest(self.run_directory).problem)
-        omega = found(self.run_directory).selected_omega
+        if self.problem is None:
+            problem = rebuilt(read_manifest(self.run_directory), "problem")
+        else:
+            problem = moved_to(self.problem, "problem", self.run_directory)
+        omega = found(self.run_directory, problem).selected_omega
         if omega is None:
             raise RunDirectoryError(
                 f"{self.run_directory} was expected to hold a run that found something, and every candidate failed; "
@@ -173,20 +180,19 @@ class Generalize:
         return 0
 
 
-def found(directory: Path) -> "Result":
-    """Return the result of a run from its file; a run of an older version without one is resumed to where it is."""
+def found(directory: Path, problem: "BaseProblem") -> "Result":
+    """Return the result of a run from its file, or for a run of an older version without one from its checkpoint."""
     from evometa.search.search import Search
     from evometa.storage import checkpoint, result_file
 
     if (directory / result_file.RESULT).exists():
-        return result_file.load_result(directory)
-    done = checkpoint.progress(directory)
-    if not done:
+        return result_file.load_result(directory, problem=problem)
+    if not checkpoint.progress(directory):
         raise RunDirectoryError(
             f"'evometa generalize' expects a run with a checkpoint, and {directory} has none; continue it with "
             "'evometa resume'."
         )
-    return Search.resume(directory, progress=False).run(generations=int(done["generation"]))
+    return Search.resume(directory, problem=problem, progress=False).result()
 
 
 def save(figure: "Figure", path: Path) -> None:
@@ -209,12 +215,16 @@ def first_line(cls: type[Any]) -> str:
 
 def settings(directory: Path) -> list[tuple[str, str]]:
     """Return the settings of a run as names and values, from its manifest."""
-    from evometa.storage.run_directory import read_manifest
+    from evometa.storage.manifest import read_manifest
 
     manifest = read_manifest(directory)
     versions = ", ".join(f"{name} {version}" for name, version in manifest.versions.items())
     rows = [("problem", _call(manifest.problem)), ("strategy", _call(manifest.strategy)), ("seed", f"{manifest.seed}")]
     rows += [(name.replace("_", " "), f"{value}") for name, value in manifest.options.items()]
+    rows += [
+        ("changed", f"at generation {change['generation']:,}: {change['part']}, before {_former(change)}")
+        for change in manifest.changes
+    ]
     rows += [("created", manifest.created), ("git commit", manifest.git_commit or "none"), ("versions", versions)]
     return rows
 
@@ -269,7 +279,7 @@ def constraints_in_words(feasible: bool) -> str:
 
 def groups(directories: Sequence[Path]) -> dict[str, list[Path]]:
     """Group runs that differ only in their seeds, under labels that name the differences between the groups."""
-    from evometa.storage.run_directory import read_manifest
+    from evometa.storage.manifest import read_manifest
 
     manifests = {path: read_manifest(path) for path in directories}
     keys = {path: _flat_settings(manifest) for path, manifest in manifests.items()}
@@ -301,6 +311,13 @@ def _label(manifest: "Manifest", settings: dict[str, Any], differing: set[str]) 
         if name in differing and name not in ("problem", "strategy")
     ]
     return " ".join([*names, *fields])
+
+
+def _former(change: dict[str, Any]) -> str:
+    before = change["before"]
+    if change["part"] in ("problem", "strategy"):
+        return _call(before)
+    return str(change.get("file", before))
 
 
 def _call(description: dict[str, Any]) -> str:

@@ -7,6 +7,7 @@ import contextlib
 import functools
 import io
 import operator
+import os
 import sys
 from collections.abc import Sequence
 from typing import Annotated, Any
@@ -26,9 +27,12 @@ def main(args: Sequence[str] | None = None) -> int:
         args: the arguments after ``evometa``; those of the process by default.
 
     Returns:
-        The exit status: 0 for success, 2 for an error of the user, 130 when interrupted.
+        The exit status: 0 for success, 1 for a run directory that could no longer be written to, 2 for an error of the
+        user, 130 when interrupted.
     """
     args = list(sys.argv[1:] if args is None else args)
+    if os.getcwd() not in sys.path:  # as 'python -m' has it: a project's packages are found from its folder
+        sys.path.insert(0, os.getcwd())
     try:
         return int(_parse(args).execute())
     except EvometaError as error:

@@ -11,13 +11,15 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from tyro.conf import OmitArgPrefixes, Positional, arg
 
+from evometa import naming
 from evometa.card import Recipe
 from evometa.cli.inspect import constraints_in_words
 from evometa.cli.names import Role, find, kebab
 from evometa.cli.options import Execution, Limits
-from evometa.errors import ConfigurationError
+from evometa.errors import ConfigurationError, RunDirectoryError
 from evometa.problem import BaseProblem
 from evometa.search.progress import duration, short
+from evometa.storage.manifest import read_manifest
 
 if TYPE_CHECKING:
     from evometa.storage.result import Result
@@ -66,7 +68,7 @@ class Run:
 
         limits = self.limits.as_arguments(self.recipe.limits if self.recipe else {})
         problem, strategy = getattr(self, PROBLEM), getattr(self, STRATEGY)
-        directory = self.run_directory or free_directory(type(problem), type(strategy))
+        directory = self.run_directory or claim_directory(type(problem), type(strategy))
         search = Search(
             problem,
             strategy,
@@ -92,9 +94,13 @@ class Resume:
 
     Args:
         run_directory: the run directory.
+        problem: the problem's class, file.py:Class or module:Class, if it has moved; its settings are those of the run.
+        strategy: the strategy's class, likewise.
     """
 
     run_directory: Annotated[Positional[Path], arg(metavar="DIR")]
+    problem: Annotated[str | None, arg(metavar="NAME")] = None
+    strategy: Annotated[str | None, arg(metavar="NAME")] = None
     limits: OmitArgPrefixes[Limits] = dataclasses.field(default_factory=Limits)
     execution: OmitArgPrefixes[Execution] = dataclasses.field(default_factory=Execution)
 
@@ -103,7 +109,12 @@ class Resume:
         from evometa.search.search import Search
 
         limits = self.limits.as_arguments()
-        search = Search.resume(self.run_directory, **dataclasses.asdict(self.execution))
+        moved = {
+            role: moved_to(name, role, self.run_directory)
+            for role, name in (("problem", self.problem), ("strategy", self.strategy))
+            if name is not None
+        }
+        search = Search.resume(self.run_directory, **moved, **dataclasses.asdict(self.execution))
         return report(search.problem, search.run(**limits), self.run_directory)
 
 
@@ -186,10 +197,28 @@ def _fields(cls: type[Any]) -> list[str]:
     return [field.name for field in dataclasses.fields(cls)]
 
 
-def free_directory(problem: type[Any], strategy: type[Any]) -> Path:
-    """Return the first of ``runs/problem-strategy-1``, ``-2``, ... that does not exist."""
+def claim_directory(problem: type[Any], strategy: type[Any]) -> Path:
+    """Make the first of ``runs/problem-strategy-1``, ``-2``, ... that is not there; no other process gets the same."""
     stem = f"{kebab(problem.__name__)}-{kebab(strategy.__name__)}"
-    return next(path for n in itertools.count(1) if not (path := Path("runs") / f"{stem}-{n}").exists())
+    for n in itertools.count(1):
+        path = Path("runs") / f"{stem}-{n}"
+        try:
+            path.mkdir(parents=True)
+        except FileExistsError:
+            continue
+        except OSError as error:
+            raise RunDirectoryError(
+                f"{path} was expected to become a new folder in the working directory: {error.strerror}; give "
+                "--run-directory a folder that can be written to."
+            ) from None
+        break
+    return path
+
+
+def moved_to(name: str, role: Role, directory: Path) -> Any:
+    """Return the problem or strategy of a run, with its settings, from a class that has moved."""
+    fields = getattr(read_manifest(directory), role)["fields"]
+    return naming.rebuild({"type": naming.reference(find(name, role)), "fields": fields})
 
 
 def report(problem: BaseProblem, result: "Result", directory: Path) -> int:
@@ -221,6 +250,4 @@ def report(problem: BaseProblem, result: "Result", directory: Path) -> int:
     print(f"cost       {', '.join(cost)}, {duration(result.seconds)}")
     print(f"plot       evometa plot {directory}")
     print(f"resume     evometa resume {directory} --generations {max(2 * result.generations, 1)}")
-    if result.stop_code == "all_failed":
-        return 1
-    return 130 if result.stop_code == "interrupted" else 0
+    return {"interrupted": 130, "all_failed": 1, "not_written": 1}.get(result.stop_code, 0)

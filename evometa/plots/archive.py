@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from evometa.errors import ConfigurationError
 from evometa.plots import style
 from evometa.plots.pareto import ArchiveRun, load_archive
+from evometa.storage.manifest import read_manifest
 from evometa.storage.result import Archive
-from evometa.storage.run_directory import read_manifest
 
 
 @dataclasses.dataclass(frozen=True)

@@ -31,8 +31,9 @@ class StopReason(NamedTuple):
 
     code: str
     """``generations``, ``evaluations``, ``inner_steps``, ``seconds``, ``target``, ``all_failed``, ``callback``,
-    ``interrupted``, or ``strategy:`` and the strategy's own code, such as ``strategy:tolx``. A search in which nothing
-    but failures was found has the code ``all_failed``, whatever ended it, unless it was interrupted."""
+    ``interrupted``, ``not_written`` (the run directory could no longer be written to), or ``strategy:`` and the
+    strategy's own code, such as ``strategy:tolx``. A search in which nothing but failures was found has the code
+    ``all_failed``, whatever ended it, unless it was interrupted."""
     text: str
     """The same in words."""
 

@@ -5,8 +5,8 @@ import dataclasses
 import math
 import os
 import time
+import warnings
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -37,15 +37,21 @@ from evometa.search.generation import SearchState
 from evometa.search.interrupt import Interrupt
 from evometa.search.planning import plan
 from evometa.search.progress import Progress, Status
+from evometa.search.resuming import Change, changes, concerns_fitness, evaluated_again, rebuilt, recorded
 from evometa.search.search_result import result_of
 from evometa.search.selection import FinalSelection, skipped
 from evometa.search.stepped_driver import SteppedDriver
 from evometa.storage import archive_file, checkpoint, history, result_file
 from evometa.storage.checkpoint import Checkpoint
+from evometa.storage.files import NotWritten, run_folder
 from evometa.storage.history import COUNTS, History
+from evometa.storage.manifest import Manifest, describe_run, read_manifest
 from evometa.storage.result import Counters, Result
-from evometa.storage.run_directory import RunDirectory, describe_run, read_manifest, warn_of_changes
+from evometa.storage.run_directory import RunDirectory, recover, require_free
 from evometa.strategy import Strategy
+
+NOT_WRITTEN = "not_written"
+"""The stop code of a search whose run directory could no longer be written to."""
 
 
 class Search:
@@ -56,7 +62,7 @@ class Search:
         strategy: the strategy, an instance.
         seed: seed of everything, a whole number of 64 bits; the same seed gives the same history.
         run_directory: where to keep manifest, history and checkpoints; None keeps the run in memory only.
-        overwrite: allow to remove a run that is in ``run_directory`` already.
+        overwrite: allow to replace a run that is in ``run_directory`` already; kept until the new one has generations.
         population_chunk: candidates batched at a time on each device, or "auto".
         memory_budget: bytes that the compiled program may need.
         devices: local devices to use; None chooses.
@@ -145,7 +151,11 @@ class Search:
         self._driver: Driver | None = None
         self._selection: FinalSelection | None = None
         self._rows: list[dict[str, NDArray[Any]]] = []
-        self._path = Path(run_directory) if run_directory is not None else None
+        self._path = run_folder(run_directory) if run_directory is not None else None
+        self._overwrite = overwrite
+        self._manifest: Manifest | None = None  # that the run directory is to have
+        self._known: Manifest | None = None  # that it has, as far as this search knows
+        self._changes: list[Change] = []
         if isinstance(problem, HostProblem):
             require_rebuildable(problem, "worker processes can evaluate it")
         if self._path is not None:
@@ -157,7 +167,8 @@ class Search:
                 "finalists": self._validation.finalists,
                 "validation_share": validation_share,
             }
-            RunDirectory(self._path, describe_run(problem, strategy, self.seed, options), overwrite=overwrite).close()
+            self._manifest = describe_run(problem, strategy, self.seed, options)
+            require_free(self._path, overwrite=overwrite)
 
     @classmethod
     def resume(
@@ -172,19 +183,22 @@ class Search:
 
         Args:
             run_directory: the folder of the run.
-            problem: the problem, where the manifest's description should not be used.
-            strategy: the strategy, likewise.
+            problem: the problem, where the manifest's description should not be used: its class has moved, or the run
+                continues with other settings. The manifest then records the change with its generation, a warning
+                says so, and the best so far is evaluated again.
+            strategy: the strategy, likewise; its state must be of the same shapes.
             execution: any of population_chunk, memory_budget, devices, checkpoint_seconds, keep_checkpoints, workers,
                 callbacks and progress; the seed and the validation are the run's own.
 
         Raises:
             RunDirectoryError: there is no run, or it cannot be continued.
+            ConfigurationError: problem or strategy cannot be built, or the run cannot continue with the given ones.
         """
-        path = Path(run_directory)
+        path = run_folder(run_directory)
+        recover(path)
         manifest = read_manifest(path)
-        problem = problem if problem is not None else naming.rebuild(manifest.problem)
-        strategy = strategy if strategy is not None else naming.rebuild(manifest.strategy)
-        warn_of_changes(manifest, problem, strategy)
+        problem = problem if problem is not None else rebuilt(manifest, "problem")
+        strategy = strategy if strategy is not None else rebuilt(manifest, "strategy")
         fixed = {"seed", "run_directory", "overwrite", *manifest.options} & execution.keys()
         if fixed:
             raise ConfigurationError(
@@ -194,7 +208,11 @@ class Search:
         if "validation_share" not in options and not isinstance(problem, InnerTraining):
             options["validation_tasks"] = 1  # of a run from when problems without tasks were validated once
         search = cls(problem, strategy, seed=manifest.seed, **options, **execution)
-        search._path = path
+        search._path, search._known = path, manifest
+        now = describe_run(problem, strategy, manifest.seed, manifest.options)
+        direction = manifest.direction or (result_file.numbers(path) or {}).get("direction")
+        search._changes = changes(manifest, now, direction)
+        search._manifest = recorded(manifest, now, [], 0)
         progress = checkpoint.progress(path)
         if progress is not None:
             search._counters.double = progress.get("double", False)
@@ -223,35 +241,78 @@ class Search:
             evaluations: stop before more evaluations than this were made, with those of validations and of the final
                 selection (T tasks of them count as one).
             inner_steps: stop before more learner updates than this were made, likewise.
-            seconds: stop when this many seconds have passed (at the end of a dispatch, about a second).
+            seconds: stop when this many seconds have passed (at the end of a dispatch, about a second); compiling comes
+                before and does not count.
             target: stop when the best fitness is as good as this.
+
+        SIGTERM and SIGHUP end it likewise, without a final selection; then the process ends as the signal asks. Where
+        the run directory can no longer be written to (a full disk, a folder that is gone), a warning says so and the
+        search ends with what it has found.
 
         Raises:
             ConfigurationError: no limit, or one that is not positive.
-        EvaluationError: the code of a plain-Python problem raised an error for every candidate of the first
-            generation.
+            RunDirectoryError: the run directory is not this run's any more, or cannot be read.
+            EvaluationError: the code of a plain-Python problem raised an error for every candidate of the first
+                generation.
         """
         naming.refuse_while_importing("a search")
         limits = Limits(generations, evaluations, inner_steps, seconds, target)
-        entered = time.monotonic()
+        interrupt = Interrupt()
+        try:
+            return self._run(limits, interrupt)
+        finally:
+            interrupt.resend()
+
+    def _run(self, limits: Limits, interrupt: Interrupt) -> Result:
         with contextlib.ExitStack() as stack:
             progress = stack.enter_context(Progress(self._show))
-            folder = stack.enter_context(RunDirectory(self._path)) if self._path is not None else None
+            folder = None
+            if self._path is not None:
+                assert self._manifest is not None
+                folder = stack.enter_context(
+                    RunDirectory(self._path, self._manifest, known=self._known, overwrite=self._overwrite)
+                )
+                self._known = folder.known
             driver = self._prepare(stack, progress)
             if folder is not None:
                 self._restore(folder, driver)
-            interrupt = stack.enter_context(Interrupt())
+            stack.enter_context(interrupt)
             for callback in self._callbacks:
                 callback.start(self)
-            reason = self._loop(driver, limits, entered, folder, progress, interrupt)
-            reason = self._explained(driver, reason, progress)
+            try:
+                reason = self._loop(driver, limits, time.monotonic(), folder, progress, interrupt)
+                reason = self._explained(driver, reason, progress)
+            except NotWritten as error:
+                reason = _not_written(error)
             result = self._select(driver, reason, progress, interrupt)
-            if self._path is not None:
-                result_file.write(self._path, result)
-                archive_file.write(self._path, result.archive)
+            if folder is not None and folder.known is not None:
+                try:
+                    folder.require_own()
+                    result_file.write(folder.path, result)
+                    archive_file.write(folder.path, result.archive)
+                except NotWritten as error:
+                    if reason.code != NOT_WRITTEN:
+                        reason = _not_written(error)
+                        result = dataclasses.replace(result, stop_reason=reason.text, stop_code=reason.code)
             for callback in self._callbacks:
                 callback.end(self, result)
             return result
+
+    def result(self) -> Result:
+        """Return what a resumed run has found at its newest checkpoint, after a final selection.
+
+        It searches no further, needs no lock and writes nothing.
+
+        Raises:
+            RunDirectoryError: there is no whole checkpoint.
+        """
+        assert self._path is not None
+        with contextlib.ExitStack() as stack:
+            progress = stack.enter_context(Progress(self._show))
+            driver = self._prepare(stack, progress)
+            self._take(checkpoint.load(self._path, driver.initial()), driver)
+            reason = StopReason(self._counters.stop_code or "running", self._counters.stop_reason or "not ended yet")
+            return self._select(driver, reason, progress, Interrupt())
 
     def _prepare(self, stack: contextlib.ExitStack, progress: Progress) -> Driver:
         if isinstance(self.problem, HostProblem):
@@ -283,14 +344,34 @@ class Search:
         return self._driver
 
     def _restore(self, folder: RunDirectory, driver: Driver) -> None:
-        found = folder.restore(driver.initial(), driver.columns)
-        self._state = driver.restored(found.state) if found else None
-        chunk, double = self._counters.chunk, self._counters.double
-        self._counters = dataclasses.replace(Counters(**(found.progress if found else {})), chunk=chunk, double=double)
+        self._take(folder.restore(driver.initial(), driver.columns), driver)
         # The final selection comes after the last checkpoint; what it took stands in the result.
         self._counters.validation_tasks = max(
             self._counters.validation_tasks, result_file.tasks_after(folder.path, self._counters.generation)
         )
+        self._take_changes(folder, driver)
+
+    def _take(self, found: Checkpoint | None, driver: Driver) -> None:
+        """Take state and counters from a checkpoint; those of the beginning where there is none."""
+        self._state = driver.restored(found.state) if found else None
+        chunk, double = self._counters.chunk, self._counters.double
+        self._counters = dataclasses.replace(Counters(**(found.progress if found else {})), chunk=chunk, double=double)
+
+    def _take_changes(self, folder: RunDirectory, driver: Driver) -> None:
+        """Have changes recorded with the next rows; where they concern the fitness, evaluate the best so far again."""
+        if self._known is None or self._manifest is None:
+            return
+        generation = self._counters.generation
+        if self._changes:
+            self._manifest = recorded(self._manifest, self._manifest, self._changes, generation)
+            self._changes = []
+            folder.record(self._manifest)
+        # Those of a process that was killed before its next checkpoint too.
+        new = [change for change in self._manifest.changes if change["generation"] >= generation]
+        if self._state is not None and concerns_fitness(new):
+            self._state, tasks = evaluated_again(driver, self._state)
+            self._counters.validation_tasks += tasks
+            self._counters.center = self._counters.held_out = math.nan
 
     def _loop(
         self,
@@ -328,13 +409,17 @@ class Search:
             table = self._record(driver, counts, rows, done)
             if folder is not None and len(rows.failed):
                 folder.append(counts, rows.values, done.generation, done.seconds)
+                self._known = folder.known
             status = self._status(driver, state, done, decider, rows, spent)
             progress.update(status)
             report = Report(self, status, table)
             try:
                 asked = self._call_back(report)
-            except BaseException:
-                self._save(driver, folder, decider.decide(done, now=time.monotonic(), asked=True))
+            except BaseException as error:
+                try:
+                    self._save(driver, folder, decider.decide(done, now=time.monotonic(), asked=True))
+                except NotWritten as lost:
+                    error.add_note(f"{lost}")
                 raise
             decision = decider.decide(
                 done, now=time.monotonic(), code=code, interrupted=interrupt.requested, asked=asked
@@ -424,10 +509,15 @@ class Search:
     @property
     def history(self) -> History:
         """The history so far: of the run directory, or of this object where there is none."""
-        if self._path is not None:
+        if self._path is not None and self._known is not None:
             return history.read(self._path)
         names = [name for name in (self._rows[0] if self._rows else dict.fromkeys(COUNTS)) if name != "seconds"]
         columns = {name: np.concatenate([np.empty(0), *(rows[name] for rows in self._rows)]) for name in names}
         ends = [[rows["generation"][-1], rows["seconds"][0]] for rows in self._rows if len(rows["generation"])]
         generations, seconds = np.array(ends, np.float64).reshape(len(ends), 2).T
         return History(columns, {"generation": generations, "seconds": seconds})
+
+
+def _not_written(error: NotWritten) -> StopReason:
+    warnings.warn(f"{error}", stacklevel=4)
+    return StopReason(NOT_WRITTEN, f"the run directory could not be written to: {error}")

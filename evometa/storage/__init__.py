@@ -6,7 +6,8 @@ there.
 ====================  =====================================================
 file                  holds
 ====================  =====================================================
-:mod:`run_directory`  the folder: manifest, lock, what is appended
+:mod:`run_directory`  the folder: lock, what is appended, what is replaced
+:mod:`manifest`       what is searched with what, and what was changed
 :mod:`checkpoint`     the whole state at one generation, complete or absent
 :mod:`history`        one row a generation, read and written as CSV
 :mod:`result`         what a search counts, keeps and returns

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from evometa.errors import RunDirectoryError
 from evometa.problem import VECTORS
-from evometa.storage.files import write_atomically
+from evometa.storage.files import NotWritten, run_folder, write_atomically
 from evometa.storage.flat_trees import flatten, unflatten
 from evometa.storage.result import Archive
 
@@ -29,7 +29,7 @@ def write(run_directory: Path, archive: Archive | None) -> None:
     """Write an archive; None removes the file of an earlier run in the same folder.
 
     Raises:
-        RunDirectoryError: the file could not be written (a full disk).
+        NotWritten: the file could not be written (a full disk).
     """
     path = run_directory / ARCHIVE
     try:
@@ -40,7 +40,7 @@ def write(run_directory: Path, archive: Archive | None) -> None:
             np.savez_compressed(content, allow_pickle=False, **_arrays(archive))
             write_atomically(path, content.getvalue())
     except OSError as error:
-        raise RunDirectoryError(
+        raise NotWritten(
             f"Could not write {path}: {error}; the run's history and checkpoints are safe, so make room on the "
             "disk or fix the folder's permissions, then resume the run to its present generation."
         ) from error
@@ -55,7 +55,7 @@ def read(run_directory: str | os.PathLike[str]) -> Archive:
     Raises:
         RunDirectoryError: the file does not exist or cannot be read.
     """
-    path = Path(run_directory) / ARCHIVE
+    path = run_folder(run_directory) / ARCHIVE
     try:
         with np.load(path, allow_pickle=False) as file:
             arrays = dict(file)

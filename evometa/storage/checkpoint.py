@@ -5,6 +5,7 @@ its name in one step. On reading, every digest is checked: a checkpoint damaged 
 recognised, and the one before it is used.
 """
 
+import contextlib
 import functools
 import hashlib
 import itertools
@@ -19,7 +20,7 @@ import jax
 import numpy as np
 
 from evometa.errors import RunDirectoryError
-from evometa.storage.files import sync_folder, write_atomically
+from evometa.storage.files import NotWritten, sync_folder, write_atomically
 
 CHECKPOINTS = "checkpoints"
 _ARRAYS, _INDEX, _DIGESTS = "arrays", "index.json", "digests.json"
@@ -42,16 +43,16 @@ def save(run_directory: Path, checkpoint: Checkpoint, *, keep: int) -> None:
     """Write a checkpoint, then remove all but the newest ``keep``.
 
     Raises:
-        RunDirectoryError: the files could not be written (a full disk); older checkpoints are still there.
+        NotWritten: the files could not be written (a full disk); older checkpoints are still there.
     """
     folder = run_directory / CHECKPOINTS
-    folder.mkdir(exist_ok=True)
     name = f"{checkpoint.progress['generation']:012d}"
     temporary = folder / (_TEMPORARY + name)
     for unfinished in folder.glob(f"{_TEMPORARY}*"):  # left by a process that was killed
         shutil.rmtree(unfinished, ignore_errors=True)
     paths, leaves = _flatten(checkpoint.state)
     try:
+        folder.mkdir(exist_ok=True)
         temporary.mkdir()
         # Orbax refuses empty arrays and empty trees; both are rebuilt from the index.
         arrays = {f"{i}": leaf for i, leaf in enumerate(leaves) if leaf.size}
@@ -68,9 +69,9 @@ def save(run_directory: Path, checkpoint: Checkpoint, *, keep: int) -> None:
         sync_folder(folder)
     except Exception as error:
         shutil.rmtree(temporary, ignore_errors=True)
-        raise RunDirectoryError(
+        raise NotWritten(
             f"Could not write a checkpoint to {folder}: {_first_line(error)}; nothing written earlier is lost, so make "
-            "room or mend the folder's rights, then resume the run."
+            "room or fix the folder's permissions, then resume the run."
         ) from error
     for _, old in list(_newest_first(run_directory))[keep:]:
         shutil.rmtree(old, ignore_errors=True)
@@ -111,8 +112,9 @@ def progress(run_directory: Path) -> dict[str, Any] | None:
     """Read the counters of the newest whole checkpoint without its arrays, or None when there is none."""
     for _, folder in _newest_first(run_directory):
         if not _damage(folder):
-            found: dict[str, Any] = json.loads((folder / _INDEX).read_text())["progress"]
-            return found
+            with contextlib.suppress(OSError):  # a search that is running has removed it in between
+                found: dict[str, Any] = json.loads((folder / _INDEX).read_text())["progress"]
+                return found
     return None
 
 

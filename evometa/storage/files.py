@@ -10,8 +10,28 @@ import os
 import tempfile
 from pathlib import Path
 
+from evometa.errors import RunDirectoryError
+
 _NOT_OFFERED = frozenset({errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP})
 """How a file system answers that it cannot make a file or folder durable."""
+
+
+class NotWritten(RunDirectoryError):
+    """A file of a run could not be written (a full disk, a folder that is gone); the search itself is sound."""
+
+
+def run_folder(path: str | os.PathLike[str]) -> Path:
+    """Return the folder of a run as an absolute path, which a changed working directory does not move; ``~`` is home.
+
+    Raises:
+        RunDirectoryError: there is no such home.
+    """
+    try:
+        return Path(os.path.abspath(Path(path).expanduser()))
+    except RuntimeError:
+        raise RunDirectoryError(
+            f"{path} was expected to be a folder, and there is no such home; write it out."
+        ) from None
 
 
 def write_atomically(path: Path, content: bytes) -> None:

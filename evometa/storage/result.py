@@ -74,7 +74,7 @@ class Result:
     failed: int
     """Candidates whose fitness was not finite."""
     seconds: float
-    """Seconds of searching, compilation included."""
+    """Seconds of searching; compiling before it does not count."""
     direction: str
     """Whether the search was to ``minimize`` or ``maximize``."""
     stop_reason: str

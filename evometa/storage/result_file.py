@@ -20,12 +20,12 @@ import numpy as np
 
 from evometa import naming
 from evometa.errors import EvometaError, RunDirectoryError
-from evometa.problem import precision_of
+from evometa.problem import BaseProblem, precision_of
 from evometa.storage import archive_file
-from evometa.storage.files import write_atomically
+from evometa.storage.files import NotWritten, run_folder, write_atomically
 from evometa.storage.flat_trees import flatten, restore, unflatten
+from evometa.storage.manifest import read_manifest
 from evometa.storage.result import Result
-from evometa.storage.run_directory import read_manifest
 
 RESULT, NUMBERS = "result.npz", "result.json"
 SCHEMA_VERSION = 1
@@ -40,7 +40,7 @@ def write(run_directory: Path, result: Result) -> None:
     """Write a result.
 
     Raises:
-        RunDirectoryError: a file could not be written (a full disk).
+        NotWritten: a file could not be written (a full disk).
     """
     content = {"schema_version": SCHEMA_VERSION} | {name: _plain(getattr(result, name)) for name in _NUMBERS}
     text = json.dumps(content, indent=2)
@@ -53,22 +53,26 @@ def write(run_directory: Path, result: Result) -> None:
         write_atomically(run_directory / RESULT, file.getvalue())
         write_atomically(run_directory / NUMBERS, text.encode() + b"\n")
     except OSError as error:
-        raise RunDirectoryError(
+        raise NotWritten(
             f"Could not write {run_directory / RESULT}: {error}; the run's history and checkpoints are safe, so make "
             "room or fix the folder's permissions, then resume the run to its present generation."
         ) from error
 
 
-def load_result(run_directory: str | os.PathLike[str]) -> Result:
+def load_result(run_directory: str | os.PathLike[str], *, problem: BaseProblem | None = None) -> Result:
     """Return what a run has found, as ``Search.run`` returned it, without compiling a search.
 
     Of a run that is going on or was killed: the result of its newest checkpoint, without a final selection. Where the
     problem's class cannot be imported any more, each ω is a dict from the paths of its leaves to arrays.
 
+    Args:
+        run_directory: the folder of the run.
+        problem: the problem, where its class has moved since.
+
     Raises:
         RunDirectoryError: there is no result, or it cannot be read.
     """
-    folder = Path(run_directory)
+    folder = run_folder(run_directory)
     try:
         with np.load(folder / RESULT, allow_pickle=False) as file:
             arrays = dict(file)
@@ -84,7 +88,7 @@ def load_result(run_directory: str | os.PathLike[str]) -> Result:
             f"{folder / RESULT} has schema version {version}, and this version of evometa reads {SCHEMA_VERSION}; "
             "use the version that wrote it."
         )
-    structure, genotype = _structures(folder)
+    structure, genotype = _structures(folder, problem)
     parts: dict[str, Any] = {name: unflatten(name, arrays) for name in _OMEGAS}
     archive = archive_file.read(folder) if (folder / archive_file.ARCHIVE).exists() else None
     if structure is not None:
@@ -113,16 +117,20 @@ def tasks_after(run_directory: Path, generation: int) -> int:
     return known["validation_tasks"] if known is not None and known["generations"] == generation else 0
 
 
-def _structures(folder: Path) -> tuple[Any, Any]:
+def _structures(folder: Path, problem: BaseProblem | None) -> tuple[Any, Any]:
     """Return ω and genotype as pytrees of shapes; two times None where the problem cannot be built."""
     try:
-        problem = naming.rebuild(read_manifest(folder).problem)
+        problem = problem or naming.rebuild(read_manifest(folder).problem)
         with precision_of(problem):
             space = problem.space
             genotype = jax.eval_shape(space.sample, jax.eval_shape(jax.random.key, 0))
             return jax.eval_shape(lambda genotype: space.decode(space.repair(genotype)), genotype), genotype
     except EvometaError as error:
-        warnings.warn(f"ω is given as arrays by path, since its problem cannot be built: {error}", stacklevel=3)
+        warnings.warn(
+            f"ω is given as arrays by path, since its problem cannot be built: {error} Where the class has moved, "
+            "give load_result problem=...",
+            stacklevel=3,
+        )
         return None, None
 
 

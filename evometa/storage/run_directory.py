@@ -3,162 +3,201 @@
 ::
 
     runs/sine/
-      manifest.json     what was run: problem and strategy with all fields, seed, versions (written once)
+      manifest.json     what was run: problem and strategy with all fields, seed, versions
       history.csv       one row a generation
       timing.csv        seconds, one row a dispatch
       checkpoints/      the newest few states, a folder each
+      result.*          what was found, and archive.npz where a strategy keeps one
 
-One process at a time may write to it.
+One process at a time may write to it. A run that is there already is replaced in one step, and only once the first rows
+of the new one are known: until then the old one is whole.
 """
 
 import errno
-import importlib.metadata
-import json
+import os
 import shutil
-import subprocess
-import time
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from filelock import FileLock, Timeout
 
-from evometa import naming
 from evometa.errors import RunDirectoryError
-from evometa.storage import checkpoint
+from evometa.storage import archive_file, checkpoint, result_file
 from evometa.storage.checkpoint import Checkpoint
-from evometa.storage.files import write_atomically
+from evometa.storage.files import NotWritten, write_atomically
 from evometa.storage.history import COUNTS, HISTORY, TIMING, TIMING_COLUMNS, Table, format_rows
+from evometa.storage.manifest import MANIFEST, Manifest, read_manifest
 
-SCHEMA_VERSION = 1
-MANIFEST, LOCK = "manifest.json", ".lock"
+LOCK = ".lock"
+PICTURES = ("fitness", "strategy", "front", "archive")
+"""The pictures that ``evometa plot`` leaves in a run directory, without their suffixes."""
+
+_REPLACED = ".replaced"
+_FILES = (HISTORY, TIMING, checkpoint.CHECKPOINTS, result_file.RESULT, result_file.NUMBERS, archive_file.ARCHIVE)
 _CANNOT_LOCK = frozenset({errno.ENOSYS, errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP})
 """How a file system answers that it has no locks: Lustre mounted without them, NFS without its lock service."""
-_PACKAGES = ("evometa", "jax", "jaxlib", "numpy", "optax", "flax", "evosax", "orbax-checkpoint")
 
 
-class Manifest(NamedTuple):
-    """What was run; the content of ``manifest.json``."""
+def require_free(path: Path, *, overwrite: bool) -> None:
+    """Raise RunDirectoryError unless a new run may have a folder.
 
-    problem: dict[str, Any]
-    """The problem as :func:`evometa.naming.describe` gives it."""
-    strategy: dict[str, Any]
-    """The strategy, likewise."""
-    seed: int
-    options: dict[str, Any]
-    """The search's options that its results depend on."""
-    sources: dict[str, Any]
-    """Path and digest of each user's file that defines the problem or strategy."""
-    versions: dict[str, str]
-    """Versions of evometa and its main dependencies."""
-    git_commit: str | None
-    """The commit of the folder the run was started in, if it is under git."""
-    created: str
-    """Local time, ISO 8601."""
-    schema_version: int = SCHEMA_VERSION
-
-
-def describe_run(problem: Any, strategy: Any, seed: int, options: dict[str, Any]) -> Manifest:
-    """Return the manifest of a new run."""
-    sources = {reference: found for reference, found in map(_source, (problem, strategy)) if found}
-    versions = {name: importlib.metadata.version(name) for name in _PACKAGES}
-    created = time.strftime("%Y-%m-%dT%H:%M:%S%z")
-    return Manifest(
-        naming.describe(problem), naming.describe(strategy), seed, options, sources, versions, _git_commit(), created
-    )
-
-
-def read_manifest(path: Path) -> Manifest:
-    """Read the manifest of a run.
-
-    Raises:
-        RunDirectoryError: there is none, it cannot be read, or it was written by another schema.
+    It may if there is nothing yet, a run that ended before its first generation, or, with ``overwrite``, any run.
     """
     try:
-        content = json.loads((path / MANIFEST).read_text())
-        version = content["schema_version"]
-    except (OSError, ValueError, KeyError, TypeError):
+        if not path.exists():
+            return
+        there = sorted(entry.name for entry in path.iterdir() if not entry.name.startswith("."))
+    except NotADirectoryError:
         raise RunDirectoryError(
-            f"{path} was expected to be a run directory with a readable {MANIFEST}; give the folder of a run."
+            f"{path} was expected to be a folder and is a file; choose another run_directory."
         ) from None
-    if version != SCHEMA_VERSION:
+    except OSError as error:
+        raise _unusable(path, error) from None
+    if not there and not (path / _REPLACED).exists():
+        return
+    if MANIFEST not in there and not (path / _REPLACED / MANIFEST).exists():
         raise RunDirectoryError(
-            f"{path / MANIFEST} has schema version {version}, and this version of evometa reads {SCHEMA_VERSION}; "
-            f"use the version that wrote it, evometa {content.get('versions', {}).get('evometa', 'unknown')}."
+            f"{path} was expected to be empty or not to exist and holds other files ({', '.join(there[:3])}"
+            f"{', ...' if len(there) > 3 else ''}), which are never removed; choose another run_directory."
         )
-    return Manifest(**{name: content[name] for name in Manifest._fields})
+    if MANIFEST in there and not _started(path):
+        return
+    if not overwrite:
+        raise RunDirectoryError(
+            f"{path} exists already and is never overwritten silently; resume it, choose another "
+            "run_directory, or say overwrite=True (--overwrite) to remove the run that is there."
+        )
+    if MANIFEST in there:
+        read_manifest(path)  # of a schema that this version knows
 
 
-def warn_of_changes(manifest: Manifest, problem: Any, strategy: Any) -> None:
-    """Warn when a user's file no longer has the content that the run began with."""
-    for thing in (problem, strategy):
-        reference, now = _source(thing)
-        before = manifest.sources.get(reference)
-        if now and before and now["sha256"] != before["sha256"]:
-            warnings.warn(
-                f"{now['file']} has changed since the run began; what is computed from here on may differ.",
-                stacklevel=3,
-            )
+def _started(path: Path) -> bool:
+    """Return whether a run has got as far as a generation."""
+    if any((path / checkpoint.CHECKPOINTS).glob("[0-9]*")):
+        return True
+    try:
+        with open(path / HISTORY, "rb") as file:
+            return bool(file.readline() and file.readline())
+    except OSError:
+        return False
 
 
 class RunDirectory:
     """A run directory opened for writing; a context manager that closes it.
 
     Args:
-        path: the folder; made if needed.
-        manifest: written when the folder is new.
-        overwrite: remove a run that is there already.
+        path: the folder; made for a new run if needed.
+        manifest: the manifest that the folder is to have. That of another run is replaced with the first rows.
+        known: the manifest that the folder is expected to have; None for a new run.
+        overwrite: whether a new run may replace one that is there.
 
     Raises:
-        RunDirectoryError: the folder holds something already, or another process writes to it.
+        RunDirectoryError: the folder holds something else, another process writes to it, or it cannot be written to.
     """
 
-    def __init__(self, path: Path, manifest: Manifest | None = None, *, overwrite: bool = False) -> None:
+    def __init__(
+        self, path: Path, manifest: Manifest, *, known: Manifest | None = None, overwrite: bool = False
+    ) -> None:
         self.path = path
-        if manifest is not None:
-            if path.exists() and (not path.is_dir() or any(map(_holds_something, path.iterdir()))):
-                if not overwrite:
-                    raise RunDirectoryError(
-                        f"{path} exists already and is never overwritten silently; resume it, choose another "
-                        "run_directory, or say overwrite=True (--overwrite) to remove the run that is there."
-                    )
-                read_manifest(path)  # remove nothing that is not a run
-            path.mkdir(parents=True, exist_ok=True)
+        self._due: Manifest | None = None
+        self._known = known
+        if known is None:
+            require_free(path, overwrite=overwrite)
+            try:
+                path.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise _unusable(path, error) from None
         self._lock = _lock(path)
+        self._columns: tuple[str, ...] = ()
         self._tables: tuple[Table, Table] | None = None
         self._writer = ThreadPoolExecutor(1)
         self._pending: Future[None] | None = None
-        if manifest is not None:
-            shutil.rmtree(path / checkpoint.CHECKPOINTS, ignore_errors=True)
-            for name in (HISTORY, TIMING):
-                (path / name).unlink(missing_ok=True)
-            write_atomically(path / MANIFEST, json.dumps(manifest._asdict(), indent=2).encode() + b"\n")
+        try:
+            recover(path)
+            if known is not None:
+                if not _same(read_manifest(path), known):
+                    raise RunDirectoryError(
+                        f"{path} holds another run now than this search began or resumed; resume it anew "
+                        "(Search.resume), or choose another run_directory."
+                    )
+                self.record(manifest)
+                return
+            require_free(path, overwrite=overwrite)  # again, now that nobody else writes
+            self._due = manifest
+            if not (path / MANIFEST).exists() or not _started(path):
+                self._begin()
+        except BaseException:
+            self.close()
+            raise
+
+    @property
+    def known(self) -> Manifest | None:
+        """The manifest that the folder has from this search; None while there is none."""
+        return self._known
+
+    def record(self, manifest: Manifest) -> None:
+        """Have a manifest written with the next rows; of a run that continues."""
+        self._due = None if self._known is not None and _same(manifest, self._known) else manifest
 
     def restore(self, like: Any, columns: Sequence[str]) -> Checkpoint | None:
         """Read the newest whole checkpoint and cut the tables back to it; None where there is no checkpoint."""
+        self._columns = (*COUNTS, *columns)
+        if self._known is None:
+            return None
         found = checkpoint.load(self.path, like)
-        after = found.progress["generation"] if found else 0
+        self._open(after=found.progress["generation"] if found else 0)
+        return found
+
+    def _open(self, *, after: int) -> None:
         self._tables = (
-            Table(self.path / HISTORY, (*COUNTS, *columns), after=after),
+            Table(self.path / HISTORY, self._columns, after=after),
             Table(self.path / TIMING, TIMING_COLUMNS, after=after),
         )
-        return found
 
     def append(self, counts: Any, values: Any, generation: int, seconds: float) -> None:
         """Append the rows of one dispatch, and its row of timing.
 
         Formatting and writing go on beside the next dispatch; what goes wrong is raised by the next call.
+
+        Raises:
+            NotWritten: rows, or before the first ones the manifest, could not be written.
         """
         self._finish()
+        if self._due is not None:
+            self._begin()
+        if self._tables is None:
+            self._open(after=0)
         self._pending = self._writer.submit(self._append, counts, values, generation, seconds)
 
     def _append(self, counts: Any, values: Any, generation: int, seconds: float) -> None:
         history, timing = self._opened()
         history.append(format_rows(counts, values))
         timing.append(format_rows(np.array([[generation]], np.int64), np.array([[seconds]])))
+
+    def _begin(self) -> None:
+        """Write the manifest; a run of another one is moved aside first, and then removed.
+
+        Whenever the process ends, either run is whole: :func:`recover` moves the old one back where there is no new
+        manifest yet.
+        """
+        assert self._due is not None
+        aside = self.path / _REPLACED
+        try:
+            if self._known is None:
+                shutil.rmtree(aside, ignore_errors=True)
+                aside.mkdir()
+                for old in _files_of_a_run(self.path):  # the manifest first
+                    os.replace(old, aside / old.name)
+            write_atomically(self.path / MANIFEST, self._due.to_bytes())
+        except OSError as error:
+            recover(self.path)
+            raise _not_written(self.path, error) from error
+        shutil.rmtree(aside, ignore_errors=True)
+        self._known, self._due = self._due, None
 
     def _finish(self) -> None:
         """Wait for the rows on their way to the files."""
@@ -170,14 +209,33 @@ class RunDirectory:
             raise _not_written(self.path, error) from error
 
     def save(self, saved: Checkpoint, *, keep: int) -> None:
-        """Write a checkpoint, the history before it made durable."""
+        """Write a checkpoint, the history before it made durable.
+
+        Raises:
+            NotWritten: something could not be written, or the folder is no longer this run's.
+        """
         self._finish()
+        self.require_own()
         try:
             for table in self._opened():
                 table.flush()
         except OSError as error:
             raise _not_written(self.path, error) from error
         checkpoint.save(self.path, saved, keep=keep)
+
+    def require_own(self) -> None:
+        """Raise NotWritten where the folder was removed, moved or replaced while the search was running."""
+        if self._known is None:
+            return
+        try:
+            own = _same(read_manifest(self.path), self._known)
+        except RunDirectoryError:
+            own = False
+        if not own:
+            raise NotWritten(
+                f"{self.path} was removed, moved or replaced while the search was writing to it; what was found is "
+                "returned, and nothing more is written."
+            )
 
     def __enter__(self) -> "RunDirectory":
         return self
@@ -197,16 +255,42 @@ class RunDirectory:
         return self._tables
 
 
-def _not_written(path: Path, error: OSError) -> RunDirectoryError:
-    return RunDirectoryError(
+def recover(path: Path) -> None:
+    """Complete or undo a replacement whose process was killed, so that one whole run is there."""
+    aside = path / _REPLACED
+    if not aside.is_dir():
+        return
+    if not (path / MANIFEST).exists():
+        for old in sorted(aside.iterdir(), key=lambda entry: entry.name == MANIFEST):  # the manifest last
+            os.replace(old, path / old.name)
+    shutil.rmtree(aside, ignore_errors=True)
+
+
+def _files_of_a_run(path: Path) -> Iterator[Path]:
+    """Return what a run and its pictures left in a folder, the manifest first; a user's own files are not among it."""
+    entries = sorted(path.iterdir(), key=lambda entry: entry.name != MANIFEST)
+    for entry in entries:
+        picture = entry.suffix in (".png", ".svg", ".pdf") and entry.stem in PICTURES
+        if entry.name in (MANIFEST, *_FILES) or picture:
+            yield entry
+
+
+def _same(one: Manifest, other: Manifest) -> bool:
+    return one.to_bytes() == other.to_bytes()
+
+
+def _not_written(path: Path, error: OSError) -> NotWritten:
+    return NotWritten(
         f"Could not write the history in {path}: {error}; nothing written earlier is lost, so make room "
-        "or mend the folder's rights, then resume the run."
+        "or fix the folder's permissions, then resume the run."
     )
 
 
-def _holds_something(entry: Path) -> bool:
-    """Return whether a file is more than what a process killed before it had written the manifest leaves."""
-    return entry.name != LOCK and not entry.name.startswith(f".{MANIFEST}.")
+def _unusable(path: Path, error: OSError) -> RunDirectoryError:
+    return RunDirectoryError(
+        f"{path} was expected to be a folder that can be written to: {error.strerror or error}; choose another "
+        "run_directory, or fix its permissions."
+    )
 
 
 def _lock(path: Path) -> FileLock:
@@ -227,22 +311,10 @@ def _lock(path: Path) -> FileLock:
         ) from None
     except OSError as error:
         if error.errno not in _CANNOT_LOCK:
-            raise RunDirectoryError(f"{path} was expected to be a folder that can be written to: {error}.") from None
+            raise _unusable(path, error) from None
         warnings.warn(
             f"{path} is on a file system that cannot lock files ({error.strerror}): a second search that writes there "
             "would not be noticed, so start only one, or choose a run_directory elsewhere.",
             stacklevel=4,
         )
     return lock
-
-
-def _source(thing: Any) -> tuple[str, dict[str, Any] | None]:
-    return naming.reference(type(thing)), naming.fingerprint(type(thing))
-
-
-def _git_commit() -> str | None:
-    try:
-        found = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, timeout=5, check=True)
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return found.stdout.strip()

@@ -19,7 +19,7 @@ from evometa.objectives import At, Final, Mean, Objective
 from evometa.problem import BaseProblem
 from evometa.search.search import Search
 from evometa.storage import checkpoint, history
-from evometa.storage.run_directory import read_manifest
+from evometa.storage.manifest import read_manifest
 from evometa.strategy import require_space
 
 STUDY = '''

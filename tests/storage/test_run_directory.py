@@ -12,15 +12,19 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
-from evometa import ConfigurationError, RunDirectoryError, Search
+from evometa import ConfigurationError, RunDirectoryError, Search, load_result
 from evometa.naming import load
-from evometa.storage.run_directory import RunDirectory, read_manifest
-from evometa.strategies import OpenAIES, RandomSearch
+from evometa.problems import ZDT1, ZDT2
+from evometa.search.compiled_driver import CompiledDriver
+from evometa.storage import history
+from evometa.storage.manifest import read_manifest
+from evometa.strategies import NSGA2, OpenAIES, RandomSearch
 
 TOYS = Path(__file__).parents[1] / "toys.py"
-Bowl, Chase, Walk = (load(f"{TOYS}:{name}") for name in ("Bowl", "Chase", "Walk"))
+Bent, Bowl, Hill, Walk = (load(f"{TOYS}:{name}") for name in ("Bent", "Bowl", "Hill", "Walk"))
 
 
 def search(folder: Path, **options: Any) -> Search:
@@ -35,7 +39,7 @@ def run(tmp_path: Path) -> Path:
 
 
 def test_the_manifest_says_what_was_run(tmp_path: Path) -> None:
-    search(tmp_path / "a" / "b", seed=5, validate_every=7)
+    search(tmp_path / "a" / "b", seed=5, validate_every=7).run(generations=1)
     manifest = read_manifest(tmp_path / "a" / "b")
     assert manifest.problem == {"type": f"{TOYS}:Bowl", "fields": {"dimension": 3, "noise": 0.0}}
     assert manifest.strategy["fields"] == {"population_size": 4, "patience": 10**9}
@@ -58,6 +62,136 @@ def test_a_run_is_overwritten_when_told(run: Path) -> None:
     assert again.run(generations=1).generations == 1
     assert len(again.history) == 1
     assert read_manifest(run).seed == 9
+
+
+def failing(report: Any) -> None:
+    raise ConnectionError("the network is down")
+
+
+def files(run: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(run)): path.read_bytes() for path in run.rglob("*") if path.is_file()}
+
+
+def test_a_run_is_replaced_only_by_one_that_works(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("archive.npz", "front.png", "notes.txt"):
+        (run / name).write_text("of the run before")
+    before = files(run)
+    search(run, overwrite=True)  # nothing is written before it runs
+    broken = search(run, overwrite=True)
+    monkeypatch.setattr(CompiledDriver, "advance", failing)
+    with pytest.raises(TypeError):
+        broken.run(generations=2)
+    assert files(run) == before
+    monkeypatch.undo()
+    assert Search.resume(run).run(generations=4).generations == 4  # and the lock is free
+    assert search(run, seed=9, overwrite=True).run(generations=1).generations == 1
+    left = files(run).keys()
+    assert "notes.txt" in left  # a user's own
+    assert not left & {"archive.npz", "front.png"}
+    assert (read_manifest(run).seed, len(search_history(run))) == (9, 1)
+
+
+@pytest.mark.parametrize("moved", [1, 3])
+def test_a_replacement_that_was_killed_is_undone(run: Path, moved: int) -> None:
+    (run / ".replaced").mkdir()
+    names = ["manifest.json", "history.csv", "checkpoints", "timing.csv"]
+    for name in names[:moved]:
+        (run / name).rename(run / ".replaced" / name)
+    with pytest.raises(RunDirectoryError, match="exists already"):
+        search(run)
+    assert Search.resume(run).run(generations=4).generations == 4
+    assert not (run / ".replaced").exists()
+
+
+def test_a_run_that_ended_before_its_first_generation_does_not_block_its_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patched:
+        patched.setattr(CompiledDriver, "advance", failing)
+        with pytest.raises(TypeError):
+            search(tmp_path / "run", seed=1).run(generations=2)
+    assert Search.resume(tmp_path / "run").seed == 1  # it can be resumed too
+    assert search(tmp_path / "run", seed=2).run(generations=2).generations == 2
+    assert read_manifest(tmp_path / "run").seed == 2
+
+
+def test_two_searches_over_one_folder_never_mix(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    first, second, third = search(folder, seed=1), search(folder, seed=2, overwrite=True), search(folder, seed=3)
+    first.run(generations=2)
+    assert read_manifest(folder).seed == 1
+    with pytest.raises(RunDirectoryError, match="exists already"):
+        third.run(generations=2)
+    assert len(second.history) == 0
+    second.run(generations=3)
+    assert (read_manifest(folder).seed, len(second.history)) == (2, 3)
+    with pytest.raises(RunDirectoryError, match="holds another run now than this search began or resumed"):
+        first.run(generations=9)
+    assert second.run(generations=4).generations == 4
+
+
+def test_where_a_run_is_does_not_depend_on_the_working_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    (tmp_path / "elsewhere").mkdir()
+    leave = [lambda report: os.chdir(tmp_path / "elsewhere")]
+    assert search(Path("run"), callbacks=leave).run(generations=3).stop_code == "generations"
+    assert load_result(tmp_path / "run").generations == 3
+    search(Path("~/run")).run(generations=2)
+    assert Search.resume("~/run").run(generations=3).generations == 3
+    assert len(history.read("~/run")) == len(history.read(tmp_path / "home" / "run")) == 3
+
+
+@pytest.mark.parametrize("gone", ["removed", "moved", "replaced", "history"])
+def test_a_folder_that_is_gone_does_not_cost_the_result(run: Path, gone: str) -> None:
+    def lose(report: Any) -> None:
+        if gone == "removed":
+            shutil.rmtree(run)
+        elif gone == "history":
+            (run / "history.csv").unlink()
+        else:
+            run.rename(run.with_name("elsewhere"))
+        if gone == "replaced":
+            search(run, seed=5).run(generations=2)
+
+    with pytest.warns(UserWarning, match="removed|moved"):
+        result = Search.resume(run, callbacks=[lose], checkpoint_seconds=0.0).run(generations=10**6)
+    assert (result.stop_code, result.generations >= 4, np.isfinite(result.best_fitness)) == ("not_written", True, True)
+    if gone == "replaced":
+        assert (read_manifest(run).seed, len(history.read(run))) == (5, 2)
+
+
+def test_what_a_run_continues_with_is_recorded_and_the_best_evaluated_again(run: Path) -> None:
+    best = load_result(run).best_omega
+    with pytest.warns(UserWarning, match=r"continues with the problem Bent\(dimension=3.* began with Bowl"):
+        result = Search.resume(run, problem=Bent(dimension=3)).run(generations=4)
+    assert result.best_fitness >= 100.0  # at least that of the new problem, not the old one's
+    assert history.read(run)["best_so_far"][3] <= 100.0 + float(np.sum((best - 1.0) ** 2)) + 1e-4
+    manifest = read_manifest(run)
+    assert manifest.problem["type"] == f"{TOYS}:Bent"
+    (change,) = manifest.changes
+    assert (change["generation"], change["part"], change["before"]["type"]) == (3, "problem", f"{TOYS}:Bowl")
+    assert Search.resume(run).run(generations=5).generations == 5  # without a further warning
+    (run / "manifest.json").write_text(json.dumps(manifest._replace(random={"implementation": "rbg"})._asdict()))
+    with pytest.warns(UserWarning, match="random numbers of JAX made as .* began with .*rbg"):
+        Search.resume(run)
+
+
+def test_what_makes_no_sense_to_continue_with_is_refused(run: Path, tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="expects a problem with the run's direction, minimize"):
+        Search.resume(run, problem=Hill(dimension=3))
+    other = tmp_path / "evometa"
+    Search(Bowl(dimension=3), RandomSearch(4), run_directory=other, validation_tasks=2).run(generations=1)
+    with pytest.raises(ConfigurationError, match="a strategy of the class that the run began with, RandomSearch"):
+        Search.resume(other, strategy=Walk())
+    front = tmp_path / "front"
+    Search(ZDT1(dimension=3), NSGA2(population_size=8), run_directory=front).run(generations=1)
+    with pytest.warns(UserWarning, match="continues with the problem ZDT2"):
+        resumed = Search.resume(front, problem=ZDT2(dimension=3))
+    with pytest.raises(ConfigurationError, match="NSGA2 keeps an archive"):
+        resumed.run(generations=2)
 
 
 def test_nothing_but_a_run_is_ever_removed(tmp_path: Path) -> None:
@@ -122,10 +256,14 @@ def test_a_changed_file_is_told(tmp_path: Path) -> None:
 
 
 def test_another_problem_or_strategy_does_not_fit_the_checkpoint(run: Path) -> None:
+    with pytest.warns(UserWarning, match=r"continues with the problem Bowl\(dimension=5"):
+        larger = Search.resume(run, problem=Bowl(dimension=5))
     with pytest.raises(RunDirectoryError, match=r".strategy.position of shape \(5,\) .* found .* of shape \(3,\)"):
-        Search.resume(run, problem=Bowl(dimension=5)).run(generations=4)
+        larger.run(generations=4)
+    with pytest.warns(UserWarning, match="continues with the strategy OpenAIES"):
+        other = Search.resume(run, strategy=OpenAIES(population_size=4))
     with pytest.raises(RunDirectoryError, match="holds another state than this problem and strategy make"):
-        Search.resume(run, strategy=OpenAIES(population_size=4)).run(generations=4)
+        other.run(generations=4)
     assert Search.resume(run).run(generations=4).generations == 4  # and nothing was harmed
 
 
@@ -137,15 +275,18 @@ def test_what_the_results_depend_on_cannot_be_changed_on_resume(run: Path) -> No
 
 def test_one_process_at_a_time_writes(run: Path) -> None:
     code = (
-        "import sys; from pathlib import Path; from evometa.storage.run_directory import RunDirectory;"
-        "held = RunDirectory(Path(sys.argv[1])); print('locked', flush=True); sys.stdin.read()"
+        "import sys; from pathlib import Path; from evometa.storage.run_directory import _lock;"
+        "held = _lock(Path(sys.argv[1])); print('locked', flush=True); sys.stdin.read()"
     )
     with subprocess.Popen(
         [sys.executable, "-c", code, str(run)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as other:
         assert other.stdout is not None
         assert other.stdout.readline() == "locked\n"
-        for start in (lambda: Search.resume(run).run(generations=4), lambda: search(run, overwrite=True)):
+        for start in (
+            lambda: Search.resume(run).run(generations=4),
+            lambda: search(run, overwrite=True).run(generations=1),
+        ):
             with pytest.raises(RunDirectoryError, match="is being written to by another search; wait for it"):
                 start()
         assert len(search_history(run)) == 3  # reading is always possible
@@ -155,8 +296,8 @@ def test_one_process_at_a_time_writes(run: Path) -> None:
 
 def test_a_killed_process_leaves_no_lock(run: Path) -> None:
     code = (
-        "import os, signal, sys; from pathlib import Path; from evometa.storage.run_directory import RunDirectory;"
-        "held = RunDirectory(Path(sys.argv[1])); os.kill(os.getpid(), signal.SIGKILL)"
+        "import os, signal, sys; from pathlib import Path; from evometa.storage.run_directory import _lock;"
+        "held = _lock(Path(sys.argv[1])); os.kill(os.getpid(), signal.SIGKILL)"
     )
     assert subprocess.run([sys.executable, "-c", code, str(run)], check=False).returncode == -signal.SIGKILL
     assert Search.resume(run).run(generations=4).generations == 4
@@ -180,8 +321,10 @@ def search_history(run: Path) -> Any:
 
 
 def test_a_folder_that_cannot_be_written_to_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(RunDirectoryError, match="expected to be a folder that can be written to"):
-        RunDirectory(tmp_path / "not" / "there")
+    (tmp_path / "file").touch()
+    for folder in (tmp_path / "file" / "run", tmp_path / ("long" * 100)):
+        with pytest.raises(RunDirectoryError, match="expected to be a folder that can be written to"):
+            search(folder).run(generations=1)
 
 
 def test_a_class_without_a_file_needs_no_run_directory() -> None:

@@ -1,0 +1,115 @@
+"""``manifest.json``: what a run searches, with what, and what was changed when it was resumed.
+
+It holds problem and strategy with all their fields, the seed, the options that the results depend on, the digests of
+the user's files, and versions. A field that a later version added has a default, so older manifests are read.
+"""
+
+import importlib.metadata
+import json
+import subprocess
+import time
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+
+from evometa import naming
+from evometa.errors import RunDirectoryError
+
+MANIFEST = "manifest.json"
+SCHEMA_VERSION = 1
+_PACKAGES = ("evometa", "jax", "jaxlib", "numpy", "optax", "flax", "evosax", "orbax-checkpoint")
+
+
+class Manifest(NamedTuple):
+    """What was run; the content of ``manifest.json``."""
+
+    problem: dict[str, Any]
+    """The problem as :func:`evometa.naming.describe` gives it."""
+    strategy: dict[str, Any]
+    """The strategy, likewise."""
+    seed: int
+    options: dict[str, Any]
+    """The search's options that its results depend on."""
+    sources: dict[str, Any]
+    """Path and digest of each user's file that defines the problem or strategy."""
+    versions: dict[str, str]
+    """Versions of evometa and its main dependencies."""
+    git_commit: str | None
+    """The commit of the folder the run was started in, if it is under git."""
+    created: str
+    """Local time, ISO 8601."""
+    schema_version: int = SCHEMA_VERSION
+    direction: str | None = None
+    """The problem's direction; None in manifests of older versions."""
+    random: dict[str, Any] | None = None
+    """How JAX makes random numbers; likewise."""
+    changes: tuple[dict[str, Any], ...] = ()
+    """What was changed when the run was resumed, each with the ``generation`` after which it holds, the ``part`` of the
+    manifest, and the value ``before``."""
+
+    def to_bytes(self) -> bytes:
+        """Return the content of the file."""
+        return json.dumps(self._asdict(), indent=2).encode() + b"\n"
+
+
+def describe_run(problem: Any, strategy: Any, seed: int, options: dict[str, Any]) -> Manifest:
+    """Return the manifest of a new run."""
+    return Manifest(
+        problem=naming.describe(problem),
+        strategy=naming.describe(strategy),
+        seed=seed,
+        options=options,
+        sources={reference: found for reference, found in map(_source, (problem, strategy)) if found},
+        versions={name: importlib.metadata.version(name) for name in _PACKAGES},
+        git_commit=_git_commit(),
+        created=time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+        direction=problem.direction,
+        random=_random_numbers(),
+    )
+
+
+def read_manifest(path: Path) -> Manifest:
+    """Read the manifest of a run.
+
+    Raises:
+        RunDirectoryError: there is none, it cannot be read, or it was written by another schema.
+    """
+    path = Path(path).expanduser()
+    try:
+        content = json.loads((path / MANIFEST).read_text())
+        version = content["schema_version"]
+    except (OSError, ValueError, KeyError, TypeError):
+        raise RunDirectoryError(
+            f"{path} was expected to be a run directory with a readable {MANIFEST}; give the folder of a run."
+        ) from None
+    if version != SCHEMA_VERSION:
+        raise RunDirectoryError(
+            f"{path / MANIFEST} has schema version {version}, and this version of evometa reads {SCHEMA_VERSION}; "
+            f"use the version that wrote it, evometa {content.get('versions', {}).get('evometa', 'unknown')}."
+        )
+    missing = [name for name in Manifest._fields if name not in content and name not in Manifest._field_defaults]
+    if missing:
+        raise RunDirectoryError(f"{path / MANIFEST} lacks {', '.join(missing)}; restore the file from a copy.")
+    known = {name: content[name] for name in Manifest._fields if name in content}
+    return Manifest(**known)._replace(changes=tuple(content.get("changes", ())))
+
+
+def _source(thing: Any) -> tuple[str, dict[str, Any] | None]:
+    return naming.reference(type(thing)), naming.fingerprint(type(thing))
+
+
+def _random_numbers() -> dict[str, Any]:
+    """Return the settings of JAX that decide which numbers follow from a key."""
+    return {
+        "implementation": str(jax.config.jax_default_prng_impl),  # type: ignore[attr-defined]
+        "partitionable": bool(getattr(jax.config, "jax_threefry_partitionable", True)),
+    }
+
+
+def _git_commit() -> str | None:
+    try:
+        found = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, timeout=5, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return found.stdout.strip()
