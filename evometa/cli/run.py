@@ -42,8 +42,8 @@ class Run:
         validate_every: generations between validations on held-out tasks.
         finalists: best candidates evaluated again at the end; by default 8 for problems with tasks, otherwise none.
         validation_tasks: tasks of each kind that a validation averages, at most; by default what suits the problem.
-        validation_share: what validations and the final selection may cost, as a share of the search's own cost; with 0
-            there are none.
+        validation_share: what validations and the final selection may cost, as a share of the search's own cost; by
+            default 0.25, or no bound with --validation-tasks; with 0 there are none.
     """
 
     problem: Annotated[Positional[str], arg(metavar="NAME")]
@@ -55,7 +55,7 @@ class Run:
     validate_every: int = 100
     finalists: int | None = None
     validation_tasks: int | None = None
-    validation_share: float = 0.25
+    validation_share: float | None = None
     limits: OmitArgPrefixes[Limits] = dataclasses.field(default_factory=Limits)
     execution: OmitArgPrefixes[Execution] = dataclasses.field(default_factory=Execution)
 

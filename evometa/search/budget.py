@@ -8,6 +8,11 @@ and how many tasks the final selection may use: a share of what the search itsel
 import dataclasses
 import math
 
+SHARE = 0.25
+"""What validations and final selections may cost by default, as a share of the search's own cost."""
+UNBOUNDED = 1e9
+"""A share that bounds nothing."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Cost:

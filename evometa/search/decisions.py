@@ -9,7 +9,7 @@ import math
 from typing import NamedTuple
 
 from evometa.errors import ConfigurationError
-from evometa.search.budget import Cost, Prices
+from evometa.search.budget import UNBOUNDED, Cost, Prices
 from evometa.search.generation import CONTINUE, FIRST_STRATEGY_STOP, TARGET_REACHED
 from evometa.storage.result import Counters
 
@@ -63,7 +63,19 @@ class Limits:
             raise ConfigurationError(f"Search.run expects limits above zero, got {wrong}.")
 
     def require_reachable(self, prices: Prices) -> None:
-        """Raise ConfigurationError for a limit on inner steps where there are none."""
+        """Raise ConfigurationError for a limit on inner steps where there are none, or below the validation asked for.
+
+        Validations that a share bounds leave room for the search; those without a bound may cost more than the limit.
+        """
+        first = self._counted(Counters(), prices, 1) if prices.share == UNBOUNDED else []
+        own = {"evaluations": prices.generation.evaluations, "inner_steps": prices.generation.inner_steps}
+        for name, limit, needed in first:
+            if own[name] <= limit < needed:
+                raise ConfigurationError(
+                    f"Search.run expects a limit that leaves room for a generation and the final selection, which "
+                    f"take {needed:,} {name.replace('_', ' ')} with validation_tasks={prices.validation_tasks}, got "
+                    f"{name}={limit}; raise it, lower validation_tasks, or give a validation_share to bound its cost."
+                )
         if self.inner_steps is not None and not prices.generation.inner_steps:
             raise ConfigurationError(
                 f"Search.run expects a limit that the problem can reach, got inner_steps={self.inner_steps} for a "

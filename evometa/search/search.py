@@ -20,6 +20,7 @@ from evometa.evaluation.checks import check_problem, noisy, require_compatible, 
 from evometa.executors.worker_pool import WorkerPool
 from evometa.problem import VALIDATION_TASKS, BaseProblem, HostProblem, InnerTraining, Problem, precision_of
 from evometa.rebuilding import require_rebuildable
+from evometa.search.budget import SHARE, UNBOUNDED
 from evometa.search.callbacks import Report, as_callback
 from evometa.search.compiled_driver import CompiledDriver
 from evometa.search.decisions import (
@@ -73,8 +74,9 @@ class Search:
         finalists: candidates kept for the final selection (:attr:`Result.selected_omega`) besides the center and the
             best, each the best of a generation; None: 8 for problems with noise, otherwise 0.
         validation_share: what validations and final selections together may cost, as a share of the search's own
-            evaluations or inner steps; with little, they use fewer tasks and finalists, but never fewer tasks than one
-            evaluation does. Their cost counts in the limits of :meth:`run`. 0: there are neither.
+            evaluations or inner steps; None: 0.25, and no bound where ``validation_tasks`` is given. With little, they
+            use fewer tasks and finalists, but never fewer tasks than one evaluation does. Their cost counts in the
+            limits of :meth:`run`. 0: there are neither.
         checkpoint_seconds: seconds from one checkpoint to the next.
         keep_checkpoints: how many of the newest checkpoints are kept.
         workers: worker processes for a :class:`~evometa.HostProblem`; None: one for each core.
@@ -100,7 +102,7 @@ class Search:
         validate_every: int = 100,
         validation_tasks: int | None = None,
         finalists: int | None = None,
-        validation_share: float = 0.25,
+        validation_share: float | None = None,
         checkpoint_seconds: float = 30.0,
         keep_checkpoints: int = 3,
         workers: int | None = None,
@@ -119,6 +121,8 @@ class Search:
             raise ConfigurationError(
                 f"Search expects finalists >= 0, candidates evaluated again at the end, got {finalists}."
             )
+        if validation_share is None:
+            validation_share = SHARE if validation_tasks is None else UNBOUNDED
         if not validation_share >= 0:
             raise ConfigurationError(
                 "Search expects validation_share >= 0, the cost of validations as a share of the search's own, got "
@@ -207,6 +211,7 @@ class Search:
         options = dict(manifest.options)
         if "validation_share" not in options and not isinstance(problem, InnerTraining):
             options["validation_tasks"] = 1  # of a run from when problems without tasks were validated once
+        options.setdefault("validation_share", SHARE)
         search = cls(problem, strategy, seed=manifest.seed, **options, **execution)
         search._path, search._known = path, manifest
         now = describe_run(problem, strategy, manifest.seed, manifest.options)

@@ -184,3 +184,15 @@ def test_plain_python_that_breaks_its_word_fails(caplog: pytest.LogCaptureFixtur
     result = Search(Liar(), RandomSearch(2), workers=1, progress=False).run(generations=1)
     assert result.failed == 2
     assert "evaluate expects 3 constraints, as vector_lengths of the problem says, and constraints is" in caplog.text
+
+
+def test_validation_tasks_that_a_user_gives_are_honoured() -> None:
+    search = Search(Bowl(noise=1.0), RandomSearch(4), validation_tasks=512, finalists=0, progress=False)
+    result = search.run(generations=1)
+    assert result.selection_tasks == 512
+    truth = float(np.sum((result.selected_omega - 1.0) ** 2))
+    assert abs(result.selected_fitness - truth) < 5 / 512**0.5  # standard errors of a mean of 512 draws
+    with pytest.raises(ConfigurationError, match="a limit that leaves room for a generation and the final selection"):
+        search.run(evaluations=100)
+    bounded = Search(Bowl(noise=1.0), RandomSearch(4), validation_tasks=512, validation_share=0.5, progress=False)
+    assert bounded.run(generations=1).selection_tasks < 512
