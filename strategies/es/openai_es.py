@@ -54,9 +54,9 @@ class OpenAIES(GradientSteps, Strategy[OpenAIESState]):
     optimizer: Optimizer | str = "adam"
     """What turns gradient estimates into steps; see :class:`Optimizer`."""
     shaping: Literal["centered_rank", "pair_difference"] = "centered_rank"
-    """What a pair contributes: the difference of its members' ranks in the population, or the difference of their
-    fitness in standard deviations of all differences, clipped at 3. The latter compares within pairs only, which suits
-    tasks_per_pair."""
+    """What a pair contributes, u+ - u-: the difference of its members' ranks in the population, or the difference of
+    their fitness in root mean squares of all differences, clipped at 3. The latter compares within pairs only, which
+    suits tasks_per_pair."""
     weight_decay: float = 0.0
     """Part of the center taken away in a generation, times the learning rate (decoupled, as in AdamW)."""
     decay_generations: int = 1000
@@ -151,7 +151,7 @@ class OpenAIES(GradientSteps, Strategy[OpenAIESState]):
         largest = jnp.max(jnp.abs(difference))
         difference = difference / jnp.where(largest > 0, largest, 1.0)
         deviation = jnp.sqrt(jnp.sum(difference**2) / count)
-        return jnp.clip(difference / jnp.where(deviation > 0, deviation, 1.0), -3.0, 3.0) / count
+        return jnp.clip(difference / jnp.where(deviation > 0, deviation, 1.0), -3.0, 3.0) / (2 * count)
 
     def _sigma(self, generation: Scalar) -> Scalar:
         return decayed(self.sigma, generation, self.decay_generations, self.sigma_final)

@@ -45,6 +45,15 @@ def test_sgd_takes_the_estimate_times_the_learning_rate() -> None:
     np.testing.assert_allclose(center, -0.5 * gradient, rtol=1e-4, atol=1e-6)
 
 
+def test_a_step_by_pair_differences_follows_the_same_formula() -> None:
+    strategy = OpenAIES(4, optimizer="sgd", sigma=0.2, learning_rate=0.5, shaping="pair_difference")
+    genotypes, center = told(strategy, lambda x: jnp.asarray([3.0, 0.0, 1.0, 2.0]))
+    noise = np.asarray(genotypes[0::2]) / 0.2
+    # Differences are 3 | -1, their root mean square √5.
+    gradient = (3 * noise[0] - noise[1]) / np.sqrt(5) / 2 / 2 / 0.2
+    np.testing.assert_allclose(center, -0.5 * gradient, rtol=1e-4, atol=1e-6)
+
+
 @pytest.mark.parametrize("shaping", ["centered_rank", "pair_difference"])
 def test_a_broken_pair_is_as_if_it_had_not_been(shaping) -> None:
     fitness = jnp.asarray([3.0, 0.0, 1.0, 2.5, -9.0, jnp.inf])
