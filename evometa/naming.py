@@ -23,7 +23,7 @@ import pathlib
 import sys
 import sysconfig
 from collections.abc import Iterator
-from types import ModuleType
+from types import FunctionType, ModuleType
 from typing import Any
 
 import numpy as np
@@ -38,6 +38,9 @@ _PUBLIC = ("evometa", "evometa.strategies", "evometa.problems", "evometa.express
 
 _LIBRARIES = ("jax.numpy", "jax.nn", "jax.lax", "numpy")
 """Where functions of JAX and NumPy are looked for by their public names."""
+
+_MP_MAIN = "__mp_main__"
+"""The name that multiprocessing gives to a script that one of its processes imports."""
 
 _importing: list[pathlib.Path] = []
 """The users' files that are currently being imported, the outermost first."""
@@ -96,7 +99,7 @@ def user_file(cls: Any) -> pathlib.Path | None:
     spec = getattr(module, "__spec__", None)  # set in a __main__ that was started with -m
     if spec and "." in spec.name:
         return None
-    if not file or not os.path.isfile(file):
+    if not file or not os.path.isfile(file) or file.endswith(".ipynb"):
         raise ConfigurationError(
             f"{cls.__name__} expects to be defined in a file, from which resume and worker processes import it, but "
             "it was typed into an interactive session or a notebook; put it in a file and import it from there."
@@ -104,14 +107,14 @@ def user_file(cls: Any) -> pathlib.Path | None:
     return pathlib.Path(file).resolve()
 
 
-def _found_by_name(name: str, file: str) -> bool:
+def _found_by_name(name: str, file: str, *, anywhere: bool = False) -> bool:
     """Return whether another process can import the same file by the module's name.
 
-    A top-level module counts only if it is installed: otherwise it was found through the folder of the script, the
-    working directory or PYTHONPATH, which may differ in another process.
+    A top-level module counts only if it is installed, unless it may be found anywhere: otherwise it was found through
+    the folder of the script, the working directory or PYTHONPATH, which may differ in another process.
     """
     parts = name.split(".")
-    if len(parts) == 1:
+    if len(parts) == 1 and not anywhere:
         places = {sysconfig.get_path(kind) for kind in ("stdlib", "platstdlib", "purelib", "platlib")}
         if not any(pathlib.Path(file).is_relative_to(place) for place in places):
             return False
@@ -243,8 +246,11 @@ def _file_module(place: str) -> ModuleType:
     # The source is not compiled by importlib, whose bytecode cache misses edits within the same second.
     digest = hashlib.sha256(str(file).encode() + b"\0" + source).hexdigest()[:16]
     name = f"{_PRIVATE}{digest}"
-    if name in sys.modules:
-        return sys.modules[name]
+    return sys.modules[name] if name in sys.modules else _execute(file, name, source)
+
+
+def _execute(file: pathlib.Path, name: str, source: bytes) -> ModuleType:
+    """Import a file as a module of some name, which stays in ``sys.modules``."""
     spec = importlib.util.spec_from_file_location(name, file)
     if spec is None:
         raise ConfigurationError(f"The file {file} is not a Python source file; its name expects to end in .py.")
@@ -261,7 +267,84 @@ def _file_module(place: str) -> ModuleType:
             f"The file {file} fails to import: {type(error).__name__}: {error} "
             "(a file inside a package is named by its module, 'package.module:Class')."
         ) from error
+    if str(file.parent) not in sys.path:  # for what the module imports only when it is used
+        sys.path.append(str(file.parent))
     return module
+
+
+def main_file() -> str | None:
+    """Return the file of the running script, None in an interactive session or a notebook."""
+    file = getattr(sys.modules["__main__"], "__file__", None)
+    return os.path.realpath(file) if file else None
+
+
+def settle_modules(description: Any, main: str | None) -> None:
+    """Import the users' files that a description names under their own names; for worker processes.
+
+    So what the problem's code pickles, and the processes that it starts itself (joblib, multiprocessing), find its
+    functions and classes by name, as they would without evometa: a file beside others as ``study``, a file of a package
+    as ``package.study``, and what the running script defines as ``__main__``, with the script's guarded lines left out.
+    A file whose name is taken by another module keeps a private name.
+
+    Args:
+        description: a description by :func:`describe`.
+        main: the script that the search runs in, as :func:`main_file` says there.
+
+    Raises:
+        ConfigurationError: a file fails to import.
+    """
+    files = [pathlib.Path(place) for place in dict.fromkeys(_files(description))]
+    for file in files:
+        root, name = _own_name(file)
+        if root in sys.path:
+            sys.path.remove(root)
+        sys.path.insert(0, root)
+        if str(file) == main:
+            _execute_main(file)
+        elif name.isidentifier() and name not in sys.modules and _found_by_name(name, str(file), anywhere=True):
+            _execute(file, name, file.read_bytes())
+        elif "." in name and _found_by_name(name, str(file)):
+            _named_module(name)
+
+
+def _files(description: Any) -> Iterator[str]:
+    """Yield the files in the references of a description."""
+    items = description.items() if isinstance(description, dict) else [("", item) for item in description]
+    for name, item in items:
+        named = item[0] if name == "enum" and isinstance(item, list) and item else item
+        if name in ("type", "name", "enum") and isinstance(named, str) and _is_file(named.rpartition(":")[0]):
+            yield named.rpartition(":")[0]
+        if isinstance(item, dict | list):
+            yield from _files(item)
+
+
+def _own_name(file: pathlib.Path) -> tuple[str, str]:
+    """Return the folder from which a file is imported, and the name under which: ``package.module`` in a package."""
+    root, parts = file.parent, [file.stem]
+    while (root / "__init__.py").is_file():
+        parts.insert(0, root.name)
+        root = root.parent
+    return str(root), ".".join(parts)
+
+
+def _execute_main(file: pathlib.Path) -> None:
+    """Import a script as ``__main__``, without what it does under ``if __name__ == "__main__"``.
+
+    As multiprocessing does it, under the name ``__mp_main__``. Unlike there, its functions and classes are those of
+    ``__main__`` afterwards, the name under which the script itself knows them.
+    """
+    module = _execute(file, _MP_MAIN, file.read_bytes())
+    module.__spec__ = None  # a script has none; multiprocessing then starts its processes with the file
+    module.__name__ = "__main__"
+    sys.modules["__main__"] = module
+    _rename(module)
+
+
+def _rename(holder: Any) -> None:
+    for value in list(vars(holder).values()):
+        if isinstance(value, type | FunctionType) and value.__module__ == _MP_MAIN:
+            value.__module__ = "__main__"
+            _rename(value)
 
 
 @contextlib.contextmanager

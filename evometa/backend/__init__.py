@@ -1,10 +1,11 @@
-"""The backend: devices, and computations that JAX alone does not do fast.
+"""The backend: the machine, devices, and computations that JAX alone does not do fast.
 
 The lowest room: it knows nothing of problems, strategies or searches.
 
 ==================  =======================================================
 file                holds
 ==================  =======================================================
+:mod:`container`    the cores and the memory that this process may use
 :mod:`devices`      one JAX device for each CPU core
 :mod:`chunks`       a population spread over devices and walked in chunks
 :mod:`kernels`      many small steps as one piece of machine code

@@ -13,17 +13,11 @@ import os
 
 import jax
 
+from evometa.backend.container import cpu_cores
 from evometa.errors import ConfigurationError
 
 VARIABLE = "EVOMETA_CPU_DEVICES"
 """The environment variable for the number of CPU devices."""
-
-
-def cpu_cores() -> int:
-    """Return the number of CPU cores available to this process."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def request_cpu_devices() -> None:

@@ -42,11 +42,16 @@ class Outcome(NamedTuple):
     error: str | None = None
     """Where the problem's code is wrong, rather than the candidate: the traceback of what it raised, or what it should
     have returned instead."""
+    kind: str = ""
+    """What failures of one cause have in common: the failure without what differs from candidate to candidate."""
 
 
-def failed(reason: str, error: str | None = None) -> Outcome:
-    """Return the outcome of a trial that failed, with what :attr:`Outcome.error` shows."""
-    return Outcome(math.nan, {}, reason, error=error)
+def failed(reason: str, error: str | None = None, *, kind: str = "") -> Outcome:
+    """Return the outcome of a trial that failed, with what :attr:`Outcome.error` shows.
+
+    Its kind is the reason where none is given.
+    """
+    return Outcome(math.nan, {}, reason, error=error, kind=kind or reason)
 
 
 class Executor(Protocol):

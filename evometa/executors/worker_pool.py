@@ -1,44 +1,54 @@
 """The local executor: trials of plain-Python problems run in worker processes of this machine.
 
-Each worker is a fresh interpreter that builds the problem from its description (:mod:`evometa.naming`) and speaks
-frames over pipes (:mod:`evometa.executors.worker`). Whatever happens in user code stays there: an exception, a hang or
-a crash costs one trial, and the worker where needed, never the search. For POSIX systems.
+Each worker is a fresh interpreter that builds the problem from its description (:mod:`evometa.naming`). Whatever
+happens in user code stays there: an exception, a hang or a crash costs one trial, and the worker where needed, never
+the search. A worker that has grown too large, or done as many calls as it may, is replaced by a fresh one; a call that
+was lost with its worker is tried again on a fresh one before it counts as failed. For POSIX systems.
 """
 
 import collections
-import contextlib
 import itertools
-import json
 import math
 import os
-import signal
-import subprocess
+import select
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from multiprocessing.connection import wait
 from types import TracebackType
-from typing import IO, Any, cast
+from typing import NamedTuple
 
 import jax
 
+from evometa import naming
+from evometa.backend.container import machine_memory
 from evometa.errors import ConfigurationError
-from evometa.executors.executor import Outcome, Trial, failed
-from evometa.executors.worker import GRACE, SIZES, pack
-from evometa.naming import describe, refuse_while_importing, user_file
+from evometa.executors.executor import Outcome, Trial
+from evometa.executors.frames import pack
+from evometa.executors.worker_process import Answer, StartError, WorkerProcess
 from evometa.problem import HostProblem
-
-START_LIMIT = 300.0
-"""Seconds a worker may take to import the problem."""
 
 LOOK = 1.0
 """Seconds between looks at workers that may have died with their pipes held open by children of their own."""
 
-TAIL = 4000
-"""Bytes of a worker's last words kept for an error message."""
+TRIES = 2
+"""How often a call is made that is lost with its worker."""
 
-# A worker sees the modules that its parent sees, whatever made them importable there.
-BOOT = "import sys; sys.path[:] = sys.argv[1:]; del sys.argv[1:]; from evometa.executors.worker import main; main()"
+STARTS = 3
+"""Workers in a row that may be killed while they start (memory has run out, say)."""
+
+MEMORY_SHARE = 0.8
+"""What the workers may hold together of the machine's memory (or the container's), before they are replaced."""
+
+GROWTH = 1.25
+"""A worker that is too large from its first call on is replaced when it has grown by this factor."""
+
+
+class _Job(NamedTuple):
+    """A trial on its way, and how often it was tried."""
+
+    number: int
+    trial: Trial
+    tries: int = 0
 
 
 class WorkerPool:
@@ -50,23 +60,40 @@ class WorkerPool:
     Args:
         problem: the problem that evaluates ω.
         workers: processes at work at once, at least 1.
+        calls: calls after which a worker is replaced; None: as many as it can do.
+        memory: bytes that a worker may hold after a call before it is replaced; None: an equal share of 80 % of the
+            machine's memory, or of the container's.
 
     Raises:
-        ConfigurationError: fewer than one worker, a problem that cannot be described to another process, or a script
-            that starts the pool while a worker imports it.
+        ConfigurationError: fewer than one worker, call or byte, a problem that cannot be described to another process,
+            or a script that starts the pool while a worker imports it.
     """
 
-    def __init__(self, problem: HostProblem, workers: int) -> None:
-        refuse_while_importing("worker processes")
-        if workers < 1:
-            raise ConfigurationError(f"WorkerPool expects at least 1 worker process, got workers={workers}.")
+    def __init__(
+        self, problem: HostProblem, workers: int, *, calls: int | None = None, memory: float | None = None
+    ) -> None:
+        naming.refuse_while_importing("worker processes")
+        for name, value, what in (
+            ("workers", workers, "1 worker process"),
+            ("calls", calls, "1 call of each worker"),
+            ("memory", memory, "1 byte for each worker"),
+        ):
+            if value is not None and not value >= 1:
+                raise ConfigurationError(f"WorkerPool expects at least {what}, got {name}={value}.")
         self._problem = problem
         self._size = workers
-        self._introduction = pack({"problem": describe(problem)})
-        file = user_file(type(problem))
-        self._path = [os.path.abspath(entry) for entry in sys.path] + ([str(file.parent)] if file else [])
-        self._workers: list[_Worker] = []
-        self._waiting: collections.deque[tuple[int, Trial]] = collections.deque()
+        self._calls = math.inf if calls is None else calls
+        self._memory = MEMORY_SHARE * machine_memory() / workers if memory is None else memory
+        description = naming.describe(problem)
+        self._introduction = pack({"problem": description, "main": naming.main_file()})
+        self._path = [os.path.abspath(entry) for entry in sys.path]
+        self._workers: list[WorkerProcess] = []
+        self._leaving: list[WorkerProcess] = []
+        self._jobs: dict[int, _Job] = {}
+        self._waiting: collections.deque[_Job] = collections.deque()
+        self._again: collections.deque[_Job] = collections.deque()
+        """Calls that were lost, to be tried on fresh workers alone."""
+        self._failed_starts = 0
         self._numbers = itertools.count()
 
     def __enter__(self) -> "WorkerPool":
@@ -79,11 +106,11 @@ class WorkerPool:
 
     def close(self) -> None:
         """End all workers, and whatever they started."""
-        for worker in self._workers:
-            worker.dismiss()
-        for worker in self._workers:
-            worker.end(patience=GRACE)
-        self._workers = []
+        for worker in list(self._workers):
+            self._dismiss(worker)
+        for worker in self._leaving:
+            worker.end()
+        self._leaving = []
 
     def submit(self, trials: Sequence[Trial]) -> list[int]:
         """Take trials to run; workers are handed them by :meth:`as_completed`.
@@ -106,7 +133,7 @@ class WorkerPool:
                     f"WorkerPool expects trials without a budget, which it cannot keep, got budget={trial.budget}."
                 )
             numbers.append(next(self._numbers))
-            self._waiting.append((numbers[-1], trial))
+            self._waiting.append(_Job(numbers[-1], trial))
         return numbers
 
     def as_completed(self) -> Iterator[tuple[int, Outcome]]:
@@ -116,171 +143,96 @@ class WorkerPool:
             ConfigurationError: a worker that cannot start.
         """
         try:
-            while self._waiting or any(worker.trial is not None for worker in self._workers):
-                self._staff(len(self._waiting))
-                for worker in self._workers:
-                    if worker.idle and self._waiting:
-                        number, trial = self._waiting.popleft()
-                        header = {"method": trial.method, "seed": [int(part) for part in trial.seed]}
-                        worker.hand(number, pack(header, jax.tree.leaves(trial.omega)), self._problem.time_limit)
+            while self._waiting or self._again or self._jobs:
+                self._staff()
+                self._hand_out()
                 _listen(self._workers)
                 for worker in list(self._workers):
-                    number_in_flight, outcome = worker.trial, worker.look()
-                    if worker.ended:
-                        self._workers.remove(worker)
-                    if number_in_flight is not None and outcome is not None:
-                        yield number_in_flight, outcome
+                    number, answer = worker.trial, self._look(worker)
+                    if number is None or answer is None:
+                        continue
+                    job = self._jobs.pop(number)
+                    if answer.lost and job.tries < TRIES:
+                        self._again.append(job)
+                    else:
+                        yield number, answer.outcome._replace(evaluations=job.tries)
+                self._see_off()
         finally:
             self._waiting.clear()
+            self._again.clear()
+            self._jobs.clear()
             for worker in [worker for worker in self._workers if worker.trial is not None]:
-                worker.end()  # interrupted: its late answer must not be taken for one of a later trial
-                self._workers.remove(worker)
+                self._dismiss(worker)  # interrupted: its late answer must not be taken for one of a later trial
 
-    def _staff(self, waiting: int) -> None:
+    def _staff(self) -> None:
         """Drop workers that died while idle, and start those that the waiting trials need."""
-        for worker in [worker for worker in self._workers if worker.idle and worker.process.poll() is not None]:
+        for worker in [worker for worker in self._workers if worker.idle and worker.gone]:
             worker.end()
             self._workers.remove(worker)
-        free = sum(worker.trial is None for worker in self._workers)
-        for _ in range(min(waiting - free, self._size - len(self._workers))):
-            self._workers.append(_Worker(self._path, self._introduction))
+        free = [worker for worker in self._workers if worker.trial is None]
+        fresh = sum(worker.calls == 0 for worker in free)
+        again, used = len(self._again), len(free) - fresh
+        if again > fresh and used and len(self._workers) == self._size:
+            self._dismiss(next(worker for worker in free if worker.calls))
+            used -= 1
+        needed = max(0, again - fresh) + max(0, len(self._waiting) - used - max(0, fresh - again))
+        for _ in range(min(needed, self._size - len(self._workers))):
+            self._workers.append(WorkerProcess(self._path, self._introduction))
+
+    def _hand_out(self) -> None:
+        for worker in self._workers:
+            if not worker.idle:
+                continue
+            queue = self._again if self._again and worker.calls == 0 else self._waiting
+            if not queue:
+                continue
+            job = queue.popleft()
+            self._jobs[job.number] = job._replace(tries=job.tries + 1)
+            trial = job.trial
+            header = {"method": trial.method, "seed": [int(part) for part in trial.seed], "trial": job.number}
+            worker.hand(job.number, pack(header, jax.tree.leaves(trial.omega)), self._problem.time_limit)
+
+    def _look(self, worker: WorkerProcess) -> Answer | None:
+        """Look at a worker; one that has ended, or should be replaced, leaves the pool."""
+        try:
+            answer = worker.look()
+        except StartError as error:
+            self._workers.remove(worker)
+            self._failed_starts += 1
+            if error.killed and self._failed_starts < STARTS:
+                return None
+            raise error.as_configuration_error() from None
+        if worker.ready:
+            self._failed_starts = 0
+        if answer is None:
+            return None
+        large = self._memory if worker.resident_at_first <= self._memory else GROWTH * worker.resident_at_first
+        if answer.died:
+            self._workers.remove(worker)
+            self._leaving.append(worker)
+        elif worker.worn or worker.calls >= self._calls or worker.resident > large:
+            self._dismiss(worker)
+        return answer
+
+    def _dismiss(self, worker: WorkerProcess) -> None:
+        worker.dismiss()
+        self._workers.remove(worker)
+        self._leaving.append(worker)
+
+    def _see_off(self) -> None:
+        """End the workers that have left, and those whose grace has passed."""
+        for worker in [worker for worker in self._leaving if worker.gone or time.monotonic() >= worker.deadline]:
+            worker.end()
+            self._leaving.remove(worker)
 
 
-def _listen(workers: Sequence["_Worker"]) -> None:
-    """Sleep until a worker has something to say, or a limit may have passed."""
+def _listen(workers: Sequence[WorkerProcess]) -> None:
+    """Sleep until a worker has something to say, can be told more, or a limit may have passed."""
+    poll = select.poll()
+    for worker in workers:
+        for stream in worker.streams:
+            poll.register(stream, select.POLLIN)
+        if worker.sending:
+            poll.register(worker.sending, select.POLLOUT)
     deadline = min((worker.deadline for worker in workers if not worker.idle), default=math.inf)
-    wait(
-        [stream.fileno() for worker in workers for stream in worker.streams],
-        max(0.0, min(LOOK, deadline - time.monotonic())),
-    )
-
-
-class _Worker:
-    """One worker process, seen from the parent."""
-
-    def __init__(self, path: Sequence[str], introduction: bytes) -> None:
-        environment = {
-            "OMP_NUM_THREADS": "1",  # read by OpenMP, OpenBLAS and MKL alike
-            **os.environ,
-            "JAX_PLATFORMS": "cpu",
-            "JAX_ENABLE_X64": str(int(jax.config.jax_enable_x64)),  # type: ignore[attr-defined]
-        }
-        self.process = subprocess.Popen(
-            [sys.executable, "-c", BOOT, *path],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            bufsize=0,
-            env=environment,
-            start_new_session=True,  # a group that can be killed as one, and that Ctrl-C in the terminal passes by
-        )
-        self._input = cast("IO[bytes]", self.process.stdin)
-        self._replies = cast("IO[bytes]", self.process.stdout)
-        self._errors = cast("IO[bytes]", self.process.stderr)
-        for stream in (self._replies, self._errors):
-            os.set_blocking(stream.fileno(), False)
-        self.streams: list[IO[bytes]] = [self._replies, self._errors]
-        self.ready = False
-        self.ended = False
-        self.trial: int | None = None
-        self.deadline = time.monotonic() + START_LIMIT
-        self._limit: float | None = None
-        self._received = bytearray()
-        self._words = b""
-        self._write(introduction)
-
-    @property
-    def idle(self) -> bool:
-        """Whether the worker could take a trial."""
-        return self.ready and self.trial is None
-
-    def hand(self, trial: int, frame: bytes, limit: float | None) -> None:
-        """Give the worker a trial."""
-        self.trial, self._limit = trial, limit
-        self._write(frame)
-        self.deadline = math.inf if limit is None else time.monotonic() + limit
-
-    def _write(self, frame: bytes) -> None:
-        rest = memoryview(frame)
-        with contextlib.suppress(BrokenPipeError):  # a dead worker is noticed, with its reason, by look()
-            while rest:
-                rest = rest[self._input.write(rest) :]
-
-    def look(self) -> Outcome | None:
-        """Take in what the worker said; return the outcome of its trial once there is one."""
-        gone = self.process.poll() is not None  # asked before listening, so that its last answer still counts
-        self._hear()
-        reply = self._reply()
-        if reply is None:
-            if gone or self._replies not in self.streams:
-                return self._bury()
-            return self._give_up() if time.monotonic() >= self.deadline else None
-        if not self.ready:
-            self.ready, self.deadline = True, math.inf
-            sys.stderr.write(self._words.decode(errors="replace"))
-            return None
-        self.trial = None
-        if "failure" in reply:
-            return failed(reply["failure"], reply.get("error"))
-        return Outcome(reply["fitness"], reply["metrics"], None, reply["vectors"])
-
-    def _hear(self) -> None:
-        for stream in list(self.streams):
-            while chunk := stream.read(1 << 16):
-                if stream is self._replies:
-                    self._received += chunk
-                    continue
-                self._words = (self._words + chunk)[-TAIL:]
-                if self.ready:  # by way of sys.stderr, so that a progress bar can make room for it
-                    sys.stderr.write(chunk.decode(errors="replace"))
-            if chunk is not None:  # empty: the other end is closed
-                self.streams.remove(stream)
-
-    def _reply(self) -> dict[str, Any] | None:
-        if len(self._received) < SIZES.size:
-            return None
-        size = SIZES.size + SIZES.unpack_from(self._received)[0]
-        if len(self._received) < size:
-            return None
-        reply: dict[str, Any] = json.loads(self._received[SIZES.size : size])
-        del self._received[:size]
-        return reply
-
-    def _bury(self) -> Outcome:
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            self.process.wait(LOOK)  # its own death's reason, rather than that of being killed below
-        self.end()
-        code = self.process.returncode
-        reason = f"signal {-code}" if code < 0 else f"exit status {code}"
-        if not self.ready:
-            raise self._start_error(f"ended with {reason}")
-        return failed(f"worker died ({reason})")
-
-    def _give_up(self) -> Outcome:
-        self.end()
-        if not self.ready:
-            raise self._start_error(f"did not import the problem within {START_LIMIT:g} s")
-        return failed(f"time limit of {self._limit:g} s exceeded")
-
-    def _start_error(self, what: str) -> ConfigurationError:
-        words = self._words.decode(errors="replace").strip() or "(nothing)"
-        return ConfigurationError(
-            f"A worker process expects to import and build the problem, but {what}; fix what it says here:\n{words}"
-        )
-
-    def dismiss(self) -> None:
-        """Ask the worker to end by closing its input."""
-        self._input.close()
-
-    def end(self, patience: float = 0.0) -> None:
-        """Kill the worker and all it started, after so many seconds in which it may end by itself."""
-        if patience:
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                self.process.wait(patience)
-        with contextlib.suppress(ProcessLookupError, PermissionError):  # the group is gone already
-            os.killpg(self.process.pid, signal.SIGKILL)
-        self.process.wait()
-        self._hear()
-        for stream in (self._input, self._replies, self._errors):
-            stream.close()
-        self.streams, self.ended = [], True
+    poll.poll(1000 * max(0.0, min(LOOK, deadline - time.monotonic())))

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evometa import naming
-from evometa.backend.devices import cpu_cores
+from evometa.backend.container import cpu_cores
 from evometa.backend.precision import whole_seed
 from evometa.errors import ConfigurationError
 from evometa.evaluation.checks import check_problem, noisy, require_compatible, warn_of_ignored

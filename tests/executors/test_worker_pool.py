@@ -226,7 +226,9 @@ def test_a_class_of_the_running_script(tmp_path: Path) -> None:
     guarded = 'if __name__ == "__main__":\n    main()'
     with start(tmp_path, definition=DEFINITION, problem="Mine()", start=guarded) as script:
         output, _ = script.communicate(timeout=60)
-    assert output == "[Outcome(fitness=2.5, metrics={}, failure=None, vectors={}, evaluations=1, error=None)]\n"
+    assert (
+        output == "[Outcome(fitness=2.5, metrics={}, failure=None, vectors={}, evaluations=1, error=None, kind='')]\n"
+    )
 
 
 def test_a_script_that_starts_its_search_when_imported_is_told_so(tmp_path: Path) -> None:
@@ -234,3 +236,192 @@ def test_a_script_that_starts_its_search_when_imported_is_told_so(tmp_path: Path
         _, words = script.communicate(timeout=60)
     assert script.returncode == 1
     assert "put the lines that start it under `if __name__ == '__main__':`" in words
+
+
+def does(*codes: str, workers: int = 1, **limits: Any) -> list[Outcome]:
+    """Return the outcomes of candidates that run a piece of code each, one after the other for a single worker."""
+    time_limit = limits.pop("time_limit", None)
+    with WorkerPool(problem("Does", codes=codes, time_limit=time_limit), workers, **limits) as pool:
+        return evaluate(pool, [np.int32(i) for i in range(len(codes))], seed=(0,))
+
+
+PROBE = """
+import os, random, signal, sys
+assert os.getcwd() != "/" and "SET_BY_A_CANDIDATE" not in os.environ and os.environ["PATH"]
+assert signal.getitimer(signal.ITIMER_REAL)[0] == 0 and signal.getsignal(signal.SIGALRM) is signal.SIG_DFL
+assert signal.SIGUSR1 not in signal.pthread_sigmask(signal.SIG_BLOCK, [])
+print("still heard", file=sys.stderr, flush=True)
+"""
+
+
+def test_a_call_finds_the_process_as_the_first_one_did(capsys: pytest.CaptureFixture[str]) -> None:
+    codes = (
+        "import os; os.chdir('/')",
+        "import os; os.environ['SET_BY_A_CANDIDATE'] = '1'; del os.environ['PATH']",
+        "import sys; sys.stdout.close(); sys.stderr.close()",
+        "import os; os.close(1); os.close(2); os.close(0)",
+        "import io, sys; sys.stdout = sys.stderr = io.StringIO()",
+        "import signal; signal.signal(signal.SIGALRM, lambda *_: 1 / 0); signal.alarm(1)",
+        "import signal; signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGUSR1])",
+        "import tempfile, os; d = tempfile.mkdtemp(); os.chdir(d); os.rmdir(d)",
+        "import os\nif os.fork() == 0: raise ValueError('the child of a fork has nothing to answer')",
+        "import threading, time; threading.Thread(target=time.sleep, args=(1000,)).start()",
+    )
+    outcomes = does(*(code for one in codes for code in (one, PROBE)))
+    assert [(one.fitness, one.failure) for one in outcomes] == [(1.0, None)] * len(outcomes)
+    assert capsys.readouterr().err.count("still heard") == len(codes)
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ("__import__('numpy').float32(2.5)", 2.5),
+        ("__import__('numpy').array(3)", 3.0),
+        ("__import__('jax.numpy').numpy.float32(0.5)", 0.5),
+        ("__import__('jax.numpy').numpy.bfloat16(0.5)", 0.5),
+        ("10**30", 1e30),
+        ("10**400", "non-finite fitness: inf"),
+        ("float('-inf')", "non-finite fitness: -inf"),
+        ("1j", "fitness is complex"),
+        ("True", "fitness is bool"),
+        ("'0.5'", "fitness is str"),
+        ("{'fitness': 1.0}", "fitness is dict"),
+        ("(1.0, {'accuracy': 2.0})", "fitness is a tuple of 2"),
+        ("[[1.0], [1.0, 2.0]]", "fitness is a list of 2"),
+        ("__import__('numpy').zeros((1000, 1000))", "fitness is an array of shape (1000, 1000)"),
+        ("Evaluation(1.0, [2.0])", "evaluate expects to return metrics as a dict of numbers; they are a list of 1"),
+        ("Evaluation(1.0, {'lost': 2.0})", "add 'lost' to metric_names"),
+        ("Evaluation(1.0, measures=[1.0])", "evaluate expects 0 measures, as vector_lengths of the problem says"),
+    ],
+    ids=str,
+)
+def test_what_a_problem_may_return(value: str, expected: Any) -> None:
+    from evometa.executors.returned import read_result
+
+    names: dict[str, Any] = {}
+    exec(f"from evometa import Evaluation\nresult = {value}", names)
+    found = read_result(problem("Does"), "evaluate", names["result"])
+    if isinstance(expected, str):
+        assert expected in found["failure"]
+        assert "\n" not in found["failure"]
+    else:
+        assert found["fitness"] == expected
+
+
+UNPRINTABLE = """
+class Silent(Exception):
+    def __str__(self): raise RuntimeError
+raise Silent
+"""
+
+
+def test_whatever_is_raised_is_told_in_a_line_with_its_traceback_beside_it() -> None:
+    outcomes = does(
+        "raise KeyboardInterrupt",
+        "raise BaseException('odd')",
+        UNPRINTABLE,
+        "raise ValueError('x' * 10**6)",
+        "raise ValueError('first line\\nsecond \\udc80')",
+        "raise ExceptionGroup('several', [ValueError(1), TypeError(2)])",
+        "import sys; sys.setrecursionlimit(200)\ndef f(): f()\nf()",
+    )
+    assert [one.failure is not None and "\n" not in one.failure for one in outcomes] == [True] * len(outcomes)
+    interrupted, base, silent, long, lines, group, deep = (one.failure or "" for one in outcomes)
+    assert interrupted.startswith("raised: KeyboardInterrupt")
+    assert base.startswith("raised: BaseException: odd (misbehaving.py, line")
+    assert "Silent: (its message cannot be printed)" in silent
+    assert len(long) < 500
+    assert "first line second \\udc80" in lines
+    assert "several (2 sub-exceptions)" in group
+    assert "RecursionError" in deep
+    assert all(one.kind.startswith("raised: ") and "(misbehaving.py, line" in one.kind for one in outcomes)
+    assert all(
+        "Traceback" in (one.error or "") and len(one.error or "") < 9000 for one in outcomes if one is not outcomes[2]
+    )
+
+
+def test_printing_without_end_defeats_no_limit_and_keeps_nobody_waiting(capsys: pytest.CaptureFixture[str]) -> None:
+    spam = "import os\nwhile True: os.write(2, b'warning: step size too small\\n' * 40000)"
+    with WorkerPool(problem("Does", codes=(spam, "result = 2.0"), time_limit=3.0), workers=2) as pool:
+        numbers = pool.submit([Trial(np.int32(i), (0,)) for i in (0, 1, 1)])
+        outcomes = list(pool.as_completed())
+    assert [number for number, _ in outcomes][-1] == numbers[0]  # the others did not wait
+    assert outcomes[-1][1].failure == "time limit of 3 s exceeded"
+    printed = capsys.readouterr().err
+    assert "one call printed more than 65,536 bytes; the rest is not shown" in printed
+    assert len(printed) < 70_000
+
+
+LEAK = """
+import os, resource
+kept.append(bytearray(b"1" * 20_000_000))
+if len(kept) > 4: {then}
+result = float(os.getpid())
+"""
+
+
+@pytest.mark.parametrize(
+    "then", ["os.kill(os.getpid(), 9)", "os._exit(1)", "raise MemoryError", "raise OSError(24, 'Too many open files')"]
+)
+def test_a_call_lost_to_what_earlier_calls_left_is_tried_again_on_a_fresh_worker(then: str) -> None:
+    outcomes = does(*[LEAK.format(then=then)] * 8)
+    assert [one.failure for one in outcomes] == [None] * 8
+    assert sorted(one.evaluations for one in outcomes) == [1] * 7 + [2]
+    assert len({one.fitness for one in outcomes}) == 2
+
+
+@pytest.mark.parametrize(("limits", "processes"), [({"calls": 3}, 3), ({"memory": 1}, 3), ({}, 1)])
+def test_a_worker_is_replaced_after_so_many_calls_or_bytes(limits: Any, processes: int) -> None:
+    if "memory" in limits:  # the limit lies below what it takes to start: replaced when it has grown by a quarter
+        code = "import os; kept.append(bytearray(b'1' * 60_000_000)); result = float(os.getpid())"
+    else:
+        code = "import os; result = float(os.getpid())"
+    outcomes = does(*[code] * 7, **limits)
+    found = len({one.fitness for one in outcomes})
+    assert found == processes if "memory" not in limits else 1 < found < 7
+    assert [one.failure for one in outcomes] == [None] * 7
+
+
+def test_a_candidate_that_always_kills_its_worker_fails_after_a_second_try() -> None:
+    first, second = does("import os; os.kill(os.getpid(), 9)", "pass")
+    assert (first.failure, first.evaluations) == ("worker died (signal 9)", 2)
+    assert second.failure is None
+    (closed,) = does("import os; os.closerange(3, 100)")
+    assert closed.failure is not None
+    assert closed.failure.startswith("worker died (")
+
+
+def test_what_a_call_started_ends_with_its_worker_and_exit_handlers_run(tmp_path: Path) -> None:
+    here = repr(str(tmp_path))
+    starts = f"""
+import atexit, pathlib, subprocess, time
+child = subprocess.Popen(["sleep", "1000"], start_new_session=True)
+pathlib.Path({here}, "child").write_text(str(child.pid))
+atexit.register(pathlib.Path({here}, "exit").touch)
+"""
+    hangs = f"""
+import pathlib, time
+try: time.sleep(1000)
+finally: pathlib.Path({here}, "unwound").touch()
+"""
+    (outcome,) = does(starts + hangs, time_limit=2.0)
+    assert outcome.failure == "time limit of 2 s exceeded"
+    assert (tmp_path / "unwound").exists()
+    assert (tmp_path / "exit").exists()
+    child = int((tmp_path / "child").read_text())
+    state = Path(f"/proc/{child}/stat")
+    assert eventually(lambda: not state.exists() or state.read_text().rpartition(")")[2].split()[0] == "Z")
+
+
+def test_names_of_the_users_file_are_importable_in_the_processes_of_a_candidate() -> None:
+    spawn = """
+import multiprocessing, pickle
+import misbehaving
+assert pickle.loads(pickle.dumps(misbehaving.square)) is misbehaving.square
+with multiprocessing.get_context("spawn").Pool(1) as pool: result = float(sum(pool.map(misbehaving.square, [1, 2])))
+"""
+    loky = """
+import joblib, misbehaving
+result = float(sum(joblib.Parallel(n_jobs=2)(joblib.delayed(misbehaving.square)(x) for x in (1, 2))))
+"""
+    assert [(one.fitness, one.failure) for one in does(spawn, loky)] == [(5.0, None)] * 2

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import jax.numpy as jnp
 import numpy as np
@@ -22,6 +22,8 @@ GOOD, RAISE, HANG, DIE, EXIT, NAN, PRINT, NOTHING, ARRAY, QUIT, BAD_METRIC, PROT
 @dataclasses.dataclass(frozen=True)
 class Misbehaving(HostProblem):
     """Does what the first number of ω says; the fitness is twice the second plus a random number."""
+
+    metric_names: ClassVar[tuple[str, ...]] = ("accuracy", "pid")
 
     @property
     def space(self) -> Space:
@@ -63,6 +65,8 @@ class Misbehaving(HostProblem):
 class Sleepy(HostProblem):
     """Later candidates are ready first."""
 
+    metric_names: ClassVar[tuple[str, ...]] = ("draw",)
+
     @property
     def space(self) -> Space:
         return Box(())
@@ -88,6 +92,31 @@ class Structured(HostProblem):
         assert half["half"].dtype == jnp.bfloat16
         matrix += 1.0  # ω is the problem's own copy
         return float(omega["z"] + omega["a"].sum() + matrix.sum() + half["half"])
+
+
+@dataclasses.dataclass(frozen=True)
+class Does(HostProblem):
+    """Runs the code of the number that is ω; the fitness is what it leaves in ``result``, or else 1."""
+
+    codes: tuple[str, ...] = ()
+
+    @property
+    def space(self) -> Space:
+        return Integer(0, max(1, len(self.codes) - 1))
+
+    def evaluate(self, rng: np.random.Generator, omega: Any) -> Any:
+        names: dict[str, Any] = {"double": double, "Evaluation": Evaluation, "kept": KEPT}
+        exec(self.codes[int(omega)], names)
+        return names.get("result", 1.0)
+
+
+KEPT: list[Any] = []
+"""What outlives a call."""
+
+
+def square(x: float) -> float:
+    """Return the square; for processes that a candidate starts, which import it by name."""
+    return x * x
 
 
 @dataclasses.dataclass(frozen=True)
