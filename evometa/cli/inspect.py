@@ -247,7 +247,10 @@ def progress(directory: Path) -> list[tuple[str, str]]:
     for name, label in (("best_so_far", "best"), ("median", "median"), ("center", "center"), ("held_out", "held-out")):
         known = np.flatnonzero(np.isfinite(run[name]))
         if known.size:
-            rows.append((label, f"{run[name][known[-1]]:.6g} (generation {run['generation'][known[-1]]:,})"))
+            at = known[-1]
+            if name == "best_so_far":  # the generation in which it was found
+                at = np.flatnonzero(run[name] == run[name][at])[0]
+            rows.append((label, f"{run[name][at]:.6g} (generation {run['generation'][at]:,})"))
     rows += selected(directory)
     saved = checkpoint.progress(directory)
     rows.append(("checkpoint", f"generation {saved['generation']:,}" if saved else "none"))

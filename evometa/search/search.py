@@ -41,6 +41,7 @@ from evometa.search.progress import Progress, Status
 from evometa.search.resuming import Change, changes, concerns_fitness, evaluated_again, rebuilt, recorded
 from evometa.search.search_result import result_of
 from evometa.search.selection import FinalSelection, skipped
+from evometa.search.starting import evaluate_start
 from evometa.search.stepped_driver import SteppedDriver
 from evometa.storage import archive_file, checkpoint, history, result_file
 from evometa.storage.checkpoint import Checkpoint
@@ -401,6 +402,7 @@ class Search:
             pardoned=done.failing if done.stop_code == ALL_FAILED else 0,
         )
         worried = False
+        state = evaluate_start(driver, state, done)
         decision = decider.decide(done, now=time.monotonic())
         while decision.stop is None:
             start = time.monotonic()

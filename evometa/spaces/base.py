@@ -42,6 +42,11 @@ class Space(metaclass=Checked):
         super().__init_subclass__(**kwargs)
         jax.tree_util.register_static(cls)
 
+    @property
+    def start_given(self) -> bool:
+        """Whether a search begins at an ω that the user gave, not at a draw."""
+        return False
+
     @abc.abstractmethod
     def start(self, key: Key) -> Genotype:
         """Return the genotype at which a search begins: the user's start if there is one, otherwise a random draw."""
@@ -144,6 +149,11 @@ class VectorSpace(Space):
     def bounded(self) -> bool:
         """Whether any coordinate has a bound."""
         return bool(np.any(np.isfinite(self.coordinates.lower) | np.isfinite(self.coordinates.upper)))
+
+    @property
+    def start_given(self) -> bool:
+        """Whether the user gave a start."""
+        return self._start is not None
 
     def require_held_by(self, dtype: np.dtype) -> None:
         """Raise ConfigurationError where genotypes of a float type, or ω, would not hold what is in the space.

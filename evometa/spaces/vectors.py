@@ -179,6 +179,11 @@ class Like(VectorSpace):
         self._ends = np.cumsum([math.prod(leaf.shape) for leaf in self._leaves])
         self.coordinates = Coordinates.of(int(self._ends[-1]), -np.inf, np.inf, REAL)
 
+    @property
+    def start_given(self) -> bool:
+        """Whether the template is a pytree of arrays."""
+        return self._draw is None
+
     def start(self, key: Key) -> jax.Array:
         """Return the template's values, or a draw of the template function, as a genotype ``[D]``."""
         if self._draw is None:
@@ -351,6 +356,11 @@ class Dict(VectorSpace):
             for space, end in zip(self.spaces.values(), self._ends, strict=True)
             for first, block in space.blocks
         )
+
+    @property
+    def start_given(self) -> bool:
+        """Whether the user gave a start for each of the named spaces."""
+        return all(space.start_given for space in self.spaces.values())
 
     def start(self, key: Key) -> jax.Array:
         """Concatenate the starts of the named spaces to one genotype ``[D]``."""

@@ -25,6 +25,17 @@ def branches(x: Any) -> Any:
     return jax.lax.cond(x[0, 0] > 0, lambda: x @ B, lambda: jnp.zeros((3, 5)))
 
 
+def episode(x: Any) -> Any:
+    def up(carry: Any) -> Any:
+        return (carry[0] < 200) & (carry[1][0, 0] < 1.0)
+
+    return jax.lax.while_loop(up, lambda carry: (carry[0] + 1, A[:, :3] @ carry[1]), (0, x))
+
+
+def countdown(x: Any) -> Any:
+    return jax.lax.while_loop(lambda c: c[0] > 0, lambda c: (c[0] - 1, A[:, :3] @ c[1]), (200, x))
+
+
 def unknown(x: Any) -> Any:
     return jax.lax.while_loop(lambda c: True, lambda c: A[:, :3] @ c, x)
 
@@ -49,6 +60,8 @@ def test_exact_counts(function: Callable[..., Any], args: Any, expected: float) 
         (ten_times, (jnp.zeros((3, 5)),), 10 * 2 * 3 * 3 * 5),
         (branches, (A,), 2 * 3 * 4 * 5),  # the dearest branch
         (unknown, (jnp.zeros((3, 5)),), 2 * 3 * 3 * 5),  # a loop of unknown length counts once
+        (episode, (jnp.zeros((3, 5)),), 200 * 2 * 3 * 3 * 5),  # up to its limit
+        (countdown, (jnp.zeros((3, 5)),), 200 * 2 * 3 * 3 * 5),
         (jax.grad(lambda a, b: jnp.sum(a @ b)), (A, B), 2 * 2 * 3 * 4 * 5),  # there and back
     ],
 )
