@@ -1,11 +1,13 @@
 """The progress bar of a search: one bar and one line of figures, updated after every dispatch.
 
-It is drawn only if standard error is a terminal, with messages above it; otherwise messages go to the ``evometa``
-logger.
+It is drawn only if standard error is a terminal, with messages above it. Otherwise, as in the log of a batch job, a
+line is written when the search starts and then now and then, and messages go to the ``evometa`` logger.
 """
 
+import contextlib
 import logging
 import math
+import time
 from types import TracebackType
 from typing import NamedTuple
 
@@ -16,6 +18,14 @@ from rich.table import Table
 from rich.text import Text
 
 logger = logging.getLogger("evometa")
+
+
+FIRST_LINE, LONGEST_PAUSE = 10.0, 600.0
+"""Seconds from the start to the first line of figures without a terminal, and between two such lines at most."""
+
+
+_GONE = (OSError, ValueError)
+"""What writing to a closed terminal or pipe raises; the search is worth more than its lines."""
 
 
 class Status(NamedTuple):
@@ -59,7 +69,7 @@ class Progress:
     """The progress bar of a running search; a context manager.
 
     Args:
-        enabled: whether to draw the bar; None draws it if the console is a terminal.
+        enabled: whether to draw the bar; None draws it if the console is a terminal, and writes lines if it is not.
         console: the console to draw on, standard error by default.
     """
 
@@ -68,36 +78,65 @@ class Progress:
         wanted = console.is_terminal if enabled is None else enabled
         # Without a thread that refreshes it, the bar costs nothing between dispatches.
         self._live = Live(Text("compiling ..."), console=console, auto_refresh=False) if wanted else None
+        self._lines = console if enabled is None and not wanted else None
+        self._started = self._next = 0.0
 
     def __enter__(self) -> "Progress":
+        self._started = time.monotonic()
+        self._next = self._started + FIRST_LINE
         if self._live:
             self._live.start(refresh=True)
+        self._write("compiling ...")
         return self
+
+    def _write(self, line: str) -> None:
+        if self._lines:
+            with contextlib.suppress(*_GONE):
+                self._lines.print(Text(line), soft_wrap=True)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._live:
-            self._live.stop()
+            with contextlib.suppress(*_GONE):
+                self._live.stop()
 
     def update(self, status: Status) -> None:
         """Show a new status."""
         if self._live:
-            self._live.update(render(status), refresh=True)
+            with contextlib.suppress(*_GONE):
+                self._live.update(render(status), refresh=True)
+        now = time.monotonic()
+        if self._lines and now >= self._next:
+            self._write(line(status))
+            self._next = now + min(max(FIRST_LINE, 0.1 * (now - self._started)), LONGEST_PAUSE)
 
     def mention(self, message: str) -> None:
         """Tell the user what happens now, above the bar; without one, to the log at level INFO."""
         if self._live:
-            self._live.console.print(Text(message, style="dim"))
+            with contextlib.suppress(*_GONE):
+                self._live.console.print(Text(message, style="dim"))
+        elif self._lines:
+            self._write(message)
         else:
             logger.info(message)
 
     def note(self, message: str) -> None:
         """Show a message above the bar, or log it as a warning if there is no bar."""
         if self._live:
-            self._live.console.print(Text(message, style="yellow"))
+            with contextlib.suppress(*_GONE):
+                self._live.console.print(Text(message, style="yellow"))
         else:
             logger.warning(message)
+
+
+def line(status: Status) -> str:
+    """Return a status as one line of text."""
+    of = f"/{status.of:,}" if status.of else ""
+    left = [] if status.seconds_left is None else [f"{duration(status.seconds_left)} left"]
+    figures = [f"{name} {value}" for name, value in _figures(status)]
+    words = [f"generation {status.generation:,}{of}", duration(status.seconds), *left, *figures, _speed(status)]
+    return "  ".join(words)
 
 
 def render(status: Status) -> Group:

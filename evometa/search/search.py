@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evometa import naming
+from evometa.backend.compilation_cache import use_compilation_cache
 from evometa.backend.container import cpu_cores
 from evometa.backend.precision import whole_seed
 from evometa.errors import ConfigurationError
@@ -321,6 +322,7 @@ class Search:
             return self._select(driver, reason, progress, Interrupt())
 
     def _prepare(self, stack: contextlib.ExitStack, progress: Progress) -> Driver:
+        use_compilation_cache()
         if isinstance(self.problem, HostProblem):
             executor = stack.enter_context(WorkerPool(self.problem, self._workers))
             return SteppedDriver(

@@ -1,6 +1,7 @@
 import dataclasses
 import inspect
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -13,13 +14,15 @@ from evometa.cli.inspect import groups
 from evometa.cli.main import main
 from evometa.cli.names import find, kebab, table
 from evometa.cli.options import Execution, read_objective, write_objective
-from evometa.cli.run import Run
-from evometa.errors import ConfigurationError
+from evometa.cli.run import Run, claim_directory
+from evometa.errors import ConfigurationError, RunDirectoryError
 from evometa.objectives import At, Final, Mean, Objective
 from evometa.problem import BaseProblem
+from evometa.problems import Sphere
 from evometa.search.search import Search
 from evometa.storage import checkpoint, history
 from evometa.storage.manifest import read_manifest
+from evometa.strategies import CMAES
 from evometa.strategy import require_space
 
 STUDY = '''
@@ -346,3 +349,31 @@ def test_the_module_runs_the_command_line(folder: Path) -> None:
 def test_a_name_without_similar_ones_lists_all_names() -> None:
     with pytest.raises(ConfigurationError, match="Known: "):
         find("zzzzzz", "strategy")
+
+
+def test_jobs_that_start_together_have_folders_of_their_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert [str(claim_directory(Sphere, CMAES)) for _ in range(2)] == ["runs/sphere-cmaes-1", "runs/sphere-cmaes-2"]
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    (tmp_path / "elsewhere" / "runs").touch()
+    with pytest.raises(RunDirectoryError, match="give --run-directory a folder that can be written to"):
+        claim_directory(Sphere, CMAES)
+
+
+def test_a_project_that_moved_is_resumed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before, now = tmp_path / "before", tmp_path / "now"
+    before.mkdir()
+    shutil.copy(Path(__file__).parents[1] / "toys.py", before / "mine.py")
+    bowl, walk = (naming.load(f"{before / 'mine.py'}:{name}") for name in ("Bowl", "Walk"))
+    Search(bowl(dimension=3), walk(), run_directory=before / "run", validation_tasks=1).run(generations=2)
+    before.rename(now)
+    resume = ["resume", str(now / "run"), "--generations", "3"]
+    assert main(resume) == 2
+    assert "name its class: 'evometa resume DIR --problem file.py:Class'" in capsys.readouterr().err
+    moved = ["--problem", f"{now}/mine.py:Bowl", "--strategy", f"{now}/mine.py:Walk"]
+    assert main([*resume, *moved]) == 0  # without a warning: nothing has changed
+    manifest = read_manifest(now / "run")
+    assert (manifest.problem["fields"]["dimension"], manifest.changes) == (3, ())
+    assert main(["resume", str(now / "run"), "--generations", "4"]) == 0  # the manifest knows the new place
+    assert main(["generalize", str(now / "run"), "--problem", f"{now}/mine.py:Bowl", "--tasks", "2"]) == 0

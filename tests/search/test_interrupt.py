@@ -12,8 +12,9 @@ import jax
 import numpy as np
 import pytest
 
-from evometa import Search
+from evometa import Search, load_result
 from evometa.naming import load
+from evometa.search.callbacks import as_callback
 from evometa.search.interrupt import Interrupt
 from evometa.storage import checkpoint
 from evometa.storage.history import HISTORY
@@ -36,7 +37,8 @@ def test_a_process_ends_cleanly_and_the_run_goes_on_to_the_bit(tmp_path: Path) -
             assert process.poll() is None
         process.send_signal(signal.SIGINT)
         output, words = process.communicate(timeout=120)
-    assert (process.returncode, output, words) == (0, "ready\ninterrupted\n", "")
+    assert (process.returncode, output) == (0, "ready\ninterrupted\n"), words
+    assert words.startswith("compiling ...\n")
 
     saved = max(int(path.name) for path in (folder / checkpoint.CHECKPOINTS).glob("[0-9]*"))
     rows = (folder / HISTORY).read_text().splitlines()
@@ -82,6 +84,34 @@ def test_twice_raises_and_the_search_can_still_go_on(tmp_path: Path) -> None:
         generations = one._counters.generation + 20
         assert one.run(generations=generations).generations == generations
         assert one.history["generation"].tolist() == list(range(1, generations + 1))
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_request_to_terminate_leaves_a_checkpoint(tmp_path: Path, number: int) -> None:
+    def terminate(report: Any) -> None:
+        if report.status.generation >= 5:
+            os.kill(os.getpid(), number)
+
+    before = signal.getsignal(number)
+    one = Search(Chase(), OpenAIES(population_size=8), validation_tasks=2, run_directory=tmp_path / "run")
+    one._callbacks = (as_callback(terminate),)
+    with pytest.raises(SystemExit) as ended:
+        one.run(generations=10**9)
+    assert (ended.value.code, signal.getsignal(number)) == (128 + number, before)
+    result = load_result(tmp_path / "run")
+    assert (result.stop_code, result.selection_tasks) == ("interrupted", 0)  # no final selection
+    assert checkpoint.progress(tmp_path / "run")["generation"] == result.generations  # type: ignore[index]
+    heard: list[int] = []
+    signal.signal(number, lambda number, frame: heard.append(number))
+    try:
+        assert one.run(generations=10**9).stop_code == "interrupted"
+        assert heard == [number]  # a handler of the user's own comes after
+        signal.signal(number, signal.SIG_IGN)  # nohup
+        one._callbacks = (as_callback(lambda report: os.kill(os.getpid(), number)),)
+        generations = one._counters.generation + 9
+        assert one.run(generations=generations).stop_code == "generations"
+    finally:
+        signal.signal(number, before)
 
 
 def test_outside_the_main_thread_a_search_runs_without_a_handler() -> None:

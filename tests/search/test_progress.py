@@ -1,5 +1,6 @@
 import io
 import logging
+import time
 
 import pytest
 from rich.console import Console
@@ -68,14 +69,34 @@ def test_draws_on_a_terminal_with_messages_above_the_bar() -> None:
     assert "fell back to [the] checkpoint before" in text
 
 
-def test_without_a_terminal_only_messages_are_logged(caplog: pytest.LogCaptureFixture) -> None:
-    console = Console(file=io.StringIO(), width=100)
+def test_without_a_terminal_a_line_is_written_now_and_then(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = 0.0
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    console = Console(file=io.StringIO(), width=20)
     with caplog.at_level(logging.WARNING, "evometa"), Progress(console=console) as progress:
-        progress.update(STATUS)
+        for second in range(86_400):
+            now = float(second)
+            progress.update(STATUS)
         progress.note("100 % of the candidates failed")
     assert isinstance(console.file, io.StringIO)
-    assert console.file.getvalue() == ""
+    first, second_, *others = console.file.getvalue().splitlines()
+    assert first == "compiling ..."
+    for part in ("generation 1,200/2,000", "0:40 left", "best 0.12346", "failed 3", "1.23M inner steps/s"):
+        assert part in second_  # one line, however narrow the log
+    assert 100 < len(others) < 250  # in a day
     assert caplog.messages == ["100 % of the candidates failed"]
+
+
+def test_a_search_outlives_its_terminal() -> None:
+    for terminal in (True, False):
+        console = Console(file=io.StringIO(), force_terminal=terminal)
+        with Progress(console=console) as progress:
+            console.file.close()
+            progress._next = 0.0
+            progress.update(STATUS)
+            progress.mention("final selection")
 
 
 def test_off_if_disabled() -> None:
