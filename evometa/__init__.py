@@ -28,12 +28,12 @@ from evometa.errors import (
     IgnoredFeedbackWarning,
     RunDirectoryError,
 )
-from evometa.evaluation.generalization import DistributionScore, generalization
 from evometa.evaluation.training_evaluator import replay
 from evometa.objectives import At, Final, Mean
 from evometa.problem import Evaluation, HostProblem, InnerTraining, Problem, learning_curve
 from evometa.search.callbacks import Callback, Report
 from evometa.search.decisions import StopReason
+from evometa.search.generalization import DistributionScore, generalization
 from evometa.search.search import Search
 from evometa.spaces import Box, Categorical, Dict, Integer, Like, Space, VectorSpace
 from evometa.storage.result import Archive, Result

@@ -132,7 +132,7 @@ class BaseProblem(metaclass=Checked):
     def shifted(self) -> Mapping[str, "BaseProblem"]:
         """Return problems for the same ω with tasks of other distributions, by name; by default none.
 
-        They measure generalization beyond the training distribution (:func:`evometa.evaluation.generalization`); a
+        They measure generalization beyond the training distribution (:func:`evometa.generalization`); a
         search never uses them.
         """
         return {}

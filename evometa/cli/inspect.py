@@ -146,12 +146,14 @@ class Generalize:
         problem: the problem's class, file.py:Class or module:Class, if it has moved; its settings are those of the run.
         tasks: number of tasks of each distribution.
         seed: the seed of the tasks.
+        workers: number of worker processes for a problem in plain Python; one per core by default.
     """
 
     run_directory: Annotated[Positional[Path], arg(metavar="DIR")]
     problem: Annotated[str | None, arg(metavar="NAME")] = None
     tasks: int = 1000
     seed: int = 0
+    workers: int | None = None
 
     def execute(self) -> int:
         """Print a table; return the exit status."""
@@ -159,7 +161,7 @@ class Generalize:
         from rich.table import Table
 
         from evometa.cli.run import moved_to
-        from evometa.evaluation.generalization import generalization
+        from evometa.search.generalization import generalization
         from evometa.search.resuming import rebuilt
         from evometa.storage.manifest import read_manifest
 
@@ -173,10 +175,16 @@ class Generalize:
                 f"{self.run_directory} was expected to hold a run that found something, and every candidate failed; "
                 "'evometa show' says why."
             )
-        shown = Table("tasks", "fitness", "standard error", title=f"{self.tasks:,} of each")
-        for score in generalization(problem, omega, tasks=self.tasks, seed=self.seed):
-            shown.add_row(score.distribution, f"{score.fitness:.6g}", f"{score.standard_error:.2g}")
+        scores = generalization(problem, omega, tasks=self.tasks, seed=self.seed, workers=self.workers)
+        columns = ["tasks", "fitness", "standard error", *(["failed"] if any(score.failed for score in scores) else [])]
+        shown = Table(*columns, title=f"{self.tasks:,} of each")
+        for score in scores:
+            row = score.distribution, f"{score.fitness:.6g}", f"{score.standard_error:.2g}", f"{score.failed:,}"
+            shown.add_row(*row[: len(columns)])
+        reasons = [f"{score.distribution}: {score.failure}" for score in scores if score.failure]
         Console().print(shown)
+        for reason in reasons:
+            Console().print(reason, markup=False, highlight=False, soft_wrap=True)
         return 0
 
 
@@ -233,17 +241,22 @@ def progress(directory: Path) -> list[tuple[str, str]]:
     """Return the progress of a run as names and values, from its history and newest checkpoint."""
     import numpy as np
 
-    from evometa.storage import checkpoint, history
+    from evometa.storage import checkpoint, failures, history
 
+    kinds = failures.counts(failures.read(directory))
+    shown = "; ".join(f"{count:,} x {kind}" for kind, count in list(kinds.items())[:3])
+    more = f"; {len(kinds) - 3} more kinds" if len(kinds) > 3 else ""
+    failing = [("failures", f"{shown}{more} (tracebacks in {failures.FAILURES})")] if kinds else []
     try:
         run = history.read(directory)
     except RunDirectoryError:
-        return [("generations", "none yet")]
+        return [("generations", "none yet"), *failing]
     if not len(run):
-        return [("generations", "none yet")]
+        return [("generations", "none yet"), *failing]
     rows = [("generations", f"{run['generation'][-1]:,}"), ("evaluations", short(run["evaluations"][-1]))]
     rows += [("inner steps", short(run["inner_steps"][-1]))] if run["inner_steps"][-1] else []
     rows += [("seconds", duration(run.seconds[-1])), ("failed", f"{run['failed'].sum():,} candidates")]
+    rows += failing
     for name, label in (("best_so_far", "best"), ("median", "median"), ("center", "center"), ("held_out", "held-out")):
         known = np.flatnonzero(np.isfinite(run[name]))
         if known.size:

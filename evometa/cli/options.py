@@ -58,6 +58,8 @@ class Execution:
         memory_budget: bytes of memory that one generation may use.
         devices: number of JAX devices; all local ones by default.
         workers: number of worker processes for a problem in plain Python; one per core by default.
+        worker_calls: number of calls after which a worker process is replaced; no limit by default.
+        worker_memory: bytes that a worker process may hold before it is replaced; by default a share of the memory.
         checkpoint_seconds: seconds between checkpoints.
         keep_checkpoints: number of newest checkpoints to keep.
         progress: show a progress bar; by default only on a terminal.
@@ -66,6 +68,8 @@ class Execution:
     memory_budget: int = 2**31
     devices: int | None = None
     workers: int | None = None
+    worker_calls: int | None = None
+    worker_memory: int | None = None
     checkpoint_seconds: float = 30.0
     keep_checkpoints: int = 3
     progress: FlagConversionOff[bool | None] = None

@@ -14,6 +14,5 @@ file                         holds
 :mod:`gradient_evaluator`    with the gradient of the fitness
 :mod:`carried_learners`      learners carried between generations
 :mod:`checks`                shapes and types of a problem, checked before compiling
-:mod:`generalization`        a found ω on held-out and on other tasks
 ===========================  ===========================================================
 """

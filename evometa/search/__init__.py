@@ -19,5 +19,6 @@ file                    holds
 :mod:`finalists`        the best candidates, kept for the final selection
 :mod:`selection`        the final selection on fresh tasks
 :mod:`search_result`    the result, made from the state of the search
+:mod:`generalization`   a found ω on held-out and on other tasks
 ======================  ======================================================
 """

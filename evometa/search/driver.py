@@ -11,6 +11,8 @@ it ends with a validation. That is written here, once. What differs is where a p
 
 import abc
 import functools
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import jax
@@ -33,6 +35,7 @@ from evometa.search.generation import (
     validation_columns,
 )
 from evometa.spaces import Space
+from evometa.storage.failures import Failure
 from evometa.strategy import Strategy
 from evometa.types import Genotype, Key, Scalar
 
@@ -86,6 +89,8 @@ class Driver(abc.ABC):
 
     columns: tuple[str, ...]
     """Columns of the history that it fills, beside the counts."""
+    failures: Mapping[str, Failure] = MappingProxyType({})
+    """Of what candidates failed, kind by kind, where the problem is one in plain Python."""
 
     def __init__(
         self,

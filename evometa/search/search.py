@@ -44,7 +44,7 @@ from evometa.search.search_result import result_of
 from evometa.search.selection import FinalSelection, skipped
 from evometa.search.starting import evaluate_start
 from evometa.search.stepped_driver import SteppedDriver
-from evometa.storage import archive_file, checkpoint, history, result_file
+from evometa.storage import archive_file, checkpoint, failures, history, result_file
 from evometa.storage.checkpoint import Checkpoint
 from evometa.storage.files import NotWritten, run_folder
 from evometa.storage.history import COUNTS, History
@@ -82,6 +82,9 @@ class Search:
         checkpoint_seconds: seconds from one checkpoint to the next.
         keep_checkpoints: how many of the newest checkpoints are kept.
         workers: worker processes for a :class:`~evometa.HostProblem`; None: one for each core.
+        worker_calls: calls after which a worker process is replaced by a fresh one; None: as many as it can do.
+        worker_memory: bytes that a worker process may hold after a call before it is replaced; None: an equal share of
+            80 % of the machine's memory, or of its container's.
         callbacks: functions called after each dispatch, or instances of :class:`~evometa.Callback`.
         progress: show a progress bar; None: where standard error is a terminal.
 
@@ -108,6 +111,8 @@ class Search:
         checkpoint_seconds: float = 30.0,
         keep_checkpoints: int = 3,
         workers: int | None = None,
+        worker_calls: int | None = None,
+        worker_memory: int | None = None,
         callbacks: Sequence[Any] = (),
         progress: bool | None = None,
     ) -> None:
@@ -116,6 +121,8 @@ class Search:
             ("validation_tasks", 1 if validation_tasks is None else validation_tasks),
             ("keep_checkpoints", keep_checkpoints),
             ("workers", 1 if workers is None else workers),
+            ("worker_calls", 1 if worker_calls is None else worker_calls),
+            ("worker_memory", 1 if worker_memory is None else worker_memory),
         ):
             if value < 1:
                 raise ConfigurationError(f"Search expects {name} >= 1, got {value}.")
@@ -150,6 +157,8 @@ class Search:
         )
         self._checkpoint_seconds, self._keep_checkpoints = checkpoint_seconds, keep_checkpoints
         self._workers = workers or cpu_cores()
+        self._worker_calls, self._worker_memory = worker_calls, worker_memory
+        self._failures: dict[str, failures.Failure] = {}
         self._callbacks = tuple(as_callback(each) for each in callbacks)
         self._show = progress
         self._counters = Counters(double=isinstance(problem, HostProblem))
@@ -194,7 +203,7 @@ class Search:
                 says so, and the best so far is evaluated again.
             strategy: the strategy, likewise; its state must be of the same shapes.
             execution: any of population_chunk, memory_budget, devices, checkpoint_seconds, keep_checkpoints, workers,
-                callbacks and progress; the seed and the validation are the run's own.
+                worker_calls, worker_memory, callbacks and progress; the seed and the validation are the run's own.
 
         Raises:
             RunDirectoryError: there is no run, or it cannot be continued.
@@ -295,6 +304,7 @@ class Search:
             if folder is not None and folder.known is not None:
                 try:
                     folder.require_own()
+                    failures.write(folder.path, self._failures)
                     result_file.write(folder.path, result)
                     archive_file.write(folder.path, result.archive)
                 except NotWritten as error:
@@ -324,7 +334,8 @@ class Search:
     def _prepare(self, stack: contextlib.ExitStack, progress: Progress) -> Driver:
         use_compilation_cache()
         if isinstance(self.problem, HostProblem):
-            executor = stack.enter_context(WorkerPool(self.problem, self._workers))
+            pool = WorkerPool(self.problem, self._workers, calls=self._worker_calls, memory=self._worker_memory)
+            executor = stack.enter_context(pool)
             return SteppedDriver(
                 self.problem,
                 self._space,
@@ -333,6 +344,7 @@ class Search:
                 self.seed,
                 self._validation,
                 note=progress.note,
+                failures=self._failures,
                 double=self._counters.double,
             )
         if self._driver is None:
@@ -362,6 +374,8 @@ class Search:
     def _take(self, found: Checkpoint | None, driver: Driver) -> None:
         """Take state and counters from a checkpoint; those of the beginning where there is none."""
         self._state = driver.restored(found.state) if found else None
+        if found and not self._failures and self._path is not None:
+            self._failures.update(failures.read(self._path))
         chunk, double = self._counters.chunk, self._counters.double
         self._counters = dataclasses.replace(Counters(**(found.progress if found else {})), chunk=chunk, double=double)
 
@@ -470,6 +484,7 @@ class Search:
         if folder is None or self._state is None or not decision.checkpoint:
             return False
         folder.save(Checkpoint(self._state, dataclasses.asdict(done)), keep=self._keep_checkpoints)
+        failures.write(folder.path, self._failures)
         unselected = skipped(self._state, done, driver.center(self._state))
         reason = decision.stop or StopReason("running", "the search was running at its newest checkpoint")
         result_file.write(folder.path, result_of(driver, self._state, done, unselected, reason))

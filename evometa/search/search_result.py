@@ -12,6 +12,7 @@ from evometa.search.decisions import StopReason
 from evometa.search.driver import Driver
 from evometa.search.generation import SearchState, validation_columns
 from evometa.search.selection import Selection
+from evometa.storage.failures import counts
 from evometa.storage.result import Archive, Counters, Result
 from evometa.types import Genotype, Omega
 
@@ -61,6 +62,7 @@ def _result_of(driver: Driver, state: SearchState, done: Counters, selection: Se
         validation_tasks=done.validation_tasks,
         selection_tasks=selection.tasks,
         failed=done.failed,
+        failures=counts(driver.failures),
         seconds=done.seconds,
         direction=driver.problem.direction,
         stop_reason=reason.text,

@@ -4,7 +4,6 @@ Plain Python computes in float64, so the strategy and all records do too, whatev
 state is in numpy arrays, which no computation outside can cut to float32.
 """
 
-import collections
 import math
 from collections.abc import Callable
 from typing import Any
@@ -22,6 +21,7 @@ from evometa.search.budget import Cost
 from evometa.search.driver import MEASURED, STATISTICS, Driver, Rows, ValidationSettings
 from evometa.search.generation import CONTINUE, RootKeys, SearchState, generation_keys, initial_state, stop_code
 from evometa.spaces import Space
+from evometa.storage.failures import Failure, add, counts
 from evometa.strategy import Strategy
 from evometa.types import Genotype, Key
 
@@ -42,6 +42,7 @@ class SteppedDriver(Driver):
         seed: seed of everything.
         validation: how to validate.
         note: told, in words, of each new kind of failure.
+        failures: the kinds of failures so far, to be added to.
         double: compute in double precision; False for runs that began without.
     """
 
@@ -55,11 +56,12 @@ class SteppedDriver(Driver):
         validation: ValidationSettings,
         *,
         note: Callable[[str], None],
+        failures: dict[str, Failure],
         double: bool = True,
     ) -> None:
         super().__init__(problem, space, strategy, seed, validation, problem.inner_steps_per_evaluation, double=double)
         self._host, self._executor, self._seed, self._note = problem, executor, entropy_of(seed), note
-        self._seen: collections.Counter[str] = collections.Counter()
+        self.failures = failures
         self._wrong = 0.0
         self._cost = Cost()
         self._initial = self._compiled(lambda key: initial_state(strategy, space, key, self._finalists))
@@ -175,14 +177,16 @@ class SteppedDriver(Driver):
 
     def why_failing(self, state: SearchState) -> str:
         """Return the most frequent failure in words."""
-        return self._seen.most_common(1)[0][0] if self._seen else "the problem does not say why"
+        kind = next(iter(counts(self.failures)), None)
+        words = self.failures[kind].first.splitlines() if kind else []
+        return words[0] if words else kind or "the problem does not say why"
 
     def _evaluation(self, outcome: Outcome) -> Evaluation:
         """Return an outcome as an evaluation with all declared parts, NaN where it failed."""
         if outcome.failure:
-            if outcome.failure not in self._seen:
+            first = f"{outcome.failure}\n{outcome.error or ''}".rstrip()
+            if add(self.failures, outcome.kind or outcome.failure, first):
                 self._note(f"A candidate failed and is ranked last: {outcome.failure}")
-            self._seen[outcome.failure] += 1
         vectors = {
             name: np.array(outcome.vectors.get(name, [np.nan] * length))
             for name, length in self._host.vector_lengths.items()

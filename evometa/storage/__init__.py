@@ -13,6 +13,7 @@ file                  holds
 :mod:`result`         what a search counts, keeps and returns
 :mod:`result_file`    ``result.npz`` and ``result.json``
 :mod:`archive_file`   ``archive.npz``
+:mod:`failures`       ``failures.txt``
 :mod:`flat_trees`     pytrees as named arrays, without pickle
 :mod:`files`          files written whole or not at all
 ====================  =====================================================

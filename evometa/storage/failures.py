@@ -9,8 +9,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from evometa.errors import RunDirectoryError
-from evometa.storage.files import write_atomically
+from evometa.storage.files import NotWritten, write_atomically
 
 FAILURES = "failures.txt"
 
@@ -58,7 +57,7 @@ def write(run_directory: Path, failures: Mapping[str, Failure]) -> None:
     """Write the file, where there is any failure.
 
     Raises:
-        RunDirectoryError: it could not be written (a full disk).
+        NotWritten: it could not be written (a full disk).
     """
     if not failures:
         return
@@ -68,7 +67,7 @@ def write(run_directory: Path, failures: Mapping[str, Failure]) -> None:
     try:
         write_atomically(run_directory / FAILURES, "\n".join(lines).encode(errors="backslashreplace"))
     except OSError as error:
-        raise RunDirectoryError(
+        raise NotWritten(
             f"Could not write {run_directory / FAILURES}: {error}; make room or fix the folder's permissions, then "
             "resume the run."
         ) from error

@@ -85,6 +85,9 @@ class Result:
     """Whether the best kept all constraints when it was seen; None for problems without constraints."""
     selected_feasible: bool | None = None
     """Whether the selected ω kept all constraints in the final selection, likewise."""
+    failures: dict[str, int] = dataclasses.field(default_factory=dict)
+    """Of what calls of a plain-Python problem failed, and how many, the most frequent first; ``failures.txt`` in the
+    run directory has a traceback of each kind."""
 
 
 @dataclasses.dataclass

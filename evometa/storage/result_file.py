@@ -32,7 +32,9 @@ SCHEMA_VERSION = 1
 _OMEGAS = ("best_omega", "center_omega", "selected_omega")
 _FIELDS = {field.name: field for field in dataclasses.fields(Result) if field.name not in (*_OMEGAS, "archive")}
 _NUMBERS = tuple(_FIELDS)
-_LATER = {name: field.default for name, field in _FIELDS.items() if field.default is not dataclasses.MISSING}
+_LATER = {name: field.default for name, field in _FIELDS.items() if field.default is not dataclasses.MISSING} | {
+    "failures": {}
+}
 """What results of older versions lack."""
 
 

@@ -6,6 +6,7 @@
       manifest.json     what was run: problem and strategy with all fields, seed, versions
       history.csv       one row a generation
       timing.csv        seconds, one row a dispatch
+      failures.txt      of what the candidates of a plain-Python problem failed, with tracebacks
       checkpoints/      the newest few states, a folder each
       result.*          what was found, and archive.npz where a strategy keeps one
 
@@ -28,6 +29,7 @@ from filelock import FileLock, Timeout
 from evometa.errors import RunDirectoryError
 from evometa.storage import archive_file, checkpoint, result_file
 from evometa.storage.checkpoint import Checkpoint
+from evometa.storage.failures import FAILURES
 from evometa.storage.files import NotWritten, write_atomically
 from evometa.storage.history import COUNTS, HISTORY, TIMING, TIMING_COLUMNS, Table, format_rows
 from evometa.storage.manifest import MANIFEST, Manifest, read_manifest
@@ -37,7 +39,15 @@ PICTURES = ("fitness", "strategy", "front", "archive")
 """The pictures that ``evometa plot`` leaves in a run directory, without their suffixes."""
 
 _REPLACED = ".replaced"
-_FILES = (HISTORY, TIMING, checkpoint.CHECKPOINTS, result_file.RESULT, result_file.NUMBERS, archive_file.ARCHIVE)
+_FILES = (
+    HISTORY,
+    TIMING,
+    FAILURES,
+    checkpoint.CHECKPOINTS,
+    result_file.RESULT,
+    result_file.NUMBERS,
+    archive_file.ARCHIVE,
+)
 _CANNOT_LOCK = frozenset({errno.ENOSYS, errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP})
 """How a file system answers that it has no locks: Lustre mounted without them, NFS without its lock service."""
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 import logging
+import math
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +11,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from evometa import Box, Evaluation, EvaluationError, HostProblem, Problem, Search, Space, load_result
+from evometa import Box, Evaluation, EvaluationError, HostProblem, Problem, Search, Space, generalization, load_result
 from evometa.cli.main import main
 from evometa.naming import load
 from evometa.search.budget import Cost, Prices
 from evometa.search.decisions import ALL_FAILED, Decider, Limits, failing_generations
+from evometa.storage import failures
 from evometa.storage.result import Counters
 from evometa.strategies import NSGA2, OpenAIES, RandomSearch, Restarts
 
@@ -109,3 +111,40 @@ def test_the_command_line_ends_with_an_error(
     assert "and every candidate failed: the space's start has fitness nan" in capsys.readouterr().out
     assert main(["generalize", "run"]) != 0
     assert "every candidate failed" in capsys.readouterr().err
+
+
+def test_each_kind_of_failure_is_kept_with_its_count_and_first_traceback(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    run = tmp_path / "run"
+    picky = load(f"{FILE}:Picky", HostProblem)()
+    result = Search(picky, RandomSearch(8), run_directory=run, workers=1, **QUIET).run(generations=1)
+    ((kind, count),) = result.failures.items()
+    assert kind.startswith("raised: ValueError (failing.py, line")
+    assert 0 < count == result.failed < 8
+    assert caplog.text.count("is negative") == 1  # told once a kind
+    kept = (run / "failures.txt").read_text()
+    assert kept.startswith(f"{count} x {kind}\n    raised: ValueError: -0.")
+    assert kept.count("Traceback (most recent call last)") == kept.count("raise ValueError") == 1
+    resumed = Search.resume(run, workers=1, **QUIET).run(generations=3)
+    assert resumed.failures == {kind: resumed.failed} == load_result(run).failures
+    assert main(["show", str(run)]) == 0
+    assert f"{resumed.failed} x raised: ValueError" in " ".join(capsys.readouterr().out.split())
+
+
+def test_kinds_of_failures_are_bounded_and_read_back(tmp_path: Path) -> None:
+    known: dict[str, failures.Failure] = {}
+    for i in [*range(60), 3]:
+        failures.add(known, f"kind {i}\nof failure", f"first {i}\n\n  Traceback\n3 x within it")
+    failures.write(tmp_path, known)
+    assert failures.read(tmp_path) == known
+    counts = failures.counts(known)
+    assert list(counts.items())[:2] == [("other kinds", 10), ("kind 3 of failure", 2)]
+    assert len(counts) == failures.MOST_KINDS + 1
+
+
+def test_generalization_of_plain_python_keeps_to_the_limits_of_workers(tmp_path: Path) -> None:
+    picky = load(f"{FILE}:Picky", HostProblem)(time_limit=30.0)
+    (score,) = generalization(picky, np.full(2, -0.5, np.float32), tasks=3, workers=1)
+    assert (score.distribution, score.failed, math.isnan(score.fitness)) == ("training", 3, True)
+    assert "raised: ValueError: -0.5 is negative (failing.py, line" in score.failure

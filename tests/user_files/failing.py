@@ -22,6 +22,19 @@ class Wrong(HostProblem):
         return float(self.typo(omega))  # type: ignore[attr-defined]
 
 
+class Picky(HostProblem):
+    """Raises for half of the candidates, each time with another message."""
+
+    @property
+    def space(self) -> Space:
+        return BOX
+
+    def evaluate(self, rng: np.random.Generator, omega: Any) -> float:
+        if omega[0] < 0:
+            raise ValueError(f"{omega[0]} is negative")
+        return float(omega[0])
+
+
 class Diverging(HostProblem):
     """Is sound, and finds no finite fitness."""
 

@@ -11,7 +11,7 @@ import pytest
 
 import evometa as em
 from evometa.errors import ConfigurationError
-from evometa.evaluation.generalization import generalization
+from evometa.search.generalization import generalization
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,16 +1,19 @@
 """How well a found ω does where it was not found: on held-out tasks, and on other distributions of tasks."""
 
+import collections
 import math
-from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 from numpy.typing import NDArray
 
+from evometa.backend.container import cpu_cores
 from evometa.backend.precision import entropy_of, key_of, whole_seed
 from evometa.errors import ConfigurationError
 from evometa.evaluation.task_source import as_evaluation
+from evometa.executors.executor import Trial, run_in_order
+from evometa.executors.worker_pool import WorkerPool
 from evometa.problem import BaseProblem, HostProblem, InnerTraining, Problem
 from evometa.types import Key, Omega
 
@@ -24,16 +27,25 @@ class DistributionScore(NamedTuple):
     """Mean over tasks, in the problem's own direction; NaN where any task gave none."""
     standard_error: float
     """Of that mean; NaN for a single task."""
+    failed: int = 0
+    """Tasks that gave no finite fitness."""
+    failure: str = ""
+    """What most of those failed of, in words, where the problem is one in plain Python."""
 
 
-def generalization(problem: BaseProblem, omega: Omega, *, tasks: int = 1000, seed: int = 0) -> list[DistributionScore]:
+def generalization(
+    problem: BaseProblem, omega: Omega, *, tasks: int = 1000, seed: int = 0, workers: int | None = None
+) -> list[DistributionScore]:
     """Evaluate one ω on fresh training tasks, on held-out ones, and on each shifted distribution that there is.
+
+    A plain-Python problem is evaluated by worker processes with its time limit, as in a search.
 
     Args:
         problem: the problem that ω was found for.
         omega: one ω, such as a result's ``selected_omega``.
         tasks: tasks of each distribution, at least 1; evaluations, for problems without tasks.
         seed: which tasks. A search never sees tasks of this function.
+        workers: worker processes for a :class:`~evometa.HostProblem`; None: one for each core.
 
     Raises:
         ConfigurationError: fewer than one task.
@@ -46,16 +58,19 @@ def generalization(problem: BaseProblem, omega: Omega, *, tasks: int = 1000, see
     seed = whole_seed("generalization", seed)
     scores = []
     for number, (name, place, test) in enumerate(places):
-        fitness = _on_tasks(place, omega, tasks, (seed, number), test)
+        fitness, failure = _on_tasks(place, omega, tasks, (seed, number), test, workers or cpu_cores())
         error = float(np.std(fitness, ddof=1)) / math.sqrt(tasks) if tasks > 1 else math.nan
-        scores.append(DistributionScore(name, float(np.mean(fitness)), error))
+        failed = int(np.sum(~np.isfinite(fitness)))
+        scores.append(DistributionScore(name, float(np.mean(fitness)), error, failed, failure))
     return scores
 
 
-def _on_tasks(problem: BaseProblem, omega: Omega, tasks: int, seed: tuple[int, int], test: bool) -> NDArray[np.float64]:
-    """Return the fitness on each task, ``[tasks]``."""
+def _on_tasks(
+    problem: BaseProblem, omega: Omega, tasks: int, seed: tuple[int, int], test: bool, workers: int
+) -> tuple[NDArray[np.float64], str]:
+    """Return the fitness on each task, ``[tasks]``, and what most of those without one failed of."""
     if isinstance(problem, HostProblem):
-        return np.fromiter(_on_host(problem, omega, tasks, seed, test), np.float64)
+        return _on_host(problem, omega, tasks, seed, test, workers)
     assert isinstance(problem, (Problem, InnerTraining))
     key = jax.random.fold_in(jax.random.fold_in(key_of(seed[0]), _APART), seed[1])
 
@@ -67,7 +82,7 @@ def _on_tasks(problem: BaseProblem, omega: Omega, tasks: int, seed: tuple[int, i
         return as_evaluation((problem.evaluate_test if test else problem.evaluate)(key, omega)).fitness
 
     found = jax.jit(lambda keys: jax.lax.map(one, keys, batch_size=min(tasks, _BATCH)))(jax.random.split(key, tasks))
-    return np.asarray(found, np.float64)
+    return np.asarray(found, np.float64), ""
 
 
 _APART = 0x67656E
@@ -75,8 +90,15 @@ _APART = 0x67656E
 _BATCH = 64
 
 
-def _on_host(problem: HostProblem, omega: Omega, tasks: int, seed: tuple[int, int], test: bool) -> Iterator[float]:
-    evaluate = problem.evaluate_test if test else problem.evaluate
-    for number in range(tasks):
-        rng = np.random.default_rng((_APART, entropy_of(seed[0]), seed[1], number))
-        yield float(as_evaluation(evaluate(rng, omega)).fitness)
+def _on_host(
+    problem: HostProblem, omega: Omega, tasks: int, seed: tuple[int, int], test: bool, workers: int
+) -> tuple[NDArray[np.float64], str]:
+    trials = [
+        Trial(omega, (_APART, entropy_of(seed[0]), seed[1], number), "evaluate_test" if test else "evaluate")
+        for number in range(tasks)
+    ]
+    with WorkerPool(problem, min(tasks, workers)) as pool:
+        outcomes = run_in_order(pool, trials)
+    failures = collections.Counter(outcome.failure for outcome in outcomes if outcome.failure)
+    failure = failures.most_common(1)[0][0] if failures else ""
+    return np.array([outcome.fitness for outcome in outcomes], np.float64), failure
