@@ -109,11 +109,8 @@ class Resume:
         from evometa.search.search import Search
 
         limits = self.limits.as_arguments()
-        moved = {
-            role: moved_to(name, role, self.run_directory)
-            for role, name in (("problem", self.problem), ("strategy", self.strategy))
-            if name is not None
-        }
+        roles: tuple[tuple[Role, str | None], ...] = (("problem", self.problem), ("strategy", self.strategy))
+        moved = {role: moved_to(name, role, self.run_directory) for role, name in roles if name is not None}
         search = Search.resume(self.run_directory, **moved, **dataclasses.asdict(self.execution))
         return report(search.problem, search.run(**limits), self.run_directory)
 

@@ -117,7 +117,7 @@ def evaluated_again(driver: Driver, state: SearchState) -> tuple[SearchState, in
         fine = np.isfinite(found.fitness) and (found.constraints is None or np.all(np.asarray(found.constraints) <= 0))
         return driver.sign * found.fitness if fine else np.inf
 
-    best = np.asarray(loss(state.best_genotype, state.best_fitness), state.best_fitness.dtype)
+    best: Any = np.asarray(loss(state.best_genotype, state.best_fitness), state.best_fitness.dtype)
     state = state._replace(best_fitness=best)
     if isinstance(state.finalists, Finalists):
         kept = state.finalists
@@ -125,7 +125,8 @@ def evaluated_again(driver: Driver, state: SearchState) -> tuple[SearchState, in
             loss(jax.tree.map(lambda leaf, i=i: leaf[i], kept.genotypes), known)
             for i, known in enumerate(np.asarray(kept.fitness))
         ]
-        state = state._replace(finalists=kept._replace(fitness=np.asarray(each, kept.fitness.dtype)))
+        fitness: Any = np.asarray(each, kept.fitness.dtype)
+        state = state._replace(finalists=kept._replace(fitness=fitness))
     return state, taken
 
 

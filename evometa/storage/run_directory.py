@@ -48,6 +48,7 @@ _FILES = (
     result_file.NUMBERS,
     archive_file.ARCHIVE,
 )
+"""What a run leaves besides its manifest."""
 _CANNOT_LOCK = frozenset({errno.ENOSYS, errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP})
 """How a file system answers that it has no locks: Lustre mounted without them, NFS without its lock service."""
 

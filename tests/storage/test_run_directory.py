@@ -16,11 +16,13 @@ import numpy as np
 import pytest
 
 from evometa import ConfigurationError, RunDirectoryError, Search, load_result
+from evometa.cli.main import main
 from evometa.naming import load
 from evometa.problems import ZDT1, ZDT2
 from evometa.search.compiled_driver import CompiledDriver
 from evometa.storage import history
 from evometa.storage.manifest import read_manifest
+from evometa.storage.run_directory import _lock
 from evometa.strategies import NSGA2, OpenAIES, RandomSearch
 
 TOYS = Path(__file__).parents[1] / "toys.py"
@@ -73,7 +75,7 @@ def files(run: Path) -> dict[str, bytes]:
 
 
 def test_a_run_is_replaced_only_by_one_that_works(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("archive.npz", "front.png", "notes.txt"):
+    for name in ("archive.npz", "failures.txt", "front.png", "notes.txt"):
         (run / name).write_text("of the run before")
     before = files(run)
     search(run, overwrite=True)  # nothing is written before it runs
@@ -87,7 +89,7 @@ def test_a_run_is_replaced_only_by_one_that_works(run: Path, monkeypatch: pytest
     assert search(run, seed=9, overwrite=True).run(generations=1).generations == 1
     left = files(run).keys()
     assert "notes.txt" in left  # a user's own
-    assert not left & {"archive.npz", "front.png"}
+    assert not left & {"archive.npz", "failures.txt", "front.png"}
     assert (read_manifest(run).seed, len(search_history(run))) == (9, 1)
 
 
@@ -192,6 +194,21 @@ def test_what_makes_no_sense_to_continue_with_is_refused(run: Path, tmp_path: Pa
         resumed = Search.resume(front, problem=ZDT2(dimension=3))
     with pytest.raises(ConfigurationError, match="NSGA2 keeps an archive"):
         resumed.run(generations=2)
+
+
+def test_reading_needs_no_lock_and_changes_nothing(run: Path) -> None:
+    for name in ("result.npz", "result.json"):  # a run of an older version has none
+        (run / name).unlink()
+    with open(run / "history.csv", "ab") as file:
+        file.write(b"4,16,0")  # a search is writing
+    before, held = files(run), _lock(run)
+    try:
+        assert main(["generalize", str(run), "--tasks", "2"]) == 0
+        assert main(["show", str(run)]) == 0
+        assert len(history.read(run)) == 3
+    finally:
+        held.release()
+    assert files(run) == before
 
 
 def test_nothing_but_a_run_is_ever_removed(tmp_path: Path) -> None:
