@@ -19,6 +19,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
+from jax.typing import ArrayLike
 
 ConstraintHandling = Literal["ranked", "penalised", "own", "none"]
 """In which form a strategy is told of constraints."""
@@ -27,12 +28,12 @@ SHIFT = 5
 """Bits by which the floats from 0 to the largest are condensed into the range of infeasible candidates."""
 
 
-def feasible(constraints: jax.Array) -> jax.Array:
+def feasible(constraints: ArrayLike) -> jax.Array:
     """Return whether all constraints ``[..., C]`` are kept, bool ``[...]``."""
-    return jnp.all(constraints <= 0, axis=-1)
+    return jnp.all(jnp.asarray(constraints) <= 0, axis=-1)
 
 
-def violation(constraints: jax.Array) -> jax.Array:
+def violation(constraints: ArrayLike) -> jax.Array:
     """Return the sum ``[...]`` of what the constraints ``[..., C]`` are violated by, 0 where all are kept."""
     return jnp.sum(jnp.maximum(constraints, 0.0), axis=-1)
 

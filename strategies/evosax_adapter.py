@@ -172,8 +172,10 @@ class Evosax(Strategy[EvosaxAdapterState]):
         plan = self._plan(state.space)
         if feedback.constraints is not None:
             # A population is compared with later ones, a distribution is told values.
-            told = functools.partial(ranked, largest=_limit()) if plan.breeds else penalised
-            fitness = told(fitness, feedback.constraints)
+            if plan.breeds:
+                fitness = ranked(fitness, feedback.constraints, _limit())
+            else:
+                fitness = penalised(fitness, feedback.constraints)
         fitness = plan.shape(fitness.astype(jnp.result_type(float)))
 
         def told(key: Key) -> Any:

@@ -1,6 +1,7 @@
 """Problems that do not fit together are refused before anything is compiled, class and method named."""
 
 import dataclasses
+import re
 from pathlib import Path
 from typing import Any
 
@@ -197,3 +198,37 @@ def test_noise_is_declared_or_seen_in_the_use_of_the_key() -> None:
     assert noisy(Chase())
     assert not noisy(Errand())
     assert noisy(variant(Errand, num_tasks=2))
+
+
+class Columns(Problem):
+    """Has a metric whose name is set."""
+
+    space = Box((1,))
+    name = "error, top-5"
+
+    def evaluate(self, key: Any, omega: Any) -> Evaluation:
+        return Evaluation(omega[0], {self.name: omega[0]})
+
+
+class Declared(HostProblem):
+    """Declares other metrics than it has."""
+
+    space = Box((1,))
+    metric_names = ("accuracy",)
+
+    def evaluate(self, rng: Any, omega: Any) -> Evaluation:
+        return Evaluation(float(omega[0]), {"accuracy": 1.0, "seconds": 2.0})
+
+
+@pytest.mark.parametrize("name", ["two\nlines", "a\ttab", "", 7])
+def test_metrics_that_cannot_be_columns_are_refused(name: Any) -> None:
+    check_problem(Columns())
+    for base, given in ((Columns, {"name": name}), (Declared, {"metric_names": ("fine", name)})):
+        with pytest.raises(ConfigurationError, match=f"names that fit in one line.*{re.escape(repr(name))}"):
+            check_problem(type("Renamed", (base,), given)())
+
+
+def test_metrics_of_plain_python_are_declared_once_each() -> None:
+    for names, words in (("accuracy", "expects a tuple of names, got 'accuracy'"), (("a", "a"), "each metric once")):
+        with pytest.raises(ConfigurationError, match=words):
+            check_problem(type("Renamed", (Declared,), {"metric_names": names})())

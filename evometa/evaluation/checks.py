@@ -4,7 +4,7 @@ import dataclasses
 import difflib
 import inspect
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import jax
@@ -42,7 +42,9 @@ def check_problem(problem: BaseProblem) -> Space:
     omega = jax.eval_shape(lambda g: space.decode(space.repair(g)), genotype)
     if isinstance(problem, InnerTraining):
         _check_inner(problem, key, omega)
-    elif isinstance(problem, Problem):
+    elif isinstance(problem, HostProblem):
+        _check_declared(problem)
+    else:
         evaluation = _abstract(f"{name}.evaluate", problem.evaluate, key, omega)
         _check_evaluation(f"{name}.evaluate", evaluation, problem.objective_names)
     return space
@@ -223,6 +225,25 @@ def _check_same(method: str, before: Any, after: Any) -> None:
             )
 
 
+def check_metric_names(owner: str, names: Iterable[Any]) -> None:
+    """Raise ConfigurationError for metrics that cannot be columns of a history."""
+    for name in names:
+        if not (isinstance(name, str) and name and name.isprintable()):
+            raise ConfigurationError(
+                f"{owner} expects metrics with names that fit in one line, since these are columns of the history, got "
+                f"{name!r}; rename it."
+            )
+
+
+def _check_declared(problem: HostProblem) -> None:
+    where, names = f"{type(problem).__name__}.metric_names", problem.metric_names
+    if isinstance(names, str) or not isinstance(names, Iterable):
+        raise ConfigurationError(f"{where} expects a tuple of names, got {names!r}; write ({names!r},).")
+    check_metric_names(where, names)
+    if len({*names}) < len([*names]):
+        raise ConfigurationError(f"{where} expects each metric once, got {tuple(names)}; remove what is named twice.")
+
+
 def _check_evaluation(method: str, result: Any, objective_names: tuple[str, ...] = ()) -> None:
     whole = as_evaluation(result)
     fitness: Any = whole.fitness
@@ -252,6 +273,7 @@ def _check_evaluation(method: str, result: Any, objective_names: tuple[str, ...]
 
 
 def _check_metrics(method: str, metrics: Any) -> None:
+    check_metric_names(method, metrics)
     for name, value in metrics.items():
         if getattr(value, "shape", None) != ():
             raise ConfigurationError(f"{method} expects scalar metrics, and {name!r} is {_shape(value)}; reduce it.")

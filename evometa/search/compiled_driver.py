@@ -18,7 +18,7 @@ from evometa.backend.kernels import running_on
 from evometa.evaluation.population_evaluator import Evaluated, PopulationEvaluator
 from evometa.problem import Evaluation
 from evometa.search.decisions import MOST_GENERATIONS
-from evometa.search.driver import MEASURED, STATISTICS, Driver, Rows, ValidationSettings, as_numbers
+from evometa.search.driver import Driver, Rows, ValidationSettings, as_numbers
 from evometa.search.generation import (
     CONTINUE,
     RootKeys,
@@ -28,6 +28,7 @@ from evometa.search.generation import (
     stop_code,
 )
 from evometa.search.planning import check_memory
+from evometa.storage.history import MEASURED, STATISTICS
 from evometa.strategy import Strategy
 from evometa.types import Genotype, Key, Scalar
 

@@ -39,12 +39,6 @@ from evometa.storage.failures import Failure
 from evometa.strategy import Strategy
 from evometa.types import Genotype, Key, Scalar
 
-STATISTICS = ("best", "lower_quartile", "median", "upper_quartile")
-"""Columns of the history that the fitness of a generation gives."""
-
-MEASURED = ("best_so_far", "center", "held_out")
-"""Columns that every driver measures besides."""
-
 
 class Rows(NamedTuple):
     """The records of N consecutive generations."""

@@ -18,10 +18,11 @@ from evometa.evaluation.population_evaluator import Evaluated
 from evometa.executors.executor import Executor, Outcome, Trial, run_in_order
 from evometa.problem import Evaluation, HostProblem
 from evometa.search.budget import Cost
-from evometa.search.driver import MEASURED, STATISTICS, Driver, Rows, ValidationSettings
+from evometa.search.driver import Driver, Rows, ValidationSettings
 from evometa.search.generation import CONTINUE, RootKeys, SearchState, generation_keys, initial_state, stop_code
 from evometa.spaces import Space
 from evometa.storage.failures import Failure, add, counts
+from evometa.storage.history import MEASURED, STATISTICS
 from evometa.strategy import Strategy
 from evometa.types import Genotype, Key
 

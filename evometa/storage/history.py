@@ -1,10 +1,11 @@
-"""The history of a run: CSV files with one row per generation, which ``pandas.read_csv`` reads.
+"""The history of a run: CSV files with one row per generation, which ``pandas.read_csv`` reads (RFC 4180).
 
 ``history.csv`` depends only on the seed, and is identical to the byte however often a run was interrupted;
 ``timing.csv`` holds the elapsed time, one row per dispatch. Rows are appended, and synced to disk before the checkpoint
 of their generation is written; on resume, rows after the checkpoint are dropped.
 """
 
+import csv
 import errno
 import io
 import os
@@ -23,6 +24,13 @@ HISTORY, TIMING = "history.csv", "timing.csv"
 COUNTS = ("generation", "evaluations", "inner_steps", "failed")
 TIMING_COLUMNS = ("generation", "seconds")
 _BLOCK = 2**20
+STATISTICS = ("best", "lower_quartile", "median", "upper_quartile")
+"""Columns that the fitness of a generation gives."""
+MEASURED = ("best_so_far", "center", "held_out")
+"""Columns that every search measures besides."""
+COLUMNS = {*COUNTS, *TIMING_COLUMNS, *STATISTICS, *MEASURED, "feasible"}
+"""The history's own columns; the names of all others begin with one of the groups."""
+GROUPS = ("strategy/", "best/", "center/", "held_out/")
 
 
 class Table:
@@ -30,16 +38,17 @@ class Table:
 
     def __init__(self, path: Path, columns: Sequence[str], *, after: int) -> None:
         """Open a table; keep the complete rows up to generation ``after`` and drop the others."""
-        header = (",".join(columns) + "\n").encode()
+        header = _header(columns).encode()
         kept = header
         if after:
             kept = _rows_until(path.read_bytes() if path.exists() else header, after)
-            if not kept.startswith(header):
-                found = kept.split(b"\n", 1)[0].decode()
+            found, rows = kept.split(b"\n", 1)
+            if read_header(found.decode(), len(columns)) != list(columns):
                 raise RunDirectoryError(
-                    f"{path} has the columns {found!r}, and this version writes "
+                    f"{path} has the columns {found.decode()!r}, and this version writes "
                     f"{header.decode().strip()!r}; continue the run with the version that began it."
                 )
+            kept = header + rows
             if kept.rsplit(b"\n", 2)[-2].split(b",", 1)[0] != b"%d" % after:
                 raise RunDirectoryError(
                     f"{path} was expected to reach generation {after}, where the checkpoint is, and ends before it; "
@@ -73,6 +82,26 @@ class Table:
     def close(self) -> None:
         """Close the file."""
         self._file.close()
+
+
+def _header(columns: Sequence[str]) -> str:
+    """Return the line that names the columns, in quotes where a name has a comma or a quote."""
+    line = io.StringIO()
+    csv.writer(line, lineterminator="\n").writerow(columns)
+    return line.getvalue()
+
+
+def read_header(line: str, count: int | None) -> list[str]:
+    """Return the names of the columns; ``count`` is how many cells a row has, None where there is none."""
+    names = next(csv.reader([line]))
+    if count is None or len(names) == count or '"' in line:
+        return names
+    # Older versions put no quotes around a comma in the name of a metric: what is no name is the rest of one.
+    joined: list[str] = []
+    for name in names:
+        whole = name.startswith(GROUPS) or name in COLUMNS
+        joined[len(joined) - (not whole) :] = [name if whole else f"{joined[-1]},{name}"]
+    return joined
 
 
 def _rows_until(text: bytes, generation: int) -> bytes:
@@ -141,7 +170,10 @@ def read(run_directory: str | os.PathLike[str]) -> History:
 def _read_table(path: Path) -> dict[str, NDArray[Any]]:
     try:
         with open(path, "rb") as file:
-            names = file.readline().decode().rstrip("\n").split(",")
+            header = file.readline().decode().rstrip("\n")
+            begin, row = file.tell(), file.readline()
+            file.seek(begin)
+            names = read_header(header, row.count(b",") + 1 if row.endswith(b"\n") else None)
             columns: list[list[NDArray[np.float64]]] = [[np.empty(0)] for _ in names]
             for rows in _whole_rows(file):
                 for column, part in zip(columns, _numbers(rows, len(names)).T, strict=True):

@@ -100,6 +100,29 @@ def test_other_columns_are_refused_without_changing_the_file(tmp_path: Path) -> 
     assert (tmp_path / HISTORY).read_bytes() == before
 
 
+def test_names_with_commas_and_quotes_are_columns_like_others(tmp_path: Path) -> None:
+    columns = (*COUNTS, "best/error, top-5", 'strategy/the "good" share')
+    Table(tmp_path / HISTORY, columns, after=0).close()
+    with open(tmp_path / HISTORY, "ab") as file:
+        file.write(rows(1, 3))
+    Table(tmp_path / TIMING, ("generation", "seconds"), after=0).close()
+    assert list(pd.read_csv(tmp_path / HISTORY)) == list(columns) == list(history.read(tmp_path).columns)
+    before = (tmp_path / HISTORY).read_bytes()
+    Table(tmp_path / HISTORY, columns, after=3).close()
+    assert (tmp_path / HISTORY).read_bytes() == before
+
+
+def test_commas_in_the_names_of_older_histories_are_recognised(tmp_path: Path) -> None:
+    columns = (*COUNTS, "best/error, top-5, best", "feasible")
+    (tmp_path / HISTORY).write_bytes(",".join(columns).encode() + b"\n" + rows(1, 3))
+    (tmp_path / TIMING).write_text("generation,seconds\n")
+    assert list(history.read(tmp_path).columns) == list(columns)
+    np.testing.assert_array_equal(history.read(tmp_path)["feasible"], [np.nan, 2.0, np.nan])
+    Table(tmp_path / HISTORY, columns, after=2).close()
+    assert (tmp_path / HISTORY).read_text().startswith('generation,evaluations,inner_steps,failed,"best/error, ')
+    assert len(history.read(tmp_path)) == 2
+
+
 def test_reading_gives_columns_and_the_time_of_each_generation(tmp_path: Path) -> None:
     written(tmp_path, rows(1, 6))
     (tmp_path / TIMING).write_text("generation,seconds\n2,1\n6,3\n")
