@@ -24,6 +24,7 @@ problem                                        branch of meta-learning
 :class:`ArchitectureSearch`,                   architectures: cells of operations
 :class:`ArchitectureTable`
 :class:`XOR`, :class:`DoublePole`              architectures: topology
+:class:`DoublePoleNoVelocities`                architectures: topology, with memory
 :class:`AuxiliaryTasks`                        auxiliary tasks
 :class:`Hypercleaning`                         hyperparameters: data cleansing
 :class:`DataAugmentation`                      training data: augmentation
@@ -54,6 +55,7 @@ from evometa.problems.architectures.learned_activation import LearnedActivation
 from evometa.problems.architectures.xor import XOR
 from evometa.problems.control.bandit import Bandit
 from evometa.problems.control.double_pole import DoublePole
+from evometa.problems.control.double_pole_no_velocities import DoublePoleNoVelocities
 from evometa.problems.few_shot.omniglot_initialisation import OmniglotInitialisation
 from evometa.problems.few_shot.omniglot_prototypes import OmniglotPrototypes
 from evometa.problems.few_shot.sinusoid import AdaptationCurves, Sinusoid, adaptation_curves
@@ -104,6 +106,7 @@ __all__ = [
     "DecisionTree",
     "DigitsHyperparameters",
     "DoublePole",
+    "DoublePoleNoVelocities",
     "Ellipsoid",
     "Hypercleaning",
     "HyperparameterSchedule",

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 
 from evometa.errors import ConfigurationError
 from evometa.plots import style
-from evometa.topology import Network
+from evometa.topology import Network, RecurrentNetwork
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,8 +45,12 @@ class Graph:
     links: tuple[GraphLink, ...]
 
 
-def topology_graph(network: Network, inputs: Sequence[str] = (), outputs: Sequence[str] = ()) -> Graph:
+def topology_graph(
+    network: Network | RecurrentNetwork, inputs: Sequence[str] = (), outputs: Sequence[str] = ()
+) -> Graph:
     """Compute the graph of :func:`topology`: inputs at the bottom, outputs on top, hidden nodes above their inputs.
+
+    Links that carry the value of the step before are bent.
 
     Args:
         network: ω of a search over :class:`~evometa.topology.Topology`, such as ``result.best_omega``.
@@ -77,6 +81,13 @@ def topology_graph(network: Network, inputs: Sequence[str] = (), outputs: Sequen
         GraphLink(int(source), first + int(target), weight=float(weights[target, source]))
         for target, source in zip(*np.nonzero(weights), strict=True)
     ]
+    if isinstance(network, RecurrentNetwork):
+        back = np.concatenate([np.asarray(network.hidden_back)[:count], np.asarray(network.output_back)])
+        back = np.delete(back, np.s_[count : len(network.hidden)], axis=1)  # hidden nodes that there are not
+        links += [
+            GraphLink(first + int(source), first + int(target), weight=float(back[target, source]), bend=0.35)
+            for target, source in zip(*np.nonzero(back), strict=True)
+        ]
     return Graph(tuple(nodes), tuple(links))
 
 
@@ -86,7 +97,7 @@ def _names(given: Sequence[str], count: int, what: str) -> list[str]:
     return list(given) or [str(number) for number in range(count)]
 
 
-def topology(network: Network, inputs: Sequence[str] = (), outputs: Sequence[str] = ()) -> Figure:
+def topology(network: Network | RecurrentNetwork, inputs: Sequence[str] = (), outputs: Sequence[str] = ()) -> Figure:
     """Plot a grown network; arrows are blue for positive and orange for negative weights, and wider for larger ones.
 
     Arguments and errors as in :func:`topology_graph`.
@@ -142,14 +153,16 @@ def draw_graph(graph: Graph) -> Figure:
     middle = places[:, 1].mean() if np.ptp(places[:, 1]) == 0 else 1.5
     for link in graph.links:
         colour = style.GREY if not link.weight else style.BLUE if link.weight > 0 else style.ORANGE
+        # A link from a node to itself is a loop above it.
+        itself = np.array([0.16 * (link.source == link.target), 0.0])
         arrow = FancyArrowPatch(
-            places[link.source],
-            places[link.target],
-            connectionstyle=f"arc3,rad={link.bend}",
+            places[link.source] - itself,
+            places[link.target] + itself,
+            connectionstyle=f"arc3,rad={-2.2 if itself.any() else link.bend}",
             arrowstyle="-|>",
             mutation_scale=11,
-            shrinkA=13,
-            shrinkB=13,
+            shrinkA=6 if itself.any() else 13,
+            shrinkB=6 if itself.any() else 13,
             linewidth=1.2 if not link.weight else 0.5 + min(abs(link.weight), 4.0),
             color=colour,
         )

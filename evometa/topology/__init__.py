@@ -7,12 +7,12 @@ file            holds
 ==============  ================================================================
 :mod:`space`    ``Topology``, the space: drawing, mutating and crossing networks
 :mod:`genome`   the genes of nodes and links, and their historical markings
-:mod:`network`  ``Network``, the decoded network, as two matrices
+:mod:`network`  ``Network`` and ``RecurrentNetwork``, the decoded networks, as matrices
 ==============  ================================================================
 """
 
 from evometa.topology.genome import Genome
-from evometa.topology.network import Network
+from evometa.topology.network import Network, RecurrentNetwork
 from evometa.topology.space import Topology
 
-__all__ = ["Genome", "Network", "Topology"]
+__all__ = ["Genome", "Network", "RecurrentNetwork", "Topology"]

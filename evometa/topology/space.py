@@ -8,7 +8,9 @@ two nodes that a connection joins, or of the connection that a hidden node split
 marking in every genotype and every process, without a shared table.
 
 Every node has a position: inputs at 0, outputs at 1, and a hidden node between the ends of the connection that it
-split. Connections lead only to larger positions, so all networks are feed-forward, also after crossover.
+split. Connections to larger positions are used within a step; without ``recurrent`` there are no others, so all
+networks are feed-forward, also after crossover. Connections to smaller or equal positions carry the value of the step
+before. Where one of these is split, the new node lies before its target, so that the delay stays one step.
 """
 
 import jax
@@ -18,12 +20,14 @@ import numpy as np
 from evometa.errors import ConfigurationError
 from evometa.spaces import Space
 from evometa.topology.genome import Genome, choose_one, marking_of, matching_genes, select, with_gene
-from evometa.topology.network import Network
+from evometa.topology.network import Network, Output, OutputActivation, RecurrentNetwork
 from evometa.types import Key, Scalar
 
 
 class Topology(Space):
-    """Feed-forward networks that grow from no hidden nodes; ω is a :class:`~evometa.topology.Network`.
+    """Networks that grow from no hidden nodes; ω is a :class:`~evometa.topology.Network`.
+
+    With ``recurrent`` above 0, for tasks with memory, it is a :class:`~evometa.topology.RecurrentNetwork`.
 
     Args:
         inputs: number of inputs, without the bias, which is a node of constant value 1.
@@ -36,10 +40,14 @@ class Topology(Space):
         replaced: share of the mutated weights that are drawn anew instead of perturbed.
         weight_scale: standard deviation of initial and new weights, and the unit of a weight's perturbation.
         max_weight: weights are clipped to [-max_weight, max_weight]; much larger ones turn sigmoids into steps.
+        output_activation: of the outputs: "sigmoid" from 0 to 1, "tanh" from -1 to 1, or "identity". Hidden nodes have
+            the sigmoid.
+        recurrent: probability that a new connection leads back, to a node that is not computed later than where it
+            starts, and carries the value of the step before; 0: feed-forward networks.
 
     Raises:
         ConfigurationError: sizes too small for the smallest network, probabilities outside [0, 1], or weights that are
-            not ``0 < weight_scale <= max_weight``.
+            not ``0 < weight_scale <= max_weight``; an unknown output_activation.
     """
 
     branches = True
@@ -56,6 +64,8 @@ class Topology(Space):
         replaced: float = 0.1,
         weight_scale: float = 1.0,
         max_weight: float = 3.0,
+        output_activation: OutputActivation = "sigmoid",
+        recurrent: float = 0.0,
     ) -> None:
         smallest = (inputs + 1) * outputs
         limit = smallest + 4 * max_hidden if max_connections is None else max_connections
@@ -65,7 +75,12 @@ class Topology(Space):
                 f"with each output, got inputs={inputs}, outputs={outputs}, max_hidden={max_hidden} and "
                 f"max_connections={max_connections}; it needs max_connections >= {smallest}."
             )
-        chances = {"add_node": add_node, "add_connection": add_connection, "replaced": replaced}
+        chances = {
+            "add_node": add_node,
+            "add_connection": add_connection,
+            "replaced": replaced,
+            "recurrent": recurrent,
+        }
         if not all(0 <= chance <= 1 for chance in chances.values()) or add_node + add_connection > 1:
             raise ConfigurationError(
                 f"Topology expects chances from 0 to 1, add_node and add_connection 1 together at most, got {chances}."
@@ -77,6 +92,8 @@ class Topology(Space):
         self.inputs, self.outputs, self.max_hidden, self.max_connections = inputs, outputs, max_hidden, limit
         self.add_node, self.add_connection, self.replaced = add_node, add_connection, replaced
         self.weight_scale, self.max_weight = weight_scale, max_weight
+        self.output_activation: OutputActivation = output_activation
+        self.recurrent = recurrent
         self._fixed = inputs + 1 + outputs
 
     def start(self, key: Key) -> Genome:
@@ -105,7 +122,7 @@ class Topology(Space):
         """Return the genotype as it is: everything that this space generates is valid."""
         return genotype
 
-    def decode(self, genotype: Genome) -> Network:
+    def decode(self, genotype: Genome) -> Network | RecurrentNetwork:
         """Decode genes to weight matrices, with the hidden nodes in the order in which they are computed."""
         used = genotype.node > 0
         order = jnp.argsort(jnp.where(used, genotype.position, 2.0))
@@ -114,9 +131,23 @@ class Topology(Space):
         weight = jnp.where(genotype.enabled, genotype.weight, 0.0).astype(jnp.float32)
         from_source = (genotype.source[:, None] == sources).astype(jnp.float32)
         to_target = (genotype.target[:, None] == targets).astype(jnp.float32)
-        weights = jnp.matmul((to_target * weight[:, None]).T, from_source, precision=jax.lax.Precision.HIGHEST)
-        hidden = self.max_hidden
-        return Network(weights[:hidden], weights[hidden:], jnp.sum(used, dtype=jnp.int32))
+        hidden, nodes = self.max_hidden, jnp.sum(used, dtype=jnp.int32)
+
+        def matrix(weight: jax.Array, from_source: jax.Array) -> jax.Array:
+            return jnp.matmul((to_target * weight[:, None]).T, from_source, precision=jax.lax.Precision.HIGHEST)
+
+        if not self.recurrent:
+            weights = matrix(weight, from_source)
+            return Network(weights[:hidden], weights[hidden:], nodes, Output(self.output_activation))
+        _, position = self._nodes(genotype)
+        within = position[genotype.source] < position[genotype.target]
+        now = matrix(jnp.where(within, weight, 0.0), from_source)
+        sources = jnp.concatenate([self._fixed + order, self.inputs + 1 + jnp.arange(self.outputs)])
+        before = (genotype.source[:, None] == sources).astype(jnp.float32)
+        back = matrix(jnp.where(within, 0.0, weight), before)
+        return RecurrentNetwork(
+            now[:hidden], now[hidden:], back[:hidden], back[hidden:], nodes, Output(self.output_activation)
+        )
 
     def mutate(self, key: Key, genotype: Genome, rate: float = 1.0, scale: float = 0.1) -> Genome:
         """Return a mutated copy: a new node, a new connection, or changed weights.
@@ -171,6 +202,9 @@ class Topology(Space):
         to_target = genome.target[:, None] == jnp.arange(count)
         joined = jnp.matmul(from_source.T.astype(jnp.float32), to_target.astype(jnp.float32)) > 0
         free = (marking > 0)[:, None] & (marking > 0) & (position[:, None] < position) & ~joined
+        if self.recurrent:
+            back = (marking > 0)[:, None] & (position > 0) & (position[:, None] >= position) & ~joined
+            free = jnp.where(jax.random.bernoulli(jax.random.fold_in(key, 2), self.recurrent), back, free)
         pair = jnp.argmax(choose_one(key_pair, free.ravel()))
         source, target = (pair // count).astype(jnp.int32), (pair % count).astype(jnp.int32)
         weight = self._draw_weights(key_weight)
@@ -183,6 +217,8 @@ class Topology(Space):
         used = genome.innovation > 0
         new = marking_of(genome.innovation, jnp.uint32(0))
         low, high = position[genome.source], position[genome.target]
+        if self.recurrent:
+            low = jnp.where(low < high, low, 0.0)
         # Not exactly in the middle, so that nodes which split connections between the same levels can be connected.
         between = low + (high - low) * (0.25 + 0.5 * new.astype(low.dtype) * 2.0**-32)
         unsplit = ~(new[:, None] == genome.node).any(axis=1)

@@ -3,7 +3,7 @@ import pytest
 
 from evometa import plots
 from evometa.errors import ConfigurationError
-from evometa.topology import Network
+from evometa.topology import Network, RecurrentNetwork
 
 
 def network() -> Network:
@@ -29,6 +29,16 @@ def test_a_network_has_its_nodes_and_weights() -> None:
     assert links == {(0, 3): 1.0, (2, 3): -2.0, (1, 4): 0.5, (3, 4): 3.0, (4, 5): -1.5}
     picture = plots.topology(network())
     assert len(picture.axes[0].patches) == 5
+
+
+def test_links_back_are_bent_and_loops_are_drawn() -> None:
+    plain = network()
+    back = np.zeros((4, 4), np.float32)
+    back[0, 1], back[3, 3] = 2.0, -1.0  # from the second hidden node to the first, and from the output to itself
+    graph = plots.topology_graph(RecurrentNetwork(plain.hidden, plain.output, back[:3], back[3:], plain.nodes))
+    links = {(link.source, link.target): (link.weight, link.bend) for link in graph.links[5:]}
+    assert links == {(4, 3): (2.0, 0.35), (5, 5): (-1.0, 0.35)}
+    plots.draw_graph(graph).canvas.draw()
 
 
 def test_a_cell_has_its_edges_without_none() -> None:

@@ -11,7 +11,7 @@ import pytest
 from evometa.errors import ConfigurationError
 from evometa.strategies import GeneticAlgorithm
 from evometa.testing import check_strategy
-from evometa.topology import Genome, Topology
+from evometa.topology import Genome, RecurrentNetwork, Topology
 
 SPACE = Topology(2, 1, max_hidden=3, max_connections=16)
 GROWING = Topology(2, 1, max_hidden=3, max_connections=16, add_node=0.5, add_connection=0.5)
@@ -143,3 +143,65 @@ def test_a_strategy_for_all_spaces_searches_topologies() -> None:
 def test_bad_settings_are_refused(settings: dict[str, Any], words: str) -> None:
     with pytest.raises(ConfigurationError, match=re.escape(words)):
         Topology(**{"inputs": 2, "outputs": 1} | settings)
+
+
+def over_time(space: Topology, genome: Genome, inputs: list[list[float]]) -> list[float]:
+    """Compute the outputs of a network of two inputs and an output from its genes alone, step after step."""
+    position = [0.0, 0.0, 0.0, 1.0, *map(float, genome.position)]
+
+    def value(node: int, step: int) -> float:
+        if step < 0:
+            return 0.0
+        if node < 3:
+            return [*inputs[step], 1.0][node]
+        total = sum(
+            float(w) * value(int(s), step if position[int(s)] < position[node] else step - 1)
+            for s, t, w, on in zip(genome.source, genome.target, genome.weight, genome.enabled, strict=True)
+            if on and int(t) == node
+        )
+        return float(np.tanh(2.45 * total)) if node == 3 else 1 / (1 + float(np.exp(-4.9 * total)))
+
+    return [value(3, step) for step in range(len(inputs))]
+
+
+def test_recurrent_networks_remember_the_step_before() -> None:
+    space = Topology(2, 1, 3, 16, add_node=0.4, add_connection=0.6, recurrent=0.5, output_activation="tanh")
+    genome = grow(space, 5, space.sample(jax.random.key(0)), 16)
+    network: Any = space.decode(genome)
+    assert isinstance(network, RecurrentNetwork)
+    assert np.count_nonzero(network.hidden_back) > 0
+    assert np.count_nonzero(network.output_back) > 0
+    inputs = [[0.0, 1.0], [0.3, -0.7], [-1.0, 0.2], [0.1, 0.1]]
+    memory, found = network.start(), []
+    for x in inputs:
+        memory, output = jax.jit(network.step)(memory, jnp.asarray(x, jnp.float32))
+        found.append(float(output[0]))
+    np.testing.assert_allclose(found, over_time(space, jax.device_get(genome), inputs), rtol=1e-4, atol=1e-5)
+
+
+def test_a_split_of_a_link_back_keeps_its_delay() -> None:
+    chances = {"add_node": 0.0, "add_connection": 1.0}, {"add_node": 1.0, "add_connection": 0.0}
+    looping, splitting = (Topology(1, 1, 1, 8, recurrent=1.0, **chance) for chance in chances)
+    looped = looping.mutate(jax.random.key(1), looping.sample(jax.random.key(0)))
+    before = looping.decode(looped)
+    assert before.output_back[0, 1] != 0  # the only link back that there can be: from the output to itself
+    split = jax.vmap(splitting.mutate, in_axes=(0, None))(jax.random.split(jax.random.key(2), 16), looped)
+    which = int(np.argmin(split.enabled[:, 2]))  # of the third gene, the loop
+    after = splitting.decode(jax.tree.map(lambda leaf: leaf[which], split))
+    np.testing.assert_array_equal(after.hidden_back, [[0.0, 1.0]])
+    np.testing.assert_array_equal(after.output_back, [[0.0, 0.0]])
+    assert after.output[0, 2] == before.output_back[0, 1]
+
+
+def test_outputs_are_what_their_activation_says() -> None:
+    genome = SPACE.sample(jax.random.key(0))
+    x = jnp.array([0.3, -0.7])
+    run = {
+        name: float(Topology(2, 1, 3, 16, output_activation=name).decode(genome).run(x)[0])
+        for name in ("identity", "sigmoid", "tanh")
+    }
+    assert run["identity"] == pytest.approx(float(np.array([0.3, -0.7, 1.0]) @ np.asarray(genome.weight[:3])), rel=1e-5)
+    assert run["sigmoid"] == pytest.approx(1 / (1 + np.exp(-4.9 * run["identity"])), rel=1e-5)
+    assert run["tanh"] == pytest.approx(2 * run["sigmoid"] - 1, rel=1e-4)
+    with pytest.raises(ConfigurationError, match="to be 'sigmoid', 'tanh' or 'identity', got 'softmax'"):
+        Topology(2, 1, output_activation="softmax")  # type: ignore[arg-type]

@@ -9,9 +9,9 @@ import pytest
 from scipy.integrate import solve_ivp
 
 from evometa.errors import ConfigurationError
-from evometa.problems import XOR, DoublePole
+from evometa.problems import XOR, DoublePole, DoublePoleNoVelocities
 from evometa.problems.control.double_pole import Cart, inside, move
-from evometa.topology import Network
+from evometa.topology import Network, RecurrentNetwork
 
 
 def network(hidden: list[list[float]], output: list[float]) -> Network:
@@ -93,3 +93,19 @@ BALANCES = (-0.333, -0.294, -1.424, 1.036, -1.45, 0.356)
 def test_refuses_no_actions() -> None:
     with pytest.raises(ConfigurationError, match=re.escape("a limit of at least 1 action, got 0")):
         DoublePole(limit=0)
+
+
+def test_without_velocities_calm_counts_most_and_falling_little() -> None:
+    still = RecurrentNetwork(
+        *(jnp.zeros(shape, jnp.float32) for shape in ((0, 4), (1, 4), (0, 1), (1, 1))), nodes=jnp.int32(0)
+    )  # its output is 1/2, no force
+    problem = DoublePoleNoVelocities(limit=150)
+    balanced = jax.jit(problem.balanced)
+    upright = balanced(still, jnp.array([0.5, 0.0, 0.0, 0.0], jnp.float32))
+    assert upright.metrics["solved"] == 1.0
+    assert float(upright.fitness) == pytest.approx(0.1 + 0.9 * 0.75 / 50, rel=1e-4)  # 100 times half a metre
+    fallen = balanced(still, jnp.array([0.0, 0.0, 0.07, 0.0], jnp.float32))
+    unmoved = Network(jnp.zeros((0, 7)), jnp.zeros((1, 7)), jnp.int32(0))
+    with_velocities = DoublePole(limit=150).evaluate(jax.random.key(0), unmoved)
+    assert with_velocities.fitness < 100
+    assert float(fallen.fitness) == pytest.approx(0.1 * float(with_velocities.fitness) / 150, rel=1e-5)
