@@ -335,7 +335,7 @@ def one_program(template: SymbolicRegression, strategy: Restarts) -> Callable[..
 
     def with_points(parts: tuple[Points, Points]) -> SymbolicRegression:
         twin = object.__new__(type(template))
-        twin.__dict__.update(template.__dict__ | {"parts": parts})
+        twin.__dict__.update(template.__dict__ | {"parts": parts, "_seen": parts})
         return twin
 
     @jax.jit

@@ -282,6 +282,8 @@ def selected(directory: Path) -> list[tuple[str, str]]:
     known = {"on fresh tasks": numbers["selected_fitness"], "held-out": numbers["selected_held_out"]}
     words = [f"{value:.6g} {name}" for name, value in known.items() if math.isfinite(value)]
     rows = [("selected", f"{', '.join(words)} (generation {numbers['generations']:,})")] if words else []
+    text = result_file.found_text(directory)
+    rows += [("found", text)] if text else []
     spent = f"{short(numbers['validation_evaluations'])} evaluations"
     if numbers["best_feasible"] is not None:
         rows.append(("constraints", constraints_in_words(numbers["best_feasible"])))

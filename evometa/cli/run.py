@@ -220,7 +220,7 @@ def moved_to(name: str, role: Role, directory: Path) -> Any:
 
 def report(problem: BaseProblem, result: "Result", directory: Path) -> int:
     """Print a short summary of a search, and the commands to plot and to resume it; return the exit status."""
-    from evometa.expressions import Program
+    from evometa.storage.omega_text import omega_text
 
     figures = {"best": result.best_fitness, "center": result.center_fitness, "held-out": result.held_out}
     known = [f"{name} {value:.6g}" for name, value in figures.items() if math.isfinite(value)]
@@ -237,8 +237,7 @@ def report(problem: BaseProblem, result: "Result", directory: Path) -> int:
         print(f"feasible   {constraints_in_words(result.best_feasible)}")
     if result.selected_fitness != result.center_fitness and chosen:
         print(f"selected   {', '.join(chosen)}")
-    if isinstance(result.selected_omega, Program):
-        print(f"found      {result.selected_omega}")
+    print(f"found      {omega_text(result.selected_omega)}")
     if result.archive is not None:
         print(f"archive    {len(result.archive.fitness)} candidates")
     if result.validation_tasks > 2:

@@ -7,9 +7,10 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from evometa.errors import ConfigurationError
-from evometa.expressions.notation import fold, number, text
+from evometa.expressions.notation import fold, number_in, text
 from evometa.expressions.primitives import Primitive, PrimitiveSet, require_name
 from evometa.expressions.tree import Tree
 
@@ -21,7 +22,9 @@ def source(primitives: PrimitiveSet, tree: Tree, name: str = "expression") -> st
     """Return the source of a module with one function that computes an expression.
 
     Its parameters are the expression's arguments, JAX or NumPy arrays of one shape, and its gradients are those of the
-    expression. JAX's functions are called by name; the source of all other functions is copied into the module.
+    expression. JAX's functions are called by name; the source of all other functions is copied into the module. An
+    expression whose constants are in double precision is computed in it, whatever JAX's switch, and its values are
+    NumPy arrays.
 
     Args:
         primitives: the primitive set of the expression.
@@ -39,17 +42,56 @@ def source(primitives: PrimitiveSet, tree: Tree, name: str = "expression") -> st
             return primitive.python.format(*parts)
         return f"{_called(primitive, helpers)}({', '.join(parts)})"
 
-    value = fold(primitives, tree, str, number, call)
-    parameters = ", ".join(primitives.argument_names)
-    first = primitives.argument_names[0]
-    body = textwrap.dedent(
-        f'''\
-        def {name}({parameters}):
-            """{text(primitives, tree)}."""
-            return jnp.broadcast_to({value}, jnp.shape({first}))
-        '''
+    fold(primitives, tree, str, str, call)  # finds the helpers
+    if name in (*MODULES, *helpers):
+        raise ConfigurationError(f"An exported function expects a name that its module does not use, got {name!r}.")
+    parameters: dict[str, str] = {}
+    for argument in primitives.argument_names:
+        parameter = argument
+        while parameter in (*MODULES, *helpers) or parameter in parameters.values():
+            parameter += "_"
+        parameters[argument] = parameter
+    value = fold(primitives, tree, parameters.__getitem__, number_in(tree), call)
+    double = np.asarray(tree.constant).dtype == np.float64
+    template = _DOUBLE if double else _SINGLE
+    body = template.format(
+        name=name,
+        parameters=", ".join(parameters.values()),
+        text=text(primitives, tree),
+        arrays=", ".join(f"jnp.asarray({parameter}, float)" for parameter in parameters.values()),
+        value=value,
+        first=next(iter(parameters.values())),
     )
-    return "\n\n".join(["import jax\nimport jax.numpy as jnp\n", *(f"{helper}\n" for helper in helpers.values()), body])
+    head = _DOUBLE_IMPORTS if double else "import jax\nimport jax.numpy as jnp\n"
+    return "\n\n".join([head, *(f"{helper}\n" for helper in helpers.values()), body])
+
+
+MODULES = ("jax", "jnp", "np", "enable_x64", "float", "isinstance")
+"""Names that an exported module uses itself."""
+
+_SINGLE = '''\
+def {name}({parameters}):
+    """{text}."""
+    return jnp.broadcast_to({value}, jnp.shape({first}))
+'''
+_DOUBLE_IMPORTS = """\
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+try:
+    from jax import enable_x64
+except ImportError:  # older versions of JAX
+    from jax.experimental import enable_x64
+"""
+_DOUBLE = '''\
+def {name}({parameters}):
+    """{text}."""
+    with enable_x64(True):  # JAX's default, single precision, may not resolve the data
+        ({parameters},) = ({arrays},)
+        value = jnp.broadcast_to({value}, jnp.shape({first}))
+    return value if isinstance(value, jax.core.Tracer) else np.asarray(value)
+'''
 
 
 def _called(primitive: Primitive, helpers: dict[str, str]) -> str:

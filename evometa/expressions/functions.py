@@ -36,6 +36,25 @@ def sqrt(a: jax.Array) -> jax.Array:
     return jnp.where(small, 0.0, jnp.sqrt(jnp.where(small, 1.0, size)))
 
 
+def power(a: jax.Array, b: jax.Array) -> jax.Array:
+    """Return a to the power of b, between e^-50 and e^50.
+
+    If b is not a whole number, |a| takes the place of a. Where a is closer to 0 than 1e-6 it is 0 for b > 0, otherwise
+    1.
+    """
+    size = jnp.abs(a)
+    small = size < 1e-6
+    value = jnp.exp(jnp.clip(b * jnp.log(jnp.where(small, 1.0, size)), -50.0, 50.0))
+    odd = (b == jnp.round(b)) & (jnp.round(b / 2) * 2 != b)
+    return jnp.where(small, jnp.where(b > 0, 0.0, 1.0), jnp.where(odd & (a < 0), -value, value))
+
+
+def tan(a: jax.Array) -> jax.Array:
+    """Return the tangent of a, and 0 where its cosine is closer to 0 than 1e-6."""
+    pole = jnp.abs(jnp.cos(a)) < 1e-6
+    return jnp.where(pole, 0.0, jnp.tan(jnp.where(pole, 0.0, a)))
+
+
 def less(a: jax.Array, b: jax.Array) -> jax.Array:
     """Return whether a < b."""
     return jnp.where(a < b, jnp.ones_like(a), jnp.zeros_like(a))

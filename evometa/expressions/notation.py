@@ -2,7 +2,7 @@
 
 import ast
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import jax.numpy as jnp
 import numpy as np
@@ -93,7 +93,7 @@ def fold(
 
 def text(primitives: PrimitiveSet, tree: Tree) -> str:
     """Return a tree as text, which :func:`parse` turns into exactly the same tree."""
-    return fold(primitives, tree, str, number, _call)
+    return fold(primitives, tree, str, number_in(tree), _call)
 
 
 def python(primitives: PrimitiveSet, tree: Tree) -> str:
@@ -102,12 +102,26 @@ def python(primitives: PrimitiveSet, tree: Tree) -> str:
     def call(primitive: Primitive, parts: list[str]) -> str:
         return primitive.python.format(*parts) if primitive.python else _call(primitive, parts)
 
-    return ast.unparse(ast.parse(fold(primitives, tree, str, number, call), mode="eval"))
+    return ast.unparse(ast.parse(fold(primitives, tree, str, number_in(tree), call), mode="eval"))
 
 
-def number(value: float) -> str:
-    """Return the shortest text that identifies a number in JAX's default float type."""
-    return repr(float(str(np.dtype(jnp.result_type(float)).type(value))))
+def number(value: float, dtype: Any = None) -> str:
+    """Return the shortest text that identifies a number in a float type, by default that of JAX."""
+    return repr(float(str(np.dtype(dtype or jnp.result_type(float)).type(value))))
+
+
+def number_in(tree: Tree, digits: int | None = None) -> Callable[[float], str]:
+    """Return the function that writes the constants of a tree, by default with all the digits of their float type.
+
+    Args:
+        tree: the tree.
+        digits: significant digits. Constants in double precision keep all of theirs: they may be offsets of data, such
+            as a time in seconds, of which only the last digits matter.
+    """
+    dtype = np.asarray(tree.constant).dtype
+    if digits is None or dtype == np.float64:
+        return lambda value: number(value, dtype)
+    return lambda value: f"{value:.{digits}g}"
 
 
 def _call(primitive: Primitive, parts: list[str]) -> str:

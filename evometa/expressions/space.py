@@ -1,6 +1,6 @@
 """The space of expressions, for problems in which ω is a formula."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import jax
 import jax.numpy as jnp
@@ -16,7 +16,7 @@ from evometa.expressions.primitives import PrimitiveSet
 from evometa.expressions.program import Program, compile_tree
 from evometa.expressions.tree import Tree, nodes, require_valid
 from evometa.spaces import Space
-from evometa.types import Key, Scalar
+from evometa.types import Key, Omega, Scalar
 
 INITIAL_DEPTH = 4
 """The largest depth to which :meth:`Expression.sample` grows a tree."""
@@ -36,6 +36,7 @@ class Expression(Space):
             if the problem uses its value.
         points: the points at which expressions are compared before they are evaluated, one array ``[W]`` for each
             argument; None for 64 draws from the standard normal distribution for each.
+        omega: makes ω of a program, which is a pytree; None: the program itself is ω.
 
     Raises:
         ConfigurationError: no tree of the right type is within the limits, the start is no valid expression or exceeds
@@ -54,6 +55,7 @@ class Expression(Space):
         start: str | None = None,
         differentiated: Sequence[str] = (),
         points: Sequence[ArrayLike] | None = None,
+        omega: Callable[[Program], Omega] | None = None,
     ) -> None:
         root = primitives.types.index(primitives.returns)
         size, depth = int(primitives.least_sizes[root]), int(primitives.least_depths[root])
@@ -64,7 +66,7 @@ class Expression(Space):
                     f"{primitives.returns!r} needs, got {limit!r}."
                 )
         self.primitives, self.max_size, self.max_depth = primitives, max_size, max_depth
-        self._root, self._least_depth = root, depth
+        self._root, self._least_depth, self._omega = root, depth, omega
         self._start = None if start is None else parse(primitives, start, max_size)
         if self._start is not None:
             require_valid(primitives, nodes(self._start), max_depth)
@@ -88,11 +90,11 @@ class Expression(Space):
 
     def behaviour(self, genotype: Tree) -> Behaviour:
         """Return the fingerprint of an expression at the points, and whether it can train anything."""
-        return behaviour(self.decode(genotype), self._point_arrays(), self.differentiated)
+        return behaviour(self._program(genotype), self._point_arrays(), self.differentiated)
 
     def behaviours(self, genotypes: Tree) -> Behaviour:
         """Return the same for a population ``[P, ...]``, with a leading axis P."""
-        return behaviours(jax.vmap(self.decode)(genotypes), self._point_arrays(), self.differentiated)
+        return behaviours(jax.vmap(self._program)(genotypes), self._point_arrays(), self.differentiated)
 
     def _point_arrays(self) -> tuple[jax.Array, ...]:
         return tuple(jnp.asarray(array) for array in self.points)
@@ -121,8 +123,12 @@ class Expression(Space):
         """Return the genotype as it is: everything that this space generates is valid."""
         return genotype
 
-    def decode(self, genotype: Tree) -> Program:
+    def decode(self, genotype: Tree) -> Omega:
         """Compile a genotype to a program, which is called with one array for each argument."""
+        program = self._program(genotype)
+        return program if self._omega is None else self._omega(program)
+
+    def _program(self, genotype: Tree) -> Program:
         return compile_tree(self.primitives, genotype)
 
     def mutate(self, key: Key, genotype: Tree, rate: float = 1.0, scale: float = 0.1) -> Tree:

@@ -6,8 +6,9 @@ from collections.abc import Callable
 from typing import Any
 
 import jax.numpy as jnp
+import numpy as np
 
-from evometa.expressions.notation import fold, number
+from evometa.expressions.notation import fold, number_in
 from evometa.expressions.primitives import Primitive, PrimitiveSet
 from evometa.expressions.tree import Tree
 
@@ -45,17 +46,18 @@ def to_sympy(primitives: PrimitiveSet, tree: Tree) -> Any:
     def argument(name: str) -> Any:
         return sympy.Symbol(name, real=True) if types[name] != "bool" else sympy.Symbol(name)
 
-    return fold(primitives, tree, argument, _constant, call)
+    write = number_in(tree)
 
+    def constant(value: float) -> Any:
+        return sympy.Integer(int(value)) if value.is_integer() and abs(value) < 2**53 else sympy.Float(write(value))
 
-def _constant(value: float) -> Any:
-    import sympy
-
-    return sympy.Integer(int(value)) if value.is_integer() else sympy.Float(number(value))
+    return fold(primitives, tree, argument, constant, call)
 
 
 def latex(primitives: PrimitiveSet, tree: Tree, *, simplify: bool = False) -> str:
     """Return an expression as LaTeX, converted by :func:`to_sympy`, with four digits of its constants.
+
+    Constants in double precision keep all their digits, as in a formula in the units of a table.
 
     Args:
         primitives: the primitive set of the expression.
@@ -67,7 +69,8 @@ def latex(primitives: PrimitiveSet, tree: Tree, *, simplify: bool = False) -> st
     formula = to_sympy(primitives, tree)
     if simplify:
         formula = sympy.simplify(formula)
-    formula = formula.xreplace({number: sympy.Float(number, DIGITS) for number in formula.atoms(sympy.Float)})
+    if np.asarray(tree.constant).dtype != np.float64:
+        formula = formula.xreplace({number: sympy.Float(number, DIGITS) for number in formula.atoms(sympy.Float)})
     return str(sympy.latex(formula, symbol_names={symbol: _latex_name(str(symbol)) for symbol in formula.free_symbols}))
 
 

@@ -41,6 +41,33 @@ def sqrt(a: Any) -> Any:
     return sympy.Integer(0) if _is_zero(a) else sympy.sqrt(sympy.Abs(a))
 
 
+def power(a: Any, b: Any) -> Any:
+    """Return a to the power of b, of |a| if b is not a whole number; a number 0 as in :mod:`functions`."""
+    import sympy
+
+    if _is_zero(a):
+        return sympy.Piecewise((0, b > 0), (1, True))
+    if b.is_integer or a.is_nonnegative:
+        return a**b
+    if b.is_number:
+        return sympy.Abs(a) ** b
+    return sympy.Abs(a) ** b * sympy.Piecewise((sympy.sign(a), sympy.Eq(sympy.Mod(b, 2), 1)), (1, True))
+
+
+def absolute(a: Any) -> Any:
+    """Return |a|."""
+    import sympy
+
+    return sympy.Abs(a)
+
+
+def tan(a: Any) -> Any:
+    """Return the tangent of a."""
+    import sympy
+
+    return sympy.tan(a)
+
+
 def square(a: Any) -> Any:
     """Return a²."""
     return a**2

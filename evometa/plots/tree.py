@@ -4,7 +4,7 @@ import dataclasses
 
 from matplotlib.figure import Figure
 
-from evometa.expressions.notation import fold
+from evometa.expressions.notation import fold, number_in
 from evometa.expressions.primitives import Primitive, PrimitiveSet
 from evometa.expressions.tree import Tree
 from evometa.plots import style
@@ -38,11 +38,12 @@ def tree_nodes(primitives: PrimitiveSet, tree: Tree) -> tuple[TreeNode, ...]:
     def call(primitive: Primitive, parts: list[TreeNode]) -> TreeNode:
         return TreeNode(primitive.name, "primitive", 0.0, 0, tuple(parts))
 
+    write = number_in(tree, digits=3)
     root = fold(
         primitives,
         tree,
         lambda name: TreeNode(name, "argument", 0.0, 0),
-        lambda value: TreeNode(f"{value:.3g}", "constant", 0.0, 0),
+        lambda value: TreeNode(write(value), "constant", 0.0, 0),
         call,
     )
     return _prefix(_placed(root, 0, 0)[0])

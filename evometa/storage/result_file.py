@@ -2,8 +2,9 @@
 
 ``result.npz`` holds everything: the numbers of a :class:`~evometa.Result` as JSON text under ``numbers``, and the ω of
 the best, the center and the selected candidate, one array for each leaf with its path behind the name, such as
-``selected_omega['w1']``. ``result.json`` is a copy of the numbers to read. Both are written with each checkpoint and at
-the end of a run, and read without compiling a search. ``numpy.load`` reads the arrays without pickle.
+``selected_omega['w1']``. ``result.json`` is a copy of the numbers to read, with the selected ω as text. Both are
+written with each checkpoint and at the end of a run, and read without compiling a search. ``numpy.load`` reads the
+arrays without pickle.
 """
 
 import dataclasses
@@ -25,11 +26,13 @@ from evometa.storage import archive_file
 from evometa.storage.files import NotWritten, run_folder, write_atomically
 from evometa.storage.flat_trees import flatten, restore, unflatten
 from evometa.storage.manifest import read_manifest
+from evometa.storage.omega_text import omega_text
 from evometa.storage.result import Result
 
 RESULT, NUMBERS = "result.npz", "result.json"
 SCHEMA_VERSION = 1
 _OMEGAS = ("best_omega", "center_omega", "selected_omega")
+_FOUND = "selected_omega"
 _FIELDS = {field.name: field for field in dataclasses.fields(Result) if field.name not in (*_OMEGAS, "archive")}
 _NUMBERS = tuple(_FIELDS)
 _LATER = {name: field.default for name, field in _FIELDS.items() if field.default is not dataclasses.MISSING} | {
@@ -46,6 +49,7 @@ def write(run_directory: Path, result: Result) -> None:
     """
     content = {"schema_version": SCHEMA_VERSION} | {name: _plain(getattr(result, name)) for name in _NUMBERS}
     text = json.dumps(content, indent=2)
+    shown = json.dumps(content | {_FOUND: omega_text(result.selected_omega)}, indent=2)
     arrays = {"numbers": np.array(text)}
     for name in _OMEGAS:
         arrays |= flatten(name, getattr(result, name))
@@ -53,7 +57,7 @@ def write(run_directory: Path, result: Result) -> None:
     np.savez(file, allow_pickle=False, **arrays)
     try:
         write_atomically(run_directory / RESULT, file.getvalue())
-        write_atomically(run_directory / NUMBERS, text.encode() + b"\n")
+        write_atomically(run_directory / NUMBERS, shown.encode() + b"\n")
     except OSError as error:
         raise NotWritten(
             f"Could not write {run_directory / RESULT}: {error}; the run's history and checkpoints are safe, so make "
@@ -106,11 +110,24 @@ def load_result(run_directory: str | os.PathLike[str], *, problem: BaseProblem |
 def numbers(run_directory: Path) -> dict[str, Any] | None:
     """Return the numbers of a run's result without its ω; None where there is none that can be read."""
     try:
-        content = json.loads((run_directory / NUMBERS).read_text())
-        content = _LATER | content
+        content = _LATER | _read_numbers(run_directory)
         return {name: _number(content[name]) for name in _NUMBERS}
     except (OSError, ValueError, KeyError, TypeError):
         return None
+
+
+def found_text(run_directory: Path) -> str | None:
+    """Return the selected ω of a run in a line; None where there is no result, or one of an older version."""
+    try:
+        text = _read_numbers(run_directory)[_FOUND]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return text if isinstance(text, str) else None
+
+
+def _read_numbers(run_directory: Path) -> dict[str, Any]:
+    content: dict[str, Any] = json.loads((run_directory / NUMBERS).read_text())
+    return content
 
 
 def tasks_after(run_directory: Path, generation: int) -> int:

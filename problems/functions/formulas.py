@@ -11,17 +11,22 @@ import operator
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from numpy.typing import NDArray
 
-from evometa.expressions import LOSS_PRIMITIVES, Primitive
+from evometa.expressions import LOSS_PRIMITIVES, Primitive, functions, symbols
+from evometa.types import Scalar
 
 _R = ("real",)
 FUNCTIONS: dict[str, Primitive] = {
     **{p.name: p for p in LOSS_PRIMITIVES},
     "sin": Primitive("sin", jnp.sin, _R),
     "cos": Primitive("cos", jnp.cos, _R),
+    "tan": Primitive("tan", functions.tan, _R, symbolic=symbols.tan),
+    "pow": Primitive("pow", functions.power, _R * 2, symbolic=symbols.power),
+    "abs": Primitive("abs", jnp.abs, _R, symbolic=symbols.absolute),
     "neg": Primitive("neg", jnp.negative, _R, python="(-{0})", symbolic=operator.neg),
 }
 """The functions that formulas may contain, by name."""
@@ -37,6 +42,26 @@ class Points(NamedTuple):
     """``[A, N]``, the arguments."""
     label: NDArray[np.float64]
     """``[N]``, the values to predict."""
+    weights: NDArray[np.float64] | None = None
+    """``[N]``, positive, with sum 1; None: all points weigh the same."""
+
+    def mean(self, values: jax.Array) -> Scalar:
+        """Return the weighted mean of values ``[N]``."""
+        if self.weights is None:
+            return jnp.mean(values)
+        return jnp.sum(values * jnp.asarray(self.weights, values.dtype))
+
+    @property
+    def label_mean(self) -> Any:
+        """The weighted mean of the label."""
+        return self.label.mean() if self.weights is None else np.sum(self.weights * self.label)
+
+    @property
+    def label_deviation(self) -> Any:
+        """The weighted standard deviation of the label."""
+        if self.weights is None:
+            return self.label.std()
+        return np.sqrt(np.sum(self.weights * (self.label - self.label_mean) ** 2))
 
 
 class Formula(NamedTuple):

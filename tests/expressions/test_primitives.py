@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from evometa.errors import ConfigurationError
-from evometa.expressions import LOSS_PRIMITIVES, REDUCTIONS, Primitive, PrimitiveSet
+from evometa.expressions import LOSS_PRIMITIVES, REDUCTIONS, Primitive, PrimitiveSet, functions
 
 
 def test_codes_are_primitives_then_arguments_then_the_constant() -> None:
@@ -41,9 +41,12 @@ def test_least_sizes_and_depths_go_through_other_types() -> None:
     assert dict(zip(primitives.types, primitives.least_depths, strict=True)) == {"real": 0, "bool": 1}
 
 
-@pytest.mark.parametrize("primitive", [*LOSS_PRIMITIVES, *REDUCTIONS], ids=lambda p: p.name)
+POWER, TANGENT = Primitive("pow", functions.power), Primitive("tan", functions.tan, ("real",))
+
+
+@pytest.mark.parametrize("primitive", [*LOSS_PRIMITIVES, *REDUCTIONS, POWER, TANGENT], ids=lambda p: p.name)
 def test_values_and_gradients_are_finite_at_poles_and_kinks(primitive: Primitive) -> None:
-    points = jnp.asarray([-1e4, -1.0, -1e-6, -1e-9, -0.0, 0.0, 1e-9, 1e-6, 0.5, 1.0, 1e4])
+    points = jnp.asarray([-1e4, -1.0, -1e-6, -1e-9, -0.0, 0.0, 1e-9, 1e-6, 0.5, 1.0, np.pi / 2, 3.0, 1e4])
     grid = [each.reshape(-1) for each in jnp.meshgrid(*[points] * primitive.arity)]
     value, pull = jax.vjp(primitive.function, *grid)
     assert jnp.isfinite(value).all()
@@ -60,6 +63,10 @@ def test_protected_values() -> None:
     assert named["exp"](1e3 * one) == pytest.approx(np.exp(10.0))
     assert named["sqrt"](-4 * one) == 2
     assert (named["less"](zero, one), named["less"](one, one)) == (1, 0)
+    bases, exponents = jnp.asarray([2.0, -2, -2, -2, -4, 0, 0, 0]), jnp.asarray([0.5, 3, 2, -1, 0.5, 2, 0, -1])
+    expected = [2**0.5, -8, 4, -0.5, 2, 0, 1, 1]
+    np.testing.assert_allclose(functions.power(bases, exponents), expected, rtol=1e-6)
+    np.testing.assert_allclose(functions.tan(jnp.asarray([0.5, np.pi / 2])), [np.tan(0.5), 0], rtol=1e-6)
     assert (named["if_then_else"](one, 2 * one, 3 * one), named["if_then_else"](zero, 2 * one, 3 * one)) == (2, 3)
 
 

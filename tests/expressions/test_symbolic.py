@@ -16,11 +16,16 @@ from evometa.expressions import (
     Primitive,
     PrimitiveSet,
     Tree,
+    compile_tree,
+    functions,
     latex,
     parse,
+    symbols,
+    text,
     to_sympy,
 )
 from evometa.expressions.notation import fold, number
+from evometa.plots import tree_nodes
 
 PRIMITIVES = PrimitiveSet(("prediction", "label"))
 PLAIN: dict[str, Any] = {
@@ -67,6 +72,25 @@ def test_values_are_those_of_plain_arithmetic_where_nothing_is_protected() -> No
         np.testing.assert_allclose(np.broadcast_to(found, 40)[plain], expected[plain], rtol=1e-6, atol=1e-9)
         compared += int(plain.sum())
     assert compared > 4000
+
+
+@pytest.mark.parametrize("given", ["pow(x, y)", "pow(x, 3)", "pow(x, 0.5)", "pow(abs(x), y)", "pow(0, y)"])
+def test_powers_in_sympy_have_the_values_of_the_function(given: str) -> None:
+    primitives = PrimitiveSet(("x", "y")).add("abs", jnp.abs, symbolic=symbols.absolute)
+    primitives = primitives.add("pow", functions.power, symbolic=symbols.power)
+    x, y = np.array([-2.0, -2.0, 3.0, -2.0, 2.5]), np.array([3.0, 0.5, -1.5, 2.0, -1.0])
+    tree = parse(primitives, given)
+    names = [sympy.Symbol(name, real=True) for name in ("x", "y")]
+    found = [sympy.lambdify(names, to_sympy(primitives, tree))(*point) for point in zip(x, y, strict=True)]
+    np.testing.assert_allclose(found, compile_tree(primitives, tree)(jnp.asarray(x), jnp.asarray(y)), rtol=1e-5)
+
+
+def test_constants_in_double_precision_keep_their_digits() -> None:
+    tree = parse(PRIMITIVES, "sub(label, 0)")
+    whole = Tree(tree.op, np.array([0, 0, 1.7e9 + 0.125]))  # type: ignore[arg-type]
+    assert text(PRIMITIVES, whole) == "sub(label, 1700000000.125)"
+    assert latex(PRIMITIVES, whole) == r"\mathrm{label} - 1700000000.125"
+    assert tree_nodes(PRIMITIVES, whole)[2].label == "1700000000.125"
 
 
 def shown(given: str, primitives: PrimitiveSet = PRIMITIVES, **options: Any) -> str:

@@ -1,15 +1,18 @@
 """Symbolic regression: its targets, its fitness by hand, its tables, and formulas that are found."""
 
+import json
 from pathlib import Path
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import sympy
 
 import evometa as em
 from evometa import ConfigurationError, naming
-from evometa.expressions import parse
+from evometa.expressions import latex, parse, python, source, to_sympy
 from evometa.problem import Evaluation
 from evometa.problems.functions.formulas import FORMULAS
 from evometa.problems.functions.symbolic_regression import SymbolicRegression
@@ -79,7 +82,7 @@ def test_linear_scaling_is_least_squares_of_the_points_to_fit_alone() -> None:
             judge(problem, "x", test=test).fitness, np.mean(residual**2) / np.var(part.label), rtol=1e-4
         )
     line = problem.line(problem.space.decode(parse(problem.primitives, "x", 31)))
-    np.testing.assert_allclose(line, [slope, intercept], rtol=1e-5)
+    np.testing.assert_allclose(line, [slope, intercept], rtol=1e-8)
 
 
 def test_a_constant_is_judged_by_its_mean_and_what_overflows_fails() -> None:
@@ -164,6 +167,133 @@ def test_bad_tables(tmp_path: Path, text: str | None, settings: dict[str, str], 
 def test_bad_settings(settings: dict[str, object], message: str) -> None:
     with pytest.raises(ConfigurationError, match=message):
         SymbolicRegression(**settings)  # type: ignore[arg-type]
+
+
+def table(path: Path, **columns: Any) -> str:
+    np.savetxt(path, np.stack(list(columns.values()), 1), "%.17g", ",", header=",".join(columns), comments="")
+    return str(path)
+
+
+X, MINUTES = np.random.default_rng(0).uniform(0.5, 2, 60), np.arange(60.0)
+SHAPES = ("add", "mul", "sub", "div", "sqrt", "log", "square", "sin", "pow", "abs", "tan")
+NUMPY = {"div": np.divide, "sqrt": np.sqrt, "log": np.log, "square": np.square, "pow": np.power, "tan": np.tan}
+
+
+@pytest.mark.parametrize(
+    ("x", "y", "text"),
+    [
+        (X, 100 + 30 * X**2, "square(x)"),
+        (X, -2.6e5 + 1e-3 * X**2, "square(x)"),  # varies little around a large value
+        (1e-9 * X, 5 * np.sqrt(1e-9 * X) + 1, "sqrt(x)"),
+        (1e-9 * X, np.log(1e-9 * X), "log(x)"),
+        (1e-9 * X, 1e-19 * X**2, "square(x)"),
+        (1e9 * X, 3 / (1e9 * X), "div(1.0, x)"),
+        (1.7e9 + 60 * MINUTES, 0.5 * MINUTES, "x"),  # Unix seconds, a minute apart
+        (X - 1, 1 - 3 * (X - 1) ** 3, "pow(x, 3.0)"),
+        (X - 1, 1e8 * (np.tan(X - 1) + np.abs(X - 1)), "add(tan(x), abs(x))"),
+    ],
+)
+def test_the_whole_formula_in_the_units_of_the_table_is_printed_and_exported(
+    tmp_path: Path, x: Any, y: Any, text: str
+) -> None:
+    problem = SymbolicRegression(csv=table(tmp_path / "own.csv", x=x, y=y), functions=SHAPES)
+    assert len(np.unique(problem.space.points[0])) == 45  # no two values have become one
+    for test in (False, True):
+        found = judge(problem, text, test=test)
+        assert (found.fitness < 1e-10, found.metrics["recovered"]) == (True, 1)
+    omega = problem.space.decode(parse(problem.primitives, text, 31))
+    module: dict[str, Any] = {}
+    exec(source(omega.primitives, omega.tree), module)
+    exported = to_sympy(omega.primitives, omega.tree)
+    predictions = {
+        "called": omega(x),
+        "exported": module["expression"](x),
+        "python": eval(python(omega.primitives, omega.tree), NUMPY | {"x": x}),
+        "sympy": sympy.lambdify(sympy.Symbol("x", real=True), exported)(x),
+    }
+    assert latex(omega.primitives, omega.tree) == sympy.latex(exported)  # with all digits
+    for way, predicted in predictions.items():
+        assert np.mean((predicted - y) ** 2) < 1e-13 * np.var(y), way
+
+
+def test_predictions_are_those_that_were_evaluated_without_scaling_too(tmp_path: Path) -> None:
+    path = table(tmp_path / "own.csv", x=1e-9 * X, y=-2.6e5 + 1e-3 * X**2)
+    for linear_scaling, text in ((False, "add(x, 0.3)"), (True, "add(x, 0.3)"), (True, "1.0"), (False, "1.0")):
+        problem = SymbolicRegression(csv=path, functions=("add",), linear_scaling=linear_scaling)
+        omega = problem.space.decode(parse(problem.primitives, text, 31))
+        for part, test in zip(problem.parts, (False, True), strict=True):
+            error = np.mean((omega(*part.columns) - part.label) ** 2) / np.var(part.label)
+            np.testing.assert_allclose(judge(problem, text, test=test).fitness, error, rtol=1e-4)
+    assert str(omega) == "add(mul(0.001, 1.0), -259999.998)".replace("add", "sub").replace("-2", "2")
+
+
+@pytest.mark.parametrize(
+    ("x", "y", "message"),
+    [
+        (X, 1e9 + 1e-6 * X**2, r"'y' varies by 3.7e-06 around 1e\+09, of which double precision keeps 1 digits"),
+        (1e-9 ** (X - 0.5), X, "'x' are so much smaller than the others that div, log and sqrt take them for 0"),
+        (
+            np.concatenate([1 + 1e-9 * MINUTES[:40], 100 * X[:20]]),
+            X,
+            "values of column 'x' are the same in single prec",
+        ),
+    ],
+)
+def test_what_precision_loses_is_said(tmp_path: Path, x: Any, y: Any, message: str) -> None:
+    with pytest.warns(UserWarning, match=message):
+        SymbolicRegression(csv=table(tmp_path / "own.csv", x=x, y=y))
+
+
+def test_values_that_single_precision_cannot_hold_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="that single precision can hold together, and column 'x'"):
+        SymbolicRegression(csv=table(tmp_path / "own.csv", x=np.where(MINUTES == 3, 1e200, X), y=X))
+
+
+def test_ordinary_columns_are_seen_as_they_are(tmp_path: Path) -> None:
+    problem = SymbolicRegression(csv=table(tmp_path / "own.csv", a=X, b=1990 + MINUTES, c=100 * X, y=X))
+    assert all(unit == (0, 1) for unit in (*problem.units.columns, problem.units.label))
+
+
+def test_rows_weigh_what_they_are_told(tmp_path: Path) -> None:
+    rng = np.random.default_rng(1)
+    x, weights = np.sort(X), rng.integers(1, 4, 60)
+    y = x + rng.normal(size=60) + np.where(weights == 3, 1.0, 0.0)
+    path = table(tmp_path / "own.csv", x=x, y=y, w=weights.astype(float))
+    problem = SymbolicRegression(csv=path, weights="w", cases=3)
+    fitted, held_out = problem.parts
+    assert problem.primitives.argument_names == ("x",)
+    shares = fitted.weights
+    assert shares is not None
+    slope, intercept = np.polyfit(fitted.columns[0], fitted.label, 1, w=np.sqrt(shares))
+    for part, test in ((fitted, False), (held_out, True)):
+        errors = (slope * part.columns[0] + intercept - part.label) ** 2
+        variance = np.average((part.label - np.average(part.label, weights=part.weights)) ** 2, weights=part.weights)
+        found = judge(problem, "x", test=test)
+        np.testing.assert_allclose(found.fitness, np.average(errors, weights=part.weights) / variance, rtol=1e-4)
+        if not test:
+            blocks = [np.average(errors[b], weights=shares[b]) / variance for b in np.array_split(np.arange(45), 3)]
+            np.testing.assert_allclose(found.objectives, blocks, rtol=1e-4)
+    omega = problem.space.decode(parse(problem.primitives, "x", 31))
+    np.testing.assert_allclose(problem.line(omega), [slope, intercept], rtol=1e-7)
+    with pytest.raises(ConfigurationError, match="expects weights only with a csv"):
+        SymbolicRegression(weights="w")
+
+
+def test_a_table_is_fitted_exported_and_predicted(tmp_path: Path) -> None:
+    path = table(tmp_path / "own.csv", a=1e-9 * X, b=100 - 30 * X**2 - X)
+    problem = SymbolicRegression(csv=path, functions=("mul", "sin"), max_size=3)
+    search = em.Search(problem, RandomSearch(64), seed=0, progress=False, devices=1, run_directory=tmp_path / "run")
+    result = search.run(generations=2)
+    a, label = problem.parts[1].columns[0], problem.parts[1].label
+    loaded = em.load_result(tmp_path / "run")
+    text = json.loads((tmp_path / "run" / "result.json").read_text())["selected_omega"]
+    assert str(result.selected_omega) == str(loaded.selected_omega) == text
+    module: dict[str, Any] = {}
+    exec(source(loaded.selected_omega.primitives, loaded.selected_omega.tree, "predict"), module)
+    error = np.mean((module["predict"](a) - label) ** 2) / np.var(label)
+    assert 1e-6 < error < 0.01
+    np.testing.assert_allclose(error, result.selected_held_out, rtol=1e-3)
+    np.testing.assert_allclose(problem.evaluate_test(KEY, loaded.selected_omega).fitness, error, rtol=1e-3)
 
 
 def test_a_search_finds_a_formula(tmp_path: Path) -> None:
