@@ -5,13 +5,15 @@ import inspect
 import json
 import math
 import re
+import sys
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from tyro.conf import Positional, arg
 
-from evometa.errors import RunDirectoryError
+from evometa.errors import ConfigurationError, RunDirectoryError
 from evometa.naming import without_modules
 from evometa.search.progress import duration, short
 
@@ -47,14 +49,13 @@ class Plot:
         from evometa.plots.diagnostics import PREFIX
         from evometa.storage import archive_file, history
 
-        run = history.read(self.run_directory)
-        save(plots.fitness(run, x=self.x), self.output or self.run_directory / "fitness.png")
-        if any(column.startswith(PREFIX) for column in run.columns):
-            save(plots.diagnostics(run, x=self.x), self._beside("strategy"))
+        save(plots.fitness(self.run_directory, x=self.x), self.output or self.run_directory / "fitness.png")
+        if any(column.startswith(PREFIX) for column in history.read(self.run_directory).columns):
+            save(plots.diagnostics(self.run_directory, x=self.x), self._beside("strategy"))
         if (self.run_directory / archive_file.ARCHIVE).exists():
             archive = archive_file.read(self.run_directory)
             if archive.objectives is not None:
-                save(plots.pareto(archive), self._beside("front"))
+                save(plots.pareto(self.run_directory), self._beside("front"))
             if archive.measures is not None:
                 save(plots.archive(self.run_directory), self._beside("archive"))
         return 0
@@ -72,20 +73,30 @@ class Compare:
     Args:
         run_directories: the run directories.
         output: the picture to write. Its suffix decides the format (png, svg, pdf).
-        quantity: a column of the history; by default held_out if every run has it, otherwise best_so_far.
+        quantity: a column of the history; by default held_out if every run has it, otherwise the center of noisy
+            problems, or best_so_far.
         x: the quantity on the x-axis.
+        label: the label of each run directory, in their order; runs of one label become one curve. By default the
+            strategy, with the settings in which runs of it differ.
     """
 
     run_directories: Annotated[Positional[tuple[Path, ...]], arg(metavar="DIR ...")]
     output: Path = Path("comparison.png")
     quantity: str | None = None
     x: X = "generation"
+    label: tuple[str, ...] = ()
 
     def execute(self) -> int:
         """Write the picture; return the exit status."""
         from evometa import plots
 
-        save(plots.compare(groups(self.run_directories), quantity=self.quantity, x=self.x), self.output)
+        compared = groups(self.run_directories, self.label)
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            picture = plots.compare(compared, quantity=self.quantity, x=self.x)
+        for warning in caught:
+            print(f"evometa: {warning.message}", file=sys.stderr)
+        save(picture, self.output)
         return 0
 
 
@@ -295,39 +306,49 @@ def constraints_in_words(feasible: bool) -> str:
     return "kept by the best" if feasible else "violated by every candidate; best_omega violates them least"
 
 
-def groups(directories: Sequence[Path]) -> dict[str, list[Path]]:
-    """Group runs that differ only in their seeds, under labels that name the differences between the groups."""
+def groups(directories: Sequence[Path], labels: Sequence[str] = ()) -> dict[str, list[Path]]:
+    """Group runs under labels: given ones, or names of their strategies with the settings in which runs differ.
+
+    A setting that another strategy lacks is no difference: only runs of the same class are compared in its settings.
+
+    Raises:
+        ConfigurationError: labels were given, and not one for each directory.
+    """
     from evometa.storage.manifest import read_manifest
 
-    manifests = {path: read_manifest(path) for path in directories}
-    keys = {path: _flat_settings(manifest) for path, manifest in manifests.items()}
-    differing = {
-        name for key in keys.values() for name in key if len({json.dumps(k.get(name)) for k in keys.values()}) > 1
-    }
+    if labels and len(labels) != len(directories):
+        raise ConfigurationError(
+            f"--label expects a label for each of the {len(directories)} run directories, got {len(labels)}."
+        )
+    settings = {path: _flat_settings(read_manifest(path)) for path in directories}
+    differing = set()
+    for key in {key for flat in settings.values() for key in flat}:
+        if len({json.dumps(flat[key]) for flat in settings.values() if key in flat}) > 1:
+            differing.add(key)
     labelled: dict[str, list[Path]] = {}
-    for path, key in keys.items():
-        labelled.setdefault(_label(manifests[path], key, differing), []).append(path)
+    for number, (path, flat) in enumerate(settings.items()):
+        label = labels[number] if labels else _label(flat, differing)
+        labelled.setdefault(label, []).append(path)
     return labelled
 
 
-def _flat_settings(manifest: "Manifest") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
+def _flat_settings(manifest: "Manifest") -> dict[tuple[str, ...], Any]:
+    """Return the settings of a run, each under a key with the class that it belongs to."""
+    flat: dict[tuple[str, ...], Any] = {}
     for role, description in (("problem", manifest.problem), ("strategy", manifest.strategy)):
         thing = without_modules(description)
-        flat[role] = thing["type"]
-        flat |= {f"{role}.{name}": value for name, value in thing["fields"].items()}
-    return flat | manifest.options
+        flat[role,] = thing["type"]
+        flat |= {(role, thing["type"], name): value for name, value in thing["fields"].items()}
+    return flat | {("option", flat["problem",], name): value for name, value in manifest.options.items()}
 
 
-def _label(manifest: "Manifest", settings: dict[str, Any], differing: set[str]) -> str:
+def _label(settings: dict[tuple[str, ...], Any], differing: set[tuple[str, ...]]) -> str:
     from evometa.cli.names import short_name
 
-    names = [short_name(settings[role]) for role in ("problem", "strategy") if role == "strategy" or role in differing]
-    fields = [
-        f"{name.rpartition('.')[2]}={_value(value)}"
-        for name, value in settings.items()
-        if name in differing and name not in ("problem", "strategy")
+    names = [
+        short_name(settings[role,]) for role in ("problem", "strategy") if role == "strategy" or (role,) in differing
     ]
+    fields = [f"{key[-1]}={_value(value)}" for key, value in settings.items() if key in differing and len(key) > 1]
     return " ".join([*names, *fields])
 
 

@@ -237,7 +237,8 @@ def report(problem: BaseProblem, result: "Result", directory: Path) -> int:
         print(f"feasible   {constraints_in_words(result.best_feasible)}")
     if result.selected_fitness != result.center_fitness and chosen:
         print(f"selected   {', '.join(chosen)}")
-    print(f"found      {omega_text(result.selected_omega)}")
+    if result.selected_omega is not None:
+        print(f"found      {omega_text(result.selected_omega)}")
     if result.archive is not None:
         print(f"archive    {len(result.archive.fitness)} candidates")
     if result.validation_tasks > 2:

@@ -11,7 +11,7 @@ plot                   its numbers                      shows
 :func:`adaptation`     ``problems.adaptation_curves``   a learner before and after a few inner steps
 :func:`over_steps`     values by name                   schedules or losses over inner steps
 :func:`episode`        images and predictions           few-shot classification of images
-:func:`losses`         :func:`loss_curves`              a learned loss beside cross-entropy
+:func:`losses`         :func:`loss_curves`              a learned loss beside the usual one
 :func:`tree`           :func:`tree_nodes`               an expression as a tree
 :func:`topology`       :func:`topology_graph`           a grown network
 :func:`cell`           :func:`cell_graph`               a cell of operations

@@ -1,6 +1,8 @@
 """Plot of several runs together, with confidence bands over seeds."""
 
 import dataclasses
+import textwrap
+import warnings
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -9,9 +11,19 @@ from scipy import stats
 
 from evometa.errors import ConfigurationError, nearest
 from evometa.plots import style
-from evometa.plots.curves import Run, X, load, positions
+from evometa.plots.curves import X, load, positions
+from evometa.plots.facts import Run, facts
 from evometa.plots.style import Curve
 from evometa.storage.history import History
+
+BAND_RUNS = 3
+"""Runs from which on a confidence band is drawn: that of two is 13 standard errors wide to each side."""
+LABEL_WIDTH = 90
+"""Characters in a line of the legend."""
+SHORT = 100
+"""Characters of all labels together up to which the legend is within the axes."""
+FITNESS = ("best", "lower_quartile", "median", "upper_quartile", "best_so_far", "center", "held_out")
+"""The columns of a history that are a fitness."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,6 +53,8 @@ class Comparison:
     """Whether the quantity is compared on a logarithmic scale."""
     confidence: float
     groups: tuple[Group, ...]
+    better: str = ""
+    """Which fitness is better, "smaller" or "larger", where the runs say it."""
 
 
 def comparison(
@@ -55,7 +69,8 @@ def comparison(
 
     Args:
         runs: label -> a run, or several that differ only in their seeds.
-        quantity: a column of the history; None takes ``held_out`` if every run has it, otherwise ``best_so_far``.
+        quantity: a column of the history; None takes ``held_out`` if every run has it, otherwise the ``center`` of
+            noisy problems, or ``best_so_far``.
         x: the quantity on the x-axis.
         confidence: level in (0, 1) of the confidence interval of the mean.
         points: number of positions on the x-axis at which runs are compared.
@@ -64,13 +79,22 @@ def comparison(
         ConfigurationError: nothing to compare, or a quantity or x-axis that does not exist.
         RunDirectoryError: a folder holds no history.
     """
+    about = [facts(run) for value in runs.values() for run in _as_list(value)]
+    problems = sorted({fact.problem for fact in about if fact.problem})
+    if len(problems) > 1:
+        warnings.warn(
+            f"The compared runs are of different problems, whose fitness may not be comparable: {'; '.join(problems)}.",
+            stacklevel=2,
+        )
     loaded = {label: [load(run) for run in _as_list(value)] for label, value in runs.items()}
     if not loaded or not all(loaded.values()):
         raise ConfigurationError(f"compare expects one or more runs under each label, got {dict(runs)}.")
     if not 0 < confidence < 1:
         raise ConfigurationError(f"compare expects 0 < confidence < 1, such as 0.95, got {confidence}.")
     all_runs = [run for group in loaded.values() for run in group]
-    quantity = quantity or ("held_out" if all(_has(run, "held_out") for run in all_runs) else "best_so_far")
+    wanted = ("held_out", "center") if any(fact.noisy for fact in about) else ("held_out",)
+    everywhere = [name for name in wanted if all(_has(run, name) for run in all_runs)]
+    quantity = quantity or [*everywhere, "best_so_far"][0]
     for label, group in loaded.items():
         for run in group:
             if not _has(run, quantity):
@@ -81,7 +105,8 @@ def comparison(
                 )
     log = style.log_scale_fits([run[quantity] for run in all_runs])
     groups = tuple(_group(label, group, quantity, x, log, confidence, points) for label, group in loaded.items())
-    return Comparison(x, quantity, log, confidence, groups)
+    better = {fact.better for fact in about}
+    return Comparison(x, quantity, log, confidence, groups, better.pop() if len(better) == 1 else "")
 
 
 def _as_list(runs: Run | Sequence[Run]) -> Sequence[Run]:
@@ -125,12 +150,14 @@ def compare(
 ) -> Figure:
     """Plot one quantity of several runs; runs with the same label as their mean with a confidence band over seeds.
 
-    The band is the pointwise confidence interval of the mean by Student's t distribution; thin lines are single runs.
+    The band is the pointwise confidence interval of the mean by Student's t distribution, drawn for three runs or more;
+    with two it would cover everything. Thin lines are single runs.
     On a logarithmic axis, mean and interval are those of the logarithm. A curve ends with its label's shortest run.
 
     Args:
         runs: label -> a run (directory or history), or several that differ only in their seeds.
-        quantity: a column of the history; None takes ``held_out`` if every run has it, otherwise ``best_so_far``.
+        quantity: a column of the history; None takes ``held_out`` if every run has it, otherwise the ``center`` of
+            noisy problems, or ``best_so_far``.
         x: the quantity on the x-axis.
         confidence: level in (0, 1) of the confidence band.
 
@@ -154,15 +181,24 @@ def draw_comparison(numbers: Comparison) -> Figure:
         colour, dash = style.PALETTE[i % len(style.PALETTE)], ("-", "--", ":")[i // len(style.PALETTE) % 3]
         seeds = len(group.values)
         marker = "o" if len(group.position) == 1 else ""
-        label = f"{group.label} ({seeds} runs)" if seeds > 1 else group.label
+        label = textwrap.fill(f"{group.label} ({seeds} runs)" if seeds > 1 else group.label, LABEL_WIDTH)
         axes.plot(group.position, group.mean, color=colour, linestyle=dash, linewidth=1.8, marker=marker, label=label)
         if seeds > 1:
-            axes.fill_between(group.position, group.lower, group.upper, color=colour, alpha=0.18, linewidth=0)
+            if seeds >= BAND_RUNS:
+                axes.fill_between(group.position, group.lower, group.upper, color=colour, alpha=0.18, linewidth=0)
             axes.plot(group.position, group.values.T, color=colour, linewidth=0.6, alpha=0.5)
-    # With two or three seeds a band can be far wider than the curves; then it is cut, so that curves stay readable.
+    # With few seeds a band can be far wider than the curves; then it is cut, so that curves stay readable.
     style.limit_y_axis(axes, [group.values for group in numbers.groups])
-    style.label_axes(axes, x=numbers.x, y=style.readable(numbers.quantity))
-    if any(len(group.values) > 1 for group in numbers.groups):
-        axes.set_title(f"mean, {100 * numbers.confidence:g} % confidence, single runs", fontsize="small", loc="left")
-    axes.legend(frameon=False, fontsize="small")
+    better = f" ({numbers.better} is better)" if numbers.better and numbers.quantity in FITNESS else ""
+    style.label_axes(axes, x=numbers.x, y=style.readable(numbers.quantity) + better)
+    most = max(len(group.values) for group in numbers.groups)
+    if most > 1:
+        band = f", {100 * numbers.confidence:g} % confidence" if most >= BAND_RUNS else ""
+        axes.set_title(f"mean{band}, single runs", fontsize="small", loc="left")
+    if sum(len(group.label) for group in numbers.groups) <= SHORT:
+        axes.legend(frameon=False, fontsize="small")
+    else:  # long labels would cover the curves
+        picture.legend(*axes.get_legend_handles_labels(), frameon=False, fontsize="small", loc="outside lower left")
+        lines = sum(text.count("\n") + 1 for text in axes.get_legend_handles_labels()[1])
+        picture.set_figheight(picture.get_figheight() + 0.2 * lines)
     return picture

@@ -1,21 +1,21 @@
 """Plot of the fitness over a run."""
 
 import dataclasses
-import os
+from pathlib import Path
 from typing import Literal, get_args
 
 import numpy as np
 from matplotlib.figure import Figure
 
-from evometa.errors import ConfigurationError, nearest
+from evometa.errors import ConfigurationError, RunDirectoryError, nearest
 from evometa.plots import style
+from evometa.plots.facts import NOTHING, Facts, Run, facts
 from evometa.plots.style import Curve
 from evometa.storage import history
 from evometa.storage.history import History
+from evometa.storage.run_directory import MANIFEST
 
 X = Literal["generation", "evaluations", "inner_steps", "seconds"]
-Run = str | os.PathLike[str] | History
-"""A run: its directory, or the history read from it."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,18 +37,38 @@ class FitnessCurves:
     """The fitness of the validated ω on held-out tasks."""
     failed: Curve
     """The number of candidates whose fitness was not finite."""
+    known: Facts = NOTHING
+    """What was run, as far as it is known."""
 
     @property
     def better(self) -> str:
-        """Which fitness is better, "smaller" or "larger", inferred from best and median; "" if they do not differ."""
+        """Which fitness is better, "smaller" or "larger".
+
+        Where the run does not say, it is inferred from best and median, and is "" if they do not differ.
+        """
+        if self.known.better:
+            return self.known.better
         gap = self.best - self.median
         total = float(np.sum(gap[np.isfinite(gap)]))
         return "smaller" if total < 0 else "larger" if total > 0 else ""
 
 
 def load(run: Run) -> History:
-    """Return the history of a run, read from its directory if necessary."""
-    return run if isinstance(run, History) else history.read(run)
+    """Return the history of a run, read from its directory if necessary.
+
+    Raises:
+        RunDirectoryError: the folder holds no history, or one without a generation.
+    """
+    if isinstance(run, History):
+        return run
+    begun = (Path(run) / MANIFEST).exists() and not (Path(run) / history.HISTORY).exists()
+    found = None if begun else history.read(run)
+    if found is None or not len(found):
+        raise RunDirectoryError(
+            f"A plot expects a run with at least one generation, and {run} has none yet; wait for its first dispatch, "
+            "or continue the run with 'evometa resume'."
+        )
+    return found
 
 
 def positions(run: History, x: X) -> Curve:
@@ -75,18 +95,20 @@ def fitness_curves(run: Run, *, x: X = "generation") -> FitnessCurves:
         ConfigurationError: an x-axis that does not exist.
         RunDirectoryError: the folder holds no history.
     """
-    run = load(run)
+    known, run = facts(run), load(run)
     names = ("best", "lower_quartile", "median", "upper_quartile", "best_so_far", "center", "held_out", "failed")
     missing = np.full(len(run), np.nan)
     columns = {name: np.asarray(run[name], np.float64) if name in run else missing for name in names}
-    return FitnessCurves(x=x, position=positions(run, x), **columns)
+    return FitnessCurves(x=x, position=positions(run, x), **columns, known=known)
 
 
 def fitness(run: Run, *, x: X = "generation") -> Figure:
     """Plot the fitness of a run: best, median and quartiles of each generation, best so far, center and held-out.
 
     The y-axis is logarithmic if all values are positive and span more than a decade and a half. Long runs are
-    downsampled by medians of consecutive generations. The number of failed candidates, if any, has a panel below.
+    downsampled by medians of equally many consecutive generations. The number of failed candidates, if any, has a panel
+    below. The picture of a run directory has a title, and where its problem is noisy it lacks the best so far, which
+    would be the luckiest evaluation.
 
     Args:
         run: a run directory, or its history.
@@ -117,6 +139,10 @@ def draw_fitness(curves: FitnessCurves, *, points: int = 600) -> Figure:
     (x, lower), (_, upper) = downsample("lower_quartile"), downsample("upper_quartile")
     if np.isfinite(lower).any():
         axes.fill_between(x, lower, upper, color=style.SKY, alpha=0.3, linewidth=0, label="quartiles")
+    title = curves.known.title
+    if title:
+        axes.set_title(title, fontsize="small", loc="left")
+    hidden = ("best_so_far",) if curves.known.noisy else ()
     for name, colour, width, dash in (
         ("median", style.BLUE, 1.2, "-"),
         ("best", style.ORANGE, 1.0, "-"),
@@ -124,6 +150,8 @@ def draw_fitness(curves: FitnessCurves, *, points: int = 600) -> Figure:
         ("center", style.GREEN, 1.6, "-"),
         ("held_out", style.VERMILION, 1.6, "-"),
     ):
+        if name in hidden:
+            continue
         x, y = downsample(name)
         if name in ("center", "held_out"):  # only known in some generations: connect these
             x, y = x[np.isfinite(y)], y[np.isfinite(y)]
@@ -141,7 +169,7 @@ def draw_fitness(curves: FitnessCurves, *, points: int = 600) -> Figure:
             label=style.readable(name),
         )
 
-    shown = [curves.best, curves.best_so_far, curves.center, curves.held_out]
+    shown = [curves.best, curves.center, curves.held_out, *([] if hidden else [curves.best_so_far])]
     band = [curves.lower_quartile, curves.median, curves.upper_quartile]
     if style.log_scale_fits([*shown, *band]):
         axes.set_yscale("log")

@@ -7,7 +7,8 @@ from matplotlib.figure import Figure
 
 from evometa.errors import ConfigurationError, nearest
 from evometa.plots import style
-from evometa.plots.curves import Run, X, load, positions
+from evometa.plots.curves import X, load, positions
+from evometa.plots.facts import Run, facts
 from evometa.plots.style import Curve
 
 PREFIX = "strategy/"
@@ -23,6 +24,7 @@ class Diagnostics:
     position: Curve
     curves: dict[str, Curve]
     """By name, without the prefix."""
+    title: str = ""
 
 
 def strategy_diagnostics(run: Run, *names: str, x: X = "generation") -> Diagnostics:
@@ -30,21 +32,22 @@ def strategy_diagnostics(run: Run, *names: str, x: X = "generation") -> Diagnost
 
     Args:
         run: a run directory, or its history.
-        names: the numbers to plot, such as "mean_size"; none for all.
+        names: the numbers to plot, such as "mean_size"; none for all that change.
         x: the quantity on the x-axis.
 
     Raises:
         ConfigurationError: a name that the history does not have, a strategy without numbers, or an unknown x-axis.
         RunDirectoryError: the folder holds no history.
     """
-    run = load(run)
+    title, run = facts(run).title, load(run)
     known = [column.removeprefix(PREFIX) for column in run.columns if column.startswith(PREFIX)]
     unknown = [name for name in names if name not in known]
     if unknown or not known:
         reason = f"got {unknown[0]!r}. {nearest(unknown[0], known)}" if unknown else "and this one records none."
         raise ConfigurationError(f"diagnostics expects numbers that the run's strategy records, {reason}")
     curves = {name: np.asarray(run[PREFIX + name], np.float64) for name in names or known}
-    return Diagnostics(x, positions(run, x), curves)
+    changing = {name: curve for name, curve in curves.items() if len(np.unique(curve[np.isfinite(curve)])) > 1}
+    return Diagnostics(x, positions(run, x), curves if names else changing or curves, title)
 
 
 def diagnostics(run: Run, *names: str, x: X = "generation") -> Figure:
@@ -52,7 +55,7 @@ def diagnostics(run: Run, *names: str, x: X = "generation") -> Figure:
 
     Args:
         run: a run directory, or its history.
-        names: the numbers to plot, such as "mean_size"; none for all.
+        names: the numbers to plot, such as "mean_size"; none for all that change.
         x: the quantity on the x-axis.
 
     Returns:
@@ -77,5 +80,6 @@ def draw_diagnostics(numbers: Diagnostics, *, points: int = 600) -> Figure:
         style.label_axes(axes, x=numbers.x, y=style.readable(name))
         if axes is not panels[-1]:
             axes.set_xlabel("")
+    panels[0].set_title(numbers.title, fontsize="small", loc="left")
     picture.align_ylabels()
     return picture

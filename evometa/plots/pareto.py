@@ -3,7 +3,7 @@
 import dataclasses
 import itertools
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from evometa.errors import ConfigurationError
 from evometa.plots import style
+from evometa.plots.facts import facts
 from evometa.storage import archive_file
 from evometa.storage.result import Archive
 
@@ -38,11 +39,18 @@ class ParetoFronts:
     """Points of the true front ``[N, M]``, if it is known."""
     names: tuple[str, ...]
     """The names of the M objectives."""
+    better: tuple[str, ...] = ()
+    """Which value of each objective is better, "smaller" or "larger"; empty where it is not known."""
+    title: str = ""
 
     @property
     def objectives(self) -> int:
         """The number of objectives M."""
         return int(self.fronts[0].points.shape[1])
+
+    def axis(self, number: int) -> str:
+        """Return the label of an objective's axis."""
+        return f"{self.names[number]} ({self.better[number]} is better)" if self.better else self.names[number]
 
 
 def load_archive(run: ArchiveRun) -> Archive:
@@ -79,7 +87,19 @@ def pareto_fronts(runs: ArchiveRun | Mapping[str, ArchiveRun], *, truth: ArrayLi
         )
     shared = names.pop() if len(names) == 1 else ()
     numbered = tuple(f"objective {i + 1}" for i in range(sizes.pop()))
-    return ParetoFronts(tuple(fronts), known, shared if len(shared) == len(numbered) else numbered)
+    better = _better(list(labelled.values()), len(numbered), own=shared in (("fitness", "size"),))
+    title = "" if isinstance(runs, (Archive, Mapping)) else facts(runs).title
+    return ParetoFronts(tuple(fronts), known, shared if len(shared) == len(numbered) else numbered, better, title)
+
+
+def _better(runs: Sequence[ArchiveRun], count: int, *, own: bool) -> tuple[str, ...]:
+    """Return which value of each objective is better, if all runs say the same."""
+    directions = {"" if isinstance(run, Archive) else facts(run).better for run in runs}
+    first = directions.pop() if len(directions) == 1 else ""
+    if not first:
+        return ()
+    # Objectives of a strategy's own are the fitness and then what is to be minimised.
+    return (first, *(("smaller",) * (count - 1) if own else (first,) * (count - 1)))
 
 
 def pareto(runs: ArchiveRun | Mapping[str, ArchiveRun], *, truth: ArrayLike | None = None) -> Figure:
@@ -118,7 +138,7 @@ def draw_pareto(numbers: ParetoFronts) -> Figure:
             marker, colour = MARKERS[number % len(MARKERS)], style.PALETTE[number % len(style.PALETTE)]
             size = 4.0 if len(x) <= 200 else 2.5
             axes.plot(x, y, marker, color=colour, markersize=size, markeredgewidth=0, alpha=0.8, label=front.label)
-        style.label_axes(axes, x=numbers.names[i], y=numbers.names[j])
+        style.label_axes(axes, x=numbers.axis(i), y=numbers.axis(j))
         all_points = [front.points for front in numbers.fronts] + ([] if numbers.truth is None else [numbers.truth])
         for number, scale in ((i, axes.set_xscale), (j, axes.set_yscale)):
             if style.log_scale_fits([points[:, number] for points in all_points]):
@@ -143,7 +163,7 @@ def _parallel(numbers: ParetoFronts) -> Figure:
                 alpha=max(0.15, min(0.8, 20 / max(len(front.points), 1))),
             )
             lines[0].set_label(front.label)
-        ticks = [f"{numbers.names[i]}\n{low[i]:.3g} to {high[i]:.3g}" for i in position]
+        ticks = [f"{numbers.axis(int(i))}\n{low[i]:.3g} to {high[i]:.3g}" for i in position]
         axes.set_xticks(position, ticks, fontsize="small")
     axes.set_ylabel("from smallest to largest")
     axes.spines[["top", "right"]].set_visible(False)
@@ -153,6 +173,8 @@ def _parallel(numbers: ParetoFronts) -> Figure:
 
 def _with_legend(picture: Figure, numbers: ParetoFronts) -> Figure:
     axes = picture.axes[0]
+    if numbers.title:
+        axes.set_title(numbers.title, fontsize="small", loc="left")
     if not any(len(front.points) for front in numbers.fronts):
         axes.text(0.5, 0.5, "no feasible candidate", transform=axes.transAxes, ha="center", color=style.GREY)
     elif len(numbers.fronts) > 1 or numbers.truth is not None:

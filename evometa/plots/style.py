@@ -94,7 +94,9 @@ def limit_y_axis(axes: Axes, curves: Sequence[Curve], rest: Sequence[Curve] = ()
 
 
 def downsample(x: Curve, y: Curve, points: int, reduce: Callable[[Curve], float] | None = None) -> tuple[Curve, Curve]:
-    """Downsample a curve to at most ``points`` points, one for each of as many segments of equal length.
+    """Downsample a curve to at most ``points`` points, one for each segment; all are equally long but the first.
+
+    Equal lengths keep the noise of a curve the same all along it.
 
     Args:
         x: ``[G]``.
@@ -107,7 +109,8 @@ def downsample(x: Curve, y: Curve, points: int, reduce: Callable[[Curve], float]
     """
     if len(x) <= points:
         return x, y
-    segments = np.array_split(np.arange(len(x)), points)
+    length = -(-len(x) // points)
+    segments = np.split(np.arange(len(x)), np.arange(len(x) % length or length, len(x), length))
     values = [y[segment][np.isfinite(y[segment])] for segment in segments]
     reduced = [(reduce or _median)(value) if value.size else math.nan for value in values]
     return x[[segment[-1] for segment in segments]], np.array(reduced, np.float64)

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from evometa.storage.omega_text import omega_text
 from evometa.types import Omega
 
 
@@ -30,7 +31,7 @@ class Archive:
     """What the objectives are called; empty where nobody says."""
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, repr=False)
 class Result:
     """What a search has found so far. Fitness is in the problem's own direction."""
 
@@ -88,6 +89,27 @@ class Result:
     failures: dict[str, int] = dataclasses.field(default_factory=dict)
     """Of what calls of a plain-Python problem failed, and how many, the most frequent first; ``failures.txt`` in the
     run directory has a traceback of each kind."""
+
+    def __str__(self) -> str:
+        """Return a few lines: the fitness, what was found, what it took, why the search stopped."""
+        better = "smaller" if self.direction == "minimize" else "larger"
+        numbers = {
+            "best": self.best_fitness,
+            "center": self.center_fitness,
+            "held-out": self.held_out,
+            "selected": self.selected_fitness,
+        }
+        known = [f"{name} {value:.6g}" for name, value in numbers.items() if math.isfinite(value)]
+        lines = {
+            "fitness": f"{', '.join(known) or 'every candidate failed'} ({better} is better)",
+            "found": "nothing" if self.selected_omega is None else omega_text(self.selected_omega),
+            "archive": f"{len(self.archive.fitness)} candidates" if self.archive is not None else "",
+            "cost": f"{self.generations:,} generations, {self.evaluations:,} evaluations, {self.seconds:.1f} s",
+            "stopped": self.stop_reason,
+        }
+        return "\n".join(f"{name:9}{line}" for name, line in lines.items() if line)
+
+    __repr__ = __str__
 
 
 @dataclasses.dataclass

@@ -49,7 +49,8 @@ def write(run_directory: Path, result: Result) -> None:
     """
     content = {"schema_version": SCHEMA_VERSION} | {name: _plain(getattr(result, name)) for name in _NUMBERS}
     text = json.dumps(content, indent=2)
-    shown = json.dumps(content | {_FOUND: omega_text(result.selected_omega)}, indent=2)
+    found = None if result.selected_omega is None else omega_text(result.selected_omega)
+    shown = json.dumps(content | {_FOUND: found}, indent=2)
     arrays = {"numbers": np.array(text)}
     for name in _OMEGAS:
         arrays |= flatten(name, getattr(result, name))

@@ -313,12 +313,36 @@ def test_compared_runs_are_grouped_by_their_settings_without_the_seed(capsys: py
     dimension = read_manifest(Path("a")).problem["fields"]["dimension"]
     paths = [Path(name) for name in "abc"]
     assert groups(paths) == {f"cmaes dimension={dimension}": paths[:2], "cmaes dimension=3": paths[2:]}
+    assert groups(paths, ["one", "two", "one"]) == {"one": [paths[0], paths[2]], "two": [paths[1]]}
+    assert (
+        main(
+            [
+                "run",
+                "sphere",
+                "--strategy",
+                "openai-es",
+                "--population-size",
+                "4",
+                *QUICK,
+                "--generations",
+                "1",
+                "--run-directory",
+                "d",
+            ]
+        )
+        == 0
+    )
+    assert list(groups([paths[0], Path("d")])) == ["cmaes", "openai-es"]  # settings of one strategy are no difference
     manifest = Path("b/manifest.json")  # as if written when the class was named by its file
     manifest.write_text(manifest.read_text().replace("evometa.problems:", "evometa.problems.test_functions:"))
     assert groups(paths[:2]) == {"cmaes": paths[:2]}
     capsys.readouterr()
     assert main(["compare", "a", "b", "c", "--output", "picture.svg"]) == 0
     assert "<svg" in Path("picture.svg").read_text()
+    assert "different problems, whose fitness may not be comparable" in capsys.readouterr().err
+    assert main(["compare", "a", "b", "--label", "both", "both", "--output", "picture.svg"]) == 0
+    assert capsys.readouterr().err == ""
+    assert "a label for each of the 2 run directories, got 1" in refused(capsys, "compare", "a", "b", "--label", "a")
     capsys.readouterr()
     assert "folder that exists" in refused(capsys, "compare", "a", "--output", "gone/picture.png")
     assert "folder that exists" in refused(capsys, "compare", "a", "--output", "picture.docx")

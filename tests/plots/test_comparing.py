@@ -56,6 +56,24 @@ def test_two_seeds_with_a_wide_band_keep_their_curves_readable(made: Made) -> No
     assert 0.9 < low < 1.0
     assert 2.2 < high < 2.3
     assert axes.get_legend_handles_labels()[1] == ["two (2 runs)"]
+    assert len(axes.collections) == 0  # the band would be 13 standard errors wide to each side
+    assert axes.get_title(loc="left") == "mean, single runs"
+    three = plots.compare({"three": [made([2.0, 1.0]), made([2.2, 1.4]), made([2.2, 1.5])]}).axes[0]
+    assert len(three.collections) == 1
+    assert three.get_title(loc="left") == "mean, 95 % confidence, single runs"
+
+
+def test_long_labels_are_below_the_axes_and_within_the_picture(made: Made) -> None:
+    labels = [f"cmaes population_size={i} {'setting=0.123456 ' * 8}" for i in range(4)]
+    picture = plots.compare({label: made([2.0, 1.0]) for label in labels})
+    picture.canvas.draw()
+    (legend,) = picture.legends
+    frame, axes = legend.get_window_extent(), picture.axes[0].get_window_extent()
+    assert picture.axes[0].get_legend() is None
+    assert frame.y1 < axes.y0
+    assert frame.x0 >= 0
+    assert frame.y0 >= 0
+    assert frame.x1 <= picture.bbox.x1
 
 
 def test_bad_input_is_refused(made: Made) -> None:

@@ -1,3 +1,5 @@
+import dataclasses
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -6,9 +8,13 @@ import numpy as np
 import pytest
 from matplotlib.axes import Axes
 
+import evometa as em
 from evometa import plots
 from evometa.errors import ConfigurationError, RunDirectoryError
+from evometa.problems import Sinusoid
 from evometa.storage.history import History
+from evometa.storage.run_directory import describe_run
+from evometa.strategies import PGPE
 
 Made = Callable[..., History]
 nan = np.nan
@@ -119,3 +125,41 @@ def test_nothing_is_left_in_global_state(made: Made, tmp_path: Path) -> None:
     plots.fitness(made([1.0, 2.0])).savefig(tmp_path / "picture.png")
     assert (tmp_path / "picture.png").read_bytes().startswith(b"\x89PNG")
     assert plt.get_fignums() == []
+
+
+def test_noise_looks_the_same_all_along_a_long_run(made: Made) -> None:
+    noise = np.random.default_rng(0).normal(size=9001)
+    numbers = plots.fitness_curves(made(noise))
+    for points in (600, 8000, 9000):
+        y = np.array(line(plots.draw_fitness(numbers, points=points).axes[0], "best")[1])
+        first, last = y[1 : len(y) // 3].std(), y[-len(y) // 3 :].std()
+        assert first == pytest.approx(last, rel=0.15)
+        assert len(y) <= points
+
+
+def test_a_run_directory_gives_title_and_direction_and_hides_the_luckiest(
+    made: Made, written: Callable[[History], Path]
+) -> None:
+    folder = written(made([3.0, 2.0], median=[2.0, 1.0]))  # as if a larger fitness were better
+    options = {"validation_tasks": 256, "validation_share": 0.25}
+    (folder / "manifest.json").write_text(json.dumps(describe_run(Sinusoid(), PGPE(8), 7, options)._asdict()))
+    numbers = dict.fromkeys([field.name for field in dataclasses.fields(em.Result)], 0) | {"direction": "minimize"}
+    (folder / "result.json").write_text(json.dumps(numbers))
+    axes = plots.fitness(folder).axes[0]
+    assert axes.get_title(loc="left") == "Sinusoid, PGPE, seed 7"
+    assert axes.get_ylabel() == "fitness (smaller is better)"
+    assert "best so far" not in axes.get_legend_handles_labels()[1]
+    compared = plots.comparison({"one": folder})
+    assert (compared.better, compared.quantity) == ("smaller", "best_so_far")
+
+
+def test_a_run_without_a_generation_is_one_sentence(made: Made, written: Callable[[History], Path]) -> None:
+    folder = written(made([3.0]))
+    for name in ("history.csv", "timing.csv"):
+        (folder / name).write_text((folder / name).read_text().split("\n")[0] + "\n")
+    with pytest.raises(RunDirectoryError, match=r"at least one generation, and .* has none yet; wait for"):
+        plots.fitness(folder)
+    (folder / "history.csv").unlink()
+    (folder / "manifest.json").write_text("{}")
+    with pytest.raises(RunDirectoryError, match="at least one generation"):
+        plots.compare({"begun": folder})

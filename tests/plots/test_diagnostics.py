@@ -23,6 +23,15 @@ def test_each_number_has_a_panel(made: Callable[..., History]) -> None:
     assert alone.get_ylabel() == "best size"
 
 
+def test_what_never_changes_is_left_out_unless_it_is_asked_for(made: Callable[..., History]) -> None:
+    constant = {"strategy/sigma": [0.5, 0.5, 0.5], "strategy/moving": [1.0, 2.0, 3.0]}
+    run = made(best=[3.0, 2.0, 1.0], **constant)
+    assert list(plots.strategy_diagnostics(run).curves) == ["moving"]
+    assert list(plots.strategy_diagnostics(run, "sigma").curves) == ["sigma"]
+    alone = made(best=[3.0, 2.0, 1.0], **{"strategy/sigma": [0.5, 0.5, 0.5]})
+    assert list(plots.strategy_diagnostics(alone).curves) == ["sigma"]
+
+
 def test_unknown_numbers_and_runs_without_any_are_refused(made: Callable[..., History]) -> None:
     with pytest.raises(ConfigurationError, match=r"got 'best_siz'\. Nearest: best_size"):
         plots.diagnostics(run(made), "best_siz")

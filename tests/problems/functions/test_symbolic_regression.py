@@ -288,6 +288,9 @@ def test_a_table_is_fitted_exported_and_predicted(tmp_path: Path) -> None:
     loaded = em.load_result(tmp_path / "run")
     text = json.loads((tmp_path / "run" / "result.json").read_text())["selected_omega"]
     assert str(result.selected_omega) == str(loaded.selected_omega) == text
+    assert f"{result}" == f"{result!r}"
+    assert [line.split()[0] for line in str(result).split("\n")] == ["fitness", "found", "cost", "stopped"]
+    assert f"found    {text}\n" in str(result)
     module: dict[str, Any] = {}
     exec(source(loaded.selected_omega.primitives, loaded.selected_omega.tree, "predict"), module)
     error = np.mean((module["predict"](a) - label) ** 2) / np.var(label)
