@@ -1,5 +1,6 @@
 """Whether an object can be built again from the description of its fields, as resuming and worker processes do."""
 
+import functools
 from typing import Any
 
 import numpy as np
@@ -34,14 +35,25 @@ def require_rebuildable(thing: Any, purpose: str) -> None:
             f"{expected}its fields then change from {thing!r} to {again!r}; {advice}, and do not change fields after "
             "they are set."
         )
-    lost = [key for key, value in vars(thing).items() if _differs(value, vars(again).get(key))]
+    derived = {
+        name
+        for cls in type(thing).__mro__
+        for name, value in vars(cls).items()
+        if isinstance(value, functools.cached_property)  # computed from the fields when it is asked for
+    }
+    kept = {key: value for key, value in vars(thing).items() if key not in derived}
+    lost = [key for key, value in kept.items() if _differs(value, vars(again).get(key))]
     if lost:
         raise ConfigurationError(f"{expected}{', '.join(lost)} then has another value; {advice}.")
 
 
 def _differs(value: Any, other: Any) -> bool:
     """Return whether two values are certainly different; only plain values and arrays of numbers are compared."""
-    if isinstance(value, (bool, int, float, str, bytes, tuple, list)):
+    if isinstance(value, (tuple, list)):
+        return not (
+            isinstance(other, (tuple, list)) and len(value) == len(other) and not any(map(_differs, value, other))
+        )
+    if isinstance(value, (bool, int, float, str, bytes)):
         return not (value == other or value != value)  # NaN is not even equal to itself
     if isinstance(value, np.ndarray) and value.dtype.kind in "biufc":
         return not (isinstance(other, np.ndarray) and np.array_equal(value, other, equal_nan=value.dtype.kind in "fc"))

@@ -1,6 +1,7 @@
 """What cannot be built again from its fields is refused when a search is made that needs it, and only there."""
 
 import dataclasses
+import functools
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -86,3 +87,19 @@ def test_workers_need_what_can_be_built_again() -> None:
 
 def test_the_default_value_is_what_an_own_init_makes(tmp_path: Path) -> None:
     Search(Default(), RandomSearch(2), run_directory=tmp_path / "run")
+
+
+@dataclasses.dataclass(frozen=True)
+class Tabled(Compiled):
+    @functools.cached_property
+    def data(self) -> Any:  # type: ignore[override]
+        return np.arange(2.0), "read from a file when it is needed"
+
+    def evaluate(self, key: jax.Array, omega: jax.Array) -> jax.Array:
+        return jnp.sum((omega - self.data[0]) ** 2)
+
+
+def test_what_is_computed_from_the_fields_may_be_there_or_not(tmp_path: Path) -> None:
+    problem = Tabled()
+    assert len(problem.data) == 2
+    Search(problem, RandomSearch(2), run_directory=tmp_path / "run")
