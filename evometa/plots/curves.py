@@ -13,7 +13,7 @@ from evometa.plots.facts import NOTHING, Facts, Run, facts
 from evometa.plots.style import Curve
 from evometa.storage import history
 from evometa.storage.history import History
-from evometa.storage.run_directory import MANIFEST
+from evometa.storage.manifest import MANIFEST
 
 X = Literal["generation", "evaluations", "inner_steps", "seconds"]
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from evometa.errors import RunDirectoryError
 from evometa.storage import result_file
 from evometa.storage.history import History
-from evometa.storage.run_directory import read_manifest
+from evometa.storage.manifest import read_manifest
 
 Run = str | os.PathLike[str] | History
 """A run: its directory, or the history read from it."""
@@ -46,6 +46,7 @@ def facts(run: Run) -> Facts:
         manifest = read_manifest(folder)
     except RunDirectoryError:
         return Facts(direction=direction)
+    direction = direction or manifest.direction or ""
     names = [class_name(thing["type"]) for thing in (manifest.problem, manifest.strategy)]
     # Unless told otherwise, searches validate problems with noise on more than one task, and others on one; older ones
     # (without validation_share) validated all on many, but kept finalists for those with noise alone.

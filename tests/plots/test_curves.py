@@ -13,7 +13,7 @@ from evometa import plots
 from evometa.errors import ConfigurationError, RunDirectoryError
 from evometa.problems import Sinusoid
 from evometa.storage.history import History
-from evometa.storage.run_directory import describe_run
+from evometa.storage.manifest import describe_run
 from evometa.strategies import PGPE
 
 Made = Callable[..., History]
