@@ -7,7 +7,7 @@ import traceback
 from collections.abc import Mapping
 from typing import Any
 
-import jax
+import jax.numpy as jnp
 import numpy as np
 from numpy.typing import NDArray
 
@@ -117,7 +117,7 @@ def _array(value: Any) -> NDArray[np.float64] | None:
     """Return real numbers as an array, also those of JAX's own types such as bfloat16; None for anything else."""
     try:
         array = np.asarray(value)
-        real = array.dtype.kind in "iuf" or jax.dtypes.issubdtype(array.dtype, np.floating)
+        real = array.dtype.kind in "iuf" or jnp.issubdtype(array.dtype, jnp.floating)
         return array.astype(np.float64) if real else None
     except Exception:  # ragged lists, tensors that do not convert
         return None

@@ -62,7 +62,7 @@ class SteppedDriver(Driver):
     ) -> None:
         super().__init__(problem, space, strategy, seed, validation, problem.inner_steps_per_evaluation, double=double)
         self._host, self._executor, self._seed, self._note = problem, executor, entropy_of(seed), note
-        self.failures = failures
+        self.failures = self._failures = failures
         self._wrong = 0.0
         self._cost = Cost()
         self._initial = self._compiled(lambda key: initial_state(strategy, space, key, self._finalists))
@@ -186,7 +186,7 @@ class SteppedDriver(Driver):
         """Return an outcome as an evaluation with all declared parts, NaN where it failed."""
         if outcome.failure:
             first = f"{outcome.failure}\n{outcome.error or ''}".rstrip()
-            if add(self.failures, outcome.kind or outcome.failure, first):
+            if add(self._failures, outcome.kind or outcome.failure, first):
                 self._note(f"A candidate failed and is ranked last: {outcome.failure}")
         vectors = {
             name: np.array(outcome.vectors.get(name, [np.nan] * length))

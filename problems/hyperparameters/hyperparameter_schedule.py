@@ -76,7 +76,11 @@ class HyperparameterSchedule(ScheduledTraining):
     def training(self) -> DigitsHyperparameters:
         """The inner training, with a fixed learning rate."""
         return DigitsHyperparameters(
-            self.num_tasks, self.inner_steps, self.objective, batch_size=self.batch_size, hidden=self.hidden
+            num_tasks=self.num_tasks,
+            inner_steps=self.inner_steps,
+            objective=self.objective,
+            batch_size=self.batch_size,
+            hidden=self.hidden,
         )
 
     def _hyperparameters(self, learning_rate: Any) -> dict[str, Any]:
