@@ -254,6 +254,9 @@ class HostProblem(BaseProblem):
 
     metric_names: ClassVar[tuple[str, ...]] = ()
     """The names of the metrics that an :class:`Evaluation` of this problem has, for the history's columns."""
+    calls_again: ClassVar[bool] = False
+    """Whether a candidate that a search meets again is evaluated again where its call drew nothing from its generator:
+    needed only for results that depend on something else, such as the time that a call takes."""
     vector_lengths: ClassVar[Mapping[str, int]] = {}
     """How many objectives, constraints and measures it has, such as ``{"objectives": 2}``; absent are those not named.
     """

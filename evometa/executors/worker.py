@@ -129,7 +129,10 @@ def _answer(
         try:
             omega = _omega(structure, leaves)
             evaluate = getattr(problem, header["method"])
-            return read_result(problem, header["method"], evaluate(np.random.default_rng(header["seed"]), omega))
+            rng = np.random.default_rng(header["seed"])
+            before = str(rng.bit_generator.state)
+            found = read_result(problem, header["method"], evaluate(rng, omega))
+            return found | {"drew": str(rng.bit_generator.state) != before}
         finally:
             surroundings.restore()
     except BaseException as error:  # SystemExit too: a candidate must not end its worker

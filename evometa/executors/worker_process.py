@@ -43,6 +43,8 @@ class Answer(NamedTuple):
     """Whether the worker, rather than the candidate, may be the reason that the call failed."""
     died: bool = False
     """Whether the worker ended."""
+    drew: bool = True
+    """Whether the call may have drawn from its generator."""
 
 
 class StartError(Exception):
@@ -171,7 +173,8 @@ class WorkerProcess:
         if "failure" in reply:
             outcome = failed(reply["failure"], reply.get("error"), kind=reply["kind"])
             return Answer(outcome, lost=reply.get("exhausted", False) and self.calls > 1)
-        return Answer(Outcome(reply["fitness"], reply["metrics"], None, reply["vectors"]))
+        outcome = Outcome(reply["fitness"], reply["metrics"], None, reply["vectors"])
+        return Answer(outcome, drew=reply.get("drew", True))
 
     def _hear(self) -> None:
         for stream in list(self.streams):

@@ -16,6 +16,7 @@ from evometa.backend.precision import entropy_of
 from evometa.errors import EvaluationError
 from evometa.evaluation.population_evaluator import Evaluated
 from evometa.executors.executor import Executor, Outcome, Trial, run_in_order
+from evometa.executors.memory import Memory
 from evometa.problem import Evaluation, HostProblem
 from evometa.search.budget import Cost
 from evometa.search.driver import Driver, Rows, ValidationSettings
@@ -64,6 +65,7 @@ class SteppedDriver(Driver):
         self._host, self._executor, self._seed, self._note = problem, executor, entropy_of(seed), note
         self.failures = self._failures = failures
         self._wrong = 0.0
+        self._memory = Memory(executor)
         self._cost = Cost()
         self._initial = self._compiled(lambda key: initial_state(strategy, space, key, self._finalists))
         self._jit_ask = self._compiled(strategy.ask)
@@ -151,7 +153,8 @@ class SteppedDriver(Driver):
             for omega, task_set in zip(omegas, sets, strict=True)
             for task in range(tasks)
         ]
-        outcomes = run_in_order(self._executor, trials)
+        again = self._host.calls_again or self.strategy.members_per_task_set
+        outcomes = run_in_order(self._executor, trials) if again else self._memory.run(trials)
         if purpose == _GENERATION:
             self._refuse_wrong_code(outcomes)
         evaluations = -(-sum(outcome.evaluations for outcome in outcomes) // tasks)

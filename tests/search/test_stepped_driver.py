@@ -2,20 +2,21 @@
 
 import json
 import logging
+import os
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import jax
 import numpy as np
 import pytest
 
-from evometa import Search
+from evometa import Categorical, Dict, HostProblem, Integer, Search, Space
 from evometa.executors.executor import Outcome
 from evometa.naming import load
 from evometa.search.driver import ValidationSettings
 from evometa.search.stepped_driver import SteppedDriver
 from evometa.storage.history import HISTORY
-from evometa.strategies import CMAES, UHCMAES, RandomSearch, Reevaluated
+from evometa.strategies import CMAES, UHCMAES, AgedEvolution, RandomSearch, Reevaluated
 
 TOYS = Path(__file__).parents[1] / "toys.py"
 Errand = load(f"{TOYS}:Errand")
@@ -158,3 +159,38 @@ class Always:
 
     def __exit__(self, *_: Any) -> None:
         pass
+
+
+class Choices(HostProblem):
+    """Few candidates, each evaluated with a line in a file; ``draws`` makes the fitness noisy."""
+
+    draws: ClassVar[bool] = False
+
+    @property
+    def space(self) -> Space:
+        return Dict({"n": Integer(1, 3), "c": Categorical(["a", "b"])})
+
+    def evaluate(self, rng: np.random.Generator, omega: Any) -> float:
+        with Path(os.environ["EVOMETA_TEST_CALLS"]).open("a") as file:
+            file.write(f"{omega['n']}{omega['c']} ")
+        return float(omega["n"] + omega["c"]) + (rng.normal() if self.draws else 0.0)
+
+
+class Drawn(Choices):
+    draws = True
+
+
+class Timed(Choices):
+    calls_again = True
+
+
+@pytest.mark.parametrize(("problem", "repeated"), [(Choices, False), (Drawn, True), (Timed, True)])
+def test_a_candidate_without_noise_is_called_once(
+    problem: Any, repeated: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EVOMETA_TEST_CALLS", str(tmp_path / "calls"))
+    result = Search(problem(), AgedEvolution(4, living=8), workers=2, progress=False).run(generations=6)
+    calls = (tmp_path / "calls").read_text().split()
+    assert result.evaluations == 24
+    assert (len(calls) > 6) == repeated
+    assert repeated or len(calls) == len(set(calls))
