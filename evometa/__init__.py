@@ -35,7 +35,19 @@ from evometa.search.callbacks import Callback, Report
 from evometa.search.decisions import StopReason
 from evometa.search.generalization import DistributionScore, generalization
 from evometa.search.search import Search
-from evometa.spaces import Box, Categorical, Dict, Integer, Like, Space, VectorSpace
+from evometa.spaces import (
+    Box,
+    Categorical,
+    Dict,
+    Fixed,
+    Integer,
+    Like,
+    Permutation,
+    Space,
+    Subset,
+    VectorSpace,
+    When,
+)
 from evometa.storage.result import Archive, Result
 from evometa.storage.result_file import load_result
 from evometa.strategy import Feedback, Strategy, TrainsPopulation, Unrolled
@@ -59,12 +71,14 @@ __all__ = [
     "EvometaError",
     "Feedback",
     "Final",
+    "Fixed",
     "HostProblem",
     "IgnoredFeedbackWarning",
     "InnerTraining",
     "Integer",
     "Like",
     "Mean",
+    "Permutation",
     "Problem",
     "ProblemCard",
     "Recipe",
@@ -75,9 +89,11 @@ __all__ = [
     "Space",
     "StopReason",
     "Strategy",
+    "Subset",
     "TrainsPopulation",
     "Unrolled",
     "VectorSpace",
+    "When",
     "__version__",
     "conv2d",
     "generalization",

@@ -222,7 +222,7 @@ def _feasibility_first(strategy: Strategy[Any], feedback: Feedback) -> Feedback:
 
 def refuse_unless_continuous(strategy: Strategy[Any], space: Space) -> str | None:
     """Return why a strategy for real vectors cannot search a space, or None when it can."""
-    if isinstance(space, VectorSpace) and space.continuous:
+    if isinstance(space, VectorSpace) and space.has_real_genotypes:
         return None
     return (
         f"{type(strategy).__name__} searches real vectors only (Box, Like, Dict of these), "

@@ -29,6 +29,7 @@ from evometa.evaluation_plan import WindowedEvaluation
 from evometa.naming import describe, rebuild
 from evometa.problem import BaseProblem, Evaluation, HostProblem, InnerTraining, Problem, begin, precision_of, train
 from evometa.spaces import Box, Categorical, Dict, Integer, Space, VectorSpace
+from evometa.spaces.base import JOINT
 from evometa.strategy import Feedback, Strategy, require_space, tell_population
 
 __all__ = ["ContractError", "check_problem_contract", "check_strategy"]
@@ -75,6 +76,9 @@ class _StrategyCheck:
             upper = space.coordinates.upper
             goal = jnp.where(np.isfinite(upper), np.nan_to_num(upper, posinf=0.0), self.start + 1.0)
             self.goal = goal.astype(self.start.dtype)
+            if space.blocks:  # whose optimum is the item with the largest number first
+                joint = space.coordinates.kind == JOINT
+                self.goal = space.repair(jnp.where(joint, jnp.linspace(1.0, 0.0, space.size), self.goal))
         self.traces = {"init": 0, "ask": 0, "search": 0}
         self.init = _compiled(lambda key: self.counted("init", strategy.init, key, space))
         self.ask = _compiled(lambda *args: self.counted("ask", strategy.ask, *args))
@@ -294,7 +298,7 @@ def check_problem_contract(problem: BaseProblem, *, seed: int = 0) -> None:
         start, other = jax.jit(space.start)(key_start), jax.jit(space.sample)(key_sample)
         omega = jax.device_get(jax.jit(lambda genotype: space.decode(space.repair(genotype)))(start))
     if isinstance(problem, HostProblem):
-        _check_host(problem, omega, entropy_of(seed))
+        _check_host(problem, space.present(omega), entropy_of(seed))
         return
     assert isinstance(problem, (Problem, InnerTraining))
     population = jax.tree.map(lambda *leaves: jnp.stack(leaves), start, other, start)

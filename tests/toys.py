@@ -11,7 +11,22 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from evometa import Box, Dict, Evaluation, HostProblem, InnerTraining, Integer, Like, Problem, Space, Strategy
+from evometa import (
+    Box,
+    Categorical,
+    Dict,
+    Evaluation,
+    Fixed,
+    HostProblem,
+    InnerTraining,
+    Integer,
+    Like,
+    Permutation,
+    Problem,
+    Space,
+    Strategy,
+    When,
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -260,6 +275,29 @@ class Walk(Strategy[WalkState]):
 
     def stop(self, state: WalkState) -> Any:
         return jnp.where(state.told >= self.patience, 2, 0).astype(jnp.int32)
+
+
+@dataclasses.dataclass(frozen=True)
+class Tuned(HostProblem):
+    """Settings of a training run in plain Python, some of which are active beside others; best with momentum."""
+
+    @property
+    def space(self) -> Space:
+        return Dict(
+            {
+                "optimizer": Categorical(["adam", "sgd"], start="adam"),
+                "momentum": When("optimizer", "sgd", Box((), 0.5, 1.0)),
+                "batch": Integer(16, 64, step=16),
+                "order": Permutation(3),
+                "epochs": Fixed(3),
+            }
+        )
+
+    def evaluate(self, rng: np.random.Generator, omega: Any) -> float:
+        expected = {"optimizer", "batch", "order", "epochs"} | ({"momentum"} if omega["optimizer"] == 1 else set())
+        if set(omega) != expected or omega["epochs"] != 3:
+            raise ValueError(f"other parts than those that are active: {sorted(omega)}")
+        return abs(float(omega["batch"]) - 32.0) / 16 + float(omega["order"][0]) - float(omega.get("momentum", 0.0))
 
 
 @dataclasses.dataclass(frozen=True)

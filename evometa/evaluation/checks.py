@@ -14,7 +14,7 @@ from evometa.errors import ConfigurationError, IgnoredFeedbackWarning
 from evometa.evaluation.population_evaluator import plan_incompatibility
 from evometa.evaluation.task_source import as_evaluation
 from evometa.problem import VECTORS, BaseProblem, HostProblem, InnerTraining, Problem, overrides
-from evometa.spaces import Space
+from evometa.spaces import Space, VectorSpace
 from evometa.strategy import Strategy
 
 
@@ -37,6 +37,8 @@ def check_problem(problem: BaseProblem) -> Space:
     space = problem.space
     if not isinstance(space, Space):
         raise ConfigurationError(f"{name}.space expects a space such as Box or Like (as a property), got {space!r}.")
+    if isinstance(space, VectorSpace) and not space.size:
+        raise ConfigurationError(f"{name}.space expects something to search, and all that it holds is constant.")
     key = jax.eval_shape(jax.random.key, 0)
     genotype = jax.eval_shape(space.sample, key)
     omega = jax.eval_shape(lambda g: space.decode(space.repair(g)), genotype)

@@ -28,6 +28,7 @@ from evometa.executors.returned import file_of, raised, read_result
 from evometa.executors.surroundings import Surroundings, resident_bytes, worn_out
 from evometa.naming import rebuild, settle_modules
 from evometa.problem import HostProblem, precision_of
+from evometa.spaces import Space
 from evometa.types import Omega
 
 GRACE = 2.0
@@ -63,11 +64,11 @@ def _answer_all(inbox: "queue.SimpleQueue[Frame | None]", replies: BinaryIO) -> 
         return
     settle_modules(first[0]["problem"], first[0]["main"])
     problem: HostProblem = rebuild(first[0]["problem"])
-    structure = omega_structure(problem)
+    space, structure = problem.space, omega_structure(problem)
     surroundings, process = Surroundings(), os.getpid()
     replies.write(pack({"ready": True}))
     while (request := inbox.get()) is not None:
-        answer = _answer(problem, structure, surroundings, *request)
+        answer = _answer(problem, space, structure, surroundings, *request)
         if os.getpid() != process:  # the user's code forked, and this is its child
             os._exit(1 if "failure" in answer else 0)
         answer |= {"trial": request[0]["trial"], "resident": resident_bytes(), "worn": worn_out()}
@@ -121,13 +122,18 @@ def _omega(structure: Any, leaves: list[NDArray[Any]]) -> Omega:
 
 
 def _answer(
-    problem: HostProblem, structure: Any, surroundings: Surroundings, header: dict[str, Any], leaves: list[NDArray[Any]]
+    problem: HostProblem,
+    space: Space,
+    structure: Any,
+    surroundings: Surroundings,
+    header: dict[str, Any],
+    leaves: list[NDArray[Any]],
 ) -> dict[str, Any]:
     """Call the problem's method; return what it returned as JSON, or why it failed."""
     _Turn.busy = True
     try:
         try:
-            omega = _omega(structure, leaves)
+            omega = space.present(_omega(structure, leaves))
             evaluate = getattr(problem, header["method"])
             rng = np.random.default_rng(header["seed"])
             before = str(rng.bit_generator.state)

@@ -13,6 +13,7 @@ from evometa.backend.precision import entropy_of, key_of, whole_seed
 from evometa.errors import ConfigurationError
 from evometa.evaluation.task_source import as_evaluation
 from evometa.executors.executor import Trial, run_in_order
+from evometa.executors.worker import omega_structure
 from evometa.executors.worker_pool import WorkerPool
 from evometa.problem import BaseProblem, HostProblem, InnerTraining, Problem
 from evometa.types import Key, Omega
@@ -93,8 +94,9 @@ _BATCH = 64
 def _on_host(
     problem: HostProblem, omega: Omega, tasks: int, seed: tuple[int, int], test: bool, workers: int
 ) -> tuple[NDArray[np.float64], str]:
+    whole = _whole(omega_structure(problem), omega)
     trials = [
-        Trial(omega, (_APART, entropy_of(seed[0]), seed[1], number), "evaluate_test" if test else "evaluate")
+        Trial(whole, (_APART, entropy_of(seed[0]), seed[1], number), "evaluate_test" if test else "evaluate")
         for number in range(tasks)
     ]
     with WorkerPool(problem, min(tasks, workers)) as pool:
@@ -102,3 +104,15 @@ def _on_host(
     failures = collections.Counter(outcome.failure for outcome in outcomes if outcome.failure)
     failure = failures.most_common(1)[0][0] if failures else ""
     return np.array([outcome.fitness for outcome in outcomes], np.float64), failure
+
+
+def _whole(structure: Any, omega: Omega) -> Omega:
+    """Return ω with zeros for the inactive parts that it lacks, which workers leave out again."""
+    if not isinstance(structure, dict):
+        return omega
+    return {
+        name: _whole(part, omega[name])
+        if name in omega
+        else jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), part)
+        for name, part in structure.items()
+    }

@@ -7,7 +7,7 @@ import jax
 import numpy as np
 
 from evometa.feasibility import feasible, worst_feasible
-from evometa.problem import Evaluation
+from evometa.problem import Evaluation, HostProblem
 from evometa.search.decisions import StopReason
 from evometa.search.driver import Driver
 from evometa.search.generation import SearchState, validation_columns
@@ -33,7 +33,8 @@ def result_of(driver: Driver, state: SearchState, done: Counters, selection: Sel
 
 def _result_of(driver: Driver, state: SearchState, done: Counters, selection: Selection, reason: StopReason) -> Result:
     def omega(genotype: Genotype) -> Omega:
-        return jax.device_get(driver.decode(genotype))
+        found = jax.device_get(driver.decode(genotype))
+        return driver.space.present(found) if isinstance(driver.problem, HostProblem) else found
 
     has_center = driver.strategy.center(state.strategy) is not None
     numbers = {"center": done.center, "held_out": done.held_out}

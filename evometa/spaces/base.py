@@ -71,6 +71,10 @@ class Space(metaclass=Checked):
     def decode(self, genotype: Genotype) -> Omega:
         """Decode a (repaired) genotype to ω."""
 
+    def present(self, omega: Omega) -> Omega:
+        """Return the parts of an ω that are active, as plain-Python problems get it: all but in a conditional space."""
+        return omega
+
     def encode(self, omega: Omega) -> Genotype:
         """Return a genotype that is decoded to ω, the inverse of :meth:`decode`; on the host.
 

@@ -26,9 +26,24 @@ def unflatten(name: str, arrays: dict[str, NDArray[Any]]) -> Any:
 
 
 def restore(found: Any, structure: Any) -> Any:
-    """Return the pytree with the structure of another, from what :func:`unflatten` gave; types as in the structure."""
-    shapes, tree = jax.tree.flatten(structure)
+    """Return the pytree with the structure of another, from what :func:`unflatten` gave; types as in the structure.
+
+    Parts of dicts that were not found, such as inactive ones of ω, are left out.
+    """
+    shapes, tree = jax.tree.flatten(_only(structure, tuple(found)) if isinstance(found, dict) else structure)
     leaves = list(found.values()) if isinstance(found, dict) else [found]
     return jax.tree.unflatten(
         tree, [np.asarray(leaf).astype(shape.dtype)[()] for leaf, shape in zip(leaves, shapes, strict=True)]
     )
+
+
+def _only(structure: Any, paths: tuple[str, ...], place: str = "") -> Any:
+    """Return a structure without the entries of its dicts in which no path lies."""
+    if not isinstance(structure, dict):
+        return structure
+    places = {name: f"{place}[{name!r}]" for name in structure}
+    return {
+        name: _only(part, paths, places[name])
+        for name, part in structure.items()
+        if any(path.startswith(places[name]) for path in paths)
+    }

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from numpy.typing import NDArray
 
-from evometa.spaces.base import REAL, Space, VectorSpace
+from evometa.spaces.base import CATEGORY, INTEGER, Space, VectorSpace
 from evometa.strategy import Strategy
 from evometa.types import Key, Scalar
 
@@ -21,7 +21,7 @@ MOST_CHANCES = 2**22
 
 def refuse_unless_discrete(strategy: Strategy[Any], space: Space) -> str | None:
     """Return why a strategy for choices cannot search a space, or None when it can."""
-    if isinstance(space, VectorSpace) and not np.any(space.coordinates.kind == REAL):
+    if isinstance(space, VectorSpace) and np.all(np.isin(space.coordinates.kind, (INTEGER, CATEGORY))):
         most = np.max(space.coordinates.upper - space.coordinates.lower + 1)
         if space.size * most <= MOST_CHANCES:
             return None

@@ -10,16 +10,17 @@ import jax
 import numpy as np
 import pytest
 
-from evometa import Categorical, Dict, HostProblem, Integer, Search, Space
+from evometa import Categorical, Dict, HostProblem, Integer, Search, Space, generalization
 from evometa.executors.executor import Outcome
 from evometa.naming import load
 from evometa.search.driver import ValidationSettings
 from evometa.search.stepped_driver import SteppedDriver
 from evometa.storage.history import HISTORY
-from evometa.strategies import CMAES, UHCMAES, AgedEvolution, RandomSearch, Reevaluated
+from evometa.strategies import CMAES, UHCMAES, AgedEvolution, GeneticAlgorithm, RandomSearch, Reevaluated
+from evometa.testing import check_problem_contract
 
 TOYS = Path(__file__).parents[1] / "toys.py"
-Errand = load(f"{TOYS}:Errand")
+Errand, Tuned = (load(f"{TOYS}:{name}") for name in ("Errand", "Tuned"))
 Slow = load(f"{Path(__file__).parents[1] / 'user_files' / 'misbehaving.py'}:Misbehaving")
 
 
@@ -35,6 +36,20 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> tuple[Search, Any, Path]:
     folder = tmp_path_factory.mktemp("whole") / "run"
     one = search(folder, workers=1)
     return one, one.run(generations=8), folder
+
+
+def test_plain_python_gets_the_active_parts_alone_and_so_does_who_reads_the_result() -> None:
+    search = Search(Tuned(), GeneticAlgorithm(8), seed=3, workers=1)
+    result = search.run(generations=8)
+    assert result.failed == 0
+    assert result.best_fitness < -0.5
+    assert set(result.best_omega) == {"optimizer", "momentum", "batch", "order", "epochs"}
+    [score] = generalization(Tuned(), result.best_omega, tasks=1)
+    assert score.fitness == result.best_fitness
+    first = Search(Tuned(), RandomSearch(1), workers=1).run(generations=1)
+    check_problem_contract(Tuned())
+    for found in (first.best_omega, first.selected_omega):
+        assert ("momentum" in found) == (found["optimizer"] == 1)
 
 
 def test_failures_are_counted_told_and_ranked_last(

@@ -17,7 +17,7 @@ from evometa.storage import result_file
 from evometa.strategies import CMAES, NSGA2, GeneticProgramming, OpenAIES, RandomSearch
 
 TOYS = Path(__file__).parents[1] / "toys.py"
-Bowl, Chase, Errand, Waves = (load(f"{TOYS}:{name}") for name in ("Bowl", "Chase", "Errand", "Waves"))
+Bowl, Chase, Errand, Tuned, Waves = (load(f"{TOYS}:{name}") for name in ("Bowl", "Chase", "Errand", "Tuned", "Waves"))
 
 
 def same(one: Result, other: Result) -> None:
@@ -38,6 +38,7 @@ def same(one: Result, other: Result) -> None:
         (Chase(), RandomSearch(4)),
         (Waves(width=4, num_tasks=2, inner_steps=2), OpenAIES(4)),
         (Errand(), RandomSearch(3)),
+        (Tuned(), RandomSearch(3)),
         (ZDT2(dimension=3), NSGA2(8)),
         (SymbolicRegression(), GeneticProgramming(8)),
     ],
