@@ -17,7 +17,10 @@ class RunDirectoryError(EvometaError):
 
 
 class EvaluationError(EvometaError):
-    """A problem's code raised an error for every candidate; the message holds the first traceback."""
+    """A problem's code failed for every candidate, or gave a value that is not finite in a search with ``debug=True``.
+
+    The message holds the first traceback of a plain-Python problem, or says where the value was.
+    """
 
 
 class IgnoredFeedbackWarning(UserWarning):

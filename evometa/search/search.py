@@ -24,6 +24,7 @@ from evometa.rebuilding import require_rebuildable
 from evometa.search.budget import SHARE, UNBOUNDED
 from evometa.search.callbacks import Report, as_callback
 from evometa.search.compiled_driver import CompiledDriver
+from evometa.search.debugging import Examiner, engine, switches
 from evometa.search.decisions import (
     ALL_FAILED,
     CALLBACK,
@@ -87,6 +88,9 @@ class Search:
             80 % of the machine's memory, or of its container's.
         callbacks: functions called after each dispatch, or instances of :class:`~evometa.Callback`.
         progress: show a progress bar; None: where standard error is a terminal.
+        debug: evaluate each generation's candidates of a compiled problem one after the other by plain JAX before the
+            search does, and raise an error at the first value that is not finite. Slow. JAX's ``jax_debug_nans``,
+            ``jax_debug_infs`` and ``jax_disable_jit`` do that without the last, and apply to the problem's code alone.
 
     Raises:
         ConfigurationError: something does not fit together; the message says what.
@@ -115,6 +119,7 @@ class Search:
         worker_memory: int | None = None,
         callbacks: Sequence[Any] = (),
         progress: bool | None = None,
+        debug: bool = False,
     ) -> None:
         for name, value in (
             ("validate_every", validate_every),
@@ -160,7 +165,8 @@ class Search:
         self._worker_calls, self._worker_memory = worker_calls, worker_memory
         self._failures: dict[str, failures.Failure] = {}
         self._callbacks = tuple(as_callback(each) for each in callbacks)
-        self._show = progress
+        self._show, self._debug = progress, debug
+        self._examiner: Examiner | None = None
         self._counters = Counters(double=isinstance(problem, HostProblem))
         self._state: SearchState | None = None
         self._driver: Driver | None = None
@@ -333,6 +339,15 @@ class Search:
 
     def _prepare(self, stack: contextlib.ExitStack, progress: Progress) -> Driver:
         use_compilation_cache()
+        wanted = switches()
+        stack.enter_context(engine())
+        driver = self._made(stack, progress)
+        self._examiner = None
+        if (self._debug or wanted.wanted) and isinstance(driver, CompiledDriver):
+            self._examiner = Examiner(driver, wanted, strict=self._debug)
+        return driver
+
+    def _made(self, stack: contextlib.ExitStack, progress: Progress) -> Driver:
         if isinstance(self.problem, HostProblem):
             pool = WorkerPool(self.problem, self._workers, calls=self._worker_calls, memory=self._worker_memory)
             executor = stack.enter_context(pool)
@@ -422,7 +437,11 @@ class Search:
         decision = decider.decide(done, now=time.monotonic())
         while decision.stop is None:
             start = time.monotonic()
-            state, rows, code = driver.advance(state, done.generation + 1, decision.generations, target)
+            count = decision.generations
+            if self._examiner is not None:
+                count = 1
+                self._examiner.examine(state, done.generation + 1)
+            state, rows, code = driver.advance(state, done.generation + 1, count, target)
             spent = time.monotonic() - start
             decider.pace.learn(len(rows.failed), spent)
             population = self.strategy.population_size
