@@ -3,9 +3,10 @@
 import contextlib
 import contextvars
 import functools
+import importlib
 import operator
 from collections.abc import Callable, Iterator
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -13,10 +14,8 @@ import numpy as np
 
 from evometa.errors import ConfigurationError
 
-try:
-    from jax import enable_x64
-except ImportError:  # before JAX 0.8
-    from jax.experimental import enable_x64
+_enable_x64: Any = getattr(jax, "enable_x64", None) or importlib.import_module("jax.experimental").enable_x64
+"""JAX's context of double precision; in ``jax.experimental`` before JAX 0.8."""
 
 Given = ParamSpec("Given")
 Found = TypeVar("Found")
@@ -33,7 +32,7 @@ def precision(*, double: bool) -> Iterator[None]:
         return
     token = _switched.set(True)
     try:
-        with enable_x64(True):
+        with _enable_x64(True):
             yield
     finally:
         _switched.reset(token)
@@ -54,7 +53,8 @@ def compiled(function: Callable[Given, Found], *, double: bool) -> Callable[Give
     @functools.wraps(function)
     def call(*args: Given.args, **settings: Given.kwargs) -> Found:
         with precision(double=double):
-            return program(*args, **settings)
+            found: Found = program(*args, **settings)
+            return found
 
     return call
 

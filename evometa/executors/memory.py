@@ -41,7 +41,7 @@ class Memory:
             found.get((candidate, trial.seed)) or self._known[candidate]
             for candidate, trial in zip(candidates, trials, strict=True)
         ]
-        undrawn = getattr(self._executor, "undrawn", frozenset())
+        undrawn: frozenset[int] = getattr(self._executor, "undrawn", frozenset())
         for (candidate, _), number in zip(new, numbers, strict=True):
             if number in undrawn and done[number].failure is None:
                 self._known[candidate] = done[number]._replace(evaluations=1)

@@ -105,11 +105,14 @@ _run_reducing.defvjp(_reducing_forward, _reducing_backward)
 
 
 def _results(primitives: PrimitiveSet, tables: Tables, constants: jax.Array, arguments: Any) -> jax.Array:
-    return sweep.results(primitives, tables.among_results, tables.steps, jnp.stack(arguments), constants)
+    rows: jax.Array = sweep.results(primitives, tables.among_results, tables.steps, jnp.stack(arguments), constants)
+    return rows
 
 
 def _backward(primitives: PrimitiveSet, tables: Tables, rows: jax.Array, cotangent: jax.Array) -> jax.Array:
-    return sweep.backward(primitives, tables.among_results, tables.steps, tables.root_among_results, rows, cotangent)
+    root = tables.root_among_results
+    cotangents: jax.Array = sweep.backward(primitives, tables.among_results, tables.steps, root, rows, cotangent)
+    return cotangents
 
 
 def _forward(

@@ -92,7 +92,8 @@ class CompiledDriver(Driver):
 
     def restored(self, state: SearchState) -> SearchState:
         """Return the state of a checkpoint as arrays of JAX."""
-        return jax.tree.map(jnp.asarray, state)
+        restored: SearchState = jax.tree.map(jnp.asarray, state)
+        return restored
 
     def advance(self, state: SearchState, first: int, count: int, target: float) -> tuple[SearchState, Rows, int]:
         """Run up to ``count`` generations in one dispatch."""

@@ -161,7 +161,8 @@ def _feedback(evaluated: Evaluated, loss: jax.Array, sound: jax.Array, sign: flo
 
 def validation_columns(train: Evaluation, test: Evaluation | None) -> dict[str, Scalar]:
     """Return the columns of the history that a validation gives."""
-    columns = {"center": train.fitness} | {f"center/{name}": value for name, value in train.metrics.items()}
+    columns: dict[str, Any] = {f"center/{name}": value for name, value in train.metrics.items()}
+    columns = {"center": train.fitness} | columns
     columns["held_out"] = jnp.nan if test is None else test.fitness
     if test is not None:
         columns |= {f"held_out/{name}": value for name, value in test.metrics.items()}

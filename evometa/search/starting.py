@@ -1,6 +1,7 @@
 """The start that a user gave: evaluated once before the first generation, unless it is one of its candidates."""
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from evometa.evaluation_plan import FullEvaluation, GradientEvaluation
@@ -34,7 +35,7 @@ def evaluate_start(driver: Driver, state: SearchState, done: Counters) -> Search
         return state
     if evaluation.constraints is not None and not bool(feasible(np.asarray(evaluation.constraints))):
         return state
-    return state._replace(best_fitness=np.asarray(fitness, state.best_fitness.dtype))
+    return state._replace(best_fitness=jnp.asarray(fitness, state.best_fitness.dtype))
 
 
 def _asked_first(driver: Driver, state: SearchState) -> bool:

@@ -193,8 +193,8 @@ class VectorSpace(Space):
         wide = finite & (kind == INTEGER) & (high - low > COARSE)
         if wide.any():
             whole = jnp.result_type(int)
-            ends = (jnp.asarray(np.where(wide, end, 0.0), whole) for end in (lower, upper + 1))
-            draw = jnp.where(wide, jax.random.randint(key_normal, (self.size,), *ends, whole), draw)
+            least, end = (jnp.asarray(np.where(wide, bound, 0.0), whole) for bound in (lower, upper + 1))
+            draw = jnp.where(wide, jax.random.randint(key_normal, (self.size,), least, end, dtype=whole), draw)
         return self.repair(draw)
 
     def _from_one_bound(self, step: jax.Array) -> jax.Array:

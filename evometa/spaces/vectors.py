@@ -176,7 +176,8 @@ class Like(VectorSpace):
 
     def encode(self, omega: Omega) -> jax.Array:
         """Encode a pytree like the template as a genotype ``[D]``."""
-        leaves, tree = jax.tree.flatten(omega)
+        leaves = jax.tree.leaves(omega)
+        tree: Any = jax.tree.structure(omega)
         shapes = [jnp.shape(leaf) for leaf in leaves]
         if tree != self._treedef or shapes != [leaf.shape for leaf in self._leaves]:
             raise ConfigurationError(
