@@ -25,7 +25,7 @@ _REMEDY = (
 
 def whole_numbers(dtype: np.dtype) -> int:
     """Return up to which number a float type holds every whole one: 2²⁴ for float32."""
-    return 2 ** (int(jnp.finfo(dtype).nmant) + 1)
+    return 1 << (int(jnp.finfo(dtype).nmant) + 1)
 
 
 def countable(low: int, high: int) -> bool:
