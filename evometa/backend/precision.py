@@ -14,7 +14,7 @@ import numpy as np
 
 from evometa.errors import ConfigurationError
 
-_enable_x64: Any = getattr(jax, "enable_x64", None) or importlib.import_module("jax.experimental").enable_x64
+_enable_x64: Any = (jax if hasattr(jax, "enable_x64") else importlib.import_module("jax.experimental")).enable_x64
 """JAX's context of double precision; in ``jax.experimental`` before JAX 0.8."""
 
 Given = ParamSpec("Given")
