@@ -183,6 +183,16 @@ def load(name: str, kind: type = object) -> type:
     raise ConfigurationError(f"{place} expects to hold {expected} named {path}, but {given}. {nearest(path, fitting)}")
 
 
+def classes(place: str, kind: type) -> list[type]:
+    """Return the classes derived from ``kind`` that a file or module defines; imports it as :func:`load` does."""
+    module = _module(place)
+    return [
+        value
+        for value in vars(module).values()
+        if isinstance(value, type) and issubclass(value, kind) and value.__module__ == module.__name__
+    ]
+
+
 def _is_file(place: str) -> bool:
     return place.endswith(".py") or os.sep in place
 

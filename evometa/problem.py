@@ -27,6 +27,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from evometa.backend.precision import precision
+from evometa.backend.static_leaves import pack, unpack
 from evometa.card import ProblemCard
 from evometa.errors import ConfigurationError
 from evometa.objectives import Final, Objective
@@ -291,8 +292,8 @@ def _part(key: Key, name: Literal["init", "step", "loss", "metrics"]) -> Key:
 
 
 def begin(problem: InnerTraining, key: Key, omega: Omega, task: Task) -> Learner:
-    """Return the learner of one ω on one task before its first update."""
-    return problem.init(_part(key, "init"), omega, task)
+    """Return the learner of one ω on one task before its first update; packed, as all learners between steps are."""
+    return pack(problem.init(_part(key, "init"), omega, task))
 
 
 def train(
@@ -305,7 +306,7 @@ def train(
     keys = _part(key, "step")
 
     def one(learner: Learner, number: Scalar) -> tuple[Learner, None]:
-        return problem.step(jax.random.fold_in(keys, number), omega, task, learner), None
+        return pack(problem.step(jax.random.fold_in(keys, number), omega, task, unpack(learner))), None
 
     return jax.lax.scan(one, learner, start + jnp.arange(count))[0] if count else learner
 
@@ -314,7 +315,7 @@ def validate(
     problem: InnerTraining, key: Key, omega: Omega, task: Task, learner: Learner, number: int | Scalar
 ) -> Scalar:
     """Return the validation loss of a learner after inner step ``number``."""
-    return problem.loss(jax.random.fold_in(_part(key, "loss"), number), omega, task, learner)
+    return problem.loss(jax.random.fold_in(_part(key, "loss"), number), omega, task, unpack(learner))
 
 
 def learning_curve(
@@ -341,11 +342,11 @@ def learning_curve(
             return learner, validate(problem, key, omega, task, learner, number)
 
         learner, losses = jax.lax.scan(one, learner, jnp.arange(1, len(steps) + 1))
-        return losses, learner
+        return losses, unpack(learner)
     found: list[Scalar] = []
     done = 0
     for number in steps:
         learner = train(problem, key, omega, task, learner, done, number - done)
         found.append(validate(problem, key, omega, task, learner, number))
         done = number
-    return jnp.stack(found), learner
+    return jnp.stack(found), unpack(learner)

@@ -227,7 +227,7 @@ def refuse_unless_continuous(strategy: Strategy[Any], space: Space) -> str | Non
     return (
         f"{type(strategy).__name__} searches real vectors only (Box, Like, Dict of these), "
         f"and {type(space).__name__} holds integers, categories or structures; "
-        "use RandomSearch, or describe those parts as a Box."
+        "use CMAwM, GeneticAlgorithm or RandomSearch, or describe those parts as a Box."
     )
 
 

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import pytest
 
-from evometa import Box, ConfigurationError, Evaluation, HostProblem, Integer, Problem, Search
+from evometa import Box, ConfigurationError, Evaluation, HostProblem, Integer, Problem, Search, generalization
 from evometa.evaluation.checks import check_problem, noisy
 from evometa.naming import load
 from evometa.strategies import RandomSearch
@@ -50,7 +50,7 @@ class Stepping(Chase):  # type: ignore[misc]
 def test_positional_arguments_are_a_class_s_own_fields_also_where_it_changes_a_default(kind: Any) -> None:
     problem = kind(1e8)
     assert (problem.scale, problem) == (1e8, kind(scale=1e8))
-    with pytest.raises(TypeError, match="positional argument"):
+    with pytest.raises(ConfigurationError, match="at most 1 argument without a name, got 3"):
         kind(1e8, 3)
     assert Patient().time_limit == Patient.time_limit == 60.0
     assert Patient(time_limit=2.0).time_limit == 2.0
@@ -75,7 +75,7 @@ def test_settings_out_of_range_are_refused(make: Any, words: str) -> None:
     ("problem", "words"),
     [
         (variant(Bowl, evaluate=lambda *_: jnp.zeros(3)), r"Mine.evaluate expects .* a scalar.* shape \(3,\); reduce"),
-        (variant(Bowl, evaluate=lambda *_: None), "Mine.evaluate expects to return a scalar.* got a NoneType"),
+        (variant(Bowl, evaluate=lambda *_: None), "Mine.evaluate expects to return a scalar.* got None"),
         (variant(Bowl, evaluate=lambda *_: jnp.int32(3)), "Mine.evaluate expects to return a float, got int32"),
         (
             variant(Bowl, evaluate=lambda *_: Evaluation(jnp.float32(0), {"accuracy": jnp.zeros(2)})),
@@ -232,3 +232,55 @@ def test_metrics_of_plain_python_are_declared_once_each() -> None:
     for names, words in (("accuracy", "expects a tuple of names, got 'accuracy'"), (("a", "a"), "each metric once")):
         with pytest.raises(ConfigurationError, match=words):
             check_problem(type("Renamed", (Declared,), {"metric_names": names})())
+
+
+@pytest.mark.parametrize(
+    ("base", "methods", "words"),
+    [
+        (Bowl, {"evaluate": lambda self, key, omega: None}, "got None; add the return that the method ends without"),
+        (Bowl, {"evaluate": lambda self, key, omega: (0.0, {})}, "got a tuple; return em.Evaluation(fitness, metrics)"),
+        (Bowl, {"evaluate": lambda self, key, omega: "0"}, "got a str"),
+        (Bowl, {"evaluate": lambda self, omega: 0.0}, "Mine.evaluate expects the arguments (self, key, omega)"),
+        (Errand, {"evaluate": lambda self, omega: 0.0}, "Mine.evaluate expects the arguments (self, rng, omega)"),
+        (Chase, {"loss": lambda self, omega, learner: 0.0}, "expects the arguments (self, key, omega, task, learner)"),
+        (Chase, {"sample_task": lambda self: 0.0}, "Mine.sample_task expects the arguments (self, key)"),
+        (Chase, {"metrics": lambda self, key, omega, task, learner: [1.0]}, "expects metrics as a dict"),
+        (Bowl, {"space": {"a": Box(())}}, "Mine.space expects a space such as Box or Like"),
+        (Bowl, {"space": {"a": Box(())}}, "give em.Dict of it"),
+        (Bowl, {"space": lambda self: Box(())}, "put @property above it"),
+        (Bowl, {"space": Box((0,))}, "Mine.space expects at least one number to search, and has none"),
+    ],
+)
+def test_first_mistakes_in_a_problem_are_named(base: Any, methods: dict[str, Any], words: str) -> None:
+    with pytest.raises(ConfigurationError, match=re.escape(words)):
+        check_problem(variant(base, **methods))
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda: Search(Bowl, RandomSearch(4)), "got the class Bowl; give an instance of a Problem, InnerTraining or"),
+        (lambda: Search(Bowl(), RandomSearch), "got the class RandomSearch; give an instance such as OpenAIES("),
+        (lambda: Search(Bowl()), "Search expects strategy (the strategy, an instance), got none; give it"),
+        (lambda: Search(Bowl(), RandomSearch(4), callbacks=print), "got the function print; write (print,)"),
+        (
+            lambda: Search(Bowl(), RandomSearch(4), population=3),
+            "Search has no setting population. Nearest: population",
+        ),
+        (lambda: Search(Bowl(), RandomSearch(4), seed=1.5), "to be a whole number, got 1.5"),
+        (lambda: Search(Bowl(), RandomSearch(4), workers=0), "to be a whole number of at least 1 or None, got 0"),
+        (lambda: Search(Bowl(), RandomSearch(4), run_directory=3), "to be a string, a path or None, got 3"),
+        (lambda: Search(Bowl(), RandomSearch(4)).run(100), "got 100; name it, as in generations=100"),
+        (lambda: Search(Bowl(), RandomSearch(4)).run(generations=1e3), "got 1000.0; write 1000"),
+        (lambda: Search(Bowl(), RandomSearch(4)).run(target=float("nan")), "to be a finite number or None, got nan"),
+        (lambda: Search(Bowl(), RandomSearch(4)).run(generations=0), "a whole number of at least 1 or None, got 0"),
+        (lambda: Search(Bowl(), RandomSearch(4)).run(evaluations=-5, seconds=1.0), "at least 1 or None, got -5"),
+        (lambda: Search(Bowl(), RandomSearch(4)).run(seconds=float("nan")), "to be a number above 0 or None, got nan"),
+        (lambda: Search(Bowl(), RandomSearch(4)).run(seconds=-1), "to be a number above 0 or None, got -1"),
+        (lambda: Search.resume(3), "run_directory (the folder of the run) to be a string or a path, got 3"),
+        (lambda: generalization(Bowl(), jnp.zeros(3), tasks=1.5), "a whole number of at least 1, got 1.5"),
+    ],
+)
+def test_first_mistakes_with_a_search_are_named(call: Any, words: str) -> None:
+    with pytest.raises(ConfigurationError, match=re.escape(words)):
+        call()

@@ -34,7 +34,14 @@ def find(name: str, role: Role) -> type[Any]:
         ConfigurationError: there is no such class (the message suggests similar names), or it is abstract.
     """
     _, base = _package(role)
-    if ":" in name or name.endswith(".py"):
+    if name.endswith(".py"):
+        held = [cls.__name__ for cls in naming.classes(name, base) if not inspect.isabstract(cls)]
+        choice = f"; name it, as in {name}:{held[0]}" if held else f"; define one, derived from {base.__name__}"
+        raise ConfigurationError(
+            f"{name} expects the name of a class behind it, since a file may hold several; it holds "
+            f"{', '.join(held) or f'no {role}'}{choice}."
+        )
+    if ":" in name:
         cls: Any = naming.load(name, base)
         if inspect.isabstract(cls):
             missing = ", ".join(sorted(cls.__abstractmethods__))

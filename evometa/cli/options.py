@@ -1,5 +1,6 @@
 """Options that several commands share, and the conversion of command-line arguments to objectives."""
 
+import contextlib
 import dataclasses
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -87,6 +88,32 @@ def _objective(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[Objective] |
         is_instance=lambda value: isinstance(value, Objective),
         str_from_instance=lambda value: [write_objective(value)],
     )
+
+
+@registry.primitive_rule
+def _whole_number(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[int | None] | None:
+    """Let 1e3 for a whole number, or None where there may be none, be answered by what to write."""
+    optional = set(get_args(info.type)) == {int, type(None)}
+    if info.type is not int and not optional:
+        return None
+    return PrimitiveConstructorSpec(
+        nargs=1,
+        metavar="{None}|INT" if optional else "INT",
+        instance_from_str=lambda words: None if optional and words[0] == "None" else read_whole_number(words[0]),
+        is_instance=lambda value: (optional and value is None) or type(value) is int,
+        str_from_instance=lambda value: [str(value)],
+    )
+
+
+def read_whole_number(text: str) -> int:
+    """Return the whole number that a command-line argument stands for."""
+    try:
+        return int(text)
+    except ValueError:
+        advice = ""
+        with contextlib.suppress(ValueError):
+            advice = f"; write {int(float(text))}" if float(text).is_integer() else ""
+        raise ValueError(f"expected a whole number, got {text}{advice}") from None
 
 
 @registry.primitive_rule

@@ -4,12 +4,13 @@ import dataclasses
 import difflib
 import inspect
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 
+from evometa.backend.static_leaves import abstract, is_array, pack, unpack
 from evometa.errors import ConfigurationError, IgnoredFeedbackWarning
 from evometa.evaluation.population_evaluator import plan_incompatibility
 from evometa.evaluation.task_source import as_evaluation
@@ -36,12 +37,22 @@ def check_problem(problem: BaseProblem) -> Space:
     name = type(problem).__name__
     space = problem.space
     if not isinstance(space, Space):
-        raise ConfigurationError(f"{name}.space expects a space such as Box or Like (as a property), got {space!r}.")
+        advice = (
+            "; give em.Dict of it"
+            if isinstance(space, Mapping)
+            else "; put @property above it, and return an instance" * callable(space)
+        )
+        raise ConfigurationError(f"{name}.space expects a space such as Box or Like, got {space!r}{advice}.")
+    for method in _METHODS[_base_of(problem)]:
+        _check_arguments(problem, method)
     if isinstance(space, VectorSpace) and not space.size:
-        raise ConfigurationError(f"{name}.space expects something to search, and all that it holds is constant.")
+        raise ConfigurationError(
+            f"{name}.space expects at least one number to search, and has none: its shape is empty, or all in it is "
+            "constant; give it a coordinate."
+        )
     key = jax.eval_shape(jax.random.key, 0)
     genotype = jax.eval_shape(space.sample, key)
-    omega = jax.eval_shape(lambda g: space.decode(space.repair(g)), genotype)
+    omega = abstract(lambda g: space.decode(space.repair(g)), genotype)
     if isinstance(problem, InnerTraining):
         _check_inner(problem, key, omega)
     elif isinstance(problem, HostProblem):
@@ -110,15 +121,15 @@ def vector_lengths(problem: BaseProblem) -> dict[str, int]:
 def _abstract_evaluation(problem: Problem | InnerTraining) -> Any:
     """Return the shapes of the evaluation of one ω, without tracing its inner training where that can be avoided."""
     space, key = problem.space, jax.eval_shape(jax.random.key, 0)
-    omega = jax.eval_shape(lambda key: space.decode(space.repair(space.sample(key))), key)
+    omega = abstract(lambda key: space.decode(space.repair(space.sample(key))), key)
     if isinstance(problem, Problem):
-        return jax.eval_shape(problem.evaluate, key, omega)
-    task = jax.eval_shape(problem.sample_task, key)
+        return abstract(problem.evaluate, key, omega)
+    task = abstract(problem.sample_task, key)
     if overrides(problem, "evaluate_task"):
-        return jax.eval_shape(problem.evaluate_task, key, omega, task)
-    learner = jax.eval_shape(problem.init, key, omega, task)
+        return abstract(problem.evaluate_task, key, omega, task)
+    learner = abstract(problem.init, key, omega, task)
     fitness = jax.ShapeDtypeStruct((), jnp.float32)
-    return jax.eval_shape(problem.evaluate_learner, key, omega, task, learner, fitness)
+    return abstract(problem.evaluate_learner, key, omega, task, learner, fitness)
 
 
 def noisy(problem: BaseProblem) -> bool:
@@ -132,10 +143,13 @@ def noisy(problem: BaseProblem) -> bool:
     if not isinstance(problem, Problem):
         return False
     space, key = problem.space, jax.eval_shape(jax.random.key, 0)
-    omega = jax.eval_shape(lambda key: space.decode(space.repair(space.sample(key))), key)
+    omega = pack(abstract(lambda key: space.decode(space.repair(space.sample(key))), key))
 
     def fitness(key: Any, omega: Any) -> Any:
-        return [as_evaluation(evaluate(key, omega)).fitness for evaluate in (problem.evaluate, problem.evaluate_test)]
+        return [
+            as_evaluation(evaluate(key, unpack(omega))).fitness
+            for evaluate in (problem.evaluate, problem.evaluate_test)
+        ]
 
     return _uses_first_argument(jax.make_jaxpr(fitness)(key, omega).jaxpr)
 
@@ -193,6 +207,17 @@ def _check_fields(problem: BaseProblem) -> None:
                 )
 
 
+_METHODS: dict[type, tuple[str, ...]] = {
+    Problem: ("evaluate", "evaluate_test", "evaluate_population"),
+    HostProblem: ("evaluate", "evaluate_test"),
+    InnerTraining: (
+        *("sample_task", "sample_test_task", "init", "step", "loss"),
+        *("metrics", "evaluate_task", "evaluate_learner"),
+    ),
+}
+"""The methods that the engine calls."""
+
+
 def _check_inner(problem: InnerTraining, key: Any, omega: Any) -> None:
     name = type(problem).__name__
     task = _abstract(f"{name}.sample_task", problem.sample_task, key)
@@ -200,7 +225,7 @@ def _check_inner(problem: InnerTraining, key: Any, omega: Any) -> None:
     for kind in (task, held_out):
         learner = _abstract(f"{name}.init", problem.init, key, omega, kind)
         after = _abstract(f"{name}.step", problem.step, key, omega, kind, learner)
-        _check_same(f"{name}.step", learner, after)
+        _check_same(f"{name}.step", pack(learner), pack(after))
         _check_evaluation(f"{name}.loss", _abstract(f"{name}.loss", problem.loss, key, omega, kind, learner))
         metrics = _abstract(f"{name}.metrics", problem.metrics, key, omega, kind, learner)
         _check_metrics(f"{name}.metrics", metrics)
@@ -208,7 +233,7 @@ def _check_inner(problem: InnerTraining, key: Any, omega: Any) -> None:
         fitness = jax.ShapeDtypeStruct((), jnp.float32)
         evaluation = _abstract(method, problem.evaluate_learner, key, omega, kind, learner, fitness)
         _check_evaluation(method, evaluation, problem.objective_names)
-    _warn_of_double_precision(name, omega, learner)
+    _warn_of_double_precision(name, pack(omega), pack(learner))
 
 
 def _check_same(method: str, before: Any, after: Any) -> None:
@@ -252,7 +277,7 @@ def _check_evaluation(method: str, result: Any, objective_names: tuple[str, ...]
     if not hasattr(fitness, "shape") or fitness.shape != ():
         raise ConfigurationError(
             f"{method} expects to return a scalar, one number for one candidate, got "
-            f"{_shape(fitness)}; reduce it, with jnp.mean for example."
+            f"{_shape(fitness)}; {_remedy(fitness)}."
         )
     if not jnp.issubdtype(fitness.dtype, jnp.floating):
         raise ConfigurationError(f"{method} expects to return a float, got {fitness.dtype}; convert it.")
@@ -275,13 +300,25 @@ def _check_evaluation(method: str, result: Any, objective_names: tuple[str, ...]
 
 
 def _check_metrics(method: str, metrics: Any) -> None:
+    if not isinstance(metrics, Mapping):
+        raise ConfigurationError(f"{method} expects metrics as a dict from names to numbers, got {_shape(metrics)}.")
     check_metric_names(method, metrics)
     for name, value in metrics.items():
         if getattr(value, "shape", None) != ():
             raise ConfigurationError(f"{method} expects scalar metrics, and {name!r} is {_shape(value)}; reduce it.")
 
 
+def _remedy(fitness: Any) -> str:
+    if fitness is None:
+        return "add the return that the method ends without"
+    if isinstance(fitness, tuple | list | dict):
+        return "return em.Evaluation(fitness, metrics) to give more than the fitness"
+    return "reduce it, with jnp.mean for example"
+
+
 def _shape(value: Any) -> str:
+    if value is None:
+        return "None"
     return f"an array of shape {value.shape}" if hasattr(value, "shape") else f"a {type(value).__name__}"
 
 
@@ -297,10 +334,27 @@ def _warn_of_double_precision(name: str, omega: Any, learner: Any) -> None:
         )
 
 
+def _shapes(tree: Any) -> str:
+    return str(jax.tree.map(lambda leaf: f"{leaf.dtype}{list(leaf.shape)}" if is_array(leaf) else leaf, tree))
+
+
+def _check_arguments(problem: BaseProblem, name: str) -> None:
+    """Raise ConfigurationError unless a method takes as many arguments as its base class says."""
+    expected = [*inspect.signature(getattr(_base_of(problem), name)).parameters][1:]
+    try:
+        inspect.signature(getattr(problem, name)).bind(*expected)
+    except TypeError:
+        given = [*inspect.signature(getattr(type(problem), name)).parameters]
+        raise ConfigurationError(
+            f"{type(problem).__name__}.{name} expects the arguments (self, {', '.join(expected)}), with which it "
+            f"is called, got ({', '.join(given)}); define it with all of them, also those that it does not use."
+        ) from None
+
+
 def _abstract(method: str, function: Callable[..., Any], *args: Any) -> Any:
     try:
-        return jax.eval_shape(function, *args)
+        return abstract(function, *args)
     except Exception as error:
-        shapes = ", ".join(str(jax.tree.map(lambda s: f"{s.dtype}{list(s.shape)}", arg)) for arg in args)
+        shapes = ", ".join(_shapes(arg) for arg in args)
         error.add_note(f"evometa: while checking {method} with arguments of shapes {shapes}")
         raise

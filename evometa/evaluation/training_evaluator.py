@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from evometa.backend.static_leaves import pack, unpack
 from evometa.evaluation.carried_learners import CarriedLearners, learners_incompatibility
 from evometa.evaluation.population_evaluator import Evaluated, OneCandidate, register, register_incompatibility
 from evometa.evaluation.task_source import TaskSet, mean
@@ -101,7 +102,7 @@ class TrainingEvaluator(CarriedLearners[TrainsPopulation[Any]]):
             first = shared.window == 0
             learner = jax.lax.cond(first, lambda: begin(problem, key, omega, task), lambda: learner)
             loss, learner = train_window(problem, key, omega, task, learner, shared.window, windows)
-            return problem.evaluate_learner(_part(key, "metrics"), omega, task, learner, loss), learner
+            return problem.evaluate_learner(_part(key, "metrics"), omega, task, unpack(learner), loss), learner
 
         results, learners = jax.vmap(on_task)(shared.tasks.keys, shared.tasks.tasks, learners)
         return mean(results), learners
@@ -129,16 +130,17 @@ def replay(problem: InnerTraining, key: Key, omegas: Omega, task: Task) -> tuple
     Returns:
         The validation losses after each window ``[W]``, and the trained learner.
     """
-    windows = jax.tree.leaves(omegas)[0].shape[0]
-    first = jax.tree.map(lambda leaf: leaf[0], omegas)
+    windows = jax.tree.leaves(pack(omegas))[0].shape[0]
+    packed = pack(omegas)
+    first = unpack(jax.tree.map(lambda leaf: leaf[0], packed))
 
     def one(learner: Learner, item: tuple[Omega, Scalar]) -> tuple[Learner, Scalar]:
         omega, window = item
-        loss, learner = train_window(problem, key, omega, task, learner, window, windows)
+        loss, learner = train_window(problem, key, unpack(omega), task, learner, window, windows)
         return learner, loss
 
-    learner, losses = jax.lax.scan(one, begin(problem, key, first, task), (omegas, jnp.arange(windows)))
-    return losses, learner
+    learner, losses = jax.lax.scan(one, begin(problem, key, first, task), (packed, jnp.arange(windows)))
+    return losses, unpack(learner)
 
 
 @register

@@ -22,6 +22,7 @@ import jax
 import numpy as np
 from numpy.typing import NDArray
 
+from evometa.backend import static_leaves
 from evometa.executors.frames import Frame, pack, read
 from evometa.executors.processes import descendants, kill
 from evometa.executors.returned import file_of, raised, read_result
@@ -109,7 +110,8 @@ def omega_structure(problem: HostProblem) -> Any:
     """Return ω as a pytree of shapes and types, without computing anything."""
     with precision_of(problem):
         space = problem.space
-        return jax.eval_shape(lambda key: space.decode(space.sample(key)), jax.eval_shape(jax.random.key, 0))
+        key = jax.eval_shape(jax.random.key, 0)
+        return static_leaves.pack(static_leaves.abstract(lambda key: space.decode(space.sample(key)), key))
 
 
 def _omega(structure: Any, leaves: list[NDArray[Any]]) -> Omega:
@@ -118,7 +120,9 @@ def _omega(structure: Any, leaves: list[NDArray[Any]]) -> Omega:
     typed = (
         leaf.view(shape.dtype) if leaf.dtype.kind == "V" else leaf for leaf, shape in zip(leaves, shapes, strict=True)
     )
-    return jax.tree.unflatten(treedef, [leaf[()] for leaf in typed])  # [()] turns 0-d arrays into NumPy scalars
+    return static_leaves.unpack(
+        jax.tree.unflatten(treedef, [leaf[()] for leaf in typed])
+    )  # [()] turns 0-d arrays into NumPy scalars
 
 
 def _answer(

@@ -20,6 +20,7 @@ from typing import NamedTuple
 import jax
 
 from evometa import naming
+from evometa.backend import static_leaves
 from evometa.backend.container import machine_memory
 from evometa.errors import ConfigurationError
 from evometa.executors.executor import Outcome, Trial
@@ -195,7 +196,9 @@ class WorkerPool:
             self._jobs[job.number] = job._replace(tries=job.tries + 1)
             trial = job.trial
             header = {"method": trial.method, "seed": [int(part) for part in trial.seed], "trial": job.number}
-            worker.hand(job.number, pack(header, jax.tree.leaves(trial.omega)), self._problem.time_limit)
+            worker.hand(
+                job.number, pack(header, jax.tree.leaves(static_leaves.pack(trial.omega))), self._problem.time_limit
+            )
 
     def _look(self, worker: WorkerProcess) -> Answer | None:
         """Look at a worker; one that has ended, or should be replaced, leaves the pool."""

@@ -58,9 +58,6 @@ class Limits:
             raise ConfigurationError(
                 "Search.run expects at least one limit: generations, evaluations, inner_steps, seconds or target."
             )
-        wrong = {name: value for name, value in given.items() if name != "target" and not value > 0}
-        if wrong:
-            raise ConfigurationError(f"Search.run expects limits above zero, got {wrong}.")
 
     def require_reachable(self, prices: Prices) -> None:
         """Raise ConfigurationError for a limit on inner steps where there are none, or below the validation asked for.

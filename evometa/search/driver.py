@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evometa.backend.precision import compiled, precision
+from evometa.backend.static_leaves import packing, unpack
 from evometa.evaluation.population_evaluator import Evaluated
 from evometa.feasibility import worst_feasible
 from evometa.problem import VECTORS, BaseProblem, Evaluation, InnerTraining
@@ -37,7 +38,7 @@ from evometa.search.generation import (
 from evometa.spaces import Space
 from evometa.storage.failures import Failure
 from evometa.strategy import Strategy
-from evometa.types import Genotype, Key, Scalar
+from evometa.types import Genotype, Key, Omega, Scalar
 
 
 class Rows(NamedTuple):
@@ -113,11 +114,19 @@ class Driver(abc.ABC):
         self.sign = sign_of(problem)
         # Of this driver alone, so that the compiled programs go when it goes.
         self._compiled = functools.partial(compiled, double=double)
-        self.decode = self._compiled(lambda genotype: space.decode(space.repair(genotype)))
-        self.decode_all = self._compiled(jax.vmap(lambda genotype: space.decode(space.repair(genotype))))
+        decode = packing(lambda genotype: space.decode(space.repair(genotype)))
+        self._decode, self._decode_all = self._compiled(decode), self._compiled(jax.vmap(decode))
         self.precision = functools.partial(precision, double=double)
         """The context in which what concerns the state is computed."""
         self._finalists = validation.finalists
+
+    def decode(self, genotype: Genotype) -> Omega:
+        """Return the ω that a genotype stands for."""
+        return unpack(self._decode(genotype))
+
+    def decode_all(self, genotypes: Genotype) -> Omega:
+        """Return the ω of several genotypes, packed, leaves ``[N, ...]``."""
+        return self._decode_all(genotypes)
 
     @abc.abstractmethod
     def initial(self) -> SearchState:

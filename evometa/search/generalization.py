@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 
 from evometa.backend.container import cpu_cores
 from evometa.backend.precision import entropy_of, key_of, whole_seed
-from evometa.errors import ConfigurationError
 from evometa.evaluation.task_source import as_evaluation
 from evometa.executors.executor import Trial, run_in_order
 from evometa.executors.worker import omega_structure
 from evometa.executors.worker_pool import WorkerPool
 from evometa.problem import BaseProblem, HostProblem, InnerTraining, Problem
+from evometa.settings import Count, checked
 from evometa.types import Key, Omega
 
 
@@ -34,8 +34,9 @@ class DistributionScore(NamedTuple):
     """What most of those failed of, in words, where the problem is one in plain Python."""
 
 
+@checked
 def generalization(
-    problem: BaseProblem, omega: Omega, *, tasks: int = 1000, seed: int = 0, workers: int | None = None
+    problem: BaseProblem, omega: Omega, *, tasks: Count = 1000, seed: int = 0, workers: Count | None = None
 ) -> list[DistributionScore]:
     """Evaluate one ω on fresh training tasks, on held-out ones, and on each shifted distribution that there is.
 
@@ -51,8 +52,6 @@ def generalization(
     Raises:
         ConfigurationError: fewer than one task.
     """
-    if tasks < 1:
-        raise ConfigurationError(f"generalization expects at least 1 task of each distribution, got tasks={tasks}.")
     places: list[tuple[str, BaseProblem, bool]] = [("training", problem, False)]
     places += [("held-out", problem, True)] if problem.has_test() else []
     places += [(name, other, other.has_test()) for name, other in problem.shifted().items()]

@@ -6,8 +6,8 @@ import math
 import os
 import time
 import warnings
-from collections.abc import Sequence
-from typing import Any, Literal
+from collections.abc import Iterable
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,6 +45,7 @@ from evometa.search.search_result import result_of
 from evometa.search.selection import FinalSelection, skipped
 from evometa.search.starting import evaluate_start
 from evometa.search.stepped_driver import SteppedDriver
+from evometa.settings import Advice, Checked, Count, Natural, NonNegative, Positive, Range, checked
 from evometa.storage import archive_file, checkpoint, failures, history, result_file
 from evometa.storage.checkpoint import Checkpoint
 from evometa.storage.files import NotWritten, run_folder
@@ -58,7 +59,7 @@ NOT_WRITTEN = "not_written"
 """The stop code of a search whose run directory could no longer be written to."""
 
 
-class Search:
+class Search(metaclass=Checked):
     """Searches for the ω of a problem with a strategy.
 
     Args:
@@ -99,53 +100,32 @@ class Search:
 
     def __init__(
         self,
-        problem: BaseProblem,
-        strategy: Strategy[Any],
+        problem: Annotated[
+            BaseProblem, Advice("give an instance of a Problem, InnerTraining or HostProblem, such as MyProblem()")
+        ],
+        strategy: Annotated[Strategy[Any], Advice("give an instance such as OpenAIES(population_size=64)")],
         *,
         seed: int = 0,
         run_directory: str | os.PathLike[str] | None = None,
         overwrite: bool = False,
-        population_chunk: int | Literal["auto"] = "auto",
-        memory_budget: int = 2 * 2**30,
-        devices: int | None = None,
-        validate_every: int = 100,
-        validation_tasks: int | None = None,
-        finalists: int | None = None,
-        validation_share: float | None = None,
-        checkpoint_seconds: float = 30.0,
-        keep_checkpoints: int = 3,
-        workers: int | None = None,
-        worker_calls: int | None = None,
-        worker_memory: int | None = None,
-        callbacks: Sequence[Any] = (),
+        population_chunk: Count | Literal["auto"] = "auto",
+        memory_budget: Count = 2 * 2**30,
+        devices: Count | None = None,
+        validate_every: Count = 100,
+        validation_tasks: Count | None = None,
+        finalists: Natural | None = None,
+        validation_share: NonNegative | None = None,
+        checkpoint_seconds: NonNegative = 30.0,
+        keep_checkpoints: Count = 3,
+        workers: Count | None = None,
+        worker_calls: Count | None = None,
+        worker_memory: Count | None = None,
+        callbacks: Iterable[Any] = (),
         progress: bool | None = None,
         debug: bool = False,
     ) -> None:
-        for name, value in (
-            ("validate_every", validate_every),
-            ("validation_tasks", 1 if validation_tasks is None else validation_tasks),
-            ("keep_checkpoints", keep_checkpoints),
-            ("workers", 1 if workers is None else workers),
-            ("worker_calls", 1 if worker_calls is None else worker_calls),
-            ("worker_memory", 1 if worker_memory is None else worker_memory),
-        ):
-            if value < 1:
-                raise ConfigurationError(f"Search expects {name} >= 1, got {value}.")
-        if finalists is not None and finalists < 0:
-            raise ConfigurationError(
-                f"Search expects finalists >= 0, candidates evaluated again at the end, got {finalists}."
-            )
         if validation_share is None:
             validation_share = SHARE if validation_tasks is None else UNBOUNDED
-        if not validation_share >= 0:
-            raise ConfigurationError(
-                "Search expects validation_share >= 0, the cost of validations as a share of the search's own, got "
-                f"{validation_share}."
-            )
-        if not isinstance(strategy, Strategy):
-            raise ConfigurationError(
-                f"Search expects a strategy, an instance such as OpenAIES(population_size=64), got {strategy!r}."
-            )
         self.problem, self.strategy, self.seed = problem, strategy, whole_seed("Search", seed)
         with precision_of(problem):
             self._space = check_problem(problem)
@@ -192,6 +172,7 @@ class Search:
             require_free(self._path, overwrite=overwrite)
 
     @classmethod
+    @checked
     def resume(
         cls,
         run_directory: str | os.PathLike[str],
@@ -242,14 +223,15 @@ class Search:
                 search._counters.chunk = progress.get("chunk")
         return search
 
+    @checked
     def run(
         self,
         *,
-        generations: int | None = None,
-        evaluations: int | None = None,
-        inner_steps: int | None = None,
-        seconds: float | None = None,
-        target: float | None = None,
+        generations: Count | None = None,
+        evaluations: Count | None = None,
+        inner_steps: Count | None = None,
+        seconds: Positive | None = None,
+        target: Annotated[float, Range()] | None = None,
     ) -> Result:
         """Search until the first limit is reached, the strategy stops, or Ctrl-C is pressed.
 

@@ -6,6 +6,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from evometa.backend.static_leaves import unpack
 from evometa.feasibility import feasible, worst_feasible
 from evometa.problem import Evaluation, HostProblem
 from evometa.search.decisions import StopReason
@@ -98,7 +99,7 @@ def _archive(driver: Driver, state: SearchState) -> Archive | None:
         kept = kept._replace(fitness=np.where(told > worst_feasible(told.dtype), np.nan, told))
     signs: Any = np.where(np.arange(len(own)) > 0, 1.0, sign) if own else sign
     return Archive(
-        omegas=omegas,
+        omegas=unpack(omegas),
         genotypes=kept.genotypes,
         fitness=sign * kept.fitness,
         objectives=None if kept.objectives is None else signs * kept.objectives,

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evometa.backend.precision import entropy_of
+from evometa.backend.static_leaves import unpack
 from evometa.errors import EvaluationError
 from evometa.evaluation.population_evaluator import Evaluated
 from evometa.executors.executor import Executor, Outcome, Trial, run_in_order
@@ -200,7 +201,7 @@ class SteppedDriver(Driver):
 
     def _unstack(self, genotypes: Genotype) -> list[Any]:
         leaves, tree = jax.tree.flatten(jax.device_get(self.decode_all(genotypes)))
-        return [jax.tree.unflatten(tree, [leaf[i] for leaf in leaves]) for i in range(len(leaves[0]))]
+        return [unpack(jax.tree.unflatten(tree, [leaf[i] for leaf in leaves])) for i in range(len(leaves[0]))]
 
 
 def _seed(*parts: int) -> tuple[int, ...]:

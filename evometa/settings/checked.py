@@ -5,6 +5,7 @@ import dataclasses
 import functools
 import inspect
 import sys
+import types
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any, ClassVar, NamedTuple, TypeVar, cast, get_args, get_origin
 
@@ -130,6 +131,10 @@ def _fit(
 
 def _misfit(owner: str, expected: _Expected, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str | None:
     """Return why a call does not fit a signature, in a sentence."""
+    if isinstance(expected.thing, types.FunctionType) and [*expected.signature.parameters][:1] in (["self"], ["cls"]):
+        _, *rest = expected.signature.parameters.values()
+        signature = expected.signature.replace(parameters=rest)
+        return _misfit(owner, expected._replace(signature=signature, thing=None), args[1:], kwargs)
     parameters = [p for p in expected.signature.parameters.values() if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
     names = [p.name for p in parameters if p.kind is not p.POSITIONAL_ONLY]
     positional = [p.name for p in parameters if p.kind is not p.KEYWORD_ONLY]

@@ -62,6 +62,8 @@ def convert(value: Any, hint: Any) -> Any:
             raise Refused("")
         return value if isinstance(value, hint) else hint(value)
     expected = origin if isinstance(origin, type) else hint
+    if expected is os.PathLike and not isinstance(value, os.PathLike):
+        raise Refused("")
     strict = isinstance(expected, enum.EnumMeta) or getattr(type(expected), "instances_only", False)
     if strict and not isinstance(value, expected):
         instance = isinstance(value, type) and issubclass(value, expected)
@@ -165,7 +167,8 @@ def described(hint: Any, many: bool = False) -> str:
             noun = rule.describe(noun) if isinstance(rule, Rule) else noun
         return noun
     if origin in (Union, types.UnionType):
-        return " or ".join(dict.fromkeys(described(part, many) for part in parts))
+        *words, last = dict.fromkeys(described(part, many) for part in parts)
+        return f"{', '.join(words)} or {last}" if words else last
     if origin is Literal:
         return " or ".join([", ".join(map(repr, parts[:-1])), repr(parts[-1])] if len(parts) > 1 else map(repr, parts))
     if origin in (tuple, list, Sequence, Iterable):

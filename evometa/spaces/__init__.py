@@ -14,7 +14,8 @@ file              holds
 file                holds
 ==================  ====================================================================
 :mod:`base`         the contract of a space; what spaces of vectors have in common
-:mod:`vectors`      ``Box`` and ``Like``: real numbers
+:mod:`vectors`      ``Box``: real numbers
+:mod:`like`         ``Like``: a network's weights, or another pytree of real numbers
 :mod:`discrete`     ``Integer`` and ``Categorical``
 :mod:`exactness`    which numbers the float type of genotypes can hold
 :mod:`orders`       ``Permutation`` and ``Subset``
@@ -27,9 +28,10 @@ file                holds
 from evometa.spaces.base import Space, VectorSpace
 from evometa.spaces.conditional import Fixed, When
 from evometa.spaces.discrete import Categorical, Integer
+from evometa.spaces.like import Like
 from evometa.spaces.named import Dict
 from evometa.spaces.orders import Permutation, Subset
-from evometa.spaces.vectors import Box, Like
+from evometa.spaces.vectors import Box
 
 __all__ = [
     "Box",

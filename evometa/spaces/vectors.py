@@ -1,17 +1,10 @@
-"""Spaces of real numbers, and the units in which a strategy searches them.
-
-============= ========================================================
-:class:`Box`  real numbers, bounded or not, linear or in their logarithm
-:class:`Like` a pytree of float arrays such as a network's weights
-============= ========================================================
+"""Boxes of real numbers, and the units in which a strategy searches them.
 
 **Units.** One genotype unit of a real coordinate is its ``scale``: by default the width of its range (in the logarithm,
 for ``log``), and 1 where a bound is missing and for a network's weight. So ``sigma=0.1`` means a tenth of the range in
 every bounded coordinate. The unit of an integer is its step; a category is represented by its index.
 """
 
-import math
-from collections.abc import Callable
 from typing import Annotated, Any
 
 import jax
@@ -20,11 +13,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from evometa.errors import ConfigurationError
-from evometa.settings import Advice, FloatType, Numbers, Positive
+from evometa.settings import Advice, FloatType, Numbers
 from evometa.spaces.arrays import Shape, flat
 from evometa.spaces.base import REAL, Coordinates, VectorSpace
 from evometa.spaces.exactness import require_range
-from evometa.types import Key, Omega
+from evometa.types import Omega
 
 
 class Box(VectorSpace):
@@ -124,70 +117,3 @@ class Box(VectorSpace):
         if len(self._free) < len(self._bounds[0]):
             x = jnp.asarray(self._bounds[0], x.dtype).at[self._free].set(x)
         return x.reshape(self.shape).astype(self.dtype or jnp.result_type(float))
-
-
-class Like(VectorSpace):
-    """An unbounded pytree of float arrays such as a network's weights; ω has the template's shapes and types.
-
-    One genotype unit is one unit of a weight.
-
-    Args:
-        template: either a pytree of arrays, at which a search begins, or a function ``key -> pytree`` such as a
-            network's initializer, which draws the start from the search's seed.
-        scale: standard deviation of :meth:`sample` around the template's values; not used if the template is a
-            function, which draws the samples itself.
-
-    Raises:
-        ConfigurationError: the template has a leaf that is not a float array, or no leaf.
-    """
-
-    def __init__(self, template: Any | Callable[[Key], Any], *, scale: Positive = 1.0) -> None:
-        self._draw = template if callable(template) else None
-        shapes = jax.eval_shape(self._draw, jax.random.key(0)) if self._draw else template
-        leaves, self._treedef = jax.tree.flatten(shapes)
-        self._leaves = [jax.ShapeDtypeStruct(jnp.shape(leaf), jnp.result_type(leaf)) for leaf in leaves]
-        if not leaves or not all(jnp.issubdtype(leaf.dtype, jnp.floating) for leaf in self._leaves):
-            raise ConfigurationError(
-                "Like expects a pytree of float arrays (or a function from a key to one), "
-                f"got leaves of type {[str(leaf.dtype) for leaf in self._leaves]}; "
-                "use Integer or Categorical for other kinds of values."
-            )
-        self._values = None if self._draw else np.concatenate([np.ravel(np.asarray(leaf)) for leaf in leaves])
-        self.scale = scale
-        self._ends = np.cumsum([math.prod(leaf.shape) for leaf in self._leaves])
-        self.coordinates = Coordinates.of(int(self._ends[-1]), -np.inf, np.inf, REAL)
-
-    @property
-    def start_given(self) -> bool:
-        """Whether the template is a pytree of arrays."""
-        return self._draw is None
-
-    def start(self, key: Key) -> jax.Array:
-        """Return the template's values, or a draw of the template function, as a genotype ``[D]``."""
-        if self._draw is None:
-            return jnp.asarray(self._values, jnp.result_type(float))
-        return self.encode(self._draw(key))
-
-    def sample(self, key: Key) -> jax.Array:
-        """Draw a genotype ``[D]`` by the template function, or normally distributed around the template's values."""
-        if self._draw is not None:
-            return self.start(key)
-        return self.start(key) + self.scale * jax.random.normal(key, (self.size,))
-
-    def encode(self, omega: Omega) -> jax.Array:
-        """Encode a pytree like the template as a genotype ``[D]``."""
-        leaves = jax.tree.leaves(omega)
-        tree: Any = jax.tree.structure(omega)
-        shapes = [jnp.shape(leaf) for leaf in leaves]
-        if tree != self._treedef or shapes != [leaf.shape for leaf in self._leaves]:
-            raise ConfigurationError(
-                f"Like expects a start with the structure and the shapes of its template, {self._treedef} with "
-                f"{[leaf.shape for leaf in self._leaves]}, got {tree} with {shapes}."
-            )
-        return jnp.concatenate([jnp.ravel(leaf) for leaf in jax.tree.leaves(omega)]).astype(jnp.result_type(float))
-
-    def decode(self, genotype: jax.Array) -> Omega:
-        """Decode a genotype ``[D]`` to a pytree like the template."""
-        parts = jnp.split(genotype, self._ends[:-1])
-        leaves = [part.reshape(s.shape).astype(s.dtype) for part, s in zip(parts, self._leaves, strict=True)]
-        return jax.tree.unflatten(self._treedef, leaves)

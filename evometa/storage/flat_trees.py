@@ -6,11 +6,19 @@ import jax
 import numpy as np
 from numpy.typing import NDArray
 
+from evometa.backend.static_leaves import array_mask
+
 
 def flatten(name: str, tree: Any) -> dict[str, NDArray[Any]]:
-    """Return the leaves of a pytree as numpy arrays, each under the name and the leaf's path: ``name['w1']``."""
+    """Return the leaves of a pytree as numpy arrays, each under the name and the leaf's path: ``name['w1']``.
+
+    Leaves that are no arrays, such as functions in modules, are left out.
+    """
     found = {}
-    for path, leaf in jax.tree_util.tree_flatten_with_path(tree)[0]:
+    paths = jax.tree_util.tree_flatten_with_path(tree)[0]
+    for (path, leaf), storable in zip(paths, array_mask(tree), strict=True):
+        if not storable:
+            continue
         array = np.asarray(leaf)
         # Types that numpy only knows as bytes, such as bfloat16, all fit into float32.
         found[name + jax.tree_util.keystr(path)] = array.astype(np.float32) if array.dtype.kind == "V" else array
@@ -30,10 +38,15 @@ def restore(found: Any, structure: Any) -> Any:
 
     Parts of dicts that were not found, such as inactive ones of ω, are left out.
     """
-    shapes, tree = jax.tree.flatten(_only(structure, tuple(found)) if isinstance(found, dict) else structure)
-    leaves = list(found.values()) if isinstance(found, dict) else [found]
+    structure = _only(structure, tuple(found)) if isinstance(found, dict) else structure
+    shapes, tree = jax.tree.flatten(structure)
+    leaves = iter(list(found.values()) if isinstance(found, dict) else [found])
     return jax.tree.unflatten(
-        tree, [np.asarray(leaf).astype(shape.dtype)[()] for leaf, shape in zip(leaves, shapes, strict=True)]
+        tree,
+        [
+            np.asarray(next(leaves)).astype(shape.dtype)[()] if array else shape
+            for shape, array in zip(shapes, array_mask(structure), strict=True)
+        ],
     )
 
 

@@ -20,8 +20,10 @@ import jax
 import numpy as np
 
 from evometa import naming
+from evometa.backend.static_leaves import abstract
 from evometa.errors import EvometaError, RunDirectoryError
 from evometa.problem import BaseProblem, precision_of
+from evometa.settings import checked
 from evometa.storage import archive_file
 from evometa.storage.files import NotWritten, run_folder, write_atomically
 from evometa.storage.flat_trees import flatten, restore, unflatten
@@ -66,6 +68,7 @@ def write(run_directory: Path, result: Result) -> None:
         ) from error
 
 
+@checked
 def load_result(run_directory: str | os.PathLike[str], *, problem: BaseProblem | None = None) -> Result:
     """Return what a run has found, as ``Search.run`` returned it, without compiling a search.
 
@@ -144,7 +147,7 @@ def _structures(folder: Path, problem: BaseProblem | None) -> tuple[Any, Any]:
         with precision_of(problem):
             space = problem.space
             genotype = jax.eval_shape(space.sample, jax.eval_shape(jax.random.key, 0))
-            return jax.eval_shape(lambda genotype: space.decode(space.repair(genotype)), genotype), genotype
+            return abstract(lambda genotype: space.decode(space.repair(genotype)), genotype), genotype
     except EvometaError as error:
         warnings.warn(
             f"ω is given as arrays by path, since its problem cannot be built: {error} Where the class has moved, "

@@ -7,6 +7,7 @@ from typing import ClassVar, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from evometa.settings import Count, checked
 from evometa.spaces import Space
 from evometa.strategies.cma.diagonal import Diagonal, adapt_diagonal, unit_diagonal
 from evometa.strategies.cma.rates import Rates, rates
@@ -129,7 +130,8 @@ class CMAES(Strategy[CMAESState]):
         require_nonnegative(self, tolfun=self.tolfun, tolfunhist=self.tolfunhist, tolx=self.tolx)
 
     @staticmethod
-    def default_population_size(dimension: int) -> int:
+    @checked
+    def default_population_size(dimension: Count) -> int:
         """Return Hansen's 4 + ⌊3 ln D⌋, for a smooth fitness evaluated one candidate at a time."""
         return 4 + int(3 * math.log(dimension))
 

@@ -112,9 +112,6 @@ def test_a_callback_sees_every_generation_once_and_can_stop() -> None:
     ("limits", "words"),
     [
         ({}, "expects at least one limit: generations, evaluations, inner_steps, seconds or target"),
-        ({"generations": 0}, r"limits above zero, got \{'generations': 0\}"),
-        ({"evaluations": -5, "seconds": 1.0}, r"limits above zero, got \{'evaluations': -5\}"),
-        ({"seconds": math.nan}, "limits above zero"),
         ({"inner_steps": 10}, "got inner_steps=10 for a problem without inner training"),
     ],
 )

@@ -72,5 +72,5 @@ def test_plain_problems_and_plain_python() -> None:
 
 
 def test_refuses_no_tasks() -> None:
-    with pytest.raises(ConfigurationError, match="at least 1 task of each distribution, got tasks=0"):
+    with pytest.raises(ConfigurationError, match=r"tasks .* of at least 1, got 0"):
         generalization(Away(), np.float32(1), tasks=0)

@@ -1,7 +1,6 @@
 """The search as a user meets it: what it records, what stays the same whatever happens, and what it refuses."""
 
 import json
-import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -263,9 +262,9 @@ def test_in_double_precision_strategies_are_double_and_learners_stay_single() ->
 
 def test_what_is_no_strategy_or_no_problem_is_refused() -> None:
     for strategy in (CMAES, "cma-es", None):
-        with pytest.raises(ConfigurationError, match="expects a strategy, an instance such as"):
+        with pytest.raises(ConfigurationError, match=r"expects strategy .*; give an instance such as OpenAIES"):
             Search(Bowl(), strategy)  # type: ignore[arg-type]
-    with pytest.raises(ConfigurationError, match="make an instance of the class first"):
+    with pytest.raises(ConfigurationError, match="give an instance of a Problem"):
         Search(Bowl, RandomSearch(4))
 
 
@@ -274,7 +273,9 @@ class Mixed(Bowl):  # type: ignore[misc,valid-type]
 
 
 def test_a_strategy_that_cannot_search_the_space_says_so_at_once() -> None:
-    with pytest.raises(ConfigurationError, match=r"CMAES searches real vectors only .* use RandomSearch"):
+    with pytest.raises(
+        ConfigurationError, match=r"CMAES searches real vectors only .* use CMAwM, GeneticAlgorithm or RandomSearch"
+    ):
         Search(Mixed(), CMAES())
 
 
@@ -294,12 +295,15 @@ def test_a_problem_that_does_not_fit_is_refused_before_anything_is_written(tmp_p
     [
         (lambda: RandomSearch(population_size=-3), "population_size of at least 1, .* got -3"),
         (lambda: OpenAIES(population_size=7), "an even population_size of at least 2, .* got 7"),
-        (lambda: Search(Bowl(), RandomSearch(4), validate_every=0), "validate_every >= 1, got 0"),
-        (lambda: Search(Bowl(), RandomSearch(4), validation_tasks=0), "validation_tasks >= 1, got 0"),
-        (lambda: Search(Bowl(), RandomSearch(4), keep_checkpoints=0), "keep_checkpoints >= 1, got 0"),
-        (lambda: Search(Bowl(), RandomSearch(4), workers=0), "workers >= 1, got 0"),
+        (lambda: Search(Bowl(), RandomSearch(4), validate_every=0), "validate_every .* of at least 1, got 0"),
+        (
+            lambda: Search(Bowl(), RandomSearch(4), validation_tasks=0),
+            "validation_tasks .* of at least 1 or None, got 0",
+        ),
+        (lambda: Search(Bowl(), RandomSearch(4), keep_checkpoints=0), "keep_checkpoints .* of at least 1, got 0"),
+        (lambda: Search(Bowl(), RandomSearch(4), workers=0), "workers .* of at least 1 or None, got 0"),
         (lambda: Search(Bowl(), RandomSearch(4)).run(), "at least one limit"),
-        (lambda: Search(Bowl(), RandomSearch(4)).run(generations=-1), re.escape("{'generations': -1}")),
+        (lambda: Search(Bowl(), RandomSearch(4)).run(generations=-1), "generations .* of at least 1 or None, got -1"),
         (lambda: Search(Bowl(), RandomSearch(4)).run(inner_steps=5), "a problem without inner training"),
     ],
 )
