@@ -76,8 +76,9 @@ class Like(VectorSpace):
 
     def encode(self, omega: Omega) -> jax.Array:
         """Encode a pytree like the template as a genotype ``[D]``."""
-        tree, expected = jax.tree.structure(omega), [leaf.shape for leaf in self._leaves]
-        weights = self._weights(omega) if self._treedef == tree else []
+        tree: Any = jax.tree.structure(omega)
+        expected = [leaf.shape for leaf in self._leaves]
+        weights = self._weights(omega) if tree == self._treedef else []
         if [jnp.shape(leaf) for leaf in weights] != expected:
             raise ConfigurationError(
                 f"Like expects a start with the structure and the shapes of its template, {self._treedef} with "
