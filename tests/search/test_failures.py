@@ -39,6 +39,7 @@ class Corner(Problem):
         return Evaluation(value, objectives=jnp.stack([value, -value]))
 
 
+@pytest.mark.filterwarnings("ignore::evometa.IgnoredFeedbackWarning")  # of its objectives
 @pytest.mark.parametrize("strategy", [NSGA2(4), Restarts(OpenAIES(4, sigma=0.01), patience=3)])
 def test_other_candidates_are_tried_until_some_succeed(strategy: Any) -> None:
     result = Search(Corner(), strategy, **QUIET).run(generations=200)
@@ -46,6 +47,7 @@ def test_other_candidates_are_tried_until_some_succeed(strategy: Any) -> None:
     assert result.best_omega[0] < 0.1
 
 
+@pytest.mark.filterwarnings("ignore::evometa.IgnoredFeedbackWarning")  # of its objectives
 def test_a_search_without_a_limit_ends_when_all_fail(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     search = Search(Corner(share=-1.0), RandomSearch(256), run_directory=tmp_path / "run", **QUIET)
     with caplog.at_level(logging.WARNING, "evometa"):
