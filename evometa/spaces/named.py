@@ -22,12 +22,20 @@ class Dict(VectorSpace):
     Args:
         spaces: name -> vector space, at least one, or a :class:`When` around one; their order is that of the
             coordinates.
+        named: more of them, as keywords: ``Dict(rate=Box(()), units=Integer(1, 64))``.
 
     Raises:
-        ConfigurationError: no space, a value that is not a vector space, or a condition on what is not named before.
+        ConfigurationError: no space, a name given twice, a value that is not a vector space, or a condition on what is
+            not named before.
     """
 
-    def __init__(self, spaces: Mapping[str, VectorSpace | When]) -> None:
+    def __init__(self, spaces: Mapping[str, VectorSpace | When] | None = None, /, **named: VectorSpace | When) -> None:
+        twice = sorted(named.keys() & (spaces or {}))
+        if twice:
+            raise ConfigurationError(
+                f"Dict expects a name once, got {', '.join(twice)} both in the dict and by keyword."
+            )
+        spaces = {**(spaces or {}), **named}
         inner = {name: space.space if isinstance(space, When) else space for name, space in spaces.items()}
         wrong = {name: type(space).__name__ for name, space in inner.items() if not isinstance(space, VectorSpace)}
         if wrong or not spaces:

@@ -320,6 +320,13 @@ def test_like_draws_around_its_values_or_from_its_function() -> None:
     np.testing.assert_array_equal(drawn.start(keys[0]), jax.random.uniform(keys[0], (2,), minval=4.0, maxval=5.0))
 
 
+def test_dict_takes_its_parts_as_keywords_too() -> None:
+    space = Dict({"rate": Box(())}, units=Integer(1, 64))
+    assert list(space.spaces) == ["rate", "units"]
+    with pytest.raises(ConfigurationError, match="Dict expects a name once, got rate both"):
+        Dict({"rate": Box(())}, rate=Box(()))
+
+
 def test_dict_keeps_the_order_given_and_nests() -> None:
     inner = Dict({"z": Integer(5, 6), "y": Box((2,), 10.0, 20.0, start=12.0)})
     space = Dict({"m": Box((), 100.0, 200.0, start=150.0), "c": inner, "a": Categorical(3)})
