@@ -65,10 +65,12 @@ class CompiledDriver(Driver):
         self._sharding = _replicated(evaluator.devices)
         self._device_keys = jax.device_put(self.keys, self._sharding)
         self._initial = jax.jit(
-            lambda key: initial_state(strategy, evaluator.space, key, self._finalists, evaluator.initial()),
+            lambda key, first: initial_state(
+                strategy, evaluator.space, key, self._finalists, first, evaluator.initial()
+            ),
             out_shardings=self._sharding,
         )
-        shapes = jax.eval_shape(self._initial, self.keys.start)
+        shapes = jax.eval_shape(self._initial, self.keys.start, np.int32(0))
         keys = jax.random.split(self.keys.generations, 3)
         _, self._fitness, record = jax.eval_shape(self._generation, shapes, keys, 1, self.keys)
         record |= jax.eval_shape(self._validation, shapes, self.keys.validation)
@@ -85,9 +87,9 @@ class CompiledDriver(Driver):
         check_memory(self._dispatch, memory_budget)
         self._validate = jax.jit(self._on_tasks, static_argnames=("tasks", "test"))
 
-    def initial(self) -> SearchState:
-        """Return the state before the first generation."""
-        state: SearchState = self._initial(self.keys.start)
+    def initial(self, first: int = 0) -> SearchState:
+        """Return the state before the first generation; with several starts, at the one of an index."""
+        state: SearchState = self._initial(self.keys.start, np.int32(first))
         return state
 
     def restored(self, state: SearchState) -> SearchState:

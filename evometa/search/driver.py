@@ -129,8 +129,8 @@ class Driver(abc.ABC):
         return self._decode_all(genotypes)
 
     @abc.abstractmethod
-    def initial(self) -> SearchState:
-        """Return the state before the first generation."""
+    def initial(self, first: int = 0) -> SearchState:
+        """Return the state before the first generation; with several starts, at the one of an index."""
 
     def restored(self, state: SearchState) -> SearchState:
         """Return the state of a checkpoint, numpy arrays, as this driver holds it."""

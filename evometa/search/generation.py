@@ -62,10 +62,16 @@ def generation_keys(root: Key, generation: int | Scalar) -> Key:
     return jax.random.split(jax.random.fold_in(root, generation), 3)
 
 
-def initial_state(strategy: Strategy[Any], space: Space, key: Key, finalists: int, carried: Any = ()) -> SearchState:
-    """Return the state of a search before its first generation."""
-    state = strategy.init(key, space)
-    genotype = space.start(key)
+def initial_state(
+    strategy: Strategy[Any], space: Space, key: Key, finalists: int, first: Scalar, carried: Any = ()
+) -> SearchState:
+    """Return the state of a search before its first generation; with several starts, at the one of an index."""
+    begins = space if space.starts is None else space.starting_at(space.starts, first)
+    state = strategy.init(key, begins)
+    if begins is not space:  # a state that keeps the space keeps the one that all states of the search have
+        structure = jax.tree.structure(jax.eval_shape(strategy.init, key, space))
+        state = jax.tree.unflatten(structure, jax.tree.leaves(state))
+    genotype = begins.start(key)
     kept = no_finalists(genotype, finalists) if finalists else ()
     return SearchState(state, genotype, jnp.asarray(jnp.inf, jnp.result_type(float)), carried, kept)
 

@@ -43,7 +43,7 @@ from evometa.search.progress import Progress, Status
 from evometa.search.resuming import Change, changes, concerns_fitness, evaluated_again, rebuilt, recorded
 from evometa.search.search_result import result_of
 from evometa.search.selection import FinalSelection, skipped
-from evometa.search.starting import evaluate_start
+from evometa.search.starting import as_lists, encoded, evaluate_start, from_lists
 from evometa.search.stepped_driver import SteppedDriver
 from evometa.settings import Advice, Checked, Count, Natural, NonNegative, Positive, Range, checked
 from evometa.storage import archive_file, checkpoint, failures, history, result_file
@@ -66,6 +66,8 @@ class Search(metaclass=Checked):
         problem: the problem, an instance.
         strategy: the strategy, an instance.
         seed: seed of everything, a whole number of 64 bits; the same seed gives the same history.
+        initial: ω at which the search begins instead of the space's start, at most as many as the population: evaluated
+            once, they are the first candidates of a first population, and a search distribution begins at the best.
         run_directory: where to keep manifest, history and checkpoints; None keeps the run in memory only.
         overwrite: allow to replace a run that is in ``run_directory`` already; kept until the new one has generations.
         population_chunk: candidates batched at a time on each device, or "auto".
@@ -106,6 +108,7 @@ class Search(metaclass=Checked):
         strategy: Annotated[Strategy[Any], Advice("give an instance such as OpenAIES(population_size=64)")],
         *,
         seed: int = 0,
+        initial: Any = (),
         run_directory: str | os.PathLike[str] | None = None,
         overwrite: bool = False,
         population_chunk: Count | Literal["auto"] = "auto",
@@ -130,6 +133,9 @@ class Search(metaclass=Checked):
         with precision_of(problem):
             self._space = check_problem(problem)
             require_compatible(strategy, problem, self._space)
+            starts = encoded(self._space, initial, strategy.population_size)
+            if starts is not None:
+                self._space = self._space.starting_at(starts)
             warn_of_ignored(strategy, problem)
         self._population_chunk, self._memory_budget, self._devices = population_chunk, memory_budget, devices
         noise = noisy(problem)
@@ -168,7 +174,7 @@ class Search(metaclass=Checked):
                 "finalists": self._validation.finalists,
                 "validation_share": validation_share,
             }
-            self._manifest = describe_run(problem, strategy, self.seed, options)
+            self._manifest = describe_run(problem, strategy, self.seed, options, as_lists(starts))
             require_free(self._path, overwrite=overwrite)
 
     @classmethod
@@ -201,7 +207,7 @@ class Search(metaclass=Checked):
         manifest = read_manifest(path)
         problem = problem if problem is not None else rebuilt(manifest, "problem")
         strategy = strategy if strategy is not None else rebuilt(manifest, "strategy")
-        fixed = {"seed", "run_directory", "overwrite", *manifest.options} & execution.keys()
+        fixed = {"seed", "initial", "run_directory", "overwrite", *manifest.options} & execution.keys()
         if fixed:
             raise ConfigurationError(
                 f"Search.resume keeps the run's own {', '.join(sorted(fixed))}; start a new run to change that."
@@ -212,6 +218,8 @@ class Search(metaclass=Checked):
         options.setdefault("validation_share", SHARE)
         search = cls(problem, strategy, seed=manifest.seed, **options, **execution)
         search._path, search._known = path, manifest
+        if manifest.initial is not None:
+            search._space = search._space.starting_at(from_lists(search._space, manifest.initial))
         now = describe_run(problem, strategy, manifest.seed, manifest.options)
         direction = manifest.direction or (result_file.numbers(path) or {}).get("direction")
         search._changes = changes(manifest, now, direction)
@@ -415,7 +423,9 @@ class Search(metaclass=Checked):
             pardoned=done.failing if done.stop_code == ALL_FAILED else 0,
         )
         worried = False
-        state = evaluate_start(driver, state, done)
+        state = evaluate_start(driver, state, done, limits)
+        if done.evaluations:  # so that what was found stays, also where no generation follows
+            self._state = state
         decision = decider.decide(done, now=time.monotonic())
         while decision.stop is None:
             start = time.monotonic()

@@ -1,52 +1,153 @@
-"""The start that a user gave: evaluated once before the first generation, unless it is one of its candidates."""
+"""The start that a user gave, or several: evaluated before the first generation, unless they are its candidates."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from numpy.typing import NDArray
 
+from evometa.errors import ConfigurationError
 from evometa.evaluation_plan import FullEvaluation, GradientEvaluation
-from evometa.feasibility import feasible
+from evometa.feasibility import feasible, ranked
+from evometa.search.decisions import Limits
 from evometa.search.driver import Driver
 from evometa.search.generation import SearchState, generation_keys
+from evometa.spaces import Space
 from evometa.storage.result import Counters
+from evometa.types import Genotype
 
 
-def evaluate_start(driver: Driver, state: SearchState, done: Counters) -> SearchState:
-    """Return the state of a new search after its given start was evaluated and counted as a candidate.
-
-    The strategy is not told, so what it asks for is the same. Without a given start, or where the first population
-    holds it, nothing happens; nor with windows of inner training, whose fitness is not that of a whole one.
+def encoded(space: Space, initial: Sequence[Any], most: int) -> Genotype | None:
+    """Return the genotypes of the initial points of a search, leaves ``[K, ...]`` on the host; None where K is 0.
 
     Args:
-        driver: evaluates it.
+        space: encodes them.
+        initial: K ω.
+        most: the candidates in a generation.
+
+    Raises:
+        ConfigurationError: they are not a sequence of ω in the space, or more than ``most``.
+    """
+    if isinstance(initial, (str, Mapping)) or not hasattr(initial, "__len__") or getattr(initial, "shape", None) == ():
+        raise ConfigurationError(
+            f"Search expects initial as a list of ω, got a {type(initial).__name__}; put a single ω into a list."
+        )
+    if len(initial) > most:
+        raise ConfigurationError(
+            f"Search expects at most as many initial points as the population has candidates, {most}, got "
+            f"{len(initial)}; raise the population_size or give fewer."
+        )
+    if not len(initial):
+        return None
+    like = jax.eval_shape(lambda key: space.decode(space.sample(key)), jax.eval_shape(jax.random.key, 0))
+    genotypes = [_genotype(space, omega, like, f"initial[{i}]") for i, omega in enumerate(initial)]
+    return jax.tree.map(lambda *leaves: np.stack(leaves), *genotypes)
+
+
+def _genotype(space: Space, omega: Any, like: Any, name: str) -> Genotype:
+    try:
+        genotype = jax.tree.map(np.asarray, space.encode(omega))
+    except ConfigurationError as error:
+        raise ConfigurationError(f"Search expects {name} to be an ω of the problem's space: {error}") from None
+    shape = getattr(like, "shape", None)
+    if shape is not None and np.shape(omega) != shape:  # that it broadcasts is no sign that it is meant as an ω
+        raise ConfigurationError(f"Search expects {name} to be an ω of shape {shape}, got shape {np.shape(omega)}.")
+    if not all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(genotype)):
+        raise ConfigurationError(f"Search expects {name} to hold finite numbers, got NaN or infinity in it.")
+    return genotype
+
+
+def as_lists(starts: Genotype | None) -> list[Any] | None:
+    """Return genotypes as the manifest of a run has them."""
+    return None if starts is None else [leaf.tolist() for leaf in jax.tree.leaves(starts)]
+
+
+def from_lists(space: Space, lists: list[Any]) -> Genotype:
+    """Return the genotypes that a manifest has.
+
+    Raises:
+        ConfigurationError: they are not of this space.
+    """
+    leaves, structure = jax.tree.flatten(jax.eval_shape(space.sample, jax.eval_shape(jax.random.key, 0)))
+    given = [np.asarray(leaf) for leaf in lists]
+    if [leaf.shape for leaf in leaves] != [leaf.shape[1:] for leaf in given]:
+        raise ConfigurationError(
+            f"Search.resume expects a problem in whose space the run's initial points are, with genotypes of shape "
+            f"{[leaf.shape[1:] for leaf in given]}, got one with {[leaf.shape for leaf in leaves]}; start a new run."
+        )
+    return jax.tree.unflatten(structure, given)
+
+
+def evaluate_start(driver: Driver, state: SearchState, done: Counters, limits: Limits) -> SearchState:
+    """Return the state of a new search after its given starts were evaluated and counted as candidates.
+
+    It begins at the best of them. The strategy is not told, so what it asks for from there is the same. Without a given
+    start, or where the first population holds them, nothing happens. With windows of inner training, whose fitness is
+    not that of a whole one, they are evaluated only to choose among several.
+
+    Args:
+        driver: evaluates them.
         state: the state before the first generation.
         done: the counters of the search, changed in place.
+        limits: no further start is evaluated once they leave no room for a generation.
     """
+    given = driver.space.starts
+    if done.generation or done.evaluations or (given is None and not driver.space.start_given):
+        return state
+    starts = jax.tree.map(lambda leaf: np.asarray(leaf)[None], state.best_genotype) if given is None else given
+    count = len(jax.tree.leaves(starts)[0])
     whole = isinstance(driver.strategy.evaluation, (FullEvaluation, GradientEvaluation))
-    if done.generation or done.evaluations or not (whole and driver.space.start_given) or _asked_first(driver, state):
+    if not whole and (count == 1 or driver.strategy.center(state.strategy) is None):
         return state
+    losses, kept = np.full(count, np.inf), np.zeros(count, bool)
+    for i in np.flatnonzero(~_asked_first(driver, state, starts, count)).tolist():
+        if done.evaluations and limits.reached(done, driver.prices):
+            break
+        losses[i], kept[i] = _evaluate(driver, _member(starts, i), done)
+    best = int(np.argmin(losses))
+    if best:
+        state = driver.initial(best)
+    if not (whole and kept[best]):
+        return state
+    fitness: Any = np.asarray(losses[best], state.best_fitness.dtype)  # of numpy, which has float64 in any case
+    return state._replace(best_fitness=fitness)
+
+
+def _evaluate(driver: Driver, genotype: Genotype, done: Counters) -> tuple[float, bool]:
+    """Return the fitness of a start, to be minimised, feasibility first, and whether it is sound and feasible."""
     tasks = driver.prices.tasks_per_evaluation
-    evaluation = driver.validate(state.best_genotype, tasks, test=False)
-    done.evaluations += 1
-    done.inner_steps += driver.prices.of_tasks(tasks).inner_steps
-    fitness = driver.sign * float(evaluation.fitness)
-    if not np.isfinite(fitness):
-        done.failed += 1
-        return state
-    if evaluation.constraints is not None and not bool(feasible(np.asarray(evaluation.constraints))):
-        return state
-    return state._replace(best_fitness=jnp.asarray(fitness, state.best_fitness.dtype))
+    with driver.precision():
+        evaluation = driver.validate(jax.tree.map(jnp.asarray, genotype), tasks, test=False)
+        done.evaluations += 1
+        done.inner_steps += driver.prices.of_tasks(tasks).inner_steps
+        fitness = driver.sign * float(evaluation.fitness)
+        if not np.isfinite(fitness):
+            done.failed += 1
+            return np.inf, False
+        if evaluation.constraints is None or bool(feasible(np.asarray(evaluation.constraints))):
+            return fitness, True
+        return float(ranked(jnp.asarray([fitness]), jnp.asarray(evaluation.constraints)[None])[0]), False
 
 
-def _asked_first(driver: Driver, state: SearchState) -> bool:
-    """Return whether the first population holds the start; one that is drawn around a center does not."""
+def _asked_first(driver: Driver, state: SearchState, starts: Genotype, count: int) -> NDArray[np.bool_]:
+    """Return which starts the first population holds, ``[K]``; one that is drawn around a center holds none."""
     with driver.precision():
         if driver.strategy.center(state.strategy) is not None:
-            return False
+            return np.zeros(count, bool)
         key = generation_keys(driver.keys.generations, 1)[0]
         genotypes, _ = jax.device_get(jax.jit(driver.strategy.ask)(key, state.strategy))
+    return np.array([_holds(genotypes, _member(starts, i)) for i in range(count)])
+
+
+def _holds(population: Genotype, genotype: Genotype) -> bool:
     same = [
-        np.all(all_ == np.asarray(one), axis=tuple(range(1, all_.ndim)))
-        for all_, one in zip(jax.tree.leaves(genotypes), jax.tree.leaves(state.best_genotype), strict=True)
+        np.all(all_ == one.astype(all_.dtype), axis=tuple(range(1, all_.ndim)))
+        for all_, one in zip(jax.tree.leaves(population), jax.tree.leaves(genotype), strict=True)
     ]
     return bool(np.any(np.all(same, axis=0)))
+
+
+def _member(starts: Genotype, index: int) -> Genotype:
+    return jax.tree.map(lambda leaf: leaf[index], starts)

@@ -68,7 +68,7 @@ class SteppedDriver(Driver):
         self._wrong = 0.0
         self._memory = Memory(executor)
         self._cost = Cost()
-        self._initial = self._compiled(lambda key: initial_state(strategy, space, key, self._finalists))
+        self._initial = self._compiled(lambda key, first: initial_state(strategy, space, key, self._finalists, first))
         self._jit_ask = self._compiled(strategy.ask)
         self._jit_tell = self._compiled(super()._tell)
         self._stop = self._compiled(lambda state, target: stop_code(strategy, state, self.sign * target))
@@ -76,7 +76,7 @@ class SteppedDriver(Driver):
         self._round = self._compiled(strategy.round)  # type: ignore[method-assign]
         groups = ("best", "center", "held_out") if problem.has_test() else ("best", "center")
         with self.precision():
-            state = jax.eval_shape(self._initial, self.keys.start)
+            state = jax.eval_shape(self._initial, self.keys.start, np.int32(0))
             diagnostics = jax.eval_shape(strategy.diagnostics, state.strategy)
         self.columns = (
             *STATISTICS,
@@ -86,9 +86,9 @@ class SteppedDriver(Driver):
             *(("feasible",) if problem.vector_lengths.get("constraints") else ()),
         )
 
-    def initial(self) -> SearchState:
-        """Return the state before the first generation."""
-        state: SearchState = jax.device_get(self._initial(self.keys.start))
+    def initial(self, first: int = 0) -> SearchState:
+        """Return the state before the first generation; with several starts, at the one of an index."""
+        state: SearchState = jax.device_get(self._initial(self.keys.start, np.int32(first)))
         return state
 
     def advance(self, state: SearchState, first: int, count: int, target: float) -> tuple[SearchState, Rows, int]:

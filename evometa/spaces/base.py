@@ -10,6 +10,7 @@ trees, subclass :class:`Space`.
 
 import abc
 import copy
+from collections.abc import Callable
 from typing import Any, ClassVar, NamedTuple, Self
 
 import jax
@@ -21,7 +22,7 @@ from evometa.backend.precision import draw_type
 from evometa.errors import ConfigurationError
 from evometa.settings import Checked
 from evometa.spaces.exactness import COARSE
-from evometa.types import Genotype, Key, Omega
+from evometa.types import Genotype, Key, Omega, Scalar
 
 REAL, INTEGER, CATEGORY, JOINT = 0, 1, 2, 3
 """Kinds of coordinates. Joint ones belong to a :class:`Block`."""
@@ -42,6 +43,9 @@ class Space(metaclass=Checked):
         super().__init_subclass__(**kwargs)
         jax.tree_util.register_static(cls)
 
+    starts: Genotype | None = None
+    """The genotypes at which a search begins where the user gave it several ω, leaves ``[K, ...]``; otherwise None."""
+
     @property
     def start_given(self) -> bool:
         """Whether a search begins at an ω that the user gave, not at a draw."""
@@ -53,10 +57,22 @@ class Space(metaclass=Checked):
 
     def without_start(self) -> Self:
         """Return the same space without its given start: a search in it begins at a draw from the whole space."""
+        return self._starting(self.sample, None)
+
+    def starting_at(self, starts: Genotype, first: int | Scalar = 0) -> Self:
+        """Return the same space with several starts.
+
+        Args:
+            starts: genotypes, leaves ``[K, ...]`` on the host.
+            first: the index of the one that :meth:`start` returns.
+        """
+        return self._starting(lambda key: jax.tree.map(lambda leaf: jnp.asarray(leaf)[first], starts), starts)
+
+    def _starting(self, start: Callable[[Key], Genotype], starts: Genotype | None) -> Self:
         other = copy.copy(self)
         # Draws are this space's own, since those of some spaces are drawn around their start.
-        for method in ("start", "sample"):
-            object.__setattr__(other, method, self.sample)
+        for name, value in (("start", start), ("sample", self.sample), ("starts", starts)):
+            object.__setattr__(other, name, value)
         return other
 
     @abc.abstractmethod

@@ -47,13 +47,17 @@ class Manifest(NamedTuple):
     changes: tuple[dict[str, Any], ...] = ()
     """What was changed when the run was resumed, each with the ``generation`` after which it holds, the ``part`` of the
     manifest, and the value ``before``."""
+    initial: list[Any] | None = None
+    """The genotypes of the initial points that the search was given: each leaf, ``[K, ...]``, as nested lists."""
 
     def to_bytes(self) -> bytes:
         """Return the content of the file."""
         return json.dumps(self._asdict(), indent=2).encode() + b"\n"
 
 
-def describe_run(problem: Any, strategy: Any, seed: int, options: dict[str, Any]) -> Manifest:
+def describe_run(
+    problem: Any, strategy: Any, seed: int, options: dict[str, Any], initial: list[Any] | None = None
+) -> Manifest:
     """Return the manifest of a new run."""
     return Manifest(
         problem=naming.describe(problem),
@@ -66,6 +70,7 @@ def describe_run(problem: Any, strategy: Any, seed: int, options: dict[str, Any]
         created=time.strftime("%Y-%m-%dT%H:%M:%S%z"),
         direction=problem.direction,
         random=_random_numbers(),
+        initial=initial,
     )
 
 

@@ -16,11 +16,18 @@ def require_chance(owner: object, **values: float) -> None:
 
 
 def draw(key: Key, space: Space, count: int, begin: bool | jax.Array = True) -> Genotype:
-    """Return ``count`` draws from the whole space, at the beginning of a search with its start in the first place."""
+    """Return ``count`` draws from the whole space, at the beginning of a search with its starts in the first places."""
     key_start, key_sample = jax.random.split(key)
     drawn = jax.vmap(space.sample)(jax.random.split(key_sample, count))
-    start = space.start(key_start)
-    return jax.tree.map(lambda leaf, one: leaf.at[0].set(jnp.where(begin, one, leaf[0])), drawn, start)
+    starts = space.starts
+    if starts is None:
+        starts = jax.tree.map(lambda leaf: leaf[None], space.start(key_start))
+
+    def put(leaf: jax.Array, given: jax.Array) -> jax.Array:
+        first = jnp.asarray(given[:count], leaf.dtype)
+        return leaf.at[: len(first)].set(jnp.where(begin, first, leaf[: len(first)]))
+
+    return jax.tree.map(put, drawn, starts)
 
 
 def take(population: Genotype, index: jax.Array) -> Genotype:

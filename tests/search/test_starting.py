@@ -1,14 +1,17 @@
 """A start that the user gave is evaluated once, and counts."""
 
 import dataclasses
+import shutil
+from pathlib import Path
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from evometa import Box, Dict, Problem, Search, Space
-from evometa.strategies import BIPOPCMAES, CMAES, GeneticAlgorithm, RandomSearch
+from evometa import Box, ConfigurationError, Dict, Evaluation, HostProblem, Like, Problem, Search, Space
+from evometa.strategies import BIPOPCMAES, CMAES, AgedEvolution, GeneticAlgorithm, RandomSearch
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,3 +45,110 @@ def test_a_start_that_reaches_the_target_ends_the_search_and_without_one_nothing
     result = Search(Known(), CMAES(4), progress=False).run(generations=2, target=0.0)
     assert (result.generations, result.evaluations, result.stop_code) == (0, 1, "target")
     assert Search(Known(given=False), CMAES(4), progress=False).run(generations=1).evaluations == 4
+
+
+@dataclasses.dataclass(frozen=True)
+class Shifted(Problem):
+    """A bowl around 1 that fails where the first number is below -4 and is to be kept below 3."""
+
+    constrained: bool = False
+
+    @property
+    def space(self) -> Space:
+        return Box((2,), -5.0, 5.0)
+
+    def evaluate(self, key: Any, omega: Any) -> Any:
+        fitness = jnp.where(omega[0] < -4, jnp.nan, jnp.sum((omega - 1) ** 2))
+        return Evaluation(fitness, constraints=omega[:1] - 3) if self.constrained else fitness
+
+
+POINTS = [[-4.5, 0.0], [4.0, 4.0], [1.0, 2.0]]
+
+
+@pytest.mark.parametrize(("strategy", "extra"), [(GeneticAlgorithm(4), 0), (AgedEvolution(4), 0), (RandomSearch(4), 3)])
+def test_initial_points_are_the_first_of_a_population_or_evaluated_before_it(strategy: Any, extra: int) -> None:
+    search = Search(Shifted(), strategy, initial=POINTS, progress=False)
+    state = search.run(generations=1)
+    assert search.history["evaluations"].tolist() == [4 + extra]
+    assert search.history["failed"].sum() >= (extra == 0)
+    assert state.best_fitness <= 1.0
+    if not extra:
+        members = jax.tree.leaves(search._state.strategy)[0]
+        np.testing.assert_allclose(members[:3] * 10.0, POINTS, rtol=1e-5)
+
+
+@pytest.mark.parametrize("constrained", [False, True])
+def test_a_search_distribution_begins_at_the_best_initial_point(constrained: bool) -> None:
+    points = [*POINTS, [3.5, 1.0]] if constrained else POINTS
+    search = Search(Shifted(constrained), CMAES(4, sigma=1e-6), initial=points, progress=False)
+    result = search.run(generations=1)
+    assert search.history["evaluations"].tolist() == [4 + len(points)]
+    np.testing.assert_allclose(result.best_omega, [1.0, 2.0], atol=1e-3)
+    np.testing.assert_allclose(search.history["median"], 1.0, atol=1e-3)
+
+
+def test_initial_points_keep_to_the_limit_of_evaluations() -> None:
+    result = Search(Shifted(), RandomSearch(3), initial=POINTS, finalists=0, progress=False).run(evaluations=6)
+    assert (result.generations, result.evaluations) == (0, 2)
+    np.testing.assert_allclose(result.best_fitness, 18.0, rtol=1e-5)
+
+
+def test_a_resumed_run_has_its_initial_points(tmp_path: Path) -> None:
+    whole = Search(Shifted(), GeneticAlgorithm(4), initial=np.array(POINTS), progress=False)
+    whole.run(generations=3)
+    Search(Shifted(), GeneticAlgorithm(4), initial=POINTS, run_directory=tmp_path / "run", progress=False).run(
+        generations=1
+    )
+    resumed = Search.resume(tmp_path / "run", progress=False)
+    resumed.run(generations=3)
+    np.testing.assert_allclose(resumed.history["best"], whole.history["best"], rtol=1e-6)
+    shutil.rmtree(tmp_path / "run" / "checkpoints")
+    again = Search.resume(tmp_path / "run", progress=False)
+    again.run(generations=3)
+    np.testing.assert_allclose(again.history["best"], whole.history["best"], rtol=1e-6)
+    with pytest.raises(ConfigurationError, match="keeps the run's own initial"):
+        Search.resume(tmp_path / "run", initial=POINTS)
+
+
+def test_draws_stay_those_of_a_space_around_a_template() -> None:
+    space = Like(np.full(2, 7.0)).starting_at(np.zeros((3, 2)))
+    key = jax.random.key(0)
+    np.testing.assert_array_equal(space.sample(key), Like(np.full(2, 7.0)).sample(key))
+    assert space.without_start().starts is None
+
+
+@pytest.mark.parametrize(
+    ("initial", "words"),
+    [
+        ([[0.0, 9.0]], r"initial\[0\] to be an ω of the problem's space: Box expects its start inside"),
+        ([[0.0, 0.0], {"x": 1}], r"initial\[1\] to be an ω of the problem's space"),
+        ([0.0, 1.0], r"initial\[0\] to be an ω of shape \(2,\), got shape \(\)"),
+        ({"x": 1}, "initial as a list of ω, got a dict"),
+        (1.0, "initial as a list of ω, got a float"),
+        (np.zeros((5, 2)), "at most as many initial points as the population has candidates, 4, got 5"),
+    ],
+)
+def test_wrong_initial_points_are_refused_in_a_sentence(initial: Any, words: str) -> None:
+    with pytest.raises(ConfigurationError, match=words):
+        Search(Shifted(), CMAES(4), initial=initial)
+
+
+@dataclasses.dataclass(frozen=True)
+class Host(HostProblem):
+    """The same bowl in plain Python."""
+
+    @property
+    def space(self) -> Space:
+        return Box((2,), -5.0, 5.0)
+
+    def evaluate(self, rng: Any, omega: Any) -> float:
+        return float(np.sum((omega - 1) ** 2)) if omega[0] > -4 else float("nan")
+
+
+def test_initial_points_of_a_plain_python_problem() -> None:
+    search = Search(Host(), CMAES(4, sigma=1e-6), initial=POINTS, workers=1, progress=False)
+    result = search.run(generations=1)
+    assert result.evaluations == 7
+    assert search._state is not None
+    assert np.asarray(search._state.best_fitness).dtype == np.float64
+    np.testing.assert_allclose(result.best_omega, [1.0, 2.0], atol=1e-3)
