@@ -43,7 +43,8 @@ def convert(value: Any, hint: Any) -> Any:
     if origin is Literal:
         if not any(value == choice and type(value) is type(choice) for choice in parts):
             known = [choice for choice in parts if isinstance(choice, str)]
-            raise Refused(f"; n{nearest(value, known)[1:-1]}" if isinstance(value, str) and len(known) > 3 else "")
+            near = nearest(value, known)[:-1] if isinstance(value, str) and len(known) > 3 else ""
+            raise Refused(f"; n{near[1:]}" if near.startswith("Nearest") else "")
         return value
     if hint in _PLAIN:
         return _PLAIN[hint](value)

@@ -102,13 +102,14 @@ class CMAES(Strategy[CMAESState]):
     """Stop when neither best nor median fitness has improved for long. Off, since on noisy problems slow progress may
     look like none."""
     tolfun: float = 1e-11
-    """Stop when all fitness of a generation, and the best ones of the last 10 + 30 D/P, differ by less, and by less
-    than 1e-9 of the largest difference in any generation so far, so that a fitness may be small."""
+    """Stop when all fitness of a generation, and the best ones of the last 10 + 30 D/P, differ by less. Up to
+    the default, by less than 1e-9 of the largest difference in any generation so far, if that is smaller still, so that
+    a fitness may be small; likewise the other two."""
     tolfunhist: float = 1e-12
-    """Stop when the best fitness of the last 10 + 30 D/P generations differ by less, and by less than that."""
+    """Stop when the best fitness of the last 10 + 30 D/P generations differ by less."""
     tolx: float = 1e-11
-    """Stop when the distribution is narrower than this in every coordinate, in genotype units, and narrower than 1e-8
-    sigma."""
+    """Stop when the distribution is narrower than this in every coordinate, in genotype units; up to the default,
+    narrower than 1e-8 sigma, if that is smaller still."""
 
     told_when_all_fail: ClassVar[bool] = True
     stop_reasons: ClassVar[tuple[str, ...]] = (

@@ -14,8 +14,10 @@ import jax.numpy as jnp
 from evometa.types import Scalar
 
 ROWS = 128
+USUAL = 1e-11
+"""The largest of the field's usual tolerances, which are made for fitness and steps around 1."""
 RESOLVED = 1e-9
-"""Differences of fitness that are this part of the largest one are followed, whatever the tolerance."""
+"""Differences of fitness that are this part of the largest one are followed under the usual tolerances."""
 
 
 class Progress(NamedTuple):
@@ -92,17 +94,19 @@ def extent(before: Scalar, generation: Scalar, now: Scalar) -> Scalar:
 def tolerance(absolute: float, scale: Scalar) -> Scalar:
     """Return the difference in fitness that ends a search.
 
-    The field's tolerances are absolute, made for a fitness around 1. Where the largest difference that was seen is so
-    small that they would end a search before it has become ``RESOLVED`` times smaller, that counts instead. A fitness
-    that never differed has no scale.
+    The field's usual tolerances are absolute, made for a fitness around 1. Where the largest difference that was seen
+    is so small that they would end a search before it has become ``RESOLVED`` times smaller, that counts instead. A
+    fitness that never differed has no scale, and a tolerance above ``USUAL`` was set for the scale of the problem.
     """
+    if absolute > USUAL:
+        return jnp.asarray(absolute, scale.dtype)
     least: Scalar = jnp.where(scale > 0, jnp.minimum(absolute, RESOLVED * scale), absolute)
     return least
 
 
 def narrowest(tolx: float, sigma: float) -> float:
-    """Return the width that ends a search: ``tolx``, or where steps begin smaller than 1e-3, 1e-8 of the first one."""
-    return min(tolx, 1e-8 * sigma)
+    """Return the width that ends a search: ``tolx``, or 1e-8 ``sigma`` where that is less than a usual ``tolx``."""
+    return tolx if tolx > USUAL else min(tolx, 1e-8 * sigma)
 
 
 def patience(population_size: int | Scalar, dimension: int) -> Scalar:

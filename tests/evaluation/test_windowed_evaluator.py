@@ -145,7 +145,10 @@ def test_a_run_interrupted_in_mid_unroll_ends_in_the_same_bits(tmp_path: Path) -
 
 def test_a_budget_of_inner_steps_counts_windows() -> None:
     search = Search(
-        Chase(num_tasks=3, inner_steps=8, objective=Mean()), TruncatedES(4, unroll_length=2), validation_tasks=2
+        Chase(num_tasks=3, inner_steps=8, objective=Mean()),
+        TruncatedES(4, unroll_length=2),
+        validation_tasks=2,
+        validation_share=0.4,
     )
     result = search.run(inner_steps=160)
     assert (result.generations, result.inner_steps) == (4, 96)  # 4 candidates · 3 tasks · 2 steps each

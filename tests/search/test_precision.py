@@ -21,7 +21,7 @@ from evometa import (
     Space,
     load_result,
 )
-from evometa.evaluation.generalization import generalization
+from evometa.search.generalization import generalization
 from evometa.executors.executor import Outcome, Trial
 from evometa.naming import load
 from evometa.search.generation import root_keys

@@ -120,7 +120,7 @@ def test_one_operation_is_one_architecture() -> None:
         ({"operations": ("relu", "relu")}, "all different"),
         ({"width": 65}, "from 1 to the number of features of digits, 64, got 65"),
         ({"batch_size": 0}, "batch_size of at least 1"),
-        ({"data_set": "moons"}, "data_set to be one of digits"),
+        ({"data_set": "moons"}, "data_set (a data set bundled with scikit-learn, or a synthetic one) to be 'digits'"),
     ],
 )
 def test_refuses(settings: dict[str, Any], words: str) -> None:

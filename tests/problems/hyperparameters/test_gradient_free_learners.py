@@ -121,7 +121,10 @@ def test_a_search_differentiates_nothing(problem: Any, monkeypatch: pytest.Monke
     [
         (lambda: DecisionTree(inner_steps=11), "at most 10 levels"),
         (lambda: DecisionTree(cuts=0), "cuts of at least 1"),
-        (lambda: DecisionTree(data_set="moons"), "data_set to be one of digits"),  # type: ignore[arg-type]
+        (
+            lambda: DecisionTree(data_set="moons"),
+            "data_set (a data set bundled with scikit-learn, or a synthetic one) to be 'digits'",
+        ),  # type: ignore[arg-type]
         (lambda: BinaryNetwork(units=4), "an odd number of units"),
     ],
 )

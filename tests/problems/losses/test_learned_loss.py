@@ -79,7 +79,7 @@ def test_a_loss_that_is_not_finite_fails_alone() -> None:
     [
         ({"label_noise": 1.0}, "0 <= label_noise < 1"),
         ({"learning_rate": 0.0}, "a learning_rate > 0"),
-        ({"data_set": "iris"}, "data_set to be one of digits, wine, breast_cancer, synthetic, got 'iris'"),
+        ({"data_set": "iris"}, "'digits', 'wine', 'breast_cancer' or 'synthetic', got 'iris'; nearest: digits"),
         ({"hidden": (0,)}, "widths in hidden of at least 1"),
     ],
 )

@@ -80,7 +80,7 @@ def test_a_step_descends_the_loss_of_the_examples_at_these_places() -> None:
     [
         ({"label_noise": 1.0}, "0 <= label_noise < 1"),
         ({"batch_size": 0}, "batch_size of at least 1, got batch_size=0"),
-        ({"data_set": "iris"}, "data_set to be one of digits, wine, breast_cancer, synthetic, got 'iris'"),
+        ({"data_set": "iris"}, "'digits', 'wine', 'breast_cancer' or 'synthetic', got 'iris'; nearest: digits"),
     ],
 )
 def test_bad_settings_are_refused_in_words(settings: dict[str, Any], words: str) -> None:

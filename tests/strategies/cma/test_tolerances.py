@@ -48,6 +48,9 @@ def test_the_scale_of_the_fitness_is_its_largest_difference() -> None:
     for scale in (1.0, 0.02, 0.0, jnp.inf):
         assert float(tolerance(1e-11, jnp.float32(scale))) == pytest.approx(1e-11)
     assert (narrowest(1e-11, 0.3), narrowest(1e-11, 1e-6)) == (1e-11, pytest.approx(1e-14))
+    # What a user sets above the usual tolerances counts as it is.
+    assert float(tolerance(1e-3, jnp.float32(1.0))) == pytest.approx(1e-3)
+    assert narrowest(1e-3, 0.3) == 1e-3
 
 
 @pytest.mark.parametrize("strategy", [IPOPCMAES, BIPOPCMAES])

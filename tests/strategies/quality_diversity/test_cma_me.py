@@ -149,8 +149,11 @@ def test_an_interrupted_search_ends_as_a_whole_one_and_leaves_its_archive(tmp_pa
         ({"population_size": 15}, "at least two candidates each, got 15 for 15 emitters"),
         ({"emitters": 0}, "got 540 for 0 emitters"),
         ({"sigma": 0.0}, "CMAME expects sigma > 0"),
-        ({"selection": "best"}, "CMAME expects selection to be 'filter' or 'mu', got 'best'"),
-        ({"restart": "never"}, "CMAME expects restart to be 'no_improvement' or 'basic', got 'never'"),
+        ({"selection": "best"}, "CMAME expects selection (who is a parent) to be 'filter' or 'mu', got 'best'"),
+        (
+            {"restart": "never"},
+            "CMAME expects restart (when an emitter starts again) to be 'no_improvement' or 'basic', got 'never'",
+        ),
         ({"low": (0.0,)}, "CMAME expects cells, low and high to have a number for each measure"),
     ],
 )

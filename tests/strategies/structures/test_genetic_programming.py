@@ -215,7 +215,10 @@ def test_lexicase_takes_specialists_and_cases_are_those_of_the_problem() -> None
         (lambda: GeneticProgramming(1), "population_size of at least 2"),
         (lambda: GeneticProgramming(4, elites=3, tuned=2), "fewer elites and tuned members than population_size"),
         (lambda: GeneticProgramming(8, tuned=1), "tuned >= 2"),
-        (lambda: GeneticProgramming(8, tuned=1, tuning="newton"), "tuning='cmaes' or 'gradient', got 'newton'"),  # type: ignore[arg-type]
+        (
+            lambda: GeneticProgramming(8, tuned=1, tuning="newton"),
+            "tuning (which constants they try) to be 'cmaes' or 'gradient', got 'newton'",
+        ),  # type: ignore[arg-type]
         (lambda: GeneticProgramming(8, crossover_rate=1.5), "0 <= crossover_rate <= 1"),
         (lambda: GeneticProgramming(8, proposals=0), "proposals > 0"),
         (lambda: GeneticProgramming(8, parsimony=-1.0), "parsimony >= 0"),
