@@ -71,8 +71,8 @@ class XNES(Strategy[XNESState]):
     covariance_learning_rate: float | None = None
     """Of σ and B; None for the paper's (9 + 3 ln D) / (5 D √D)."""
     tolfunhist: float = 1e-12
-    """Stop when the best fitness of the last 10 + 30 D/P generations differ by less; up to the default, by less than 1e-9 of
-    the largest difference in any generation so far, if that is smaller still."""
+    """Stop when the best fitness of the last 10 + 30 D/P generations differ by less; up to the default, by less than
+    1e-9 of the largest difference in any generation so far, if that is smaller still."""
     tolx: float = 1e-11
     """Stop when the distribution is narrower than this in every coordinate, in genotype units; up to the default,
     narrower than 1e-8 sigma, if that is smaller still."""

@@ -148,7 +148,14 @@ def test_a_validation_averages_as_many_calls_as_asked_for() -> None:
 def test_inner_steps_that_a_problem_declares_are_counted() -> None:
     counting = type("Counting", (NOISE,), {"inner_steps_per_evaluation": 7, "__module__": NOISE.__module__})
     driver = SteppedDriver(
-        counting(), counting().space, RandomSearch(3), Always(), 0, ValidationSettings(100, 1, 0, 0.0), note=print
+        counting(),
+        counting().space,
+        RandomSearch(3),
+        Always(),
+        0,
+        ValidationSettings(100, 1, 0, 0.0),
+        note=print,
+        failures={},
     )
     _, rows, _ = driver.advance(driver.initial(), 1, 2, -np.inf)
     assert rows.evaluations.tolist() == [3, 3]

@@ -113,5 +113,5 @@ def test_wrong_settings_are_refused() -> None:
         BoostingHyperparameters(data_set="iris")  # type: ignore[arg-type]
     with pytest.raises(ConfigurationError, match="2 to 50 folds, got 1"):
         BoostingHyperparameters(folds=1)
-    with pytest.raises(ConfigurationError, match="time_limit .* to be a number above 0 or None, got 0.0"):
+    with pytest.raises(ConfigurationError, match=r"time_limit .* to be a number above 0 or None, got 0.0"):
         BoostingHyperparameters(time_limit=0.0)
