@@ -54,6 +54,10 @@ def failed(reason: str, error: str | None = None, *, kind: str = "") -> Outcome:
     return Outcome(math.nan, {}, reason, error=error, kind=kind or reason)
 
 
+class GivenUp(Exception):
+    """Trials in flight were given up, since the search was asked to end and they did not."""
+
+
 class Executor(Protocol):
     """Runs trials; a context manager that ends what it started.
 
@@ -68,6 +72,9 @@ class Executor(Protocol):
         """Return number and outcome of every trial submitted and not returned yet, also of those submitted meanwhile.
 
         Ends when none is left. Trials in flight are given up when the iterator is closed or interrupted.
+
+        Raises:
+            GivenUp: the search was asked to end, and has waited long enough.
         """
 
     def __enter__(self) -> Self:

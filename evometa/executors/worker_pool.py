@@ -13,7 +13,7 @@ import os
 import select
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from types import TracebackType
 from typing import NamedTuple
 
@@ -23,7 +23,7 @@ from evometa import naming
 from evometa.backend import static_leaves
 from evometa.backend.container import machine_memory
 from evometa.errors import ConfigurationError
-from evometa.executors.executor import Outcome, Trial
+from evometa.executors.executor import GivenUp, Outcome, Trial
 from evometa.executors.frames import pack
 from evometa.executors.worker_process import Answer, StartError, WorkerProcess
 from evometa.problem import HostProblem
@@ -50,6 +50,8 @@ class _Job(NamedTuple):
     number: int
     trial: Trial
     tries: int = 0
+    begun: float = 0.0
+    """When it was handed to a worker, by ``time.monotonic``."""
 
 
 class WorkerPool:
@@ -64,6 +66,8 @@ class WorkerPool:
         calls: calls after which a worker is replaced; None: as many as it can do.
         memory: bytes that a worker may hold after a call before it is replaced; None: an equal share of 80 % of the
             machine's memory, or of the container's.
+        gives_up: asked while calls run whether to give them up: how many are left, when one returned last (by
+            ``time.monotonic``), and how many seconds the longest took.
 
     Raises:
         ConfigurationError: fewer than one worker, call or byte, a problem that cannot be described to another process,
@@ -71,7 +75,13 @@ class WorkerPool:
     """
 
     def __init__(
-        self, problem: HostProblem, workers: int, *, calls: int | None = None, memory: float | None = None
+        self,
+        problem: HostProblem,
+        workers: int,
+        *,
+        calls: int | None = None,
+        memory: float | None = None,
+        gives_up: Callable[[int, float, float], bool] = lambda calls, returned, longest: False,
     ) -> None:
         naming.refuse_while_importing("worker processes")
         for name, value, what in (
@@ -81,7 +91,8 @@ class WorkerPool:
         ):
             if value is not None and not value >= 1:
                 raise ConfigurationError(f"WorkerPool expects at least {what}, got {name}={value}.")
-        self._problem = problem
+        self._problem, self._gives_up = problem, gives_up
+        self._longest = 0.0
         self._size = workers
         self._calls = math.inf if calls is None else calls
         self._memory = MEMORY_SHARE * machine_memory() / workers if memory is None else memory
@@ -145,17 +156,23 @@ class WorkerPool:
 
         Raises:
             ConfigurationError: a worker that cannot start.
+            GivenUp: ``gives_up`` said so.
         """
+        returned = time.monotonic()
         try:
             while self._waiting or self._again or self._jobs:
                 self._staff()
                 self._hand_out()
                 _listen(self._workers)
+                left = len(self._waiting) + len(self._again) + len(self._jobs)
+                if self._gives_up(left, returned, self._longest):
+                    raise GivenUp
                 for worker in list(self._workers):
                     number, answer = worker.trial, self._look(worker)
                     if number is None or answer is None:
                         continue
-                    job = self._jobs.pop(number)
+                    job, returned = self._jobs.pop(number), time.monotonic()
+                    self._longest = max(self._longest, returned - job.begun)
                     if answer.lost and job.tries < TRIES:
                         self._again.append(job)
                     else:
@@ -193,7 +210,7 @@ class WorkerPool:
             if not queue:
                 continue
             job = queue.popleft()
-            self._jobs[job.number] = job._replace(tries=job.tries + 1)
+            self._jobs[job.number] = job._replace(tries=job.tries + 1, begun=time.monotonic())
             trial = job.trial
             header = {"method": trial.method, "seed": [int(part) for part in trial.seed], "trial": job.number}
             worker.hand(

@@ -1,7 +1,10 @@
 """Ctrl-C and requests to terminate: finish the dispatch in flight, write a checkpoint, return."""
 
+import math
 import signal
 import threading
+import time
+from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
@@ -9,16 +12,26 @@ TERMINATING = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if h
 """What schedulers, containers and closed terminals send to end a process."""
 
 
+PATIENCE = 2.0
+"""Seconds that calls of a plain-Python problem have at least, once the search was asked to end."""
+
+
 class Interrupt:
     """While entered, the first SIGINT sets :attr:`requested`, the second raises KeyboardInterrupt.
 
-    SIGTERM and SIGHUP set it too, for good, unless the process ignores them (``nohup``); :meth:`resend` then does what
-    they would have done. A second one does that at once. Only the main thread can take signals; in any other the
-    context manager does nothing.
+    Where the search waits for calls that can be given up (:meth:`gives_up`), the second one does that instead, and the
+    third raises KeyboardInterrupt. SIGTERM and SIGHUP set ``requested`` too, for good, unless the process ignores them
+    (``nohup``); :meth:`resend` then does what they would have done. A second one does that at once. Only the main
+    thread can take signals; in any other the context manager does nothing.
     """
 
     def __init__(self) -> None:
         self.requested = False
+        self.announce: Callable[[str], None] = lambda words: None
+        """Told in words, once after each request, what the search waits for."""
+        self._announced = False
+        self._since = math.inf
+        self._waits = self._insisted = self._gave_up = False
         self._before: dict[int, Any] = {}
         self._ending: int | None = None
 
@@ -35,8 +48,31 @@ class Interrupt:
 
     def renew(self) -> bool:
         """Return whether there was a request, and wait for a new one: the next SIGINT is a first one again."""
-        requested, self.requested = self.requested, self._ending is not None
+        requested, self.requested = self.requested, self._ending is not None or self._gave_up
+        self._announced = self._insisted = False
         return requested
+
+    def gives_up(self, calls: int, returned: float, longest: float) -> bool:
+        """Return whether to give up the calls in flight; asked again and again while they run.
+
+        So it is after a second Ctrl-C; two seconds after SIGTERM; and after one Ctrl-C when no call has returned for
+        two seconds and for three times as long as any call took.
+
+        Args:
+            calls: how many are in flight or wait.
+            returned: when a call returned last, or the first one began, by ``time.monotonic``.
+            longest: seconds of the longest call so far.
+        """
+        self._waits = True
+        if not self.requested:
+            return False
+        if not self._announced:
+            self._announced = True
+            self.announce(f"ending after the {calls} calls that are left in this step; Ctrl-C gives them up")
+        patience = PATIENCE if self._ending is not None else max(PATIENCE, 3 * longest)
+        begun = self._since if self._ending is not None else max(self._since, returned)
+        self._gave_up = self._insisted or time.monotonic() >= begun + patience
+        return self._gave_up
 
     def resend(self) -> None:
         """Do what a signal to terminate would have done, now that everything is written and closed.
@@ -52,13 +88,15 @@ class Interrupt:
         signal.raise_signal(number)
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
-        if self.requested:
+        if self.requested and (self._insisted or not self._waits):
             raise KeyboardInterrupt
+        self._insisted = self.requested
+        self._since = min(self._since, time.monotonic()) if self.requested else time.monotonic()
         self.requested = True
 
     def _terminate(self, number: int, frame: FrameType | None) -> None:
         again = self._ending is not None
-        self.requested, self._ending = True, number
+        self.requested, self._ending, self._since = True, number, time.monotonic()
         if again:
             self._restore()
             self.resend()

@@ -18,6 +18,7 @@ from evometa.backend.container import cpu_cores
 from evometa.backend.precision import whole_seed
 from evometa.errors import ConfigurationError
 from evometa.evaluation.checks import check_problem, noisy, require_compatible, warn_of_ignored
+from evometa.executors.executor import GivenUp
 from evometa.executors.worker_pool import WorkerPool
 from evometa.problem import VALIDATION_TASKS, BaseProblem, HostProblem, InnerTraining, Problem, precision_of
 from evometa.rebuilding import require_rebuildable
@@ -246,7 +247,8 @@ class Search(metaclass=Checked):
         Every limit counts over the run's life: ``run(generations=100)`` twice does 100 generations, and after a resume
         ``run(generations=4000)`` continues to 4000. Ctrl-C ends the dispatch in flight, writes a checkpoint and returns
         after the final selection, which another Ctrl-C skips; pressed twice before that it raises KeyboardInterrupt at
-        once.
+        once. Of a plain-Python problem it ends the generation in flight; pressed twice, or when no call returns for
+        long, it gives up the calls in flight and that generation, and returns what the generations before have found.
 
         Args:
             generations: stop after this many generations.
@@ -278,6 +280,7 @@ class Search(metaclass=Checked):
     def _run(self, limits: Limits, interrupt: Interrupt) -> Result:
         with contextlib.ExitStack() as stack:
             progress = stack.enter_context(Progress(self._show))
+            interrupt.announce = progress.note
             folder = None
             if self._path is not None:
                 assert self._manifest is not None
@@ -285,7 +288,7 @@ class Search(metaclass=Checked):
                     RunDirectory(self._path, self._manifest, known=self._known, overwrite=self._overwrite)
                 )
                 self._known = folder.known
-            driver = self._prepare(stack, progress)
+            driver = self._prepare(stack, progress, interrupt)
             if folder is not None:
                 self._restore(folder, driver)
             stack.enter_context(interrupt)
@@ -322,24 +325,31 @@ class Search(metaclass=Checked):
         assert self._path is not None
         with contextlib.ExitStack() as stack:
             progress = stack.enter_context(Progress(self._show))
-            driver = self._prepare(stack, progress)
+            interrupt = Interrupt()
+            driver = self._prepare(stack, progress, interrupt)
             self._take(checkpoint.load(self._path, driver.initial()), driver)
             reason = StopReason(self._counters.stop_code or "running", self._counters.stop_reason or "not ended yet")
-            return self._select(driver, reason, progress, Interrupt())
+            return self._select(driver, reason, progress, interrupt)
 
-    def _prepare(self, stack: contextlib.ExitStack, progress: Progress) -> Driver:
+    def _prepare(self, stack: contextlib.ExitStack, progress: Progress, interrupt: Interrupt) -> Driver:
         use_compilation_cache()
         wanted = switches()
         stack.enter_context(engine())
-        driver = self._made(stack, progress)
+        driver = self._made(stack, progress, interrupt)
         self._examiner = None
         if (self._debug or wanted.wanted) and isinstance(driver, CompiledDriver):
             self._examiner = Examiner(driver, wanted, strict=self._debug)
         return driver
 
-    def _made(self, stack: contextlib.ExitStack, progress: Progress) -> Driver:
+    def _made(self, stack: contextlib.ExitStack, progress: Progress, interrupt: Interrupt) -> Driver:
         if isinstance(self.problem, HostProblem):
-            pool = WorkerPool(self.problem, self._workers, calls=self._worker_calls, memory=self._worker_memory)
+            pool = WorkerPool(
+                self.problem,
+                self._workers,
+                calls=self._worker_calls,
+                memory=self._worker_memory,
+                gives_up=interrupt.gives_up,
+            )
             executor = stack.enter_context(pool)
             return SteppedDriver(
                 self.problem,
@@ -423,7 +433,10 @@ class Search(metaclass=Checked):
             pardoned=done.failing if done.stop_code == ALL_FAILED else 0,
         )
         worried = False
-        state = evaluate_start(driver, state, done, limits)
+        try:
+            state = evaluate_start(driver, state, done, limits)
+        except GivenUp:
+            return INTERRUPTED
         if done.evaluations:  # so that what was found stays, also where no generation follows
             self._state = state
         decision = decider.decide(done, now=time.monotonic())
@@ -434,6 +447,8 @@ class Search(metaclass=Checked):
                 count = 1
                 self._examiner.examine(state, done.generation + 1)
             state, rows, code = driver.advance(state, done.generation + 1, count, target)
+            if interrupt.requested and not (done.generation or len(rows.failed)):
+                return INTERRUPTED  # before there is anything to write
             spent = time.monotonic() - start
             decider.pace.learn(len(rows.failed), spent)
             population = self.strategy.population_size

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
+from evometa.executors.executor import GivenUp
 from evometa.feasibility import violation
 from evometa.problem import Evaluation
 from evometa.search.budget import Cost
@@ -104,7 +105,7 @@ class FinalSelection:
             tested = [
                 evaluate(genotype, test=True) if driver.problem.has_test() else None for genotype in (center, chosen)
             ]
-        except _Cancelled:
+        except (_Cancelled, GivenUp):
             return skipped(state, done, driver.center(state))
         present = {_bytes(genotype) for genotype in candidates}
         self._known = {place: value for place, value in self._known.items() if place[0] in present}

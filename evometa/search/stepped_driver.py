@@ -16,7 +16,7 @@ from evometa.backend.precision import entropy_of
 from evometa.backend.static_leaves import unpack
 from evometa.errors import EvaluationError
 from evometa.evaluation.population_evaluator import Evaluated
-from evometa.executors.executor import Executor, Outcome, Trial, run_in_order
+from evometa.executors.executor import Executor, GivenUp, Outcome, Trial, run_in_order
 from evometa.executors.memory import Memory
 from evometa.problem import Evaluation, HostProblem
 from evometa.search.budget import Cost
@@ -92,7 +92,7 @@ class SteppedDriver(Driver):
         return state
 
     def advance(self, state: SearchState, first: int, count: int, target: float) -> tuple[SearchState, Rows, int]:
-        """Run up to ``count`` generations."""
+        """Run up to ``count`` generations; fewer where calls in flight were given up."""
         found: list[NDArray[Any]] = []
         values: list[list[float]] = []
         costs: list[Cost] = []
@@ -104,10 +104,15 @@ class SteppedDriver(Driver):
             number = first + len(values)
             self._cost = Cost()
             keys = generation_keys(self.keys.generations, number)
-            state, fitness, record = self._generation(state, keys, number, self.keys)
-            costs.append(self._cost)
-            if self.validates(number):
-                record |= self._validation_record(state, self.validate)
+            try:
+                after, fitness, record = self._generation(state, keys, number, self.keys)
+                cost = self._cost
+                if self.validates(number):
+                    record |= self._validation_record(after, self.validate)
+            except GivenUp:
+                break  # the generations before it count; a resumed search begins this one again
+            state = after
+            costs.append(cost)
             found.append(np.asarray(fitness))
             values.append([float(record.get(name, np.nan)) for name in measured])
             code = int(self._stop(state, target))

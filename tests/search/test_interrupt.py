@@ -1,5 +1,6 @@
 """Ctrl-C ends a search at a checkpoint; what follows is what would have followed."""
 
+import logging
 import os
 import signal
 import subprocess
@@ -18,7 +19,7 @@ from evometa.search.callbacks import as_callback
 from evometa.search.interrupt import Interrupt
 from evometa.storage import checkpoint
 from evometa.storage.history import HISTORY
-from evometa.strategies import OpenAIES
+from evometa.strategies import OpenAIES, RandomSearch
 
 RUNNER = Path(__file__).parents[1] / "runner.py"
 Chase = load(f"{Path(__file__).parents[1] / 'toys.py'}:Chase")
@@ -139,3 +140,50 @@ def test_a_handler_set_by_others_comes_back() -> None:
         assert heard == [signal.SIGINT]
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.parametrize(("signals", "least"), [((signal.SIGINT,) * 2, 0.0), ((signal.SIGINT,), 0.3)])
+def test_calls_that_hang_are_given_up(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, signals: Any, least: float
+) -> None:
+    monkeypatch.setattr("evometa.search.interrupt.PATIENCE", 60.0 if len(signals) == 2 else least)
+    monkeypatch.setattr("evometa.executors.worker_pool.LOOK", 0.05)
+    flag, folder = tmp_path / "hang", tmp_path / "run"
+    problem = load(f"{Path(__file__).parents[1] / 'user_files' / 'hanging.py'}:Hanging")(flag=str(flag))
+    settings: Any = {"seed": 1, "workers": 2, "validation_share": 0.0}
+
+    def hang(report: Any) -> None:
+        if flag.exists():
+            return
+        flag.touch()
+        for number, at in zip(signals, (0.3, 0.5), strict=False):
+            threading.Timer(at, os.kill, (os.getpid(), number)).start()
+
+    with caplog.at_level(logging.INFO, "evometa"):
+        result = Search(problem, RandomSearch(4), run_directory=folder, callbacks=[hang], **settings).run(
+            generations=10**9
+        )
+    assert result.stop_code == "interrupted"
+    assert "ending after the 4 calls that are left in this step; Ctrl-C gives them up" in caplog.text
+    flag.unlink()
+    resumed = Search.resume(folder)
+    resumed.run(generations=result.generations + 3)
+    whole = Search(problem, RandomSearch(4), **settings)
+    whole.run(generations=result.generations + 3)
+    assert resumed.history["best"].tolist() == whole.history["best"].tolist()
+
+
+def test_a_search_whose_first_calls_hang_returns_and_blocks_no_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("evometa.search.interrupt.PATIENCE", 0.1)
+    flag = tmp_path / "hang"
+    flag.touch()
+    problem = load(f"{Path(__file__).parents[1] / 'user_files' / 'hanging.py'}:Hanging")(flag=str(flag))
+    threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT)).start()
+    result = Search(problem, RandomSearch(4), run_directory=tmp_path / "run", workers=1).run(generations=2)
+    assert (result.stop_code, result.generations) == ("interrupted", 0)
+    flag.unlink()
+    assert (
+        Search(problem, RandomSearch(4), run_directory=tmp_path / "run", workers=1).run(generations=1).generations == 1
+    )
