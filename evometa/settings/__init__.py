@@ -34,6 +34,7 @@ from evometa.settings.ranges import (
     Numbers,
     Positive,
     Range,
+    StepSize,
 )
 
 __all__ = [
@@ -50,5 +51,6 @@ __all__ = [
     "Numbers",
     "Positive",
     "Range",
+    "StepSize",
     "checked",
 ]

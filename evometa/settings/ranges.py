@@ -122,6 +122,10 @@ Count = Annotated[int, Range(least=1)]
 """A whole number of at least 1."""
 Natural = Annotated[int, Range(least=0)]
 """A whole number of at least 0."""
+StepSize = Annotated[
+    float, Advice("for another one in each coordinate, give the space a unit, such as Box((2,), scale=[0.1, 3.0])")
+]
+"""A first step size in genotype units; strategies say themselves that it is above 0."""
 Positive = Annotated[float, Range(above=0)]
 """A finite number above 0."""
 NonNegative = Annotated[float, Range(least=0)]

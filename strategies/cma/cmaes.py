@@ -7,7 +7,7 @@ from typing import ClassVar, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from evometa.settings import Count, checked
+from evometa.settings import Count, StepSize, checked
 from evometa.spaces import Space
 from evometa.strategies.cma.diagonal import Diagonal, adapt_diagonal, unit_diagonal
 from evometa.strategies.cma.rates import Rates, rates
@@ -92,7 +92,7 @@ class CMAES(Strategy[CMAESState]):
     """Candidates in a generation, P >= 2. More is better against noise and many local optima, and costs little where
     candidates are evaluated in parallel; Hansen's choice for a smooth fitness evaluated one at a time is
     ``CMAES.default_population_size(D)``, 10 to 22 for D = 10 to 400."""
-    sigma: float = 0.3
+    sigma: StepSize = 0.3
     """First step size in genotype units: a fraction of the range of bounded coordinates. The optimum is best within
     about 3 sigma of the start."""
     diagonal_decoding: bool = False

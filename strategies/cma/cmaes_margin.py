@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from evometa.errors import ConfigurationError
+from evometa.settings import StepSize
 from evometa.spaces import Box, Categorical, Dict
 from evometa.spaces.base import CATEGORY, INTEGER, Space, VectorSpace
 from evometa.strategies.cma.choices import CHANGED, Choices, equally_likely, learn
@@ -69,7 +70,7 @@ class CMAwM(Strategy[CMAwMState]):
 
     population_size: int = 32
     """Candidates in a generation, P >= 2, as for :class:`~evometa.strategies.CMAES`."""
-    sigma: float = 0.3
+    sigma: StepSize = 0.3
     """First step size: a fraction of the range of integers and bounded reals, in genotype units otherwise."""
     margin: float | None = None
     """Least chance that an integer changes, α; None for 1/(M P), one integer in a generation."""

@@ -11,6 +11,7 @@ import numpy as np
 from jax import lax
 from numpy.typing import NDArray
 
+from evometa.settings import StepSize
 from evometa.spaces import Space
 from evometa.strategies.cma.rates import rates as full_rates
 from evometa.strategies.cma.sep_cmaes import STOP_REASONS, empty_history, record, stop_code
@@ -93,7 +94,7 @@ class LMMAES(Strategy[LMMAESState]):
 
     population_size: int = 32
     """Candidates in a generation, P >= 2; the paper's choice is ``CMAES.default_population_size(D)``."""
-    sigma: float = 0.3
+    sigma: StepSize = 0.3
     """First step size in genotype units."""
     directions: int | None = None
     """Directions M that are remembered; None for the paper's 4 + ⌊3 ln D⌋, but D/4 at most."""

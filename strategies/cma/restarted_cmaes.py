@@ -19,6 +19,7 @@ import jax
 import jax.numpy as jnp
 
 from evometa.errors import ConfigurationError
+from evometa.settings import StepSize
 from evometa.spaces import Space, VectorSpace
 from evometa.strategies.cma.cmaes import CMAES, CMAESState, adapt, decode, start_at
 from evometa.strategies.cma.rates import padded_rates
@@ -106,7 +107,7 @@ class _RestartedCMAES(Strategy[RestartedState]):
     population_size: int = 16
     """Candidates in a batch, P >= 2, which is the population of the first run; Hansen's choice is
     ``CMAES.default_population_size(D)``."""
-    sigma: float = 0.3
+    sigma: StepSize = 0.3
     """First step size in genotype units, also after restarts (in BIPOP's small regime it is smaller)."""
     largest: int = 128
     """The population is doubled up to this many batches at most; a power of two. The state holds that many."""

@@ -7,6 +7,7 @@ from typing import ClassVar, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from evometa.settings import StepSize
 from evometa.spaces import Space
 from evometa.strategies.cma.cmaes import CMAES
 from evometa.strategies.cma.rates import rates
@@ -95,7 +96,7 @@ class SepCMAES(Strategy[SepCMAESState]):
 
     population_size: int = 32
     """Candidates in a generation, P >= 2; the paper's choice is ``CMAES.default_population_size(D)``."""
-    sigma: float = 0.3
+    sigma: StepSize = 0.3
     """First step size in genotype units."""
     tolfunhist: float = 1e-12
     """Stop when the best fitness of the last 10 + 30 D/P generations differ by less; up to the default, by less than

@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 from scipy.optimize import brentq
 
+from evometa.settings import StepSize
 from evometa.spaces import Space
 from evometa.strategies.cma.rates import rates
 from evometa.strategies.cma.sep_cmaes import STOP_REASONS, empty_history, record, stop_code
@@ -82,7 +83,7 @@ class CRFMNES(Strategy[CRFMNESState]):
 
     population_size: int = 32
     """Candidates in a generation, P even and at least 4: P/2 mirrored pairs, of which one alone never changes σ."""
-    sigma: float = 0.3
+    sigma: StepSize = 0.3
     """First step size in genotype units."""
     tolfunhist: float = 1e-12
     """Stop when the best fitness of the last 10 + 30 D/P generations differ by less; up to the default, by less than

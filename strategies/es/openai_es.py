@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import optax
 
 from evometa.feasibility import ConstraintHandling
+from evometa.settings import StepSize
 from evometa.spaces import Space
 from evometa.strategies.shared import antithetic
 from evometa.strategies.shared.checks import require_fraction, require_nonnegative, vector_space
@@ -47,7 +48,7 @@ class OpenAIES(GradientSteps, Strategy[OpenAIESState]):
 
     population_size: int = 256
     """Candidates in a generation, P even: P/2 mirrored pairs."""
-    sigma: float = 0.03
+    sigma: StepSize = 0.03
     """Standard deviation of the noise in genotype units."""
     learning_rate: float = 0.01
     """Step of the optimizer in genotype units: for Adam about the step of each coordinate in a generation."""

@@ -8,6 +8,7 @@ import evosax.algorithms
 import jax
 import jax.numpy as jnp
 
+from evometa.settings import StepSize
 from evometa.strategies.shared import antithetic, evosax_distribution
 from evometa.strategies.shared.evosax_distribution import EvosaxDistribution, EvosaxState
 from evometa.strategies.shared.optimizer import Optimizer
@@ -29,7 +30,7 @@ class PGPE(EvosaxDistribution):
 
     population_size: int = 256
     """Candidates in a generation, P even: P/2 mirrored pairs."""
-    sigma: float = 0.1
+    sigma: StepSize = 0.1
     """First standard deviation of every coordinate, in genotype units."""
     max_speed: float = 0.067
     """Longest step of the mean in a generation by ClipUp, in radii of the first cloud of candidates, sigma √D: its

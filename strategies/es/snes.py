@@ -11,6 +11,7 @@ import numpy as np
 import optax
 from numpy.typing import NDArray
 
+from evometa.settings import StepSize
 from evometa.strategies.shared import evosax_distribution
 from evometa.strategies.shared.evosax_distribution import EvosaxDistribution, EvosaxState
 from evometa.strategies.shared.ranks import gains, places
@@ -31,7 +32,7 @@ class SNES(EvosaxDistribution):
 
     population_size: int = 64
     """Candidates in a generation, P >= 2."""
-    sigma: float = 0.3
+    sigma: StepSize = 0.3
     """First standard deviation of every coordinate, in genotype units."""
     learning_rate: float = 1.0
     """Of the mean; 1 moves it to the weighted mean of the better half."""

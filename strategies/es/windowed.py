@@ -22,6 +22,7 @@ import optax
 
 from evometa.errors import ConfigurationError
 from evometa.feasibility import ConstraintHandling
+from evometa.settings import StepSize
 from evometa.spaces import Space
 from evometa.strategies.shared import antithetic
 from evometa.strategies.shared.checks import vector_space
@@ -65,7 +66,7 @@ class _AntitheticES(GradientSteps, Strategy[PairsState]):
 
     population_size: int = 64
     """Candidates in a generation, P even: P/2 mirrored pairs, each with tasks of its own."""
-    sigma: float = 0.03
+    sigma: StepSize = 0.03
     """Standard deviation of the noise in genotype units."""
     learning_rate: float = 0.003
     """Step of the optimizer in genotype units: for Adam about the step of each coordinate in a generation."""

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from numpy.typing import NDArray
 
+from evometa.settings import StepSize
 from evometa.spaces import Space
 from evometa.strategies.cma.sep_cmaes import STOP_REASONS, empty_history, record, stop_code
 from evometa.strategies.cma.stagnation import extent, narrowest, spread, tolerance
@@ -64,7 +65,7 @@ class XNES(Strategy[XNESState]):
 
     population_size: int = 32
     """Candidates in a generation, P >= 2; the paper's choice is ``CMAES.default_population_size(D)``."""
-    sigma: float = 0.3
+    sigma: StepSize = 0.3
     """First step size in genotype units."""
     learning_rate: float = 1.0
     """Of the mean; 1 moves it to the weighted mean of the better half."""

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from evometa.errors import ConfigurationError
+from evometa.settings import StepSize
 from evometa.spaces import Space
 from evometa.strategies.cma.stagnation import narrowest, spread, tolerance
 from evometa.strategies.cma.update import add_to_diagonal, factorise
@@ -49,7 +50,7 @@ class CMAME(GridStrategy[CMAMEState]):
 
     emitters: int = 15
     """E, distributions that search side by side; each has B = P / E candidates of a generation, at least 2."""
-    sigma: float = 0.3
+    sigma: StepSize = 0.3
     """First step size of an emitter, in genotype units; positive."""
     selection: Literal["filter", "mu"] = "filter"
     """Who is a parent: all that entered the archive, or the better half."""

@@ -266,6 +266,7 @@ def test_signatures_stay_visible() -> None:
         (lambda: Categorical({"a", "b"}), "give the choices in a list"),
         (lambda: Like(jnp.ones(2), scale=0), "scale (standard deviation of sample around the template's values)"),
         (lambda: Dict(3), "to be a dict"),
+        (lambda: CMAES(sigma=[0.1, 3.0]), "got [0.1, 3.0]; for another one in each coordinate, give the space a unit"),
     ],
 )
 def test_spaces_are_told_by_the_same_check(make: Callable[[], Any], words: str) -> None:
