@@ -11,6 +11,8 @@ import pytest
 
 # A shell that starts the tests in the background has them ignore Ctrl-C, and so would all processes they start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+if hasattr(signal, "SIGHUP"):  # likewise under nohup
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 FUSED = os.environ.get("EVOMETA_TEST_BITS") == "1"
 """Whether this run is that of the tests marked ``bits``."""
