@@ -111,12 +111,12 @@ def deap_set() -> Any:
 
 def deap_toolbox(made: Any, x: np.ndarray, y: np.ndarray) -> Any:
     """Return DEAP's usual operators, with trees of at most MOST_NODES nodes."""
-    if not hasattr(creator, "Individual"):
+    if not hasattr(creator, "Formula"):
         creator.create("Error", base.Fitness, weights=(-1.0,))
-        creator.create("Individual", gp.PrimitiveTree, fitness=creator.Error)
+        creator.create("Formula", gp.PrimitiveTree, fitness=creator.Error)
     box = base.Toolbox()
     box.register("draw", gp.genHalfAndHalf, pset=made, min_=1, max_=4)
-    box.register("individual", tools.initIterate, creator.Individual, box.draw)
+    box.register("individual", tools.initIterate, creator.Formula, box.draw)
     box.register("branch", gp.genFull, min_=0, max_=2)
     box.register("mate", gp.cxOnePoint)
     box.register("mutate", gp.mutUniform, expr=box.branch, pset=made)

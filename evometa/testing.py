@@ -133,8 +133,9 @@ class _StrategyCheck:
         _alike(f"{self.name}.ask's genotypes", population, genotypes)
         _alike(f"{self.name}.ask's state", state, asked)
         fitness = jax.ShapeDtypeStruct((size,), jnp.result_type(float))
+        feedback = jax.eval_shape(lambda *given: _feedback(self.strategy, *given), genotypes, fitness)
+        _alike(f"{self.name}.tell's state", state, jax.eval_shape(self.strategy.tell, key, asked, genotypes, feedback))
         told = self.tell, key, asked, genotypes, fitness
-        _alike(f"{self.name}.tell's state", state, jax.eval_shape(*told))
         center = jax.eval_shape(self.strategy.center, state)
         if center is not None:
             _alike(f"{self.name}.center", one, center)

@@ -36,7 +36,7 @@ def test_random_search_takes_mixed_spaces() -> None:
 def test_refuses_integers(strategy: Strategy[Any]) -> None:
     words = (
         f"{type(strategy).__name__} searches real vectors only (Box, Like, Dict of these), and Integer holds integers, "
-        "categories or structures; use RandomSearch, or describe those parts as a Box."
+        "categories or structures; use CMAwM, GeneticAlgorithm or RandomSearch, or describe those parts as a Box."
     )
     with pytest.raises(ConfigurationError, match=re.escape(words)):
         require_space(strategy, Integer(0, 3))

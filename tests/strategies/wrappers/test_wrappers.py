@@ -271,7 +271,7 @@ def test_a_constrained_minimum(seed: int) -> None:
             "Restarts expects a patience with RandomSearch, which never",
         ),
         (lambda: Restarts(CMAES(4), patience=0), "Restarts expects patience >= 1"),
-        (lambda: Restarts(CMAES), "Restarts expects a strategy to wrap, such as CMAES()"),
+        (lambda: Restarts(CMAES), "got the class CMAES; make an instance, CMAES(...)"),
         (lambda: Averaged(CMAES(4), generations=0.0), "Averaged expects generations > 0"),
         (lambda: Reevaluated(CMAES(4), times=1), "Reevaluated expects times >= 2"),
         (
