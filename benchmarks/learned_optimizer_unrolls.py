@@ -81,7 +81,8 @@ def main() -> None:
     parser.add_argument("--strategies", type=int, nargs="+", default=[1, 2, 3], help="beside FullES, by number")
     parser.add_argument("--learning-rates", type=float, nargs="+", default=LEARNING_RATES)
     parser.add_argument("--sigmas", type=float, nargs="+", default=SIGMAS)
-    small = "--budget 3200 --seeds 1 --strategies 2 --learning-rates 0.01 --sigmas 0.03"
+    parser.add_argument("--tuning-seed", type=int, default=TUNING_SEED)
+    small = "--budget 3200 --seeds 1 --tuning-seed 0 --strategies 2 --learning-rates 0.01 --sigmas 0.03"
     arguments = parse_arguments(parser, small)
     curves = Curves(arguments.budget, arguments.keep)
 
@@ -89,10 +90,10 @@ def main() -> None:
     tuned, rows = {}, []
     strategies = [FullES, *(STRATEGIES[number] for number in arguments.strategies)]
     for cls in strategies:
-        ends = [float(curves(cls, *settings, TUNING_SEED)[-1, 1]) for settings in grid]
+        ends = [float(curves(cls, *settings, arguments.tuning_seed)[-1, 1]) for settings in grid]
         tuned[cls] = grid[int(np.nanargmin(ends))]
         rows.append([cls.__name__, *(f"{end:.3f}" for end in ends)])
-    print(f"held-out loss after {arguments.budget:,} inner steps, tuning seed {TUNING_SEED}\n")
+    print(f"held-out loss after {arguments.budget:,} inner steps, tuning seed {arguments.tuning_seed}\n")
     print_table(["strategy", *(f"rate {rate}, σ {sigma}" for rate, sigma in grid)], rows)
 
     found = {cls: [curves(cls, *tuned[cls], seed) for seed in range(arguments.seeds)] for cls in strategies}
