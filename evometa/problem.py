@@ -225,7 +225,7 @@ class InnerTraining(BaseProblem):
     def evaluate_task(self, key: Key, omega: Omega, task: Task) -> Evaluation:
         """Train one learner with one ω on one task; its fitness is what the objective says."""
         losses, learner = learning_curve(self, key, omega, task, self.objective.steps(self.inner_steps))
-        return self.evaluate_learner(_part(key, "metrics"), omega, task, learner, jnp.mean(losses))
+        return self.evaluate_learner(part_key(key, "metrics"), omega, task, learner, jnp.mean(losses))
 
     def evaluate_learner(self, key: Key, omega: Omega, task: Task, learner: Learner, fitness: Scalar) -> Evaluation:
         """Return the evaluation of a fully trained learner; the engine averages it over tasks.
@@ -287,13 +287,14 @@ def overrides(problem: BaseProblem, method: str) -> bool:
     return getattr(type(problem), method, None) is not getattr(base, method, None)
 
 
-def _part(key: Key, name: Literal["init", "step", "loss", "metrics"]) -> Key:
+def part_key(key: Key, name: Literal["init", "step", "loss", "metrics"]) -> Key:
+    """Return the key of one method of a problem, from that of a learner."""
     return jax.random.fold_in(key, ("init", "step", "loss", "metrics").index(name))
 
 
 def begin(problem: InnerTraining, key: Key, omega: Omega, task: Task) -> Learner:
     """Return the learner of one ω on one task before its first update; packed, as all learners between steps are."""
-    return pack(problem.init(_part(key, "init"), omega, task))
+    return pack(problem.init(part_key(key, "init"), omega, task))
 
 
 def train(
@@ -303,7 +304,7 @@ def train(
 
     The key of a step depends on the step's number alone, so training in pieces gives what training at once gives.
     """
-    keys = _part(key, "step")
+    keys = part_key(key, "step")
 
     def one(learner: Learner, number: Scalar) -> tuple[Learner, None]:
         return pack(problem.step(jax.random.fold_in(keys, number), omega, task, unpack(learner))), None
@@ -315,7 +316,7 @@ def validate(
     problem: InnerTraining, key: Key, omega: Omega, task: Task, learner: Learner, number: int | Scalar
 ) -> Scalar:
     """Return the validation loss of a learner after inner step ``number``."""
-    return problem.loss(jax.random.fold_in(_part(key, "loss"), number), omega, task, unpack(learner))
+    return problem.loss(jax.random.fold_in(part_key(key, "loss"), number), omega, task, unpack(learner))
 
 
 def learning_curve(

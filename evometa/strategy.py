@@ -205,12 +205,15 @@ def tell_population(
     :meth:`Strategy.tell`, the fitness that of the problem; whoever runs a strategy calls this function.
     """
     told = strategy.tell(key, state, genotypes, _feasibility_first(strategy, feedback))
-    if strategy.told_when_all_fail:
-        return told
+    return told if strategy.told_when_all_fail else unless_all_failed(feedback.fitness, told, state)
+
+
+def unless_all_failed(fitness: jax.Array, told: State, otherwise: State) -> State:
+    """Return a state that was told a fitness ``[P]``, or another where every candidate failed."""
     # A select, not a branch: it fuses with what computes the state, and a branch costs more than a light strategy.
-    any_sound = jnp.any(feedback.fitness < jnp.inf)
-    kept: State = jax.tree.map(lambda new, old: jnp.where(any_sound, new, old), told, state)
-    return kept
+    any_sound = jnp.any(jnp.isfinite(fitness))
+    chosen: State = jax.tree.map(lambda new, old: jnp.where(any_sound, new, old), told, otherwise)
+    return chosen
 
 
 def _feasibility_first(strategy: Strategy[Any], feedback: Feedback) -> Feedback:

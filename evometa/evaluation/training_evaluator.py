@@ -21,7 +21,7 @@ from evometa.evaluation.population_evaluator import Evaluated, OneCandidate, reg
 from evometa.evaluation.task_source import TaskSet, mean
 from evometa.evaluation_plan import PopulationTraining
 from evometa.objectives import Final
-from evometa.problem import BaseProblem, Evaluation, InnerTraining, Problem, _part, begin, train, validate
+from evometa.problem import BaseProblem, Evaluation, InnerTraining, Problem, begin, part_key, train, validate
 from evometa.spaces import Space
 from evometa.strategy import TrainsPopulation
 from evometa.types import Genotype, Key, Learner, Omega, Scalar, Task
@@ -102,7 +102,7 @@ class TrainingEvaluator(CarriedLearners[TrainsPopulation[Any]]):
             first = shared.window == 0
             learner = jax.lax.cond(first, lambda: begin(problem, key, omega, task), lambda: learner)
             loss, learner = train_window(problem, key, omega, task, learner, shared.window, windows)
-            return problem.evaluate_learner(_part(key, "metrics"), omega, task, unpack(learner), loss), learner
+            return problem.evaluate_learner(part_key(key, "metrics"), omega, task, unpack(learner), loss), learner
 
         results, learners = jax.vmap(on_task)(shared.tasks.keys, shared.tasks.tasks, learners)
         return mean(results), learners

@@ -28,7 +28,7 @@ from evometa.evaluation.carried_learners import CarriedLearners, learners_incomp
 from evometa.evaluation.population_evaluator import Evaluated, OneCandidate, register, register_incompatibility
 from evometa.evaluation.task_source import TaskSet, mean
 from evometa.evaluation_plan import WindowedEvaluation
-from evometa.problem import BaseProblem, Evaluation, InnerTraining, Problem, _part, begin, train, validate
+from evometa.problem import BaseProblem, Evaluation, InnerTraining, Problem, begin, part_key, train, validate
 from evometa.spaces import Space
 from evometa.strategy import Unrolled
 from evometa.types import Genotype, Key, Learner, Scalar, Task
@@ -152,7 +152,7 @@ class WindowedEvaluator(CarriedLearners[Unrolled[Any]]):
                 total = jnp.where(start == 0, counted(start, learner), total)
             numbers = start + jnp.arange(1, length + 1, dtype=jnp.int32)
             (learner, total), _ = jax.lax.scan(step, (learner, total), numbers)
-            found = problem.evaluate_learner(_part(key, "metrics"), omega, task, learner, total)
+            found = problem.evaluate_learner(part_key(key, "metrics"), omega, task, learner, total)
             return Evaluation(total, constraints=found.constraints), learner
 
         results, learners = jax.vmap(on_task)(tasks.keys, tasks.tasks, learners)

@@ -42,6 +42,8 @@ class Outcome(NamedTuple):
     error: str | None = None
     """Where the problem's code is wrong, rather than the candidate: the traceback of what it raised, or what it should
     have returned instead."""
+    drew: bool = True
+    """Whether the call drew from its generator; where not, the same candidate has the same outcome with any seed."""
     kind: str = ""
     """What failures of one cause have in common: the failure without what differs from candidate to candidate."""
 

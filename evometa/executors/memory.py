@@ -16,7 +16,7 @@ class Memory:
     """Runs trials, each kind once.
 
     Trials of equal ω and seed have one outcome. A call that drew nothing from its generator has the same outcome with
-    any seed, and is remembered for good; which calls those are says the executor (``undrawn``). Failures are not kept.
+    any seed, and is remembered for good (:attr:`Outcome.drew`). Failures are not kept.
 
     Args:
         executor: runs the trials.
@@ -41,10 +41,9 @@ class Memory:
             found.get((candidate, trial.seed)) or self._known[candidate]
             for candidate, trial in zip(candidates, trials, strict=True)
         ]
-        undrawn: frozenset[int] = getattr(self._executor, "undrawn", frozenset())
-        for (candidate, _), number in zip(new, numbers, strict=True):
-            if number in undrawn and done[number].failure is None:
-                self._known[candidate] = done[number]._replace(evaluations=1)
+        for (candidate, _), outcome in found.items():
+            if not outcome.drew and outcome.failure is None:
+                self._known[candidate] = outcome._replace(evaluations=1)
         while len(self._known) > MOST_REMEMBERED:
             del self._known[next(iter(self._known))]
         return outcomes

@@ -107,8 +107,6 @@ class WorkerPool:
         """Calls that were lost, to be tried on fresh workers alone."""
         self._failed_starts = 0
         self._numbers = itertools.count()
-        self.undrawn: set[int] = set()
-        """Trials of the newest submission whose calls drew nothing from their generators."""
 
     def __enter__(self) -> "WorkerPool":
         return self
@@ -136,7 +134,6 @@ class WorkerPool:
             ConfigurationError: ``evaluate_test`` of a problem without one, or a budget, which the pool cannot keep.
         """
         numbers = []
-        self.undrawn.clear()
         for trial in trials:
             if trial.method == "evaluate_test" and not self._problem.has_test():
                 raise ConfigurationError(
@@ -176,9 +173,7 @@ class WorkerPool:
                     if answer.lost and job.tries < TRIES:
                         self._again.append(job)
                     else:
-                        if not answer.drew:
-                            self.undrawn.add(number)
-                        yield number, answer.outcome._replace(evaluations=job.tries)
+                        yield number, answer.outcome._replace(evaluations=job.tries, drew=answer.drew)
                 self._see_off()
         finally:
             self._waiting.clear()

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from evometa.backend.precision import compiled, precision
 from evometa.backend.static_leaves import packing, unpack
 from evometa.evaluation.population_evaluator import Evaluated
-from evometa.feasibility import worst_feasible
+from evometa.feasibility import ranked, worst_feasible
 from evometa.problem import VECTORS, BaseProblem, Evaluation, InnerTraining
 from evometa.search.budget import Cost, Prices
 from evometa.search.generation import (
@@ -216,6 +216,21 @@ class Driver(abc.ABC):
         """Return the best fitness so far in the problem's own direction, NaN before there is a feasible one."""
         best = float(state.best_fitness)
         return self.sign * best if np.isfinite(best) and self.best_feasible(state) is not False else float("nan")
+
+    def loss(self, genotype: Genotype, tasks: int) -> float:
+        """Return the fitness of one genotype on tasks, as strategies are told it: to be minimised, feasible ones first.
+
+        It is +inf where the candidate failed.
+        """
+        with self.precision():
+            found = self.validate(jax.tree.map(jnp.asarray, genotype), tasks, test=False)
+            fitness: Any = self.sign * np.asarray(found.fitness)
+            if found.constraints is not None:
+                limits = jnp.asarray(found.constraints)
+                fitness = jnp.where(
+                    jnp.isfinite(limits).all(), ranked(jnp.asarray(fitness)[None], limits[None])[0], jnp.inf
+                )
+            return float(fitness) if np.isfinite(fitness) else np.inf
 
     # Validation.
 

@@ -4,13 +4,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from numpy.typing import NDArray
 
 from evometa.errors import ConfigurationError
 from evometa.evaluation_plan import FullEvaluation, GradientEvaluation
-from evometa.feasibility import feasible, ranked
 from evometa.search.decisions import Limits
 from evometa.search.driver import Driver
 from evometa.search.generation import SearchState, generation_keys
@@ -101,34 +99,21 @@ def evaluate_start(driver: Driver, state: SearchState, done: Counters, limits: L
     whole = isinstance(driver.strategy.evaluation, (FullEvaluation, GradientEvaluation))
     if not whole and (count == 1 or driver.strategy.center(state.strategy) is None):
         return state
-    losses, kept = np.full(count, np.inf), np.zeros(count, bool)
+    losses, tasks = np.full(count, np.inf), driver.prices.tasks_per_evaluation
     for i in np.flatnonzero(~_asked_first(driver, state, starts, count)).tolist():
         if done.evaluations and limits.reached(done, driver.prices):
             break
-        losses[i], kept[i] = _evaluate(driver, _member(starts, i), done)
+        losses[i] = driver.loss(_member(starts, i), tasks)
+        done.evaluations += 1
+        done.inner_steps += driver.prices.of_tasks(tasks).inner_steps
+        done.failed += int(np.isinf(losses[i]))
     best = int(np.argmin(losses))
     if best:
         state = driver.initial(best)
-    if not (whole and kept[best]):
+    if not (whole and np.isfinite(losses[best])):
         return state
     fitness: Any = np.asarray(losses[best], state.best_fitness.dtype)  # of numpy, which has float64 in any case
     return state._replace(best_fitness=fitness)
-
-
-def _evaluate(driver: Driver, genotype: Genotype, done: Counters) -> tuple[float, bool]:
-    """Return the fitness of a start, to be minimised, feasibility first, and whether it is sound and feasible."""
-    tasks = driver.prices.tasks_per_evaluation
-    with driver.precision():
-        evaluation = driver.validate(jax.tree.map(jnp.asarray, genotype), tasks, test=False)
-        done.evaluations += 1
-        done.inner_steps += driver.prices.of_tasks(tasks).inner_steps
-        fitness = driver.sign * float(evaluation.fitness)
-        if not np.isfinite(fitness):
-            done.failed += 1
-            return np.inf, False
-        if evaluation.constraints is None or bool(feasible(np.asarray(evaluation.constraints))):
-            return fitness, True
-        return float(ranked(jnp.asarray([fitness]), jnp.asarray(evaluation.constraints)[None])[0]), False
 
 
 def _asked_first(driver: Driver, state: SearchState, starts: Genotype, count: int) -> NDArray[np.bool_]:

@@ -24,10 +24,17 @@ from evometa.strategies.cma.stagnation import (
 )
 from evometa.strategies.cma.update import adapt_sigma, add_to_diagonal, factorise, forgetting, pull
 from evometa.strategies.shared.checks import require_nonnegative, vector_space
-from evometa.strategies.shared.failures import elsewhere, unless_all_failed
+from evometa.strategies.shared.failures import elsewhere
 from evometa.strategies.shared.noise import standard_normal
 from evometa.strategies.shared.ranks import gains, places, shares
-from evometa.strategy import Feedback, Strategy, refuse_unless_continuous, require_population, require_positive
+from evometa.strategy import (
+    Feedback,
+    Strategy,
+    refuse_unless_continuous,
+    require_population,
+    require_positive,
+    unless_all_failed,
+)
 from evometa.types import Key, Scalar
 
 

@@ -19,9 +19,9 @@ from evometa.strategies.cma.rates import rates
 from evometa.strategies.cma.stagnation import window
 from evometa.strategies.shared import categorical
 from evometa.strategies.shared.checks import require_nonnegative, vector_space
-from evometa.strategies.shared.failures import elsewhere, unless_all_failed
+from evometa.strategies.shared.failures import elsewhere
 from evometa.strategies.shared.ranks import gains, places
-from evometa.strategy import Feedback, Strategy, require_population, require_positive
+from evometa.strategy import Feedback, Strategy, require_population, require_positive, unless_all_failed
 from evometa.types import Key, Scalar
 
 

@@ -15,12 +15,19 @@ from evometa.settings import StepSize
 from evometa.spaces import Space
 from evometa.strategies.cma.rates import rates as full_rates
 from evometa.strategies.cma.sep_cmaes import STOP_REASONS, empty_history, record, stop_code
-from evometa.strategies.cma.stagnation import extent, narrowest, spread, tolerance
+from evometa.strategies.cma.stagnation import extent, spread
 from evometa.strategies.shared.checks import require_nonnegative, vector_space
-from evometa.strategies.shared.failures import elsewhere, unless_all_failed
+from evometa.strategies.shared.failures import elsewhere
 from evometa.strategies.shared.noise import standard_normal
 from evometa.strategies.shared.ranks import gains, places
-from evometa.strategy import Feedback, Strategy, refuse_unless_continuous, require_population, require_positive
+from evometa.strategy import (
+    Feedback,
+    Strategy,
+    refuse_unless_continuous,
+    require_population,
+    require_positive,
+    unless_all_failed,
+)
 from evometa.types import Key, Scalar
 
 
@@ -189,13 +196,7 @@ class LMMAES(Strategy[LMMAESState]):
 
     def stop(self, state: LMMAESState) -> Scalar:
         """Return 1 + the index of the first stop reason that holds, or 0."""
-        return stop_code(
-            state.mean,
-            state.width,
-            state.history,
-            tolfunhist=tolerance(self.tolfunhist, state.extent),
-            tolx=narrowest(self.tolx, self.sigma),
-        )
+        return stop_code(self, state, state.width)
 
     def diagnostics(self, state: LMMAESState) -> dict[str, Scalar]:
         """Return σ."""

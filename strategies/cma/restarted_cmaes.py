@@ -35,9 +35,16 @@ from evometa.strategies.cma.stagnation import (
     window,
 )
 from evometa.strategies.shared.checks import require_nonnegative, vector_space
-from evometa.strategies.shared.failures import elsewhere, unless_all_failed
+from evometa.strategies.shared.failures import elsewhere
 from evometa.strategies.shared.noise import standard_normal
-from evometa.strategy import Feedback, Strategy, refuse_unless_continuous, require_population, require_positive
+from evometa.strategy import (
+    Feedback,
+    Strategy,
+    refuse_unless_continuous,
+    require_population,
+    require_positive,
+    unless_all_failed,
+)
 from evometa.types import Genotype, Key, Scalar
 
 FAILED_BATCHES = 10

@@ -2,7 +2,7 @@
 
 import dataclasses
 import math
-from typing import ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -14,10 +14,17 @@ from evometa.strategies.cma.rates import rates
 from evometa.strategies.cma.stagnation import extent, narrowest, spread, tolerance
 from evometa.strategies.cma.update import adapt_sigma, forgetting, pull
 from evometa.strategies.shared.checks import require_nonnegative, vector_space
-from evometa.strategies.shared.failures import elsewhere, unless_all_failed
+from evometa.strategies.shared.failures import elsewhere
 from evometa.strategies.shared.noise import standard_normal
 from evometa.strategies.shared.ranks import gains, places
-from evometa.strategy import Feedback, Strategy, refuse_unless_continuous, require_population, require_positive
+from evometa.strategy import (
+    Feedback,
+    Strategy,
+    refuse_unless_continuous,
+    require_population,
+    require_positive,
+    unless_all_failed,
+)
 from evometa.types import Key, Scalar
 
 STOP_REASONS = tuple(
@@ -38,19 +45,18 @@ def record(history: jax.Array, generation: Scalar, fitness: jax.Array) -> jax.Ar
     return history.at[generation % len(history)].set(jnp.min(fitness).astype(history.dtype))
 
 
-def stop_code(mean: jax.Array, width: jax.Array, history: jax.Array, *, tolfunhist: Scalar, tolx: float) -> Scalar:
+def stop_code(strategy: Any, state: Any, width: jax.Array) -> Scalar:
     """Return 1 + the index in STOP_REASONS of the first that holds, or 0.
 
     Args:
-        mean: ``[D]``.
+        strategy: with ``sigma``, ``tolfunhist`` and ``tolx``.
+        state: with ``mean`` ``[D]``, ``extent``, and ``history``, the ring buffer of best fitness.
         width: ``[D]``, the standard deviation of each coordinate of the candidates.
-        history: the ring buffer of best fitness.
-        tolfunhist: the range of the history below which it is flat.
-        tolx: the width below which a distribution is a point.
     """
+    mean, history = state.mean, state.history
     holds = (
-        jnp.max(history) - jnp.min(history) < tolfunhist,
-        jnp.all(width < tolx),
+        jnp.max(history) - jnp.min(history) < tolerance(strategy.tolfunhist, state.extent),
+        jnp.all(width < narrowest(strategy.tolx, strategy.sigma)),
         jnp.any(mean + 0.2 * width == mean),
         ~jnp.isfinite(jnp.sum(mean) + jnp.sum(width)),
     )
@@ -176,13 +182,7 @@ class SepCMAES(Strategy[SepCMAESState]):
     def stop(self, state: SepCMAESState) -> Scalar:
         """Return 1 + the index of the first stop reason that holds, or 0."""
         width = state.sigma * jnp.sqrt(state.variance)
-        return stop_code(
-            state.mean,
-            width,
-            state.history,
-            tolfunhist=tolerance(self.tolfunhist, state.extent),
-            tolx=narrowest(self.tolx, self.sigma),
-        )
+        return stop_code(self, state, width)
 
     def diagnostics(self, state: SepCMAESState) -> dict[str, Scalar]:
         """Return σ and the ratio of the largest to the smallest standard deviation of a coordinate."""

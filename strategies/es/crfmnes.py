@@ -13,15 +13,22 @@ from evometa.settings import StepSize
 from evometa.spaces import Space
 from evometa.strategies.cma.rates import rates
 from evometa.strategies.cma.sep_cmaes import STOP_REASONS, empty_history, record, stop_code
-from evometa.strategies.cma.stagnation import extent, narrowest, spread, tolerance
+from evometa.strategies.cma.stagnation import extent, spread
 from evometa.strategies.cma.update import cumulate
 from evometa.strategies.es.xnes import place_values
 from evometa.strategies.shared import antithetic
 from evometa.strategies.shared.checks import require_nonnegative, vector_space
-from evometa.strategies.shared.failures import elsewhere, unless_all_failed
+from evometa.strategies.shared.failures import elsewhere
 from evometa.strategies.shared.noise import standard_normal
 from evometa.strategies.shared.ranks import gains, places
-from evometa.strategy import Feedback, Strategy, refuse_unless_continuous, require_population, require_positive
+from evometa.strategy import (
+    Feedback,
+    Strategy,
+    refuse_unless_continuous,
+    require_population,
+    require_positive,
+    unless_all_failed,
+)
 from evometa.types import Key, Scalar
 
 
@@ -198,13 +205,7 @@ class CRFMNES(Strategy[CRFMNESState]):
     def stop(self, state: CRFMNESState) -> Scalar:
         """Return 1 + the index of the first stop reason that holds, or 0."""
         width = state.sigma * state.scales * jnp.sqrt(1 + state.v**2)
-        return stop_code(
-            state.mean,
-            width,
-            state.history,
-            tolfunhist=tolerance(self.tolfunhist, state.extent),
-            tolx=narrowest(self.tolx, self.sigma),
-        )
+        return stop_code(self, state, width)
 
     def diagnostics(self, state: CRFMNESState) -> dict[str, Scalar]:
         """Return σ and the length of v."""

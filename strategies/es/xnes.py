@@ -12,12 +12,19 @@ from numpy.typing import NDArray
 from evometa.settings import StepSize
 from evometa.spaces import Space
 from evometa.strategies.cma.sep_cmaes import STOP_REASONS, empty_history, record, stop_code
-from evometa.strategies.cma.stagnation import extent, narrowest, spread, tolerance
+from evometa.strategies.cma.stagnation import extent, spread
 from evometa.strategies.shared.checks import require_nonnegative, vector_space
-from evometa.strategies.shared.failures import elsewhere, unless_all_failed
+from evometa.strategies.shared.failures import elsewhere
 from evometa.strategies.shared.noise import standard_normal
 from evometa.strategies.shared.ranks import gains, places
-from evometa.strategy import Feedback, Strategy, refuse_unless_continuous, require_population, require_positive
+from evometa.strategy import (
+    Feedback,
+    Strategy,
+    refuse_unless_continuous,
+    require_population,
+    require_positive,
+    unless_all_failed,
+)
 from evometa.types import Key, Scalar
 
 
@@ -139,13 +146,7 @@ class XNES(Strategy[XNESState]):
     def stop(self, state: XNESState) -> Scalar:
         """Return 1 + the index of the first stop reason that holds, or 0."""
         width = state.sigma * jnp.linalg.norm(state.shape, axis=1)
-        return stop_code(
-            state.mean,
-            width,
-            state.history,
-            tolfunhist=tolerance(self.tolfunhist, state.extent),
-            tolx=narrowest(self.tolx, self.sigma),
-        )
+        return stop_code(self, state, width)
 
     def diagnostics(self, state: XNESState) -> dict[str, Scalar]:
         """Return σ."""

@@ -17,8 +17,8 @@ from evosax.core.fitness_shaping import identity_fitness_shaping_fn
 
 from evometa.spaces import Space
 from evometa.strategies.shared.checks import vector_space
-from evometa.strategies.shared.failures import another_width, unless_all_failed
-from evometa.strategy import Feedback, Strategy, refuse_unless_continuous
+from evometa.strategies.shared.failures import another_width
+from evometa.strategy import Feedback, Strategy, refuse_unless_continuous, unless_all_failed
 from evometa.types import Key, Scalar
 
 

@@ -13,13 +13,6 @@ WIDEST = 16
 """The largest factor by which a distribution is widened, and the largest by which it is narrowed."""
 
 
-def unless_all_failed(fitness: jax.Array, told: State, otherwise: State) -> State:
-    """Return a state that was told a fitness ``[P]``, or another where every candidate failed."""
-    any_sound = jnp.any(jnp.isfinite(fitness))
-    chosen: State = jax.tree.map(lambda new, old: jnp.where(any_sound, new, old), told, otherwise)
-    return chosen
-
-
 def another_width(width: jax.Array, first: float | Scalar) -> jax.Array:
     """Return the next step size to try for a distribution from which no candidate has succeeded yet.
 

@@ -8,9 +8,8 @@ import jax.numpy as jnp
 
 from evometa.evaluation_plan import EvaluationPlan
 from evometa.spaces import Space
-from evometa.strategies.shared.failures import unless_all_failed
 from evometa.strategies.wrappers.wrapper import Wrapper, refuse_without_center
-from evometa.strategy import Feedback, require_positive, tell_population
+from evometa.strategy import Feedback, require_positive, tell_population, unless_all_failed
 from evometa.types import Genotype, Key, Scalar
 
 
