@@ -11,6 +11,7 @@ file                    holds
 :mod:`worker_process`   one worker process, seen from the search
 :mod:`processes`        the processes that a worker started
 :mod:`worker`           what runs in a worker process
+:mod:`user_modules`     the user's files as modules there
 :mod:`surroundings`     what each call finds around it there
 :mod:`returned`         what a call returned or raised, in words
 :mod:`frames`           the messages between the two

@@ -27,7 +27,8 @@ from evometa.executors.frames import Frame, pack, read
 from evometa.executors.processes import descendants, kill
 from evometa.executors.returned import file_of, raised, read_result
 from evometa.executors.surroundings import Surroundings, resident_bytes, worn_out
-from evometa.naming import rebuild, settle_modules
+from evometa.executors.user_modules import import_under_own_names
+from evometa.naming import rebuild
 from evometa.problem import HostProblem, precision_of
 from evometa.spaces import Space
 from evometa.types import Omega
@@ -63,7 +64,7 @@ def _answer_all(inbox: "queue.SimpleQueue[Frame | None]", replies: BinaryIO) -> 
     first = inbox.get()
     if first is None:
         return
-    settle_modules(first[0]["problem"], first[0]["main"])
+    import_under_own_names(first[0]["problem"], first[0]["main"])
     problem: HostProblem = rebuild(first[0]["problem"])
     space, structure = problem.space, omega_structure(problem)
     surroundings, process = Surroundings(), os.getpid()

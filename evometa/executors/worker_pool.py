@@ -25,6 +25,7 @@ from evometa.backend.container import machine_memory
 from evometa.errors import ConfigurationError
 from evometa.executors.executor import GivenUp, Outcome, Trial
 from evometa.executors.frames import pack
+from evometa.executors.user_modules import main_file
 from evometa.executors.worker_process import Answer, StartError, WorkerProcess
 from evometa.problem import HostProblem
 
@@ -97,7 +98,7 @@ class WorkerPool:
         self._calls = math.inf if calls is None else calls
         self._memory = MEMORY_SHARE * machine_memory() / workers if memory is None else memory
         description = naming.describe(problem)
-        self._introduction = pack({"problem": description, "main": naming.main_file()})
+        self._introduction = pack({"problem": description, "main": main_file()})
         self._path = [os.path.abspath(entry) for entry in sys.path]
         self._workers: list[WorkerProcess] = []
         self._leaving: list[WorkerProcess] = []

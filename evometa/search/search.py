@@ -21,7 +21,6 @@ from evometa.evaluation.checks import check_problem, noisy, require_compatible, 
 from evometa.executors.executor import GivenUp
 from evometa.executors.worker_pool import WorkerPool
 from evometa.problem import VALIDATION_TASKS, BaseProblem, HostProblem, InnerTraining, Problem, precision_of
-from evometa.rebuilding import require_rebuildable
 from evometa.search.budget import SHARE, UNBOUNDED
 from evometa.search.callbacks import Report, as_callback
 from evometa.search.compiled_driver import CompiledDriver
@@ -165,10 +164,10 @@ class Search(metaclass=Checked):
         self._known: Manifest | None = None  # that it has, as far as this search knows
         self._changes: list[Change] = []
         if isinstance(problem, HostProblem):
-            require_rebuildable(problem, "worker processes can evaluate it")
+            naming.require_rebuildable(problem, "worker processes can evaluate it")
         if self._path is not None:
             for thing in (problem, strategy):
-                require_rebuildable(thing, "the run can be resumed")
+                naming.require_rebuildable(thing, "the run can be resumed")
             options = {
                 "validate_every": validate_every,
                 "validation_tasks": self._validation.tasks,

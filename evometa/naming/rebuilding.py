@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from evometa.errors import ConfigurationError, EvometaError
-from evometa.naming import describe, rebuild
+from evometa.naming.descriptions import describe, rebuild
 
 
 def require_rebuildable(thing: Any, purpose: str) -> None:
