@@ -2,15 +2,17 @@
 
 The lowest room: it knows nothing of problems, strategies or searches.
 
-==================  =======================================================
-file                holds
-==================  =======================================================
-:mod:`container`    the cores and the memory that this process may use
-:mod:`devices`      one JAX device for each CPU core
-:mod:`chunks`       a population spread over devices and walked in chunks
-:mod:`kernels`      many small steps as one piece of machine code
-:mod:`convolution`  convolution for many small networks at once
-:mod:`flops`        the arithmetic of a JAX function, counted
-:mod:`precision`    float64 whatever JAX's switch, and keys of 64-bit seeds
-==================  =======================================================
+===================  =======================================================
+file                 holds
+===================  =======================================================
+:mod:`container`     the cores and the memory that this process may use
+:mod:`devices`       one JAX device for each CPU core
+:mod:`chunks`        a population spread over devices and walked in chunks
+:mod:`kernels`       many small steps as one piece of machine code
+:mod:`convolution`   convolution for many small networks at once
+:mod:`flops`         the arithmetic of a JAX function, counted
+:mod:`loop_lengths`  how often a loop that ends by a condition runs at most
+:mod:`jaxprs`        jaxprs as flat lists of equations
+:mod:`precision`     float64 whatever JAX's switch, and keys of 64-bit seeds
+===================  =======================================================
 """

@@ -5,63 +5,68 @@ from collections.abc import Callable
 from typing import Any
 
 import jax
-import numpy as np
+
+from evometa.backend.jaxprs import Equation, Flat, Known, flat, inner_jaxprs
+from evometa.backend.loop_lengths import rounds
+
+CUBIC = {"cholesky": 1 / 3, "lu": 2 / 3, "triangular_solve": 1.0, "qr": 4 / 3, "geqrf": 4 / 3, "eigh": 9.0, "svd": 22.0}
+"""Operations of factorisations, in the number of elements times the shorter side."""
 
 
 def flops(function: Callable[..., Any], *args: Any) -> float:
     """Return the number of floating-point operations of one call.
 
-    A multiply-add counts as two operations, any other elementwise operation as one for each element of its result. The
-    body of a loop is multiplied by its length if that is known. A loop that ends by a condition counts as often as the
-    largest whole number that the condition holds or the loop begins with, such as the limit on the steps of an episode,
-    and once where there is none. Of the branches of a conditional, only the most expensive counts.
+    A multiply-add counts as two operations, a factorisation by the cube of its size, a reduction as one operation for
+    each element that goes in, and any other operation as one for each element of its result. The body of a loop is
+    multiplied by its length if that is known. A loop that ends by a condition counts as often as its counter can go on,
+    such as up to the limit on the steps of an episode, and once where no constant limits it. Of the branches of a
+    conditional, only the most expensive counts.
 
     Args:
         function: a JAX function.
         args: its arguments, or their shapes as :class:`jax.ShapeDtypeStruct`.
     """
-    return _count(jax.make_jaxpr(function)(*args).jaxpr)
+    return _inside(jax.make_jaxpr(function)(*args), {})
 
 
-def _count(jaxpr: Any) -> float:
-    return sum((_equation(equation) for equation in jaxpr.eqns), 0.0)
+def _inside(jaxpr: Any, known: Known, inputs: list[Any] | None = None) -> float:
+    """Count a jaxpr; ``inputs`` stand for its last inputs, of the others nothing is known."""
+    count, given = len(getattr(jaxpr, "jaxpr", jaxpr).invars), inputs or []
+    return _count(flat(jaxpr, [object() for _ in range(count - len(given))] + given, known))
 
 
-def _equation(equation: Any) -> float:
-    name, params = equation.primitive.name, equation.params
-    produced = float(sum(math.prod(v.aval.shape) for v in equation.outvars if hasattr(v.aval, "shape")))
+def _count(jaxpr: Flat) -> float:
+    return sum((_equation(equation, jaxpr.known) for equation in jaxpr.equations), 0.0)
+
+
+def _equation(equation: Equation, known: Known) -> float:
+    name, params = equation.name, equation.params
+    produced = float(sum(math.prod(shape) for shape in equation.shapes))
     if name == "dot_general":
         (contracted, _), _ = params["dimension_numbers"]
-        shape = equation.invars[0].aval.shape
-        return 2.0 * produced * float(math.prod(shape[axis] for axis in contracted))
+        return 2.0 * produced * float(math.prod(equation.operands[0][axis] for axis in contracted))
     if name == "conv_general_dilated":
-        kernel = equation.invars[1].aval.shape
+        kernel = equation.operands[1]
         return 2.0 * produced * float(math.prod(kernel) / kernel[params["dimension_numbers"].rhs_spec[0]])
     if name == "cond":
-        return max(_count(branch.jaxpr) for branch in params["branches"])
+        return max(_inside(branch, known, equation.inputs[1:]) for branch in params["branches"])
     if name == "while":
-        begun = equation.invars[params["cond_nconsts"] + params["body_nconsts"] :]
-        rounds = max([1, *_whole(begun), *_limits(params["cond_jaxpr"].jaxpr)])
-        return rounds * (_count(params["body_jaxpr"].jaxpr) + _count(params["cond_jaxpr"].jaxpr))
-    inner = [value for value in params.values() if hasattr(value, "eqns") or hasattr(value, "jaxpr")]
+        length, condition, body = rounds(equation, known)
+        return length * (_count(body) + _count(condition))
+    if name == "scan":
+        return float(params["length"]) * sum(_inside(inner, {}) for inner in inner_jaxprs(params))
+    if name in CUBIC:
+        shape = equation.operands[-1]
+        return CUBIC[name] * math.prod(shape) * min(equation.operands[0][-2:])
+    if name.startswith(("reduce_", "arg")) or name == "sort":
+        return float(sum(math.prod(shape) for shape in equation.operands))
+    inner = list(inner_jaxprs(params))
     if inner:
-        return float(params.get("length", 1)) * sum(_count(getattr(value, "jaxpr", value)) for value in inner)
+        return _times(params) * sum(_inside(one, {}) for one in inner)
     return produced
 
 
-def _limits(jaxpr: Any) -> list[int]:
-    """Return the whole numbers that a condition compares something with."""
-    found = []
-    for equation in jaxpr.eqns:
-        if equation.primitive.name in ("lt", "le", "gt", "ge", "ne"):
-            found += _whole(equation.invars)
-        for value in equation.params.values():
-            if hasattr(value, "eqns") or hasattr(value, "jaxpr"):
-                found += _limits(getattr(value, "jaxpr", value))
-    return found
-
-
-def _whole(atoms: Any) -> list[int]:
-    """Return the values of those atoms that are literal scalar integers."""
-    literals = [atom for atom in atoms if hasattr(atom, "val") and not getattr(atom.aval, "shape", ())]
-    return [abs(int(atom.val)) for atom in literals if np.issubdtype(atom.aval.dtype, np.integer)]
+def _times(params: dict[str, Any]) -> float:
+    """Return how often an equation runs the jaxpr in it: for a Pallas kernel, once at each place of its grid."""
+    grid = getattr(params.get("grid_mapping"), "grid", ())
+    return float(math.prod(size for size in grid if isinstance(size, int)))

@@ -31,7 +31,13 @@ def exp(a: Any) -> Any:
     """Return the exponential of a, where a number is clipped to [-10, 10]."""
     import sympy
 
-    return sympy.exp(max(-_MAX_EXPONENT, min(_MAX_EXPONENT, a)) if a.is_number else a)
+    if a.is_number:
+        return sympy.exp(max(-_MAX_EXPONENT, min(_MAX_EXPONENT, a)))
+    constant, rest = a.as_coeff_Add()
+    if constant.is_Float and abs(constant) > _MAX_EXPONENT:
+        # SymPy takes a decimal out, exp(x - 1e9) = exp(-1e9) exp(x), of which one part is 0 and the other infinite.
+        constant = sympy.Rational(str(constant))
+    return sympy.exp(constant + rest)
 
 
 def sqrt(a: Any) -> Any:

@@ -59,9 +59,12 @@ class Points(NamedTuple):
     @property
     def label_deviation(self) -> Any:
         """The weighted standard deviation of the label."""
+        exponent = np.frexp(np.abs(self.label).max())[1]  # taken out, so that no square overflows or vanishes
+        label = np.ldexp(self.label, -exponent)
         if self.weights is None:
-            return self.label.std()
-        return np.sqrt(np.sum(self.weights * (self.label - self.label_mean) ** 2))
+            return np.ldexp(label.std(), exponent)
+        mean = np.ldexp(self.label_mean, -exponent)
+        return np.ldexp(np.sqrt(np.sum(self.weights * (label - mean) ** 2)), exponent)
 
 
 class Formula(NamedTuple):

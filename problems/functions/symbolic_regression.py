@@ -327,4 +327,4 @@ def _shares(weights: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def _rounded(value: float, resolution: float) -> float:
     """Return the shortest decimal number that differs from a value by less than a resolution."""
-    return round(value, -math.floor(math.log10(resolution)))
+    return round(value, -math.floor(math.log10(resolution))) if resolution > 0 else value

@@ -69,7 +69,7 @@ def lost(name: str, values: Values, unit: Unit) -> list[str]:
         )
     words = []
     spread = float(distinct[-1] - distinct[0])
-    left = -math.log10(np.abs(distinct).max() * _DOUBLE / spread) if spread else math.inf
+    left = -math.log10(np.abs(distinct).max() / spread * _DOUBLE) if spread else math.inf
     if left < 5:
         words.append(
             f"column {name!r} varies by {spread:.2g} around {np.median(values):.6g}, of which double precision keeps "

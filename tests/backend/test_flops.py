@@ -36,6 +36,42 @@ def countdown(x: Any) -> Any:
     return jax.lax.while_loop(lambda c: c[0] > 0, lambda c: (c[0] - 1, A[:, :3] @ c[1]), (200, x))
 
 
+def stepping(limit: Any, step: Any = 1, start: Any = 0) -> Callable[[Any], Any]:
+    """Return a loop whose counter goes up by steps while it is below a limit and the first number is small."""
+
+    def run(x: Any) -> Any:
+        def up(carry: Any) -> Any:
+            return (carry[0] < limit) & (carry[1][0, 0] < 1.0)
+
+        return jax.lax.while_loop(up, lambda carry: (carry[0] + step, A[:, :3] @ carry[1]), (start, x))[1]
+
+    return run
+
+
+def flagged(x: Any) -> Any:
+    def step(carry: Any) -> Any:
+        count, x, _ = carry
+        return count + 1, A[:, :3] @ x, (count + 1 >= 200) | (x[0, 0] > 1.0)
+
+    return jax.lax.while_loop(lambda c: ~c[2], step, (0, x, False))
+
+
+def guarded(x: Any) -> Any:
+    """Also compare a value that is no counter with the largest integer."""
+
+    def up(carry: Any) -> Any:
+        return (carry[0] < 200) & (carry[2] < 2**31 - 1)
+
+    return jax.lax.while_loop(up, lambda c: (c[0] + 1, A[:, :3] @ c[1], c[2] * 3), (0, x, jnp.int32(1)))
+
+
+def nested(x: Any) -> Any:
+    def step(carry: Any) -> Any:
+        return carry[0] + 1, jax.lax.cond(carry[0] > 3, stepping(10), lambda x: x, ten_times(carry[1]))
+
+    return jax.lax.while_loop(lambda carry: carry[0] < 10, step, (0, x))
+
+
 def unknown(x: Any) -> Any:
     return jax.lax.while_loop(lambda c: True, lambda c: A[:, :3] @ c, x)
 
@@ -45,6 +81,7 @@ def unknown(x: Any) -> Any:
     [
         (lambda a, b: a @ b, (A, B), 2 * 3 * 4 * 5),
         (lambda v: v * v + v, (V,), 8),
+        (jnp.sum, (A,), 3 * 4),  # a reduction counts what goes in
         (lambda a, b: jax.vmap(lambda row: row @ b)(a), (A, B), 2 * 3 * 4 * 5),
         (jax.jit(lambda a, b: jax.jit(jnp.matmul)(a, b)), (A, B), 2 * 3 * 4 * 5),
         (convolution, (IMAGE, KERNEL), 2 * (2 * 6 * 6 * 16) * (3 * 3 * 3)),
@@ -62,6 +99,20 @@ def test_exact_counts(function: Callable[..., Any], args: Any, expected: float) 
         (unknown, (jnp.zeros((3, 5)),), 2 * 3 * 3 * 5),  # a loop of unknown length counts once
         (episode, (jnp.zeros((3, 5)),), 200 * 2 * 3 * 3 * 5),  # up to its limit
         (countdown, (jnp.zeros((3, 5)),), 200 * 2 * 3 * 3 * 5),
+        (stepping(jnp.int32(200)), (jnp.zeros((3, 5)),), 200 * 2 * 3 * 3 * 5),  # a constant array
+        (stepping(2000, 10), (jnp.zeros((3, 5)),), 200 * 2 * 3 * 3 * 5),
+        (stepping(2.0, 0.01, 0.0), (jnp.zeros((3, 5)),), 200 * 2 * 3 * 3 * 5),  # time in seconds
+        (stepping(1_000_200, start=1_000_000), (jnp.zeros((3, 5)),), 200 * 2 * 3 * 3 * 5),
+        (lambda n, x: stepping(jnp.minimum(n, 200))(x), (4, jnp.zeros((3, 5))), 200 * 2 * 3 * 3 * 5),
+        (lambda n, x: stepping(jnp.where(n > 3, 200, 100))(x), (4, jnp.zeros((3, 5))), 200 * 2 * 3 * 3 * 5),
+        (lambda n, x: jax.lax.fori_loop(n, 200, lambda _, c: A[:, :3] @ c, x), (4, jnp.zeros((3, 5))), 200 * 90),
+        (jax.vmap(lambda n, x: stepping(jnp.minimum(n, 200))(x)), (V, jnp.zeros((4, 3, 5))), 4 * 200 * 90),
+        (jax.vmap(jax.vmap(stepping(200))), (jnp.zeros((2, 2, 3, 5)),), 4 * 200 * 90),
+        (jax.jit(jax.checkpoint(stepping(200))), (jnp.zeros((3, 5)),), 200 * 90),
+        (flagged, (jnp.zeros((3, 5)),), 200 * 90),
+        (guarded, (jnp.zeros((3, 5)),), 200 * 90),
+        (nested, (jnp.zeros((3, 5)),), 10 * (10 + 10) * 90),
+        (jnp.linalg.cholesky, (jnp.zeros((90, 90)),), 90**3 / 3),
         (jax.grad(lambda a, b: jnp.sum(a @ b)), (A, B), 2 * 2 * 3 * 4 * 5),  # there and back
     ],
 )

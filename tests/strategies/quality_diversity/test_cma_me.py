@@ -166,7 +166,7 @@ def test_refuses_integers() -> None:
     assert CMAME().incompatibility(Integer(0, 3)) is not None
 
 
-def test_an_emitter_whose_covariance_is_not_definite_goes_on_with_the_last_factor() -> None:
+def test_an_emitter_whose_covariance_is_not_definite_continues_with_the_last_factor() -> None:
     strategy = CMAME(8, emitters=2, cells=(4, 4), restart="basic")
     state = strategy.init(KEY, Box((3,), start=np.zeros(3)))
     lost = jnp.array([[1.0, 1.5, 0.0], [1.5, 1.0, 0.0], [0.0, 0.0, 1.0]])
