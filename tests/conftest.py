@@ -24,7 +24,7 @@ os.environ.update(
         # Programs compiled by one test, process or run serve the next.
         "JAX_COMPILATION_CACHE_DIR": os.environ.get("JAX_COMPILATION_CACHE_DIR")
         or str(Path(__file__).parents[1] / ".cache" / "jax"),
-        "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0.1",
+        "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
         "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "0",
         "MPLBACKEND": "agg",
         # Compiling is most of what the tests do, and their programs are small: the least optimisation is the fastest,
