@@ -26,7 +26,6 @@ may keep it in its state: a space is a static part of a pytree and holds no arra
 """
 
 import abc
-import numbers
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
 import jax
@@ -239,24 +238,6 @@ def require_space(strategy: Strategy[Any], space: Space) -> None:
     reason = strategy.incompatibility(space)
     if reason:
         raise ConfigurationError(reason)
-
-
-def require_population(strategy: Strategy[Any], *, least: int = 1, even: bool = False) -> None:
-    """Raise ConfigurationError unless the population size is a whole number, large enough, and even where asked."""
-    size = strategy.population_size
-    if not isinstance(size, int) or size < least or (even and size % 2):
-        kind = "an even" if even else "a"
-        raise ConfigurationError(
-            f"{type(strategy).__name__} expects {kind} population_size of at least {least}, "
-            f"the number of candidates in a generation, got {size}."
-        )
-
-
-def require_positive(owner: object, **values: float) -> None:
-    """Raise ConfigurationError for the first value that is not a finite number above zero."""
-    for name, value in values.items():
-        if not isinstance(value, numbers.Real) or not 0 < value < float("inf"):
-            raise ConfigurationError(f"{type(owner).__name__} expects {name} > 0 and finite, got {value!r}.")
 
 
 class Unrolled(Strategy[State]):

@@ -18,12 +18,13 @@ from numpy.typing import NDArray
 
 from evometa.errors import ConfigurationError, nearest
 from evometa.feasibility import ConstraintHandling, penalised, ranked
+from evometa.settings import Finite, Positive, Several, StepSize
 from evometa.spaces import Space, VectorSpace
 from evometa.strategies.shared import antithetic, populations
 from evometa.strategies.shared.checks import vector_space
 from evometa.strategies.shared.evosax_distribution import build, settle
 from evometa.strategies.shared.ranks import centered_ranks, gains, places, shares
-from evometa.strategy import Feedback, Strategy, refuse_unless_continuous, require_population, require_positive
+from evometa.strategy import Feedback, Strategy, refuse_unless_continuous
 from evometa.types import Key, Scalar
 
 # What benchmarks/evosax_trust.py found with this version, in float32 and float64; it prints what each verdict rests on.
@@ -97,25 +98,21 @@ class Evosax(Strategy[EvosaxAdapterState]):
 
     algorithm: str = "DifferentialEvolution"
     """evosax's name of the algorithm, one of ``TRUSTED``."""
-    population_size: int = 64
+    population_size: Several = 64
     """Candidates in a generation, P >= 2; some algorithms ask for an even number or for more."""
-    sigma: float | None = None
+    sigma: StepSize | None = None
     """First standard deviation, in genotype units; None for 0.3 where the algorithm adapts it, and 0.1 where it keeps
     it."""
-    learning_rate: float | None = None
+    learning_rate: Positive | None = None
     """Step of the mean, for algorithms that hand it to an optimizer: of Adam for gradients (None: 0.03), plain for
     recombination weights (None: 1)."""
-    settings: tuple[tuple[str, float], ...] = ()
+    settings: tuple[tuple[str, Finite], ...] = ()
     """Names and values of evosax's further parameters of the algorithm."""
 
     constraint_handling: ClassVar[ConstraintHandling] = "own"
 
     def __post_init__(self) -> None:
         self._require_trusted()
-        require_population(self, least=2)
-        for name, value in (("sigma", self.sigma), ("learning_rate", self.learning_rate)):
-            if value is not None:
-                require_positive(self, **{name: value})
 
     def _require_trusted(self) -> None:
         if self.algorithm in REFUSED:

@@ -9,12 +9,13 @@ import optax
 
 from evometa.evaluation_plan import EvaluationPlan, GradientEvaluation, Mode
 from evometa.feasibility import ConstraintHandling
+from evometa.settings import Count, Fraction, Positive
 from evometa.spaces import Space, VectorSpace
 from evometa.strategies.shared import populations
 from evometa.strategies.shared.checks import vector_space
 from evometa.strategies.shared.gradient_steps import GradientSteps
 from evometa.strategies.shared.optimizer import Optimizer
-from evometa.strategy import Feedback, Strategy, refuse_unless_continuous, require_population, require_positive
+from evometa.strategy import Feedback, Strategy, refuse_unless_continuous
 from evometa.types import Key, Scalar
 
 MEMORY = 0.9
@@ -76,17 +77,17 @@ class Gradient(GradientSteps, Strategy[GradientState]):
             final fraction outside (0, 1]; with the problem: one that JAX cannot differentiate.
     """
 
-    population_size: int = 1
+    population_size: Count = 1
     """Points, P >= 1."""
-    learning_rate: float = 0.001
+    learning_rate: Positive = 0.001
     """Step of the optimizer in genotype units: for Adam about the step of each coordinate in a generation."""
     optimizer: Optimizer | str = "adam"
     """What turns gradients into steps; see :class:`Optimizer`."""
-    largest_norm: float = 10.0
+    largest_norm: Positive = 10.0
     """Longer gradients are shortened to this Euclidean norm, in fitness over genotype units."""
-    decay_generations: int = 1000
+    decay_generations: Count = 1000
     """Generations over which the learning rate falls exponentially to its final fraction; then constant."""
-    learning_rate_final: float = 1.0
+    learning_rate_final: Fraction = 1.0
     """Final fraction of the learning rate, in (0, 1]."""
     mode: Mode = "reverse"
     """How to differentiate. Reverse: in the time of a few evaluations, with the learner of every inner step in memory.
@@ -97,11 +98,6 @@ class Gradient(GradientSteps, Strategy[GradientState]):
     stop_reasons: ClassVar[tuple[str, ...]] = (
         f"nogradient: for {PATIENCE} generations every gradient was exactly zero; evolution needs none",
     )
-
-    def __post_init__(self) -> None:
-        require_population(self)
-        require_positive(self, largest_norm=self.largest_norm)
-        self._require_steps()
 
     def incompatibility(self, space: Space) -> str | None:
         """Refuse spaces with anything but real coordinates."""

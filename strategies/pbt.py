@@ -1,16 +1,16 @@
 """Population-based training (Jaderberg et al. 2017, arXiv:1711.09846)."""
 
 import dataclasses
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jax import lax
 
-from evometa.errors import ConfigurationError
+from evometa.settings import Chance, Count, Positive, Range, Several
 from evometa.spaces import Space
 from evometa.strategies.shared import populations
-from evometa.strategy import ArchiveRecord, Feedback, TrainsPopulation, require_population, require_positive
+from evometa.strategy import ArchiveRecord, Feedback, TrainsPopulation
 from evometa.types import Genotype, Key, Scalar
 
 
@@ -64,34 +64,22 @@ class PBT(TrainsPopulation[PBTState]):
             does not divide, or an objective other than Final().
     """
 
-    population_size: int = 32
+    population_size: Several = 32
     """Members, P >= 2; the paper has 20 to 80."""
-    windows: int = 20
+    windows: Count = 20
     """W, the windows of a training run; a divisor of the problem's inner_steps."""
-    fraction: float = 0.2
+    fraction: Annotated[float, Range(above=0, most=0.5)] = 0.2
     """The part of the members that exploit, and of those they exploit, in (0, 0.5]; one of each at least."""
-    resample_probability: float = 0.1
+    resample_probability: Chance = 0.1
     """Chance that who explores draws its hyperparameters from the whole space instead, in [0, 1]."""
-    mutation_rate: float = 1.0
+    mutation_rate: Chance = 1.0
     """Chance of each hyperparameter to change when exploring, in [0, 1], as in ``Space.mutate``; 1, as in the paper,
     for real numbers, and less where there are categories, of which 1 would leave none as it is."""
-    mutation_scale: float = 0.1
+    mutation_scale: Positive = 0.1
     """Size of that change, of a real number in genotype units, of an integer in parts of its range. The factors 0.8 and
     1.2 of the paper are about 0.03 for a number searched over three decades."""
 
     stop_reasons = ("trained: all windows of the training run are done",)
-
-    def __post_init__(self) -> None:
-        require_population(self, least=2)
-        require_positive(self, mutation_scale=self.mutation_scale)
-        populations.require_chance(
-            self, resample_probability=self.resample_probability, mutation_rate=self.mutation_rate
-        )
-        if self.windows < 1 or not 0 < self.fraction <= 0.5:
-            raise ConfigurationError(
-                "PBT expects windows >= 1, the pieces of a training run, and 0 < fraction <= 0.5, so that nobody is "
-                f"both exploited and replaced, got windows={self.windows} and fraction={self.fraction}."
-            )
 
     def init(self, key: Key, space: Space) -> PBTState:
         """Begin before the first window."""

@@ -5,8 +5,9 @@ from typing import NamedTuple
 
 import jax
 
+from evometa.settings import Count
 from evometa.spaces import Space
-from evometa.strategy import Feedback, Strategy, require_population
+from evometa.strategy import Feedback, Strategy
 from evometa.types import Genotype, Key
 
 
@@ -27,11 +28,8 @@ class RandomSearch(Strategy[RandomSearchState]):
         ConfigurationError: population_size below 1.
     """
 
-    population_size: int = 64
+    population_size: Count = 64
     """Candidates in a generation, P >= 1; without influence on what an evaluation brings."""
-
-    def __post_init__(self) -> None:
-        require_population(self)
 
     def init(self, key: Key, space: Space) -> RandomSearchState:
         """Remember the space."""

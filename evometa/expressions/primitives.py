@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 
 from evometa.errors import ConfigurationError, nearest
 from evometa.expressions import functions, symbols
+from evometa.settings import Checked, Finite
 
 MAX_ARITY = 3
 PADDING = -1
@@ -31,7 +32,7 @@ PADDING = -1
 
 
 @dataclasses.dataclass(frozen=True)
-class Primitive:
+class Primitive(metaclass=Checked):
     """A named function of 0 to 3 inputs.
 
     Raises:
@@ -57,7 +58,6 @@ class Primitive:
 
     def __post_init__(self) -> None:
         require_name("Primitive", self.name)
-        object.__setattr__(self, "types", tuple(self.types))
         if len(self.types) > MAX_ARITY:
             raise ConfigurationError(
                 f"Primitive expects at most {MAX_ARITY} inputs, got {len(self.types)} types for {self.name!r}."
@@ -118,7 +118,7 @@ REDUCTIONS: tuple[Primitive, ...] = (
 
 
 @dataclasses.dataclass(frozen=True)
-class PrimitiveSet:
+class PrimitiveSet(metaclass=Checked):
     """The building blocks of expressions: named arguments, primitives and constants.
 
     Args:
@@ -135,23 +135,21 @@ class PrimitiveSet:
     arguments: Any = ("prediction", "label")
     primitives: tuple[Primitive, ...] = LOSS_PRIMITIVES
     returns: str = "real"
-    ephemeral: float | tuple[float, ...] | None = 1.0
+    ephemeral: Finite | tuple[Finite, ...] | None = 1.0
 
     def __post_init__(self) -> None:
-        given = self.arguments
-        if isinstance(given, str) or not isinstance(given, (Mapping, Iterable)):
-            raise ConfigurationError(f"PrimitiveSet expects names of arguments, a dict or a tuple, got {given!r}.")
-        pairs = (
-            given.items() if isinstance(given, Mapping) else ((a, "real") if isinstance(a, str) else a for a in given)
-        )
-        object.__setattr__(self, "arguments", tuple(pairs))
-        object.__setattr__(self, "primitives", tuple(self.primitives))
-        if isinstance(self.ephemeral, Iterable):
-            object.__setattr__(self, "ephemeral", tuple(self.ephemeral))
+        given = self.arguments.items() if isinstance(self.arguments, Mapping) else self.arguments
+        several = isinstance(given, Iterable) and not isinstance(given, str)
+        pairs = tuple((one, "real") if isinstance(one, str) else one for one in given) if several else ()
+        named = all(isinstance(pair, tuple) and [*map(type, pair)] == [str, str] for pair in pairs)
+        if not pairs or not named:
+            raise ConfigurationError(
+                "PrimitiveSet expects names of arguments, at least one, as a tuple such as ('prediction', 'label') or "
+                f"a dict from name to type, got {self.arguments!r}."
+            )
+        object.__setattr__(self, "arguments", pairs)
         for name in self.argument_names:
             require_name("PrimitiveSet", name)
-        if not self.arguments:
-            raise ConfigurationError("PrimitiveSet expects at least one argument, such as ('prediction', 'label').")
         repeated = sorted({name for name in self.names if self.names.count(name) > 1})
         if repeated:
             raise ConfigurationError(f"PrimitiveSet expects each name once, got {repeated} twice; rename one.")

@@ -1,6 +1,7 @@
 """The space of expressions, for problems in which ω is a formula."""
 
 from collections.abc import Callable, Sequence
+from typing import Annotated
 
 import jax
 import jax.numpy as jnp
@@ -15,6 +16,7 @@ from evometa.expressions.notation import parse
 from evometa.expressions.primitives import PrimitiveSet
 from evometa.expressions.program import Program, compile_tree
 from evometa.expressions.tree import Tree, nodes, require_valid
+from evometa.settings import Count, Natural, Numbers
 from evometa.spaces import Space
 from evometa.types import Key, Omega, Scalar
 
@@ -49,20 +51,20 @@ class Expression(Space):
     def __init__(
         self,
         primitives: PrimitiveSet,
-        max_size: int = 31,
-        max_depth: int = 17,
+        max_size: Count = 31,
+        max_depth: Natural = 17,
         *,
         start: str | None = None,
         differentiated: Sequence[str] = (),
-        points: Sequence[ArrayLike] | None = None,
+        points: Sequence[Annotated[ArrayLike, Numbers()]] | None = None,
         omega: Callable[[Program], Omega] | None = None,
     ) -> None:
         root = primitives.types.index(primitives.returns)
         size, depth = int(primitives.least_sizes[root]), int(primitives.least_depths[root])
         for name, limit, least in (("max_size", max_size, size), ("max_depth", max_depth, depth)):
-            if not isinstance(limit, int) or limit < least:
+            if limit < least:
                 raise ConfigurationError(
-                    f"Expression expects a whole number {name} >= {least}, which the smallest expression of type "
+                    f"Expression expects {name} >= {least}, which the smallest expression of type "
                     f"{primitives.returns!r} needs, got {limit!r}."
                 )
         self.primitives, self.max_size, self.max_depth = primitives, max_size, max_depth

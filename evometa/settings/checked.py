@@ -7,12 +7,12 @@ import inspect
 import sys
 import types
 from collections.abc import Callable, Mapping
-from typing import Annotated, Any, ClassVar, NamedTuple, TypeVar, cast, get_args, get_origin
+from typing import Annotated, Any, ClassVar, NamedTuple, TypeVar, Union, cast, get_args, get_origin
 
 from evometa.errors import ConfigurationError, nearest
 from evometa.settings.conversion import convert, described, shown
 from evometa.settings.meaning import named
-from evometa.settings.ranges import Advice, OutOfRange, Refused
+from evometa.settings.ranges import Advice, OutOfRange, Range, Refused
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -95,11 +95,29 @@ def _field_hint(cls: type, name: str) -> Any:
         if name in (annotations := inspect.get_annotations(base)):
             module = sys.modules.get(base.__module__)
             found.append(_evaluated(annotations[name], vars(module) if module else {}, dict(vars(base))))
-    rules = [rule for hint in reversed(found[1:]) if get_origin(hint) is Annotated for rule in get_args(hint)[1:]]
     hint = found[0].type if isinstance(found[0], dataclasses.InitVar) else found[0]
+    rules = [rule for one in (hint, *found[1:]) if get_origin(one) is Annotated for rule in get_args(one)[1:]]
+    ranges = [rule for rule in rules if isinstance(rule, Range)]
+    if ranges:  # one that lies in all of them
+        rules = [functools.reduce(Range.within, ranges), *(rule for rule in rules if not isinstance(rule, Range))]
+    plain, *bases = (get_args(one)[0] if get_origin(one) is Annotated else one for one in (hint, *found[1:]))
+    if not _has_ranges(plain):  # such as tuple[int, ...] for tuple[Count, ...]
+        plain = next((base for base in bases if _has_ranges(base) and _bare(base) == _bare(plain)), plain)
     for rule in rules:
-        hint = Annotated[hint, rule]
-    return hint
+        plain = Annotated[plain, rule]
+    return plain
+
+
+def _has_ranges(hint: Any) -> bool:
+    return get_origin(hint) is Annotated or any(map(_has_ranges, get_args(hint)))
+
+
+def _bare(hint: Any) -> Any:
+    """Return an annotation without the ranges in it, for comparison."""
+    if get_origin(hint) is Annotated:
+        return _bare(get_args(hint)[0])
+    kind = Union if get_origin(hint) is types.UnionType else get_origin(hint)
+    return (kind, *map(_bare, get_args(hint))) if get_args(hint) else hint
 
 
 def _evaluated(hint: Any, globals_: Mapping[str, Any], locals_: Mapping[str, Any]) -> Any:
@@ -163,8 +181,8 @@ def _fitted(owner: str, expected: _Expected, name: str, value: Any, *, default: 
     except Refused as refused:
         if default and not isinstance(refused, OutOfRange):
             return value
-        if value is None and expected.signature.parameters[name].default is None:
-            return value  # "size: int = None", which older code writes
+        if not isinstance(refused, OutOfRange) and repr(value) == repr(expected.signature.parameters[name].default):
+            return value  # "size: int = None", which older code writes, or NaN for no number
         wanted = f"{named(name, expected.thing)} to be {described(hint)}"
         raise ConfigurationError(
             f"{owner} expects {wanted}, got {shown(value)}{_advice(hint) or refused.args[0]}."

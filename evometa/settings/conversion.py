@@ -41,7 +41,7 @@ def convert(value: Any, hint: Any) -> Any:
         if hint in (bool, int, float, str) or origin is Literal:
             value = plain
     if origin is Literal:
-        if not any(value == choice and type(value) is type(choice) for choice in parts):
+        if not any(type(value) is type(choice) and value == choice for choice in parts):
             known = [choice for choice in parts if isinstance(choice, str)]
             near = nearest(value, known)[:-1] if isinstance(value, str) and len(known) > 3 else ""
             raise Refused(f"; n{near[1:]}" if near.startswith("Nearest") else "")
@@ -91,7 +91,8 @@ def _one_of(value: Any, hints: tuple[Any, ...]) -> Any:
 def _whole(value: Any) -> Any:
     if isinstance(value, numbers.Integral) and not isinstance(value, bool):
         return value if isinstance(value, int) else int(value)
-    if isinstance(value, numbers.Real) and not isinstance(value, bool) and value == value // 1:
+    real = isinstance(value, numbers.Real) and not isinstance(value, bool)
+    if real and abs(float(value)) < 2**53 and float(value).is_integer():
         raise Refused(f"; write {math.floor(value)}")
     raise Refused(_without_quotes(value, int))
 
@@ -99,7 +100,13 @@ def _whole(value: Any) -> Any:
 def _real(value: Any) -> Any:
     if isinstance(value, bool) or not isinstance(value, numbers.Real):
         raise Refused(_without_quotes(value, float))
-    return value if isinstance(value, int | float) else float(value)
+    try:
+        number = float(value)
+    except OverflowError:  # a whole number of more than 308 digits
+        raise Refused("") from None
+    if number != number:
+        raise Refused("")
+    return value if isinstance(value, int | float) else number
 
 
 def _without_quotes(value: Any, kind: type) -> str:

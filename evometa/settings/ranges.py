@@ -6,8 +6,12 @@ import re
 from collections.abc import Sequence
 from typing import Annotated, Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
+
+_BEYOND = 2**63
+"""The first whole number that int64 does not hold."""
 
 
 class Refused(Exception):
@@ -33,19 +37,31 @@ class Range:
         if not isinstance(value, int | float):
             return value  # traced, or the other half of a union
         inside = self.least <= value <= self.most and self.above < value < self.below
-        if not inside or not math.isfinite(value) or (self.even and value % 2):
+        held = abs(value) < _BEYOND if isinstance(value, int) else math.isfinite(value)
+        if not (inside and held) or (self.even and value % 2):
             raise OutOfRange("")
         return value
+
+    def within(self, other: "Range") -> "Range":
+        """Return the range of what lies in both."""
+        least, above = max(self.least, other.least), max(self.above, other.above)
+        most, below = min(self.most, other.most), min(self.below, other.below)
+        return Range(least, most, above, below, self.even or other.even)
 
     def describe(self, noun: str) -> str:
         """Return "a number from 0 to 1" for "a number"."""
         if self.even:
             noun = re.sub("^a ", "an even ", noun) if noun.startswith("a ") else f"even {noun}"
         if math.isfinite(self.least) and math.isfinite(self.most):
-            return f"{noun} from {self.least:g} to {self.most:g}"
+            return f"{noun} from {_written(self.least)} to {_written(self.most)}"
         words = (("of at least", self.least), ("above", self.above), ("of at most", self.most), ("below", self.below))
-        ends = [f"{word} {bound:g}" for word, bound in words if math.isfinite(bound)]
-        return f"{noun} {' and '.join(ends)}" if ends else f"a finite {noun.removeprefix('a ')}"
+        ends = [f"{word} {_written(bound)}" for word, bound in words if math.isfinite(bound)]
+        finite = f"a finite {noun.removeprefix('a ')}" if noun.startswith("a ") else f"finite {noun}"
+        return f"{noun} {' and '.join(ends)}" if ends else finite
+
+
+def _written(bound: float) -> str:
+    return f"{bound:,}" if isinstance(bound, int) else f"{bound:g}"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -100,7 +116,7 @@ class FloatType:
             floating = value is None or jnp.issubdtype(jnp.dtype(value), jnp.floating)
         except TypeError:
             floating = False
-        if not floating:
+        if not floating or isinstance(value, np.generic | np.ndarray | jax.Array):  # a value of such a type
             raise Refused("")
         return value
 
@@ -122,12 +138,18 @@ Count = Annotated[int, Range(least=1)]
 """A whole number of at least 1."""
 Natural = Annotated[int, Range(least=0)]
 """A whole number of at least 0."""
-StepSize = Annotated[
-    float, Advice("for another one in each coordinate, give the space a unit, such as Box((2,), scale=[0.1, 3.0])")
-]
-"""A first step size in genotype units; strategies say themselves that it is above 0."""
+Several = Annotated[int, Range(least=2)]
+"""A whole number of at least 2."""
+Pairs = Annotated[int, Range(least=2, even=True)]
+"""An even whole number of at least 2, such as a population of antithetic pairs."""
+Finite = Annotated[float, Range()]
+"""A finite number."""
 Positive = Annotated[float, Range(above=0)]
 """A finite number above 0."""
+StepSize = Annotated[
+    Positive, Advice("for another one in each coordinate, give the space a unit, such as Box((2,), scale=[0.1, 3.0])")
+]
+"""A first step size in genotype units, above 0."""
 NonNegative = Annotated[float, Range(least=0)]
 """A finite number of at least 0."""
 Chance = Annotated[float, Range(least=0, most=1)]

@@ -13,6 +13,16 @@ Shape = Sequence[Natural]
 """The shape of an array; a single number is none."""
 
 
+def array_of(owner: str, name: str, value: Any) -> NDArray[Any]:
+    """Return an array of whatever it is, or raise ConfigurationError where it has no shape."""
+    try:
+        return np.asarray(value)
+    except ValueError:  # nested sequences of different lengths
+        raise ConfigurationError(
+            f"{owner} expects {name} as one array, got {value!r}; give its rows the same length."
+        ) from None
+
+
 def flat(owner: str, name: str, value: Any, shape: tuple[int, ...]) -> NDArray[np.float64]:
     """Return a number or array as one vector of floats after broadcasting it to a shape."""
     try:

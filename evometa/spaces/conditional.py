@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evometa.errors import ConfigurationError
+from evometa.settings import Checked, Finite
 from evometa.spaces.base import REAL, Coordinates, VectorSpace
 from evometa.types import Key, Omega
 
@@ -51,7 +52,7 @@ class Fixed(VectorSpace):
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class When:
+class When(metaclass=Checked):
     """A part of a :class:`~evometa.Dict` that is active only beside certain values of another part, named before it.
 
     ``Dict({"optimizer": Categorical(["adam", "sgd"]), "momentum": When("optimizer", "sgd", Box((), 0.0, 0.99))})``
@@ -70,4 +71,4 @@ class When:
     name: str
     values: Any
     space: VectorSpace
-    otherwise: float = 0.0
+    otherwise: Finite = 0.0

@@ -10,11 +10,14 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from evometa.errors import ConfigurationError
-from evometa.settings import Advice, Count, Numbers
-from evometa.spaces.arrays import Shape, flat
+from evometa.settings import Advice, Count, Numbers, Range
+from evometa.spaces.arrays import Shape, array_of, flat
 from evometa.spaces.base import CATEGORY, INTEGER, Coordinates, VectorSpace
 from evometa.spaces.exactness import countable, integer_type, require_integers
 from evometa.types import Omega
+
+_Number = Annotated[int, Range(least=1, most=2**24)]
+"""Genotypes of type float32 do not hold every index above that."""
 
 
 class Integer(VectorSpace):
@@ -63,7 +66,7 @@ class Integer(VectorSpace):
 
     def encode(self, omega: Omega) -> NDArray[np.float64]:
         """Encode an array that broadcasts to the space's shape as a genotype ``[D]``."""
-        given = np.asarray(omega)
+        given = array_of("Integer", "its start", omega)
         if given.dtype.kind == "i":  # exact where float64 cannot hold the numbers themselves
             steps = flat("Integer", "start", given.astype(np.int64) - self._origin, self.shape) / self.step
         else:
@@ -103,7 +106,7 @@ class Categorical(VectorSpace):
 
     def __init__(
         self,
-        choices: Annotated[Count | Iterable[Any], Advice("give the choices in a list, such as ['adam', 'sgd']")],
+        choices: Annotated[_Number | Iterable[Any], Advice("give the choices in a list, such as ['adam', 'sgd']")],
         shape: Shape = (),
         *,
         start: Any = None,
@@ -117,7 +120,7 @@ class Categorical(VectorSpace):
 
     def encode(self, omega: Omega) -> NDArray[np.float64]:
         """Encode indices or names that broadcast to the space's shape as a genotype ``[D]``."""
-        given = np.asarray(omega)
+        given = array_of("Categorical", "its start", omega)
         indices = range(len(self.choices))
         if given.dtype.kind in "OU":
             index = [self.choices.index(name) if name in self.choices else -1 for name in given.ravel()]

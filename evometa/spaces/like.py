@@ -53,6 +53,10 @@ class Like(VectorSpace):
             others = [None if other is None else (leaf,) for other, leaf in zip(others, drawn, strict=True)]
         self._others = others
         self._values = None if self._draw else np.concatenate([np.ravel(np.asarray(leaf)) for leaf in weights])
+        if self._values is not None and not np.isfinite(self._values.astype(np.float64)).all():
+            raise ConfigurationError(
+                "Like expects a template of finite numbers, at which a search begins, and got one with NaN or infinity."
+            )
         self.scale = scale
         self._ends = np.cumsum([math.prod(leaf.shape) for leaf in self._leaves])
         self.coordinates = Coordinates.of(int(self._ends[-1]), -np.inf, np.inf, REAL)

@@ -20,8 +20,12 @@ from numpy.typing import NDArray
 
 from evometa.errors import ConfigurationError
 from evometa.settings import Count, Range
+from evometa.spaces.arrays import array_of
 from evometa.spaces.base import Block
 from evometa.types import Key, Omega
+
+_Items = Annotated[int, Range(least=2, most=2**20)]
+"""Genotypes of type float32 tell the places of more items no longer apart."""
 
 
 class Permutation(Block):
@@ -38,14 +42,15 @@ class Permutation(Block):
         ConfigurationError: fewer than two items, or a start that does not hold each item once.
     """
 
-    def __init__(self, items: Annotated[int, Range(least=2)], *, start: Any = None) -> None:
+    def __init__(self, items: _Items, *, start: Any = None) -> None:
         super().__init__(items)
         self._start = None if start is None else self.encode(start)
 
     def encode(self, omega: Omega) -> NDArray[np.float64]:
         """Encode an order ``[n]`` as a genotype."""
-        order = np.asarray(omega)
-        if order.shape != (self.size,) or sorted(order.tolist()) != list(range(self.size)):
+        order = array_of("Permutation", "its start", omega)
+        numbers = order.shape == (self.size,) and order.dtype.kind in "iuf"
+        if not numbers or sorted(order.tolist()) != list(range(self.size)):
             raise ConfigurationError(
                 f"Permutation expects its start to hold each of the items 0 to {self.size - 1} once, got {omega}."
             )
@@ -112,7 +117,7 @@ class Subset(Block):
         ConfigurationError: k or n out of range, or a start that is not k different items.
     """
 
-    def __init__(self, items: Annotated[int, Range(least=2)], chosen: Count, *, start: Any = None) -> None:
+    def __init__(self, items: _Items, chosen: Count, *, start: Any = None) -> None:
         if chosen >= items:
             raise ConfigurationError(
                 f"Subset expects to choose fewer items than there are, got {chosen} of {items}; lower chosen."
@@ -123,8 +128,8 @@ class Subset(Block):
 
     def encode(self, omega: Omega) -> NDArray[np.float64]:
         """Encode chosen items ``[k]`` as a genotype."""
-        items = np.asarray(omega)
-        known = np.isin(np.arange(self.size), items)
+        items = array_of("Subset", "its start", omega)
+        known = np.isin(np.arange(self.size), items if items.dtype.kind in "iuf" else ())
         if items.shape != (self.chosen,) or known.sum() != self.chosen:
             raise ConfigurationError(
                 f"Subset expects its start to hold {self.chosen} different items of 0 to {self.size - 1}, got {omega}."

@@ -18,6 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from evometa.errors import ConfigurationError
+from evometa.settings import Chance, Count, Natural, Positive
 from evometa.spaces import Space
 from evometa.topology.genome import Genome, choose_one, marking_of, matching_genes, select, with_gene
 from evometa.topology.network import Network, Output, OutputActivation, RecurrentNetwork
@@ -54,40 +55,34 @@ class Topology(Space):
 
     def __init__(
         self,
-        inputs: int,
-        outputs: int,
-        max_hidden: int = 8,
-        max_connections: int | None = None,
+        inputs: Count,
+        outputs: Count,
+        max_hidden: Natural = 8,
+        max_connections: Count | None = None,
         *,
-        add_node: float = 0.03,
-        add_connection: float = 0.05,
-        replaced: float = 0.1,
-        weight_scale: float = 1.0,
-        max_weight: float = 3.0,
+        add_node: Chance = 0.03,
+        add_connection: Chance = 0.05,
+        replaced: Chance = 0.1,
+        weight_scale: Positive = 1.0,
+        max_weight: Positive = 3.0,
         output_activation: OutputActivation = "sigmoid",
-        recurrent: float = 0.0,
+        recurrent: Chance = 0.0,
     ) -> None:
         smallest = (inputs + 1) * outputs
         limit = smallest + 4 * max_hidden if max_connections is None else max_connections
-        if inputs < 1 or outputs < 1 or max_hidden < 0 or limit < smallest:
+        if limit < smallest:
             raise ConfigurationError(
-                "Topology expects at least one input and output, and room for a connection of each input and the bias "
-                f"with each output, got inputs={inputs}, outputs={outputs}, max_hidden={max_hidden} and "
-                f"max_connections={max_connections}; it needs max_connections >= {smallest}."
+                f"Topology expects max_connections >= {smallest}, room for a connection of each input and the "
+                f"bias with each output, got {max_connections}."
             )
-        chances = {
-            "add_node": add_node,
-            "add_connection": add_connection,
-            "replaced": replaced,
-            "recurrent": recurrent,
-        }
-        if not all(0 <= chance <= 1 for chance in chances.values()) or add_node + add_connection > 1:
+        if add_node + add_connection > 1:
             raise ConfigurationError(
-                f"Topology expects chances from 0 to 1, add_node and add_connection 1 together at most, got {chances}."
+                f"Topology expects add_node and add_connection to be at most 1 together, got {add_node} and "
+                f"{add_connection}."
             )
-        if not 0 < weight_scale <= max_weight < float("inf"):
+        if weight_scale > max_weight:
             raise ConfigurationError(
-                f"Topology expects 0 < weight_scale <= max_weight, both finite, got {weight_scale} and {max_weight}."
+                f"Topology expects weight_scale <= max_weight, got {weight_scale} and {max_weight}."
             )
         self.inputs, self.outputs, self.max_hidden, self.max_connections = inputs, outputs, max_hidden, limit
         self.add_node, self.add_connection, self.replaced = add_node, add_connection, replaced

@@ -7,7 +7,7 @@ all but one.
 
 import dataclasses
 from collections.abc import Callable
-from typing import Any, ClassVar, NamedTuple, cast
+from typing import Annotated, Any, ClassVar, NamedTuple, cast
 
 import jax
 import jax.numpy as jnp
@@ -18,8 +18,9 @@ from numpy.typing import NDArray
 from evometa.card import ProblemCard, Recipe
 from evometa.errors import ConfigurationError, nearest
 from evometa.problem import InnerTraining
-from evometa.problems.shared.classification import Name, components, draw_rows, other_data_set, require_name, table
+from evometa.problems.shared.classification import Name, components, draw_rows, other_data_set, table
 from evometa.problems.shared.networks import accuracy, cross_entropy
+from evometa.settings import Count, Items, Positive, Several
 from evometa.spaces import Categorical
 from evometa.types import Key, Omega, Scalar
 
@@ -103,27 +104,21 @@ class ArchitectureSearch(InnerTraining):
 
     num_tasks: int = 2
     inner_steps: int = 80
-    operations: tuple[str, ...] = tuple(OPERATIONS)
-    nodes: int = 4
-    width: int = 16
-    batch_size: int = 32
-    learning_rate: float = 0.01
+    operations: Annotated[tuple[str, ...], Items()] = tuple(OPERATIONS)
+    nodes: Several = 4
+    width: Count = 16
+    batch_size: Count = 32
+    learning_rate: Positive = 0.01
     data_set: Name = "digits"
 
     def __post_init__(self) -> None:
         super().__post_init__()
         require_cells("ArchitectureSearch", self.operations, self.nodes)
-        require_name("ArchitectureSearch", self.data_set)
         features = table(self.data_set).features.shape[1]
-        if not 1 <= self.width <= features:
+        if self.width > features:
             raise ConfigurationError(
-                f"ArchitectureSearch expects a width from 1 to the number of features of {self.data_set}, {features}, "
+                f"ArchitectureSearch expects a width of at most the number of features of {self.data_set}, {features}, "
                 f"got {self.width}."
-            )
-        if self.batch_size < 1 or not 0 < self.learning_rate < float("inf"):
-            raise ConfigurationError(
-                "ArchitectureSearch expects a batch_size of at least 1 and a learning_rate > 0, "
-                f"got batch_size={self.batch_size} and learning_rate={self.learning_rate}."
             )
 
     @property

@@ -16,6 +16,7 @@ from evometa.errors import ConfigurationError
 from evometa.expressions import Expression, PrimitiveSet, Program
 from evometa.problems.shared.digits_training import Training
 from evometa.problems.shared.tuned_training import TunedTraining
+from evometa.settings import Decay
 from evometa.types import Key
 
 RELU = "max(x, 0.0)"
@@ -69,7 +70,7 @@ class LearnedActivation(TunedTraining):
 
     learning_rates: tuple[float, ...] = (0.03, 0.1, 0.3)
     start: str | None = RELU
-    momentum: float = 0.9
+    momentum: Decay = 0.9
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -77,8 +78,6 @@ class LearnedActivation(TunedTraining):
             raise ConfigurationError(
                 "LearnedActivation expects at least one hidden layer, whose activation is searched, got hidden=()."
             )
-        if not 0 <= self.momentum < 1:
-            raise ConfigurationError(f"LearnedActivation expects 0 <= momentum < 1, got {self.momentum}.")
 
     @property
     def space(self) -> Expression:

@@ -12,6 +12,7 @@ import numpy as np
 
 from evometa.card import ProblemCard, Recipe
 from evometa.problem import Evaluation, Problem
+from evometa.settings import Natural
 from evometa.topology import Network, Topology
 from evometa.types import Key
 
@@ -48,7 +49,7 @@ class XOR(Problem):
         recipe=Recipe("NEAT", {}, {"evaluations": 15_000}),
     )
 
-    max_hidden: int = 8
+    max_hidden: Natural = 8
 
     @property
     def space(self) -> Topology:

@@ -16,6 +16,7 @@ from evometa.errors import ConfigurationError
 from evometa.objectives import Mean, Objective
 from evometa.problem import InnerTraining
 from evometa.problems.control.recurrent import GRU
+from evometa.settings import Chance, Count, Several
 from evometa.spaces import Like
 from evometa.types import Key, Omega, Scalar
 
@@ -79,18 +80,14 @@ class Bandit(InnerTraining):
     num_tasks: int = 256
     inner_steps: int = 10
     objective: Objective = Mean()
-    arms: int = 5
-    units: int = 16
-    chance_range: tuple[float, float] = (0.0, 1.0)
+    arms: Several = 5
+    units: Count = 16
+    chance_range: tuple[Chance, Chance] = (0.0, 1.0)
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        low, high = self.chance_range
-        if self.arms < 2 or self.units < 1 or not 0 <= low < high <= 1:
-            raise ConfigurationError(
-                "Bandit expects at least 2 arms and 1 unit, and a chance_range with 0 <= low < high <= 1, got "
-                f"arms={self.arms}, units={self.units} and chance_range={self.chance_range}."
-            )
+        if not self.chance_range[0] < self.chance_range[1]:
+            raise ConfigurationError(f"Bandit expects chance_range as low < high, got {self.chance_range}.")
 
     @property
     def network(self) -> GRU:

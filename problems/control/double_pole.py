@@ -12,8 +12,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from evometa.card import ProblemCard, Recipe
-from evometa.errors import ConfigurationError
 from evometa.problem import Evaluation, Problem
+from evometa.settings import Count, Natural
 from evometa.topology import Network, Topology
 from evometa.types import Key, Scalar
 
@@ -82,12 +82,8 @@ class DoublePole(Problem):
         recipe=Recipe("NEAT", {}, {"target": 100_000, "evaluations": 15_000}),
     )
 
-    limit: int = 100_000
-    max_hidden: int = 8
-
-    def __post_init__(self) -> None:
-        if self.limit < 1:
-            raise ConfigurationError(f"DoublePole expects a limit of at least 1 action, got {self.limit}.")
+    limit: Count = 100_000
+    max_hidden: Natural = 8
 
     @property
     def space(self) -> Topology:

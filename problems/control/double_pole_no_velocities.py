@@ -15,7 +15,7 @@ import numpy as np
 from evometa.card import ProblemCard, Recipe
 from evometa.problem import Evaluation, Problem
 from evometa.problems.control.double_pole import ANGLE, SCALES, Cart, inside, move
-from evometa.settings import Count
+from evometa.settings import Count, Natural
 from evometa.topology import RecurrentNetwork, Topology
 from evometa.types import Key, Scalar
 
@@ -55,7 +55,7 @@ class DoublePoleNoVelocities(Problem):
     )
 
     limit: Count = 1000
-    max_hidden: int = 8
+    max_hidden: Natural = 8
 
     @property
     def space(self) -> Topology:

@@ -2,7 +2,7 @@
 
 import abc
 import dataclasses
-from typing import Any, NamedTuple, Self
+from typing import Annotated, Any, NamedTuple, Self
 
 import jax
 import jax.numpy as jnp
@@ -13,6 +13,7 @@ from evometa.problems.few_shot.character_sources import Source, available, chara
 from evometa.problems.few_shot.characters import Characters
 from evometa.problems.few_shot.conv_net import ConvNet
 from evometa.problems.shared.networks import accuracy, cross_entropy
+from evometa.settings import Count, Items, Several
 from evometa.types import Key, Learner, Omega, Scalar
 
 
@@ -36,22 +37,12 @@ class FewShot(InnerTraining):
 
     characters: Source = "omniglot"
     data_directory: str | None = None
-    ways: int = 5
-    shots: int = 1
-    queries: int = 2
+    ways: Several = 5
+    shots: Count = 1
+    queries: Count = 2
     within_alphabet: bool = True
     turned: bool = True
-    channels: tuple[int, ...] = (24, 24, 24)
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        name = type(self).__name__
-        if min(self.shots, self.queries, *self.channels) < 1 or self.ways < 2 or not self.channels:
-            raise ConfigurationError(
-                f"{name} expects ways of at least 2, shots and queries of at least 1, and one or more channels, each "
-                f"at least 1, got ways={self.ways}, shots={self.shots}, queries={self.queries} and "
-                f"channels={self.channels}."
-            )
+    channels: Annotated[tuple[Count, ...], Items()] = (24, 24, 24)
 
     @property
     def parts(self) -> tuple[Characters, Characters]:

@@ -12,9 +12,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from evometa.card import ProblemCard, Recipe
-from evometa.errors import ConfigurationError
 from evometa.problems.few_shot.episodes import Episode, FewShot, flat
 from evometa.problems.shared.networks import cross_entropy
+from evometa.settings import Positive
 from evometa.spaces import Dict, Like
 from evometa.types import Key, Omega
 
@@ -58,8 +58,8 @@ class OmniglotInitialisation(FewShot):
 
     num_tasks: int = 4
     inner_steps: int = 3
-    learning_rate: float = 0.1
-    output_learning_rate: float = 10.0
+    learning_rate: Positive = 0.1
+    output_learning_rate: Positive = 10.0
 
     card: ClassVar[ProblemCard] = ProblemCard(
         branch="learned initialisations",
@@ -68,14 +68,6 @@ class OmniglotInitialisation(FewShot):
         paper="Finn et al. 2017",
         recipe=Recipe("Gradient", {"learning_rate": 0.003}, {"seconds": 60}),
     )
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if not (0 < self.learning_rate < math.inf and 0 < self.output_learning_rate < math.inf):
-            raise ConfigurationError(
-                "OmniglotInitialisation expects learning_rate and output_learning_rate to be finite and > 0, got "
-                f"{self.learning_rate} and {self.output_learning_rate}."
-            )
 
     @property
     def space(self) -> Dict:

@@ -19,6 +19,7 @@ from evometa.errors import ConfigurationError
 from evometa.problem import begin, train
 from evometa.problems.few_shot.waves import X_RANGE, Wave, WaveRegression
 from evometa.problems.shared.networks import MLP, squared_error
+from evometa.settings import Count, Positive
 from evometa.spaces import Dict, Like
 from evometa.types import Key, Omega, Scalar
 
@@ -56,17 +57,9 @@ class Sinusoid(WaveRegression):
         ),
     )
 
-    hidden: tuple[int, ...] = (40, 40)
-    learning_rate: float = 0.01
+    hidden: tuple[Count, ...] = (40, 40)
+    learning_rate: Positive = 0.01
     learn_rates: bool = False
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if min(self.shots, self.queries, self.test_queries, *self.hidden) < 1 or not self.learning_rate > 0:
-            raise ConfigurationError(
-                "Sinusoid expects shots, queries, test_queries and the widths in hidden of at least 1, and "
-                f"learning_rate > 0, got {self}."
-            )
 
     @property
     def network(self) -> MLP:

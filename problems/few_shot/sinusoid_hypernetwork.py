@@ -5,16 +5,16 @@ task's examples computes the learner, and this mapping is meta-learned.
 """
 
 import dataclasses
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import jax
 import jax.numpy as jnp
 from jax.flatten_util import ravel_pytree
 
 from evometa.card import ProblemCard, Recipe
-from evometa.errors import ConfigurationError
 from evometa.problems.few_shot.waves import Wave, WaveRegression
 from evometa.problems.shared.networks import MLP, squared_error
+from evometa.settings import Count, Items
 from evometa.spaces import Like
 from evometa.types import Key, Omega, Scalar
 
@@ -57,16 +57,8 @@ class SinusoidHypernetwork(WaveRegression):
     )
 
     inner_steps: int = 0
-    hidden: int = 20
-    encoder: tuple[int, ...] = (32, 32)
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if min(self.shots, self.queries, self.test_queries, self.hidden, *self.encoder) < 1 or not self.encoder:
-            raise ConfigurationError(
-                "SinusoidHypernetwork expects shots, queries, test_queries, hidden and at least one width in encoder, "
-                f"each of at least 1, got {self}."
-            )
+    hidden: Count = 20
+    encoder: Annotated[tuple[Count, ...], Items()] = (32, 32)
 
     @property
     def learner(self) -> MLP:

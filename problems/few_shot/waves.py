@@ -10,6 +10,7 @@ import jax.numpy as jnp
 
 from evometa.errors import ConfigurationError
 from evometa.problem import InnerTraining
+from evometa.settings import Count, Finite
 from evometa.types import Key
 
 X_RANGE = (-5.0, 5.0)
@@ -42,17 +43,16 @@ class WaveRegression(InnerTraining):
     describe the fields.
     """
 
-    shots: int = 10
-    queries: int = 20
-    test_queries: int = 100
-    x_range: tuple[float, float] = X_RANGE
+    shots: Count = 10
+    queries: Count = 20
+    test_queries: Count = 100
+    x_range: tuple[Finite, Finite] = X_RANGE
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        low, high = self.x_range
-        if not (math.isfinite(low) and math.isfinite(high) and low < high):
+        if not self.x_range[0] < self.x_range[1]:
             raise ConfigurationError(
-                f"{type(self).__name__} expects x_range as two finite numbers, the smaller first, got {self.x_range}."
+                f"{type(self).__name__} expects x_range as two numbers, the smaller first, got {self.x_range}."
             )
 
     def shifted(self) -> dict[str, typing.Self]:

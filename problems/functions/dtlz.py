@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from evometa.card import ProblemCard, Recipe
 from evometa.errors import ConfigurationError
 from evometa.problem import Evaluation, Problem
+from evometa.settings import Count, Several
 from evometa.spaces import Box
 from evometa.types import Key
 
@@ -39,13 +40,13 @@ class DTLZ2(Problem):
         recipe=Recipe("NSGA2", {"objectives": 3}, {"generations": 250}),
     )
 
-    dimension: int = 12
-    objectives: int = 3
+    dimension: Count = 12
+    objectives: Several = 3
 
     def __post_init__(self) -> None:
-        if not 2 <= self.objectives <= self.dimension:
+        if self.objectives > self.dimension:
             raise ConfigurationError(
-                f"DTLZ2 expects 2 <= objectives <= dimension, got {self.objectives} and {self.dimension}."
+                f"DTLZ2 expects objectives <= dimension, got {self.objectives} and {self.dimension}."
             )
 
     @property

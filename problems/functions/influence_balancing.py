@@ -16,6 +16,7 @@ from evometa.card import ProblemCard, Recipe
 from evometa.errors import ConfigurationError
 from evometa.objectives import Mean, Objective
 from evometa.problem import InnerTraining
+from evometa.settings import Count, Natural
 from evometa.spaces import Box
 from evometa.types import Key, Scalar
 
@@ -48,15 +49,15 @@ class InfluenceBalancing(InnerTraining):
     num_tasks: int = 1
     inner_steps: int = 1000
     objective: Objective = Mean()
-    units: int = 23
-    positive: int = 10
+    units: Count = 23
+    positive: Natural = 10
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not 0 <= self.positive <= self.units or self.units < 1:
+        if self.positive > self.units:
             raise ConfigurationError(
-                "InfluenceBalancing expects units >= 1 and positive, the number of them driven by +θ, from 0 to "
-                f"units, got units={self.units} and positive={self.positive}."
+                "InfluenceBalancing expects positive, the number of units driven by +θ, of at most units, got "
+                f"positive={self.positive} and units={self.units}."
             )
 
     @property

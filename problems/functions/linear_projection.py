@@ -14,8 +14,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from evometa.card import ProblemCard, Recipe
-from evometa.errors import ConfigurationError
 from evometa.problem import Evaluation, Problem
+from evometa.settings import Several
 from evometa.spaces import Box
 from evometa.types import Key
 
@@ -46,13 +46,7 @@ class LinearProjection(Problem):
         recipe=Recipe("CMAME", {}, {"generations": 500}),
     )
 
-    dimension: int = 20
-
-    def __post_init__(self) -> None:
-        if self.dimension < 2:
-            raise ConfigurationError(
-                f"LinearProjection expects dimension >= 2, a coordinate for each measure, got {self.dimension}."
-            )
+    dimension: Several = 20
 
     @property
     def space(self) -> Box:

@@ -8,7 +8,7 @@ import dataclasses
 import functools
 import math
 import warnings
-from typing import Any, ClassVar, NamedTuple
+from typing import Annotated, Any, ClassVar, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -23,6 +23,7 @@ from evometa.problems.functions.csv_tables import Columns, identifiers, read_col
 from evometa.problems.functions.fitted_formula import FittedFormula
 from evometa.problems.functions.formulas import FORMULAS, FUNCTIONS, Points
 from evometa.problems.functions.units import Unit, lost, unit_of
+from evometa.settings import Count, Natural, Range
 from evometa.types import Key
 
 CSV_FUNCTIONS = ("add", "sub", "mul", "div", "exp", "log", "sqrt", "square", "sin", "cos")
@@ -111,11 +112,11 @@ class SymbolicRegression(Problem):
     csv: str = ""
     label: str = ""
     functions: tuple[str, ...] = ()
-    max_size: int = 31
+    max_size: Count = 31
     linear_scaling: bool = True
-    cases: int = 0
-    held_out: float = 0.25
-    seed: int = 0
+    cases: Natural = 0
+    held_out: Annotated[float, Range(above=0, below=1)] = 0.25
+    seed: Natural = 0
     columns: tuple[str, ...] = ()
     weights: str = ""
     header: bool = True
@@ -128,11 +129,6 @@ class SymbolicRegression(Problem):
                 raise ConfigurationError(
                     f"SymbolicRegression expects {name} that it knows, got {unknown[0]!r}. {nearest(unknown[0], known)}"
                 )
-        if not 0 < self.held_out < 1 or self.seed < 0:
-            raise ConfigurationError(
-                "SymbolicRegression expects held_out between 0 and 1 and seed >= 0, "
-                f"got held_out={self.held_out} and seed={self.seed}."
-            )
         for name in ("label", "columns", "weights"):
             if getattr(self, name) and not self.csv:
                 raise ConfigurationError(
@@ -146,9 +142,9 @@ class SymbolicRegression(Problem):
                     f"those held out, got only {points.label[0]}; give other rows or another held_out."
                 )
         count = len(self.parts[0].label)
-        if not 0 <= self.cases <= count:
+        if self.cases > count:
             raise ConfigurationError(
-                f"SymbolicRegression expects cases from 0 to the number of points, {count}, got {self.cases}."
+                f"SymbolicRegression expects cases of at most the number of points, {count}, got {self.cases}."
             )
         self._warn_of_lost_precision()
 

@@ -19,6 +19,7 @@ from evometa.card import ProblemCard, Recipe
 from evometa.errors import ConfigurationError
 from evometa.problem import Problem
 from evometa.problems.functions import black_boxes
+from evometa.settings import Count, Natural
 from evometa.spaces import Box
 from evometa.types import Key, Scalar
 
@@ -47,18 +48,14 @@ class _TestFunction(Problem):
         recipe=Recipe("CMAES", {}, {"generations": 1000}),
     )
 
-    dimension: int = 10
-    rotation_seed: int | None = None
+    dimension: Count = 10
+    rotation_seed: Natural | None = None
 
     def __post_init__(self) -> None:
         if self.dimension < self.least_dimension:
             raise ConfigurationError(
                 f"{type(self).__name__} expects dimension >= {self.least_dimension}, the coordinates of a point, "
                 f"got {self.dimension}."
-            )
-        if self.rotation_seed is not None and self.rotation_seed < 0:
-            raise ConfigurationError(
-                f"{type(self).__name__} expects rotation_seed >= 0, or None for no rotation, got {self.rotation_seed}."
             )
 
     @property

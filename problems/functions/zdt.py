@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evometa.card import ProblemCard, Recipe
-from evometa.errors import ConfigurationError
 from evometa.problem import Evaluation, Problem
+from evometa.settings import Several
 from evometa.spaces import Box
 from evometa.types import Key, Scalar
 
@@ -42,13 +42,7 @@ class _ZDT(Problem):
         recipe=Recipe("NSGA2", {}, {"generations": 250}),
     )
 
-    dimension: int = 30
-
-    def __post_init__(self) -> None:
-        if self.dimension < 2:
-            raise ConfigurationError(
-                f"{type(self).__name__} expects dimension >= 2, the coordinates of a point, got {self.dimension}."
-            )
+    dimension: Several = 30
 
     @property
     def space(self) -> Box:

@@ -18,6 +18,7 @@ from evometa.problem import InnerTraining
 from evometa.problems.shared.classification import draw_rows
 from evometa.problems.shared.digits import CLASSES, PIXELS, digits
 from evometa.problems.shared.scalars import number
+from evometa.settings import Count
 from evometa.spaces import Dict
 from evometa.types import Key, Omega, Scalar
 
@@ -83,16 +84,13 @@ class BinaryNetwork(InnerTraining):
 
     num_tasks: int = 4
     inner_steps: int = 100
-    batch_size: int = 32
-    units: int = 7
+    batch_size: Count = 32
+    units: Count = 7
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.batch_size < 1 or self.units < 1 or self.units % 2 == 0:
-            raise ConfigurationError(
-                "BinaryNetwork expects a batch_size of at least 1 and an odd number of units, "
-                f"got batch_size={self.batch_size} and units={self.units}."
-            )
+        if self.units % 2 == 0:
+            raise ConfigurationError(f"BinaryNetwork expects an odd number of units, got {self.units}.")
 
     @property
     def space(self) -> Dict:

@@ -7,14 +7,14 @@ No gradient passes through it, and evolution needs none.
 import dataclasses
 import functools
 import math
-from typing import Any, ClassVar, Literal, NamedTuple
+from typing import Annotated, Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from evometa.card import ProblemCard, Recipe
-from evometa.errors import ConfigurationError
 from evometa.problem import Evaluation, HostProblem
+from evometa.settings import Range
 from evometa.spaces import Box, Dict
 from evometa.types import Omega
 
@@ -66,16 +66,7 @@ class BoostingHyperparameters(HostProblem):
     metric_names: ClassVar[tuple[str, ...]] = ("score",)
 
     data_set: Literal["breast_cancer", "diabetes"] = "breast_cancer"
-    folds: int = 3
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.data_set not in ("breast_cancer", "diabetes"):
-            raise ConfigurationError(
-                f"BoostingHyperparameters expects data_set 'breast_cancer' or 'diabetes', got {self.data_set!r}."
-            )
-        if not 2 <= self.folds <= 50:
-            raise ConfigurationError(f"BoostingHyperparameters expects 2 to 50 folds, got {self.folds}.")
+    folds: Annotated[int, Range(least=2, most=50)] = 3
 
     @property
     def space(self) -> Dict:

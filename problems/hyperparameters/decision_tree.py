@@ -6,7 +6,7 @@ and the settings that determine when a leaf is split at all.
 
 import dataclasses
 import functools
-from typing import Any, ClassVar, NamedTuple
+from typing import Annotated, Any, ClassVar, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -14,10 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evometa.card import ProblemCard, Recipe
-from evometa.errors import ConfigurationError
 from evometa.problem import InnerTraining
-from evometa.problems.shared.classification import Name, require_name, table
+from evometa.problems.shared.classification import Name, table
 from evometa.problems.shared.scalars import number
+from evometa.settings import Advice, Count, Range
 from evometa.spaces import Box, Dict
 from evometa.types import Key, Omega, Scalar
 
@@ -84,18 +84,9 @@ class DecisionTree(InnerTraining):
     )
 
     num_tasks: int = 32
-    inner_steps: int = 4
-    cuts: int = 7
+    inner_steps: Annotated[int, Range(most=10), Advice("a tree has 2^inner_steps leaves")] = 4
+    cuts: Count = 7
     data_set: Name = "breast_cancer"
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        require_name("DecisionTree", self.data_set)
-        if self.inner_steps > 10 or self.cuts < 1:
-            raise ConfigurationError(
-                "DecisionTree expects at most 10 levels as inner_steps, since a tree has 2^inner_steps leaves, and "
-                f"cuts of at least 1, got inner_steps={self.inner_steps} and cuts={self.cuts}."
-            )
 
     @property
     def space(self) -> Dict:

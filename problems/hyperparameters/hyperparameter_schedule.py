@@ -11,11 +11,11 @@ import jax
 import numpy as np
 
 from evometa.card import ProblemCard, Recipe
-from evometa.errors import ConfigurationError
 from evometa.problems.hyperparameters.digits_hyperparameters import DigitsHyperparameters
 from evometa.problems.hyperparameters.schedules import ScheduledTraining
 from evometa.problems.shared.digits_training import Training
 from evometa.problems.shared.networks import Learner, wider
+from evometa.settings import Count, Decay
 from evometa.types import Key, Scalar
 
 
@@ -60,17 +60,9 @@ class HyperparameterSchedule(ScheduledTraining):
         recipe=Recipe("CMAES", {"population_size": 16}, {"seconds": 60}),
     )
 
-    batch_size: int = 16
-    hidden: tuple[int, ...] = (32,)
-    momentum: float = 0.9
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if min((self.batch_size, *self.hidden)) < 1 or not 0 <= self.momentum < 1:
-            raise ConfigurationError(
-                "HyperparameterSchedule expects batch_size and the widths in hidden of at least 1, and 0 <= momentum "
-                f"< 1, got batch_size={self.batch_size}, hidden={self.hidden} and momentum={self.momentum}."
-            )
+    batch_size: Count = 16
+    hidden: tuple[Count, ...] = (32,)
+    momentum: Decay = 0.9
 
     @property
     def training(self) -> DigitsHyperparameters:

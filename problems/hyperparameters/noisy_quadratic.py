@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from evometa.card import ProblemCard, Recipe
-from evometa.errors import ConfigurationError
 from evometa.problems.hyperparameters.schedules import HIGHEST, LOWEST, ScheduledTraining
+from evometa.settings import Count, NonNegative
 from evometa.types import Key, Scalar
 
 
@@ -58,16 +58,8 @@ class NoisyQuadratic(ScheduledTraining):
     )
 
     num_tasks: int = 8
-    dimension: int = 64
-    variance: float = 10.0
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.dimension < 1 or not self.variance >= 0:
-            raise ConfigurationError(
-                "NoisyQuadratic expects a dimension of at least 1 and a variance of the gradient noise >= 0, got "
-                f"dimension={self.dimension} and variance={self.variance}."
-            )
+    dimension: Count = 64
+    variance: NonNegative = 10.0
 
     def sample_task(self, key: Key) -> jax.Array:
         """Draw the initial θ ``[dimension]``."""

@@ -6,8 +6,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from evometa.errors import ConfigurationError
 from evometa.problem import InnerTraining
+from evometa.settings import Count
 from evometa.spaces import Box
 from evometa.types import Scalar
 
@@ -26,14 +26,7 @@ class ScheduledTraining(InnerTraining):
 
     num_tasks: int = 4
     inner_steps: int = 200
-    knots: int = 8
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.knots < 1:
-            raise ConfigurationError(
-                f"{type(self).__name__} expects knots >= 1, the number of learning rates in ω, got {self.knots}."
-            )
+    knots: Count = 8
 
     @property
     def space(self) -> Box:

@@ -14,6 +14,7 @@ import numpy as np
 from evometa.card import ProblemCard, Recipe
 from evometa.expressions import Expression, PrimitiveSet, Program
 from evometa.problems.losses.loss_training import PROBABILITIES, LossTraining
+from evometa.settings import Count
 
 CROSS_ENTROPY = "mul(-1.0, mul(label, log(prediction)))"
 """The usual loss, as an expression of the space."""
@@ -59,7 +60,7 @@ class LearnedLoss(LossTraining):
         recipe=Recipe("GeneticProgramming", {"population_size": 128}, {"seconds": 120}),
     )
 
-    max_size: int = 31
+    max_size: Count = 31
     start: str | None = None
 
     @property

@@ -12,9 +12,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from evometa.card import ProblemCard, Recipe
-from evometa.errors import ConfigurationError
 from evometa.problems.losses.loss_training import LossTraining
 from evometa.problems.shared.networks import MLP
+from evometa.settings import Count
 from evometa.spaces import Like
 from evometa.types import Omega
 
@@ -56,14 +56,7 @@ class LearnedLossNetwork(LossTraining):
         recipe=Recipe("CMAES", {"population_size": 32}, {"seconds": 90}),
     )
 
-    loss_hidden: int = 8
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.loss_hidden < 1:
-            raise ConfigurationError(
-                f"LearnedLossNetwork expects loss_hidden, hidden units, of at least 1, got {self.loss_hidden}."
-            )
+    loss_hidden: Count = 8
 
     @property
     def loss_network(self) -> MLP:

@@ -10,11 +10,11 @@ import jax.numpy as jnp
 import numpy as np
 from numpy.typing import NDArray
 
-from evometa.errors import ConfigurationError
 from evometa.problem import InnerTraining
-from evometa.problems.shared.classification import Name, Table, draw_rows, other_data_set, require_name, table
-from evometa.problems.shared.label_noise import noisy, require_share
+from evometa.problems.shared.classification import Name, Table, draw_rows, other_data_set, table
+from evometa.problems.shared.label_noise import noisy
 from evometa.problems.shared.networks import MLP, wider
+from evometa.settings import Count, Decay, Positive
 from evometa.types import Key, Omega, Scalar
 
 PROBABILITIES = 1 / (1 + np.exp(-np.linspace(-6, 6, 32)))
@@ -57,22 +57,11 @@ class LossTraining(InnerTraining):
 
     num_tasks: int = 2
     inner_steps: int = 200
-    label_noise: float = 0.0
-    learning_rate: float = 0.5
-    batch_size: int = 64
-    hidden: tuple[int, ...] = (32,)
+    label_noise: Decay = 0.0
+    learning_rate: Positive = 0.5
+    batch_size: Count = 64
+    hidden: tuple[Count, ...] = (32,)
     data_set: Name = "digits"
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        name = type(self).__name__
-        if min((self.batch_size, *self.hidden)) < 1 or not 0 < self.learning_rate < float("inf"):
-            raise ConfigurationError(
-                f"{name} expects batch_size and the widths in hidden of at least 1, and a learning_rate > 0, "
-                f"got batch_size={self.batch_size}, hidden={self.hidden} and learning_rate={self.learning_rate}."
-            )
-        require_share(name, self.label_noise)
-        require_name(name, self.data_set)
 
     @property
     def network(self) -> MLP:

@@ -16,6 +16,7 @@ from evometa.card import ProblemCard, Recipe
 from evometa.errors import ConfigurationError
 from evometa.problem import InnerTraining
 from evometa.problems.functions.black_boxes import FUNCTIONS
+from evometa.settings import Count, Positive, Several
 from evometa.spaces import Like
 from evometa.types import Key, Omega, Scalar
 
@@ -109,10 +110,10 @@ class LearnedEvolutionStrategy(InnerTraining):
 
     num_tasks: int = 16
     inner_steps: int = 50
-    population_size: int = 16
-    dimension: int = 6
-    sigma: float = 2.0
-    units: int = 8
+    population_size: Several = 16
+    dimension: Several = 6
+    sigma: Positive = 2.0
+    units: Count = 8
     functions: tuple[str, ...] = ("sphere", "ellipsoid", "rastrigin", "rosenbrock", "discus")
     test_functions: tuple[str, ...] = (
         "bent_cigar",
@@ -125,12 +126,6 @@ class LearnedEvolutionStrategy(InnerTraining):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if min(self.population_size, self.dimension) < 2 or self.units < 1 or not self.sigma > 0:
-            raise ConfigurationError(
-                "LearnedEvolutionStrategy expects population_size and dimension of at least 2, at least 1 unit and "
-                f"sigma > 0, got population_size={self.population_size}, dimension={self.dimension}, "
-                f"units={self.units} and sigma={self.sigma}."
-            )
         unknown = set(self._names) - FUNCTIONS.keys()
         if unknown or not self.functions or not self.test_functions:
             raise ConfigurationError(

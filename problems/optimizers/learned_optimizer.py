@@ -7,7 +7,7 @@ weight separately, so one that was meta-trained on one network can train network
 import dataclasses
 import functools
 import math
-from typing import Any, ClassVar, Literal, NamedTuple
+from typing import Annotated, Any, ClassVar, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -15,10 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evometa.card import ProblemCard, Recipe
-from evometa.errors import ConfigurationError
 from evometa.objectives import Mean, Objective
 from evometa.problem import InnerTraining
 from evometa.problems.optimizers.base_tasks import Base, DigitsNetwork, Quadratics
+from evometa.settings import Count, Decay, Items, Natural, Positive
 from evometa.spaces import Like
 from evometa.types import Key, Omega, Scalar
 
@@ -101,40 +101,14 @@ class LearnedOptimizer(InnerTraining):
     inner_steps: int = 200
     objective: Objective = Mean()
     base: Literal["digits", "quadratics"] = "digits"
-    batch_size: int = 128
-    hidden: tuple[int, ...] = (32,)
-    dimension: int = 10
-    optimizer_hidden: tuple[int, ...] = (32, 32)
-    momenta: tuple[float, ...] = (0.5, 0.9, 0.99, 0.999)
-    second_moments: tuple[float, ...] = (0.999,)
-    step_scale: float = 0.001
-    time_stops: int | None = None
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.base not in ("digits", "quadratics"):
-            raise ConfigurationError(
-                "LearnedOptimizer expects base, what the optimizer trains, to be 'digits' or 'quadratics', "
-                f"got {self.base!r}."
-            )
-        sizes, decays = (self.batch_size, *self.hidden, *self.optimizer_hidden), (*self.momenta, *self.second_moments)
-        if min(*sizes, self.dimension) < 1 or not self.optimizer_hidden:
-            raise ConfigurationError(
-                "LearnedOptimizer expects batch_size, dimension and the widths in hidden and optimizer_hidden of at "
-                f"least 1, and a hidden layer in the optimizer, got batch_size={self.batch_size}, "
-                f"dimension={self.dimension}, hidden={self.hidden} and optimizer_hidden={self.optimizer_hidden}."
-            )
-        if self.time_stops is not None and self.time_stops < 0:
-            raise ConfigurationError(
-                "LearnedOptimizer expects time_stops >= 0, the inner step after which time features are constant, or "
-                f"None, got {self.time_stops}."
-            )
-        if not all(0 <= decay < 1 for decay in decays) or not self.step_scale > 0:
-            raise ConfigurationError(
-                "LearnedOptimizer expects the decays in momenta and second_moments from 0 to below 1, and step_scale "
-                f"> 0, got momenta={self.momenta}, second_moments={self.second_moments} and "
-                f"step_scale={self.step_scale}."
-            )
+    batch_size: Count = 128
+    hidden: tuple[Count, ...] = (32,)
+    dimension: Count = 10
+    optimizer_hidden: Annotated[tuple[Count, ...], Items()] = (32, 32)
+    momenta: tuple[Decay, ...] = (0.5, 0.9, 0.99, 0.999)
+    second_moments: tuple[Decay, ...] = (0.999,)
+    step_scale: Positive = 0.001
+    time_stops: Natural | None = None
 
     @functools.cached_property
     def trained(self) -> Base:

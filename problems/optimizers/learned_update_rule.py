@@ -13,10 +13,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from evometa.card import ProblemCard, Recipe
-from evometa.errors import ConfigurationError
 from evometa.expressions import LOSS_PRIMITIVES, Expression, PrimitiveSet, Program
 from evometa.problems.shared.digits_training import Training
 from evometa.problems.shared.tuned_training import TunedTraining
+from evometa.settings import Decay
 from evometa.types import Key
 
 GRADIENT_DESCENT = "gradient"
@@ -98,16 +98,8 @@ class LearnedUpdateRule(TunedTraining):
     )
 
     start: str | None = MOMENTUM
-    momentum_decay: float = 0.9
-    second_moment_decay: float = 0.999
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if not all(0 <= decay < 1 for decay in (self.momentum_decay, self.second_moment_decay)):
-            raise ConfigurationError(
-                "LearnedUpdateRule expects decays from 0 to below 1, got "
-                f"momentum_decay={self.momentum_decay} and second_moment_decay={self.second_moment_decay}."
-            )
+    momentum_decay: Decay = 0.9
+    second_moment_decay: Decay = 0.999
 
     @property
     def space(self) -> Expression:

@@ -2,7 +2,6 @@
 
 import functools
 import math
-import typing
 from typing import Any, Literal, NamedTuple
 
 import jax
@@ -10,7 +9,6 @@ import jax.numpy as jnp
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from evometa.errors import ConfigurationError
 from evometa.types import Key
 
 # scikit-learn is imported inside functions: importing it takes a second, which listing the problems should not cost.
@@ -74,14 +72,6 @@ def components(name: Name, count: int) -> NDArray[np.float32]:
     _, deviations, axes = np.linalg.svd(features[training] - mean, full_matrices=False)
     scaled = (features - mean) @ axes[:count].T / deviations[0] * len(training) ** 0.5
     return np.asarray(scaled, np.float32)
-
-
-def require_name(owner: str, name: str) -> None:
-    """Raise ConfigurationError unless ``name`` is one of the data sets."""
-    if name not in typing.get_args(Name):
-        raise ConfigurationError(
-            f"{owner} expects data_set to be one of {', '.join(typing.get_args(Name))}, got {name!r}."
-        )
 
 
 def other_data_set(name: Name) -> Name:

@@ -8,11 +8,11 @@ import jax.numpy as jnp
 import numpy as np
 from numpy.typing import NDArray
 
-from evometa.errors import ConfigurationError
 from evometa.problem import InnerTraining
 from evometa.problems.shared.classification import draw_rows
 from evometa.problems.shared.digits import CLASSES, PIXELS, digits
 from evometa.problems.shared.networks import MLP
+from evometa.settings import Count
 from evometa.types import Key
 
 
@@ -35,16 +35,8 @@ class DigitsTraining(InnerTraining):
     """
 
     inner_steps: int = 100
-    batch_size: int = 64
-    hidden: tuple[int, ...] = (32,)
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if min((self.batch_size, *self.hidden)) < 1:
-            raise ConfigurationError(
-                f"{type(self).__name__} expects batch_size and the widths in hidden of at least 1, "
-                f"got batch_size={self.batch_size} and hidden={self.hidden}."
-            )
+    batch_size: Count = 64
+    hidden: tuple[Count, ...] = (32,)
 
     @property
     def network(self) -> MLP:

@@ -2,7 +2,7 @@
 
 import abc
 import dataclasses
-from typing import Any
+from typing import Annotated, Any
 
 import jax
 import jax.numpy as jnp
@@ -10,10 +10,10 @@ import numpy as np
 from jax.flatten_util import ravel_pytree
 from numpy.typing import NDArray
 
-from evometa.errors import ConfigurationError
 from evometa.problems.shared.digits import digits
 from evometa.problems.shared.digits_training import DigitsTraining, Training
 from evometa.problems.shared.networks import accuracy, cross_entropy
+from evometa.settings import Count, Items, Positive
 from evometa.types import Key, Learner, Omega, Scalar
 
 
@@ -27,17 +27,9 @@ class TunedTraining(DigitsTraining):
     """
 
     num_tasks: int = 2
-    learning_rates: tuple[float, ...] = (0.01, 0.1, 1.0)
-    max_size: int = 21
+    learning_rates: Annotated[tuple[Positive, ...], Items()] = (0.01, 0.1, 1.0)
+    max_size: Count = 21
     start: str | None = None
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        rates = self.learning_rates
-        if not rates or not all(0 < rate < float("inf") for rate in rates):
-            raise ConfigurationError(
-                f"{type(self).__name__} expects one or more learning_rates, each finite and > 0, got {rates}."
-            )
 
     @abc.abstractmethod
     def predict(self, omega: Omega, weights: Any, images: jax.Array) -> jax.Array:

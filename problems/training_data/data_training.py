@@ -7,11 +7,11 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from evometa.errors import ConfigurationError
 from evometa.problem import InnerTraining
 from evometa.problems.shared.classification import Table
 from evometa.problems.shared.digits import digits
 from evometa.problems.shared.networks import MLP, Learner, accuracy, cross_entropy
+from evometa.settings import Count
 from evometa.types import Key, Omega, Scalar
 
 MOMENTUM = 0.9
@@ -40,23 +40,7 @@ class DataTraining(InnerTraining):
 
     num_tasks: int = 4
     inner_steps: int = 100
-    hidden: tuple[int, ...] = (32,)
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if min(self.hidden, default=1) < 1:
-            raise ConfigurationError(
-                f"{type(self).__name__} expects widths of at least 1 in hidden, got hidden={self.hidden}; "
-                "() is a network without hidden layers."
-            )
-
-    def require_at_least_1(self, **values: int) -> None:
-        """Raise ConfigurationError if a count is below 1."""
-        wrong = [f"{name}={value}" for name, value in values.items() if value < 1]
-        if wrong:
-            raise ConfigurationError(
-                f"{type(self).__name__} expects {' and '.join(values)} of at least 1, got {', '.join(wrong)}."
-            )
+    hidden: tuple[Count, ...] = (32,)
 
     @property
     def data(self) -> Table:

@@ -17,6 +17,7 @@ from evometa.problems.shared.digits import CLASSES, digits
 from evometa.problems.shared.networks import cross_entropy, wider
 from evometa.problems.shared.scalars import number
 from evometa.problems.training_data.data_training import DataTraining
+from evometa.settings import Count
 from evometa.spaces import Dict, Like
 from evometa.types import Key, Omega, Scalar
 
@@ -51,8 +52,8 @@ class DatasetDistillation(DataTraining):
     """
 
     inner_steps: int = 10
-    images_per_class: int = 1
-    judged_examples: int = 256
+    images_per_class: Count = 1
+    judged_examples: Count = 256
 
     card: ClassVar[ProblemCard] = ProblemCard(
         branch="training data: dataset distillation",
@@ -61,10 +62,6 @@ class DatasetDistillation(DataTraining):
         paper="Wang et al. 2018",
         recipe=Recipe("OpenAIES", {"population_size": 256, "sigma": 0.03, "learning_rate": 0.02}, {"seconds": 90}),
     )
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self.require_at_least_1(images_per_class=self.images_per_class, judged_examples=self.judged_examples)
 
     @property
     def space(self) -> Dict:

@@ -8,6 +8,7 @@ from jax.typing import ArrayLike
 
 from evometa.problems.shared.networks import wider
 from evometa.problems.training_data.data_training import DataTraining
+from evometa.settings import Count
 from evometa.types import Key
 
 
@@ -15,12 +16,8 @@ from evometa.types import Key
 class FewLabels(DataTraining):
     """Train an MLP on a few labelled examples of the training part, drawn for each task."""
 
-    labelled: int = 50
-    batch_size: int = 32
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self.require_at_least_1(labelled=self.labelled, batch_size=self.batch_size)
+    labelled: Count = 50
+    batch_size: Count = 32
 
     def draw_labelled(self, key: Key, examples: ArrayLike) -> jax.Array:
         """Draw ``labelled`` of the given examples without replacement."""

@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 from evometa.card import ProblemCard, Recipe
 from evometa.errors import ConfigurationError
 from evometa.problems.shared.digits import CLASSES, digits
-from evometa.problems.shared.label_noise import require_share
 from evometa.problems.shared.networks import Learner, wider
 from evometa.problems.shared.scalars import LEARNING_RATE
 from evometa.problems.training_data.data_training import DataTraining, Trial
+from evometa.settings import Count, Decay, Natural
 from evometa.spaces import Box, Dict
 from evometa.types import Key, Omega, Scalar
 
@@ -58,10 +58,10 @@ class Hypercleaning(DataTraining):
     num_tasks: int = 1
     inner_steps: int = 50
     hidden: tuple[int, ...] = (16,)
-    training_examples: int = 500
-    clean_examples: int = 300
-    label_noise: float = 0.5
-    corruption: int = 0
+    training_examples: Count = 500
+    clean_examples: Count = 300
+    label_noise: Decay = 0.5
+    corruption: Natural = 0
 
     card: ClassVar[ProblemCard] = ProblemCard(
         branch="hyperparameters: data cleansing",
@@ -73,14 +73,12 @@ class Hypercleaning(DataTraining):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self.require_at_least_1(training_examples=self.training_examples, clean_examples=self.clean_examples)
         most = len(digits().training), len(digits().validation)
         if self.training_examples > most[0] or self.clean_examples > most[1]:
             raise ConfigurationError(
                 f"Hypercleaning expects at most {most[0]} training_examples and {most[1]} clean_examples, the sizes of "
                 f"the training and validation parts, got {self.training_examples} and {self.clean_examples}."
             )
-        require_share("Hypercleaning", self.label_noise)
 
     @property
     def space(self) -> Dict:

@@ -5,10 +5,11 @@ import typing
 
 import jax
 
-from evometa.problems.shared.classification import Name, Table, other_data_set, require_name, table
-from evometa.problems.shared.label_noise import noisy, require_share
+from evometa.problems.shared.classification import Name, Table, other_data_set, table
+from evometa.problems.shared.label_noise import noisy
 from evometa.problems.shared.networks import wider
 from evometa.problems.training_data.data_training import DataTraining
+from evometa.settings import Count, Decay
 from evometa.types import Key
 
 
@@ -20,16 +21,9 @@ class NoisyTraining(DataTraining):
     """
 
     num_tasks: int = 4
-    label_noise: float = 0.4
-    batch_size: int = 64
+    label_noise: Decay = 0.4
+    batch_size: Count = 64
     data_set: Name = "digits"
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        name = type(self).__name__
-        self.require_at_least_1(batch_size=self.batch_size)
-        require_share(name, self.label_noise)
-        require_name(name, self.data_set)
 
     @property
     def data(self) -> Table:

@@ -7,7 +7,7 @@ from typing import ClassVar, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from evometa.settings import Count, StepSize, checked
+from evometa.settings import Count, NonNegative, Several, StepSize, checked
 from evometa.spaces import Space
 from evometa.strategies.cma.diagonal import Diagonal, adapt_diagonal, unit_diagonal
 from evometa.strategies.cma.rates import Rates, rates
@@ -23,7 +23,7 @@ from evometa.strategies.cma.stagnation import (
     window,
 )
 from evometa.strategies.cma.update import adapt_sigma, add_to_diagonal, factorise, forgetting, pull
-from evometa.strategies.shared.checks import require_nonnegative, vector_space
+from evometa.strategies.shared.checks import vector_space
 from evometa.strategies.shared.failures import elsewhere
 from evometa.strategies.shared.noise import standard_normal
 from evometa.strategies.shared.ranks import gains, places, shares
@@ -31,8 +31,6 @@ from evometa.strategy import (
     Feedback,
     Strategy,
     refuse_unless_continuous,
-    require_population,
-    require_positive,
     unless_all_failed,
 )
 from evometa.types import Key, Scalar
@@ -95,7 +93,7 @@ class CMAES(Strategy[CMAESState]):
         ConfigurationError: population_size below 2, sigma not positive, or a negative tolerance.
     """
 
-    population_size: int = 32
+    population_size: Several = 32
     """Candidates in a generation, P >= 2. More is better against noise and many local optima, and costs little where
     candidates are evaluated in parallel; Hansen's choice for a smooth fitness evaluated one at a time is
     ``CMAES.default_population_size(D)``, 10 to 22 for D = 10 to 400."""
@@ -108,13 +106,13 @@ class CMAES(Strategy[CMAESState]):
     stagnation: bool = False
     """Stop when neither best nor median fitness has improved for long. Off, since on noisy problems slow progress may
     look like none."""
-    tolfun: float = 1e-11
+    tolfun: NonNegative = 1e-11
     """Stop when all fitness of a generation, and the best ones of the last 10 + 30 D/P, differ by less. Up to
     the default, by less than 1e-9 of the largest difference in any generation so far, if that is smaller still, so that
     a fitness may be small; likewise the other two."""
-    tolfunhist: float = 1e-12
+    tolfunhist: NonNegative = 1e-12
     """Stop when the best fitness of the last 10 + 30 D/P generations differ by less."""
-    tolx: float = 1e-11
+    tolx: NonNegative = 1e-11
     """Stop when the distribution is narrower than this in every coordinate, in genotype units; up to the default,
     narrower than 1e-8 sigma, if that is smaller still."""
 
@@ -131,11 +129,6 @@ class CMAES(Strategy[CMAESState]):
         "nonfinite: the search distribution has left the numbers that the float type can hold",
         "tolstagnation: neither best nor median fitness has improved over the newest fifth of the search",
     )
-
-    def __post_init__(self) -> None:
-        require_population(self, least=2)
-        require_positive(self, sigma=self.sigma)
-        require_nonnegative(self, tolfun=self.tolfun, tolfunhist=self.tolfunhist, tolx=self.tolx)
 
     @staticmethod
     @checked

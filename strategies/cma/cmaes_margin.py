@@ -2,14 +2,13 @@
 
 import dataclasses
 import math
-from typing import ClassVar, NamedTuple
+from typing import Annotated, ClassVar, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from evometa.errors import ConfigurationError
-from evometa.settings import StepSize
+from evometa.settings import Advice, NonNegative, Range, Several, StepSize
 from evometa.spaces import Box, Categorical, Dict
 from evometa.spaces.base import CATEGORY, INTEGER, Space, VectorSpace
 from evometa.strategies.cma.choices import CHANGED, Choices, equally_likely, learn
@@ -18,10 +17,10 @@ from evometa.strategies.cma.margin import Ranges, recombined, too_wide, with_mar
 from evometa.strategies.cma.rates import rates
 from evometa.strategies.cma.stagnation import window
 from evometa.strategies.shared import categorical
-from evometa.strategies.shared.checks import require_nonnegative, vector_space
+from evometa.strategies.shared.checks import vector_space
 from evometa.strategies.shared.failures import elsewhere
 from evometa.strategies.shared.ranks import gains, places
-from evometa.strategy import Feedback, Strategy, require_population, require_positive, unless_all_failed
+from evometa.strategy import Feedback, Strategy, unless_all_failed
 from evometa.types import Key, Scalar
 
 
@@ -68,34 +67,26 @@ class CMAwM(Strategy[CMAwMState]):
         ConfigurationError: population_size below 2, sigma not positive, margin not in (0, 0.5), a negative tolerance.
     """
 
-    population_size: int = 32
+    population_size: Several = 32
     """Candidates in a generation, P >= 2, as for :class:`~evometa.strategies.CMAES`."""
     sigma: StepSize = 0.3
     """First step size: a fraction of the range of integers and bounded reals, in genotype units otherwise."""
-    margin: float | None = None
+    margin: (
+        Annotated[float, Range(above=0, below=0.5), Advice("leave it out for one change in a generation")] | None
+    ) = None
     """Least chance that an integer changes, α; None for 1/(M P), one integer in a generation."""
     diagonal_decoding: bool = False
     """As for :class:`~evometa.strategies.CMAES`."""
-    tolfun: float = 1e-11
+    tolfun: NonNegative = 1e-11
     """Stop when all fitness of a generation, and the best ones of many, differ by less."""
-    tolfunhist: float = 1e-12
+    tolfunhist: NonNegative = 1e-12
     """Stop when the best fitness of many generations differ by less: of 10 + 30 M/P, or of as many as it takes to try
     each other integer and choice beside the likeliest three times."""
-    tolx: float = 1e-11
+    tolx: NonNegative = 1e-11
     """Stop when the Gaussian is narrower than this in every coordinate, before stretching."""
 
     told_when_all_fail: ClassVar[bool] = True
     stop_reasons: ClassVar[tuple[str, ...]] = CMAES.stop_reasons
-
-    def __post_init__(self) -> None:
-        require_population(self, least=2)
-        require_positive(self, sigma=self.sigma)
-        require_nonnegative(self, tolfun=self.tolfun, tolfunhist=self.tolfunhist, tolx=self.tolx)
-        if self.margin is not None and not 0 < self.margin < 0.5:
-            raise ConfigurationError(
-                f"CMAwM expects 0 < margin < 0.5, the least chance that an integer changes, got {self.margin}; "
-                "leave it out for one change in a generation."
-            )
 
     @property
     def _cmaes(self) -> CMAES:

@@ -19,7 +19,7 @@ import jax
 import jax.numpy as jnp
 
 from evometa.errors import ConfigurationError
-from evometa.settings import StepSize
+from evometa.settings import Count, NonNegative, Several, StepSize
 from evometa.spaces import Space, VectorSpace
 from evometa.strategies.cma.cmaes import CMAES, CMAESState, adapt, decode, start_at
 from evometa.strategies.cma.rates import padded_rates
@@ -34,15 +34,13 @@ from evometa.strategies.cma.stagnation import (
     stagnates,
     window,
 )
-from evometa.strategies.shared.checks import require_nonnegative, vector_space
+from evometa.strategies.shared.checks import vector_space
 from evometa.strategies.shared.failures import elsewhere
 from evometa.strategies.shared.noise import standard_normal
 from evometa.strategy import (
     Feedback,
     Strategy,
     refuse_unless_continuous,
-    require_population,
-    require_positive,
     unless_all_failed,
 )
 from evometa.types import Genotype, Key, Scalar
@@ -111,32 +109,29 @@ class _RestartedCMAES(Strategy[RestartedState]):
         ConfigurationError: population_size below 2, sigma not positive, a negative tolerance, largest below 1.
     """
 
-    population_size: int = 16
+    population_size: Several = 16
     """Candidates in a batch, P >= 2, which is the population of the first run; Hansen's choice is
     ``CMAES.default_population_size(D)``."""
     sigma: StepSize = 0.3
     """First step size in genotype units, also after restarts (in BIPOP's small regime it is smaller)."""
-    largest: int = 128
+    largest: Count = 128
     """The population is doubled up to this many batches at most; a power of two. The state holds that many."""
     diagonal_decoding: bool = False
     """As in :class:`CMAES`."""
-    tolfun: float = 1e-11
+    tolfun: NonNegative = 1e-11
     """End a run as :class:`CMAES` does; 0 switches the reason off, as for the other two."""
-    tolfunhist: float = 1e-12
+    tolfunhist: NonNegative = 1e-12
     """Likewise."""
-    tolx: float = 1e-11
+    tolx: NonNegative = 1e-11
     """Likewise."""
 
     told_when_all_fail: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        require_population(self, least=2)
-        require_positive(self, sigma=self.sigma)
-        require_nonnegative(self, tolfun=self.tolfun, tolfunhist=self.tolfunhist, tolx=self.tolx)
-        if self.largest < 1 or self.largest & (self.largest - 1):
+        if self.largest & (self.largest - 1):
             raise ConfigurationError(
-                f"{type(self).__name__} expects largest as a power of two of at least 1, how many batches the largest "
-                f"population has, got {self.largest}."
+                f"{type(self).__name__} expects largest as a power of two, how many batches the largest population "
+                f"has, got {self.largest}."
             )
 
     @property

@@ -7,13 +7,13 @@ from typing import Any, ClassVar, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from evometa.settings import StepSize
+from evometa.settings import NonNegative, Several, StepSize
 from evometa.spaces import Space
 from evometa.strategies.cma.cmaes import CMAES
 from evometa.strategies.cma.rates import rates
 from evometa.strategies.cma.stagnation import extent, narrowest, spread, tolerance
 from evometa.strategies.cma.update import adapt_sigma, forgetting, pull
-from evometa.strategies.shared.checks import require_nonnegative, vector_space
+from evometa.strategies.shared.checks import vector_space
 from evometa.strategies.shared.failures import elsewhere
 from evometa.strategies.shared.noise import standard_normal
 from evometa.strategies.shared.ranks import gains, places
@@ -21,8 +21,6 @@ from evometa.strategy import (
     Feedback,
     Strategy,
     refuse_unless_continuous,
-    require_population,
-    require_positive,
     unless_all_failed,
 )
 from evometa.types import Key, Scalar
@@ -100,24 +98,19 @@ class SepCMAES(Strategy[SepCMAESState]):
         ConfigurationError: population_size below 2, sigma not positive, or a negative tolerance.
     """
 
-    population_size: int = 32
+    population_size: Several = 32
     """Candidates in a generation, P >= 2; the paper's choice is ``CMAES.default_population_size(D)``."""
     sigma: StepSize = 0.3
     """First step size in genotype units."""
-    tolfunhist: float = 1e-12
+    tolfunhist: NonNegative = 1e-12
     """Stop when the best fitness of the last 10 + 30 D/P generations differ by less; up to the default, by less than
     1e-9 of the largest difference in any generation so far, if that is smaller still."""
-    tolx: float = 1e-11
+    tolx: NonNegative = 1e-11
     """Stop when the distribution is narrower than this in every coordinate, in genotype units; up to the default,
     narrower than 1e-8 sigma, if that is smaller still."""
 
     told_when_all_fail: ClassVar[bool] = True
     stop_reasons: ClassVar[tuple[str, ...]] = STOP_REASONS
-
-    def __post_init__(self) -> None:
-        require_population(self, least=2)
-        require_positive(self, sigma=self.sigma)
-        require_nonnegative(self, tolfunhist=self.tolfunhist, tolx=self.tolx)
 
     def incompatibility(self, space: Space) -> str | None:
         """Refuse spaces with anything but real coordinates."""

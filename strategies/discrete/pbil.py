@@ -11,12 +11,12 @@ import jax.numpy as jnp
 import numpy as np
 
 from evometa.errors import ConfigurationError
+from evometa.settings import Chance, Count, Fraction, Several
 from evometa.spaces import Space, VectorSpace
 from evometa.strategies.shared import categorical
 from evometa.strategies.shared.checks import vector_space
-from evometa.strategies.shared.populations import require_chance
 from evometa.strategies.shared.ranks import gains, places, shares
-from evometa.strategy import Feedback, Strategy, require_population, require_positive
+from evometa.strategy import Feedback, Strategy
 from evometa.types import Key, Scalar
 
 
@@ -44,40 +44,29 @@ class PBIL(Strategy[PBILState]):
             positive, a rate outside [0, 1].
     """
 
-    population_size: int = 64
+    population_size: Several = 64
     """Candidates in a generation, P >= 2."""
-    winners: int = 2
+    winners: Count = 2
     """How many of the best are learned from, and how many of the worst are the losers; from 1 to P/2."""
-    learning_rate: float = 0.1
+    learning_rate: Fraction = 0.1
     """Part of the way that the model moves in a generation, in (0, 1]."""
     away_from: Literal["model", "losers"] = "model"
     """What the winners pull the model away from."""
-    negative_learning_rate: float = 0.075
+    negative_learning_rate: Chance = 0.075
     """Part of the way that the model moves on to the winners, where they differ from the losers, in [0, 1]."""
-    mutation_rate: float = 0.02
+    mutation_rate: Chance = 0.02
     """Chance of each coordinate to be pulled towards a choice at random in a generation, in [0, 1]."""
-    mutation_shift: float = 0.05
+    mutation_shift: Chance = 0.05
     """Part of the way of that pull, in [0, 1]."""
 
     stop_reasons: ClassVar[tuple[str, ...]] = ("converged: the model draws a single candidate only",)
 
     def __post_init__(self) -> None:
-        require_population(self, least=2)
-        require_positive(self, learning_rate=self.learning_rate)
-        require_chance(
-            self,
-            learning_rate=self.learning_rate,
-            negative_learning_rate=self.negative_learning_rate,
-            mutation_rate=self.mutation_rate,
-            mutation_shift=self.mutation_shift,
-        )
-        if not 1 <= self.winners <= self.population_size / 2:
+        if self.winners > self.population_size / 2:
             raise ConfigurationError(
-                f"PBIL expects 1 <= winners <= population_size / 2, so that nobody wins and loses at once, "
+                f"PBIL expects winners of at most population_size / 2, so that nobody wins and loses at once, "
                 f"got {self.winners} of {self.population_size}."
             )
-        if self.away_from not in ("model", "losers"):
-            raise ConfigurationError(f"PBIL expects away_from to be 'model' or 'losers', got {self.away_from!r}.")
 
     def incompatibility(self, space: Space) -> str | None:
         """Refuse spaces with anything but integers and categories."""

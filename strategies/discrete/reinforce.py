@@ -8,10 +8,11 @@ import jax.numpy as jnp
 import optax
 
 from evometa.feasibility import ConstraintHandling
+from evometa.settings import NonNegative, Positive, Several
 from evometa.spaces import Space, VectorSpace
 from evometa.strategies.shared import categorical
-from evometa.strategies.shared.checks import require_nonnegative, vector_space
-from evometa.strategy import Feedback, Strategy, require_population, require_positive
+from evometa.strategies.shared.checks import vector_space
+from evometa.strategy import Feedback, Strategy
 from evometa.types import Key, Scalar
 
 
@@ -39,19 +40,14 @@ class Reinforce(Strategy[ReinforceState]):
         ConfigurationError: population_size below 2, a learning_rate that is not positive, a negative entropy_weight.
     """
 
-    population_size: int = 64
+    population_size: Several = 64
     """Candidates in a generation, P >= 2."""
-    learning_rate: float = 0.05
+    learning_rate: Positive = 0.05
     """Adam's, about the step of each logit in a generation."""
-    entropy_weight: float = 0.01
+    entropy_weight: NonNegative = 0.01
     """Weight of the policy's entropy, which keeps it from deciding early; in standard deviations of the fitness."""
 
     constraint_handling: ClassVar[ConstraintHandling] = "penalised"
-
-    def __post_init__(self) -> None:
-        require_population(self, least=2)
-        require_positive(self, learning_rate=self.learning_rate)
-        require_nonnegative(self, entropy_weight=self.entropy_weight)
 
     def incompatibility(self, space: Space) -> str | None:
         """Refuse spaces with anything but integers and categories."""

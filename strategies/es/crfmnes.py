@@ -3,13 +3,13 @@
 import dataclasses
 import functools
 import math
-from typing import ClassVar, NamedTuple
+from typing import Annotated, ClassVar, NamedTuple
 
 import jax
 import jax.numpy as jnp
 from scipy.optimize import brentq
 
-from evometa.settings import StepSize
+from evometa.settings import NonNegative, Range, StepSize
 from evometa.spaces import Space
 from evometa.strategies.cma.rates import rates
 from evometa.strategies.cma.sep_cmaes import STOP_REASONS, empty_history, record, stop_code
@@ -17,7 +17,7 @@ from evometa.strategies.cma.stagnation import extent, spread
 from evometa.strategies.cma.update import cumulate
 from evometa.strategies.es.xnes import place_values
 from evometa.strategies.shared import antithetic
-from evometa.strategies.shared.checks import require_nonnegative, vector_space
+from evometa.strategies.shared.checks import vector_space
 from evometa.strategies.shared.failures import elsewhere
 from evometa.strategies.shared.noise import standard_normal
 from evometa.strategies.shared.ranks import gains, places
@@ -25,8 +25,6 @@ from evometa.strategy import (
     Feedback,
     Strategy,
     refuse_unless_continuous,
-    require_population,
-    require_positive,
     unless_all_failed,
 )
 from evometa.types import Key, Scalar
@@ -88,24 +86,19 @@ class CRFMNES(Strategy[CRFMNESState]):
         ConfigurationError: a population_size that is odd or below 4, sigma not positive, or a negative tolerance.
     """
 
-    population_size: int = 32
+    population_size: Annotated[int, Range(least=4, even=True)] = 32
     """Candidates in a generation, P even and at least 4: P/2 mirrored pairs, of which one alone never changes σ."""
     sigma: StepSize = 0.3
     """First step size in genotype units."""
-    tolfunhist: float = 1e-12
+    tolfunhist: NonNegative = 1e-12
     """Stop when the best fitness of the last 10 + 30 D/P generations differ by less; up to the default, by less than
     1e-9 of the largest difference in any generation so far, if that is smaller still."""
-    tolx: float = 1e-11
+    tolx: NonNegative = 1e-11
     """Stop when the distribution is narrower than this in every coordinate, in genotype units; up to the default,
     narrower than 1e-8 sigma, if that is smaller still."""
 
     told_when_all_fail: ClassVar[bool] = True
     stop_reasons: ClassVar[tuple[str, ...]] = STOP_REASONS
-
-    def __post_init__(self) -> None:
-        require_population(self, least=4, even=True)
-        require_positive(self, sigma=self.sigma)
-        require_nonnegative(self, tolfunhist=self.tolfunhist, tolx=self.tolx)
 
     def incompatibility(self, space: Space) -> str | None:
         """Refuse spaces with anything but real coordinates."""

@@ -8,15 +8,15 @@ import jax.numpy as jnp
 import optax
 
 from evometa.feasibility import ConstraintHandling
-from evometa.settings import StepSize
+from evometa.settings import Count, Fraction, NonNegative, Pairs, Positive, StepSize
 from evometa.spaces import Space
 from evometa.strategies.shared import antithetic
-from evometa.strategies.shared.checks import require_fraction, require_nonnegative, vector_space
+from evometa.strategies.shared.checks import vector_space
 from evometa.strategies.shared.gradient_steps import GradientSteps
 from evometa.strategies.shared.noise import standard_normal
 from evometa.strategies.shared.optimizer import Optimizer, decayed
 from evometa.strategies.shared.ranks import centered_ranks, places
-from evometa.strategy import Feedback, Strategy, refuse_unless_continuous, require_population, require_positive
+from evometa.strategy import Feedback, Strategy, refuse_unless_continuous
 from evometa.types import Key, Scalar
 
 
@@ -46,11 +46,11 @@ class OpenAIES(GradientSteps, Strategy[OpenAIESState]):
             weight_decay; a final fraction outside (0, 1].
     """
 
-    population_size: int = 256
+    population_size: Pairs = 256
     """Candidates in a generation, P even: P/2 mirrored pairs."""
     sigma: StepSize = 0.03
     """Standard deviation of the noise in genotype units."""
-    learning_rate: float = 0.01
+    learning_rate: Positive = 0.01
     """Step of the optimizer in genotype units: for Adam about the step of each coordinate in a generation."""
     optimizer: Optimizer | str = "adam"
     """What turns gradient estimates into steps; see :class:`Optimizer`."""
@@ -58,13 +58,13 @@ class OpenAIES(GradientSteps, Strategy[OpenAIESState]):
     """What a pair contributes, u+ - u-: the difference of its members' ranks in the population, or the difference of
     their fitness in root mean squares of all differences, clipped at 3. The latter compares within pairs only, which
     suits tasks_per_pair."""
-    weight_decay: float = 0.0
+    weight_decay: NonNegative = 0.0
     """Part of the center taken away in a generation, times the learning rate (decoupled, as in AdamW)."""
-    decay_generations: int = 1000
+    decay_generations: Count = 1000
     """Generations over which sigma and the learning rate fall exponentially to their final fractions; then constant."""
-    learning_rate_final: float = 1.0
+    learning_rate_final: Fraction = 1.0
     """Final fraction of the learning rate, in (0, 1]."""
-    sigma_final: float = 1.0
+    sigma_final: Fraction = 1.0
     """Final fraction of sigma, in (0, 1]."""
     tasks_per_pair: bool = False
     """Give each pair tasks of its own instead of one set for the whole population: more tasks in a generation for the
@@ -74,13 +74,6 @@ class OpenAIES(GradientSteps, Strategy[OpenAIESState]):
     candidates (Salimans et al. send keys instead of noise for the same reason). ``tell`` then needs memory for a few
     vectors ``[D]`` whatever the population, and so does :meth:`member`; a ``[P, D]`` that ``ask`` returns is held by
     who asked. It draws twice."""
-
-    def __post_init__(self) -> None:
-        require_population(self, least=2, even=True)
-        require_positive(self, sigma=self.sigma)
-        require_nonnegative(self, weight_decay=self.weight_decay)
-        require_fraction(self, sigma_final=self.sigma_final)
-        self._require_steps()
 
     @property
     def constraint_handling(self) -> ConstraintHandling:

@@ -8,12 +8,12 @@ import evosax.algorithms
 import jax
 import jax.numpy as jnp
 
-from evometa.settings import StepSize
+from evometa.settings import Pairs, Positive, StepSize
 from evometa.strategies.shared import antithetic, evosax_distribution
 from evometa.strategies.shared.evosax_distribution import EvosaxDistribution, EvosaxState
 from evometa.strategies.shared.optimizer import Optimizer
 from evometa.strategies.shared.ranks import centered_ranks, places
-from evometa.strategy import Feedback, require_population, require_positive
+from evometa.strategy import Feedback
 from evometa.types import Key
 
 
@@ -28,29 +28,21 @@ class PGPE(EvosaxDistribution):
         ConfigurationError: an odd population_size, or a number that is not positive.
     """
 
-    population_size: int = 256
+    population_size: Pairs = 256
     """Candidates in a generation, P even: P/2 mirrored pairs."""
     sigma: StepSize = 0.1
     """First standard deviation of every coordinate, in genotype units."""
-    max_speed: float = 0.067
+    max_speed: Positive = 0.067
     """Longest step of the mean in a generation by ClipUp, in radii of the first cloud of candidates, sigma √D: its
     authors advise 1/15. Half of it is the learning rate of the optimizer, whichever it is."""
-    sigma_learning_rate: float = 0.1
+    sigma_learning_rate: Positive = 0.1
     """Of the standard deviations."""
-    sigma_max_change: float = 0.2
+    sigma_max_change: Positive = 0.2
     """Largest relative change of a standard deviation in a generation."""
     optimizer: Optimizer | str = "clip_up"
     """What turns gradient estimates of the mean into steps; see :class:`Optimizer`."""
 
     def __post_init__(self) -> None:
-        require_population(self, least=2, even=True)
-        require_positive(
-            self,
-            sigma=self.sigma,
-            max_speed=self.max_speed,
-            sigma_learning_rate=self.sigma_learning_rate,
-            sigma_max_change=self.sigma_max_change,
-        )
         Optimizer.of(self.optimizer)
 
     def ask(self, key: Key, state: EvosaxState) -> tuple[jax.Array, EvosaxState]:

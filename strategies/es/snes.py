@@ -11,11 +11,11 @@ import numpy as np
 import optax
 from numpy.typing import NDArray
 
-from evometa.settings import StepSize
+from evometa.settings import Positive, Several, StepSize
 from evometa.strategies.shared import evosax_distribution
 from evometa.strategies.shared.evosax_distribution import EvosaxDistribution, EvosaxState
 from evometa.strategies.shared.ranks import gains, places
-from evometa.strategy import Feedback, require_population, require_positive
+from evometa.strategy import Feedback
 from evometa.types import Key
 
 
@@ -30,20 +30,14 @@ class SNES(EvosaxDistribution):
         ConfigurationError: population_size below 2, or a sigma or learning rate that is not positive.
     """
 
-    population_size: int = 64
+    population_size: Several = 64
     """Candidates in a generation, P >= 2."""
     sigma: StepSize = 0.3
     """First standard deviation of every coordinate, in genotype units."""
-    learning_rate: float = 1.0
+    learning_rate: Positive = 1.0
     """Of the mean; 1 moves it to the weighted mean of the better half."""
-    sigma_learning_rate: float | None = None
+    sigma_learning_rate: Positive | None = None
     """Of the logarithm of the standard deviations; None for (3 + ln D) / (5 √D)."""
-
-    def __post_init__(self) -> None:
-        require_population(self, least=2)
-        require_positive(self, sigma=self.sigma, learning_rate=self.learning_rate)
-        if self.sigma_learning_rate is not None:
-            require_positive(self, sigma_learning_rate=self.sigma_learning_rate)
 
     def ask(self, key: Key, state: EvosaxState) -> tuple[jax.Array, EvosaxState]:
         """Draw ``[P, D]`` candidates around the mean."""

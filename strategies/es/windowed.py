@@ -22,7 +22,7 @@ import optax
 
 from evometa.errors import ConfigurationError
 from evometa.feasibility import ConstraintHandling
-from evometa.settings import StepSize
+from evometa.settings import Count, Fraction, Pairs, Positive, StepSize
 from evometa.spaces import Space
 from evometa.strategies.shared import antithetic
 from evometa.strategies.shared.checks import vector_space
@@ -34,8 +34,6 @@ from evometa.strategy import (
     Strategy,
     Unrolled,
     refuse_unless_continuous,
-    require_population,
-    require_positive,
 )
 from evometa.types import Key, Scalar
 
@@ -64,27 +62,22 @@ class _AntitheticES(GradientSteps, Strategy[PairsState]):
     the generation plus the violation.
     """
 
-    population_size: int = 64
+    population_size: Pairs = 64
     """Candidates in a generation, P even: P/2 mirrored pairs, each with tasks of its own."""
     sigma: StepSize = 0.03
     """Standard deviation of the noise in genotype units."""
-    learning_rate: float = 0.003
+    learning_rate: Positive = 0.003
     """Step of the optimizer in genotype units: for Adam about the step of each coordinate in a generation."""
     optimizer: Optimizer | str = "adam"
     """What turns gradient estimates into steps; see :class:`Optimizer`."""
-    largest_norm: float = 1.0
+    largest_norm: Positive = 1.0
     """Longer gradient estimates are shortened to this Euclidean norm, in fitness over genotype units."""
-    decay_generations: int = 1000
+    decay_generations: Count = 1000
     """Generations over which the learning rate falls exponentially to its final fraction; then constant."""
-    learning_rate_final: float = 1.0
+    learning_rate_final: Fraction = 1.0
     """Final fraction of the learning rate, in (0, 1]."""
 
     constraint_handling: ClassVar[ConstraintHandling] = "penalised"
-
-    def __post_init__(self) -> None:
-        require_population(self, least=2, even=True)
-        require_positive(self, sigma=self.sigma, largest_norm=self.largest_norm)
-        self._require_steps()
 
     @abc.abstractmethod
     def _noise(self, drawn: jax.Array, begins: jax.Array, direction: jax.Array) -> tuple[jax.Array, jax.Array]:
@@ -183,19 +176,18 @@ class _WindowedES(_AntitheticES, Unrolled[PairsState]):
             problem: an unroll_length beyond the shortest horizon, or an objective without a loss in some window.
     """
 
-    unroll_length: int = 10
+    unroll_length: Count = 10
     """K, inner steps in a window."""
-    shortest_horizon: int | None = None
+    shortest_horizon: Count | None = None
     """None: each episode has the problem's inner_steps. A number: horizons are drawn log-uniformly from it up to
     inner_steps, so that early inner steps are seen more often."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.unroll_length < 1 or (self.shortest_horizon is not None and self.shortest_horizon < self.unroll_length):
+        if self.shortest_horizon is not None and self.shortest_horizon < self.unroll_length:
             raise ConfigurationError(
-                f"{type(self).__name__} expects unroll_length >= 1, the inner steps in a window, and a "
-                "shortest_horizon that is not shorter than that, got "
-                f"unroll_length={self.unroll_length} and shortest_horizon={self.shortest_horizon}."
+                f"{type(self).__name__} expects a shortest_horizon that is not shorter than unroll_length, the inner "
+                f"steps in a window, got {self.shortest_horizon} and {self.unroll_length}."
             )
 
     def begin_episodes(self, state: PairsState, begins: jax.Array) -> PairsState:

@@ -7,9 +7,10 @@ import jax
 import jax.numpy as jnp
 
 from evometa.errors import ConfigurationError
+from evometa.settings import Chance, Count, Positive
 from evometa.spaces import Space
 from evometa.strategies.shared import populations
-from evometa.strategy import Feedback, Strategy, require_population, require_positive
+from evometa.strategy import Feedback, Strategy
 from evometa.types import Genotype, Key, Scalar
 
 
@@ -43,23 +44,18 @@ class AgedEvolution(Strategy[AgedEvolutionState]):
             may live; a mutation_rate outside [0, 1]; a mutation_scale that is not positive.
     """
 
-    population_size: int = 16
+    population_size: Count = 16
     """Children in a generation, P, from 1 to ``living``."""
-    living: int = 64
+    living: Count = 64
     """Members alive at a time, L; the paper has 20 to 100."""
-    tournament_size: int = 16
+    tournament_size: Count = 16
     """Members drawn, with replacement, of which the best becomes a parent; the paper has a quarter of L."""
-    mutation_rate: float = 0.0
+    mutation_rate: Chance = 0.0
     """Chance of each part of a parent to change, in [0, 1]; 0 changes exactly one, as in the paper."""
-    mutation_scale: float = 0.1
+    mutation_scale: Positive = 0.1
     """Size of a change of a real number in genotype units; of an integer in parts of its range."""
 
     def __post_init__(self) -> None:
-        require_population(self)
-        require_positive(
-            self, living=self.living, tournament_size=self.tournament_size, mutation_scale=self.mutation_scale
-        )
-        populations.require_chance(self, mutation_rate=self.mutation_rate)
         if self.population_size > self.living:
             raise ConfigurationError(
                 f"AgedEvolution expects population_size <= living, so that no child dies before it could be a parent, "

@@ -7,10 +7,10 @@ import jax
 import jax.numpy as jnp
 
 from evometa.errors import ConfigurationError
+from evometa.settings import Chance, Count, Natural, Positive, Several
 from evometa.spaces import Space
 from evometa.strategies.shared import populations
-from evometa.strategies.shared.checks import require_nonnegative
-from evometa.strategy import Feedback, Strategy, require_population, require_positive
+from evometa.strategy import Feedback, Strategy
 from evometa.types import Genotype, Key, Scalar
 
 
@@ -40,26 +40,22 @@ class GeneticAlgorithm(Strategy[GeneticAlgorithmState]):
             below 1, a chance outside [0, 1], or a mutation_scale that is not positive.
     """
 
-    population_size: int = 64
+    population_size: Several = 64
     """Candidates in a generation, P >= 2, elites included."""
-    elites: int = 2
+    elites: Natural = 2
     """How many of the best are kept unchanged, at least 0 and fewer than P."""
-    tournament_size: int = 4
+    tournament_size: Count = 4
     """Members drawn, with replacement, of which the best becomes a parent: the larger, the greedier; 1 is no selection
     but that of the elites."""
-    crossover_rate: float = 0.7
+    crossover_rate: Chance = 0.7
     """Chance of a child to have two parents, in [0, 1]."""
-    mutation_rate: float = 0.0
+    mutation_rate: Chance = 0.0
     """Chance of each part of a child to change, in [0, 1]; one changes in any case, and 0 changes exactly one: close to
     1/D, the best rate for bits (Mühlenbein 1992)."""
-    mutation_scale: float = 0.1
+    mutation_scale: Positive = 0.1
     """Size of a change of a real number in genotype units; of an integer in parts of its range."""
 
     def __post_init__(self) -> None:
-        require_population(self, least=2)
-        require_nonnegative(self, elites=self.elites)
-        require_positive(self, tournament_size=self.tournament_size, mutation_scale=self.mutation_scale)
-        populations.require_chance(self, crossover_rate=self.crossover_rate, mutation_rate=self.mutation_rate)
         if self.elites >= self.population_size:
             raise ConfigurationError(
                 f"GeneticAlgorithm expects fewer elites than population_size, so that there are children, "

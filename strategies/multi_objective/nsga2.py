@@ -1,7 +1,7 @@
 """NSGA-II: several objectives by fronts and crowding (Deb, Pratap, Agarwal & Meyarivan 2002)."""
 
 import dataclasses
-from typing import ClassVar, NamedTuple
+from typing import Annotated, ClassVar, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -12,13 +12,14 @@ from evometa.errors import ConfigurationError
 from evometa.feasibility import ConstraintHandling
 from evometa.feasibility import violation as amount
 from evometa.problem import BaseProblem
+from evometa.settings import Advice, Chance, Finite, Positive, Range, Several
 from evometa.spaces.base import REAL, Space, VectorSpace
 from evometa.strategies.multi_objective.hypervolume import MOST_OBJECTIVES, hypervolume
 from evometa.strategies.multi_objective.pareto import crowding, fronts
 from evometa.strategies.shared import populations
 from evometa.strategies.shared.variation import others, polynomial_mutation, simulated_binary_crossover
 from evometa.strategies.shared.vectors import refuse_unless_length, require_length
-from evometa.strategy import ArchiveRecord, Feedback, Strategy, require_population, require_positive
+from evometa.strategy import ArchiveRecord, Feedback, Strategy
 from evometa.types import Genotype, Key, Scalar
 
 ASKED = -1
@@ -59,19 +60,19 @@ class NSGA2(Strategy[NSGA2State]):
             chance outside [0, 1], or an eta that is not positive.
     """
 
-    population_size: int = 100
+    population_size: Several = 100
     """Parents, and children in a generation, P >= 2."""
-    objectives: int = 2
+    objectives: Annotated[int, Range(least=2), Advice("for a single one use GeneticAlgorithm")] = 2
     """M, how many objectives the problem has, at least 2."""
-    crossover_rate: float = 0.9
+    crossover_rate: Chance = 0.9
     """Chance of two children to be crossed from their parents, in [0, 1]; otherwise they are copies, then mutated."""
-    crossover_eta: float = 15.0
+    crossover_eta: Positive = 15.0
     """The larger, the closer real coordinates of children are to those of their parents; positive."""
-    mutation_rate: float | None = None
+    mutation_rate: Chance | None = None
     """Chance of each part of a child to change, in [0, 1]; None: 1/D, and exactly one part where there is no D."""
-    mutation_eta: float = 20.0
+    mutation_eta: Positive = 20.0
     """The larger, the smaller the changes of real coordinates, which are about 1 / eta of a range; positive."""
-    reference_point: tuple[float, ...] | None = None
+    reference_point: tuple[Finite, ...] | None = None
     """Up to where the ``hypervolume`` in the history is counted (for two or three objectives), a number for each
     objective as it is to be minimised; None: the worst of each in the first generation."""
 
@@ -79,14 +80,6 @@ class NSGA2(Strategy[NSGA2State]):
     constraint_handling: ClassVar[ConstraintHandling] = "own"
 
     def __post_init__(self) -> None:
-        require_population(self, least=2)
-        require_positive(self, crossover_eta=self.crossover_eta, mutation_eta=self.mutation_eta)
-        populations.require_chance(self, crossover_rate=self.crossover_rate, mutation_rate=self.mutation_rate or 0.0)
-        if self.objectives < 2:
-            raise ConfigurationError(
-                f"NSGA2 expects objectives >= 2, goals that are weighed by dominance, got {self.objectives}; "
-                "for a single one take GeneticAlgorithm."
-            )
         if self.reference_point is not None and len(self.reference_point) != self.objectives:
             raise ConfigurationError(
                 f"NSGA2 expects a reference_point of {self.objectives} numbers, one for each objective, "

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from evometa.errors import ConfigurationError
-from evometa.settings import StepSize
+from evometa.settings import Count, StepSize
 from evometa.spaces import Space
 from evometa.strategies.cma.stagnation import narrowest, spread, tolerance
 from evometa.strategies.cma.update import add_to_diagonal, factorise
@@ -18,7 +18,7 @@ from evometa.strategies.quality_diversity.grid import REJECTED, Elites, Entry, G
 from evometa.strategies.shared.checks import vector_space
 from evometa.strategies.shared.failures import another_width
 from evometa.strategies.shared.noise import standard_normal
-from evometa.strategy import Feedback, refuse_unless_continuous, require_positive
+from evometa.strategy import Feedback, refuse_unless_continuous
 from evometa.types import Key, Scalar
 
 
@@ -48,7 +48,7 @@ class CMAME(GridStrategy[CMAMEState]):
             sigma that is not positive; cells, low and high of different length or without extent.
     """
 
-    emitters: int = 15
+    emitters: Count = 15
     """E, distributions that search side by side; each has B = P / E candidates of a generation, at least 2."""
     sigma: StepSize = 0.3
     """First step size of an emitter, in genotype units; positive."""
@@ -61,17 +61,11 @@ class CMAME(GridStrategy[CMAMEState]):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require_positive(self, sigma=self.sigma)
-        if self.emitters < 1 or self.population_size % self.emitters or self.population_size < 2 * self.emitters:
+        if self.population_size % self.emitters or self.population_size < 2 * self.emitters:
             raise ConfigurationError(
                 f"CMAME expects a population_size that its emitters share evenly, at least two candidates each, "
                 f"got {self.population_size} for {self.emitters} emitters."
             )
-        for name, known in (("selection", ("filter", "mu")), ("restart", ("no_improvement", "basic"))):
-            if getattr(self, name) not in known:
-                raise ConfigurationError(
-                    f"CMAME expects {name} to be {known[0]!r} or {known[1]!r}, got {getattr(self, name)!r}."
-                )
 
     @property
     def _batch(self) -> int:

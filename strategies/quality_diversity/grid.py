@@ -16,8 +16,9 @@ from jax import lax
 from evometa.errors import ConfigurationError
 from evometa.feasibility import ConstraintHandling, feasible
 from evometa.problem import BaseProblem
+from evometa.settings import Count, Finite
 from evometa.strategies.shared.vectors import refuse_unless_length, require_length
-from evometa.strategy import ArchiveRecord, Feedback, Strategy, require_population
+from evometa.strategy import ArchiveRecord, Feedback, Strategy
 from evometa.types import Genotype, Key, Scalar
 
 State = TypeVar("State")
@@ -103,15 +104,15 @@ def enter(
 class GridStrategy(Strategy[State]):
     """What strategies that fill a grid of behaviour have in common; their state has a field ``elites``."""
 
-    population_size: int = 540
+    population_size: Count = 540
     """Candidates in a generation, P."""
-    cells: tuple[int, ...] = (100, 100)
+    cells: tuple[Count, ...] = (100, 100)
     """Into how many cells the range of each measure is cut; a number for each of the K measures."""
-    low: tuple[float, ...] = (0.0, 0.0)
+    low: tuple[Finite, ...] = (0.0, 0.0)
     """Lower end of each measure's range; what is below counts to the first cell."""
-    high: tuple[float, ...] = (1.0, 1.0)
+    high: tuple[Finite, ...] = (1.0, 1.0)
     """Upper end of each measure's range; what is above counts to the last cell."""
-    worst_fitness: float = 0.0
+    worst_fitness: Finite = 0.0
     """The fitness, as it is to be minimised, from which the QD score of a candidate is counted: choose it so that
     hardly any is worse. (For a problem that maximises: minus its fitness.)"""
 
@@ -119,21 +120,17 @@ class GridStrategy(Strategy[State]):
     constraint_handling: ClassVar[ConstraintHandling] = "own"
 
     def __post_init__(self) -> None:
-        require_population(self)
         name = type(self).__name__
         if not len(self.cells) == len(self.low) == len(self.high) > 0:
             raise ConfigurationError(
                 f"{name} expects cells, low and high to have a number for each measure, got {self.cells}, {self.low} "
                 f"and {self.high}."
             )
-        if min(self.cells) < 1 or not all(low < high for low, high in zip(self.low, self.high, strict=True)):
+        if not all(low < high for low, high in zip(self.low, self.high, strict=True)):
+            raise ConfigurationError(f"{name} expects low < high for each measure, got {self.low} and {self.high}.")
+        if math.prod(self.cells) >= 2**31:
             raise ConfigurationError(
-                f"{name} expects at least one cell and low < high for each measure, got {self.cells}, {self.low} "
-                f"and {self.high}."
-            )
-        if not (np.isfinite([*self.low, *self.high, self.worst_fitness]).all() and math.prod(self.cells) < 2**31):
-            raise ConfigurationError(
-                f"{name} expects finite low, high and worst_fitness and fewer than 2³¹ cells, got {self}."
+                f"{name} expects fewer than 2³¹ cells, got {self.cells}, {math.prod(self.cells):,} in all; lower cells."
             )
 
     def problem_incompatibility(self, problem: BaseProblem) -> str | None:

@@ -7,10 +7,10 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+from evometa.settings import Chance, NonNegative
 from evometa.spaces.base import REAL, Space, VectorSpace
 from evometa.strategies.quality_diversity.grid import Elites, GridStrategy, pick
 from evometa.strategies.shared import populations
-from evometa.strategies.shared.checks import require_nonnegative
 from evometa.strategies.shared.noise import standard_normal
 from evometa.strategies.shared.variation import others
 from evometa.strategy import Feedback
@@ -39,17 +39,12 @@ class MAPElites(GridStrategy[MAPElitesState]):
             or a mutation rate outside [0, 1].
     """
 
-    iso_sigma: float = 0.01
+    iso_sigma: NonNegative = 0.01
     """Standard deviation of the change of every real coordinate, in genotype units; at least 0."""
-    line_sigma: float = 0.2
+    line_sigma: NonNegative = 0.2
     """Standard deviation of the step towards another elite, in parts of the way; at least 0."""
-    mutation_rate: float = 0.1
+    mutation_rate: Chance = 0.1
     """Chance of each integer or category to change, in [0, 1]."""
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        require_nonnegative(self, iso_sigma=self.iso_sigma, line_sigma=self.line_sigma)
-        populations.require_chance(self, mutation_rate=self.mutation_rate)
 
     def init(self, key: Key, space: Space) -> MAPElitesState:
         """Begin with an empty archive."""

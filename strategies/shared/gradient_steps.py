@@ -3,9 +3,7 @@
 import jax
 import optax
 
-from evometa.strategies.shared.checks import require_fraction
 from evometa.strategies.shared.optimizer import Optimizer, decayed
-from evometa.strategy import require_positive
 from evometa.types import Scalar
 
 
@@ -17,10 +15,7 @@ class GradientSteps:
     decay_generations: int
     learning_rate_final: float
 
-    def _require_steps(self) -> None:
-        """Raise ConfigurationError unless the fields fit together."""
-        require_positive(self, learning_rate=self.learning_rate, decay_generations=self.decay_generations)
-        require_fraction(self, learning_rate_final=self.learning_rate_final)
+    def __post_init__(self) -> None:
         Optimizer.of(self.optimizer)
 
     def _learning_rate(self, generation: jax.typing.ArrayLike) -> Scalar:

@@ -3,14 +3,16 @@
 import dataclasses
 import functools
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 
 from evometa.errors import ConfigurationError, nearest
+from evometa.settings import Checked
 from evometa.types import Scalar
 
 LearningRate = float | Callable[[jax.typing.ArrayLike], jax.typing.ArrayLike]
@@ -18,7 +20,7 @@ LearningRate = float | Callable[[jax.typing.ArrayLike], jax.typing.ArrayLike]
 
 
 @dataclasses.dataclass(frozen=True)
-class Optimizer:
+class Optimizer(metaclass=Checked):
     """Turns gradients into steps; the name of an optimizer, and its settings.
 
     Where a strategy has a field ``optimizer``, a name alone may stand for an optimizer with its default settings::
@@ -49,13 +51,12 @@ class Optimizer:
     settings: Mapping[str, Any] | tuple[tuple[str, Any], ...] = ()
     """Names and values: numbers, strings, booleans, or tuples of these. Kept as sorted pairs."""
 
+    @property
+    def _pairs(self) -> Iterable[tuple[str, Any]]:
+        return self.settings.items() if isinstance(self.settings, Mapping) else self.settings
+
     def __post_init__(self) -> None:
-        try:
-            settings = dict(self.settings)
-        except (TypeError, ValueError):
-            raise ConfigurationError(
-                f"Optimizer expects settings as a dict such as {{'b1': 0.9}}, got {self.settings!r}."
-            ) from None
+        settings = {name: value.item() if isinstance(value, np.generic) else value for name, value in self._pairs}
         object.__setattr__(self, "settings", tuple(sorted(settings.items())))
         for name, value in settings.items():
             if not _plain(value):
@@ -68,10 +69,6 @@ class Optimizer:
     @classmethod
     def of(cls, given: "Optimizer | str") -> "Optimizer":
         """Return an optimizer as it is, or the one with a name and default settings."""
-        if not isinstance(given, Optimizer | str):
-            raise ConfigurationError(
-                f"optimizer expects a name such as 'adam', or an Optimizer with settings, got {given!r}."
-            )
         return cls(given) if isinstance(given, str) else given
 
     def transformation(
@@ -224,7 +221,9 @@ def _try(optimizer: Optimizer) -> None:
 
 
 def _plain(value: Any) -> bool:
-    return all(map(_plain, value)) if type(value) is tuple else value is None or type(value) in (bool, int, float, str)
+    if type(value) is tuple:
+        return all(map(_plain, value))
+    return value is None or (type(value) in (bool, int, float, str) and value == value)  # without NaN
 
 
 def _value(text: str) -> bool | int | float | str:

@@ -3,16 +3,8 @@
 import jax
 import jax.numpy as jnp
 
-from evometa.errors import ConfigurationError
 from evometa.spaces import Space
 from evometa.types import Genotype, Key
-
-
-def require_chance(owner: object, **values: float) -> None:
-    """Raise ConfigurationError for the first value outside [0, 1]."""
-    for name, value in values.items():
-        if not 0 <= value <= 1:
-            raise ConfigurationError(f"{type(owner).__name__} expects 0 <= {name} <= 1, a chance, got {value}.")
 
 
 def draw(key: Key, space: Space, count: int, begin: bool | jax.Array = True) -> Genotype:

@@ -14,14 +14,14 @@ from evometa.expressions import Expression, Tree
 from evometa.expressions.tree import sizes
 from evometa.feasibility import feasible
 from evometa.problem import BaseProblem
+from evometa.settings import Chance, Count, Natural, NonNegative, Positive, Several
 from evometa.spaces import Space
 from evometa.strategies.shared import populations
-from evometa.strategies.shared.checks import require_nonnegative
 from evometa.strategies.shared.vectors import refuse_unless_length, require_length
 from evometa.strategies.structures.constant_gradient import ConstantTuning, GivenConstants
 from evometa.strategies.structures.constants import TunedConstants
 from evometa.strategies.structures.lexicase import lexicase
-from evometa.strategy import ArchiveRecord, Feedback, Strategy, require_population, require_positive
+from evometa.strategy import ArchiveRecord, Feedback, Strategy
 from evometa.types import Genotype, Key, Scalar
 
 
@@ -72,61 +72,42 @@ class GeneticProgramming(Strategy[GeneticProgrammingState]):
             asked for; with the space: one that holds no expressions.
     """
 
-    population_size: int = 128
+    population_size: Several = 128
     """Candidates in a generation, P >= 2."""
-    elites: int = 2
+    elites: Natural = 2
     """How many of the best are kept unchanged."""
-    tournament_size: int = 5
+    tournament_size: Count = 5
     """Members drawn, with replacement, of which the best becomes a parent; the larger, the greedier."""
-    crossover_rate: float = 0.7
+    crossover_rate: Chance = 0.7
     """Share of the children that are crossed from two parents; the others are mutants of one."""
-    mutation_rate: float = 0.1
+    mutation_rate: Chance = 0.1
     """Chance of each node of a mutant to change, where its mutation changes nodes or constants; one does anyway."""
-    mutation_scale: float = 0.3
+    mutation_scale: Positive = 0.3
     """How far a mutated constant moves, in standard deviations of what constants are drawn from."""
-    parsimony: float = 0.0
+    parsimony: NonNegative = 0.0
     """What a node costs, in units of the fitness (Koza's parsimony pressure)."""
-    proposals: int = 4
+    proposals: Count = 4
     """Children proposed for each one that is evaluated; 1 takes all as they come, and no fingerprints are made."""
-    memory: int = 4096
+    memory: Natural = 4096
     """How many of the last fingerprints are remembered."""
-    cases: int = 0
+    cases: Natural = 0
     """C: select parents by ε-lexicase over as many ``objectives`` of the problem, such as errors of single examples (La
     Cava, Spector & Danai 2016); 0: by tournaments on the fitness."""
-    tuned: int = 0
+    tuned: Natural = 0
     """Members of a generation that try other constants for good trees; 0: none."""
     tuning: Literal["cmaes", "gradient"] = "cmaes"
     """Which constants they try: those that a CMA-ES draws for the best tree, starting anew when another tree is the
     best; or for as many of the last generation's best trees those that steps down the gradient of the fitness lead to,
     where JAX can differentiate the problem's fitness."""
-    tuning_steps: int = 8
+    tuning_steps: Count = 8
     """Steps down the gradient (L-BFGS), each at the price of several evaluations, which are not counted as such."""
 
     def __post_init__(self) -> None:
-        require_population(self, least=2)
-        require_positive(
-            self,
-            tournament_size=self.tournament_size,
-            proposals=self.proposals,
-            mutation_scale=self.mutation_scale,
-            tuning_steps=self.tuning_steps,
-        )
-        require_nonnegative(
-            self,
-            elites=self.elites,
-            memory=self.memory,
-            parsimony=self.parsimony,
-            cases=self.cases,
-            tuned=self.tuned,
-        )
-        populations.require_chance(self, crossover_rate=self.crossover_rate, mutation_rate=self.mutation_rate)
         if self.elites + self.tuned >= self.population_size:
             raise ConfigurationError(
                 "GeneticProgramming expects fewer elites and tuned members than population_size, so that there are "
                 f"children, got {self.elites} + {self.tuned} of {self.population_size}; raise population_size."
             )
-        if self.tuning not in ("cmaes", "gradient"):
-            raise ConfigurationError(f"GeneticProgramming expects tuning='cmaes' or 'gradient', got {self.tuning!r}.")
         if self.tuned == 1 and self.tuning == "cmaes":
             raise ConfigurationError("GeneticProgramming expects tuned >= 2, the population of a CMA-ES, or 0; got 1.")
 

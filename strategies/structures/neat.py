@@ -7,12 +7,12 @@ import jax
 import jax.numpy as jnp
 
 from evometa.feasibility import ConstraintHandling
+from evometa.settings import Chance, Count, Natural, NonNegative, Positive, Several
 from evometa.spaces import Space
 from evometa.strategies.shared import populations
-from evometa.strategies.shared.checks import require_nonnegative
 from evometa.strategies.structures import speciation
 from evometa.strategies.structures.speciation import Species
-from evometa.strategy import Feedback, Strategy, require_population, require_positive, require_space
+from evometa.strategy import Feedback, Strategy, require_space
 from evometa.topology import Topology
 from evometa.types import Genotype, Key, Scalar
 
@@ -59,49 +59,32 @@ class NEAT(Strategy[NEATState]):
             positive; with the space: one that is no Topology.
     """
 
-    population_size: int = 150
+    population_size: Several = 150
     """Candidates in a generation, P >= 2."""
-    threshold: float = 3.0
+    threshold: Positive = 3.0
     """Networks further apart than this are of different species, δt."""
-    gene_weight: float = 1.0
+    gene_weight: NonNegative = 1.0
     """What a gene that does not match counts in the distance, c1 and c2."""
-    weight_weight: float = 0.4
+    weight_weight: NonNegative = 0.4
     """What the mean difference of the matching weights counts, c3."""
-    survivors: float = 0.2
+    survivors: Chance = 0.2
     """Share of a species, its best, that may be parents; one in any case."""
-    patience: int = 15
+    patience: Natural = 15
     """Generations that a species may continue without finding anything better."""
-    crossover_rate: float = 0.75
+    crossover_rate: Chance = 0.75
     """Chance of a child to have two parents; of such children ``mutation_rate`` are mutated too, of others all."""
-    interspecies_rate: float = 0.001
+    interspecies_rate: Chance = 0.001
     """Chance of a child's other parent to come from any species."""
-    mutation_rate: float = 0.8
+    mutation_rate: Chance = 0.8
     """Chance of a child of two parents to be mutated."""
-    weight_rate: float = 0.9
+    weight_rate: Chance = 0.9
     """Chance of each weight to change, where a mutation is one of weights."""
-    mutation_scale: float = 2.0
+    mutation_scale: Positive = 2.0
     """Standard deviation of a weight's change, in the unit of the space."""
-    max_species: int = 32
+    max_species: Count = 32
     """K, species at most."""
 
     constraint_handling: ClassVar[ConstraintHandling] = "penalised"
-
-    def __post_init__(self) -> None:
-        require_population(self, least=2)
-        require_positive(
-            self, threshold=self.threshold, mutation_scale=self.mutation_scale, max_species=self.max_species
-        )
-        require_nonnegative(
-            self, gene_weight=self.gene_weight, weight_weight=self.weight_weight, patience=self.patience
-        )
-        populations.require_chance(
-            self,
-            survivors=self.survivors,
-            crossover_rate=self.crossover_rate,
-            interspecies_rate=self.interspecies_rate,
-            mutation_rate=self.mutation_rate,
-            weight_rate=self.weight_rate,
-        )
 
     def incompatibility(self, space: Space) -> str | None:
         """Refuse all but growing networks."""

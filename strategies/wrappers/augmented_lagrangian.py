@@ -12,6 +12,7 @@ import jax.numpy as jnp
 from evometa.errors import ConfigurationError
 from evometa.evaluation.checks import vector_lengths
 from evometa.problem import BaseProblem
+from evometa.settings import Count
 from evometa.spaces import Space
 from evometa.strategies.wrappers.wrapper import Wrapper, refuse_without_center
 from evometa.strategy import Feedback, refuse_unless_continuous, tell_population
@@ -49,7 +50,7 @@ class AugmentedLagrangian(Wrapper[LagrangianState]):
             problem: it has no constraints.
     """
 
-    num_constraints: int = 1
+    num_constraints: Count = 1
     """C, how many constraints the problem has."""
 
     def __post_init__(self) -> None:
@@ -58,10 +59,6 @@ class AugmentedLagrangian(Wrapper[LagrangianState]):
             raise ConfigurationError(
                 "AugmentedLagrangian expects a strategy that leaves the constraints to it, and "
                 f"{type(self.strategy).__name__} requires them itself; use one of the two."
-            )
-        if self.num_constraints < 1:
-            raise ConfigurationError(
-                f"AugmentedLagrangian expects num_constraints >= 1, as the problem has, got {self.num_constraints}."
             )
 
     @property

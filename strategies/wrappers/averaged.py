@@ -7,9 +7,10 @@ import jax
 import jax.numpy as jnp
 
 from evometa.evaluation_plan import EvaluationPlan
+from evometa.settings import Positive
 from evometa.spaces import Space
 from evometa.strategies.wrappers.wrapper import Wrapper, refuse_without_center
-from evometa.strategy import Feedback, require_positive, tell_population, unless_all_failed
+from evometa.strategy import Feedback, tell_population, unless_all_failed
 from evometa.types import Genotype, Key, Scalar
 
 
@@ -35,14 +36,10 @@ class Averaged(Wrapper[AveragedState]):
         ConfigurationError: generations not positive; with the space: the strategy inside has no center.
     """
 
-    generations: float = 20.0
+    generations: Positive = 20.0
     """Over how many generations the average reaches back: weights fall by a factor e in this time."""
 
     forwarded_plans: ClassVar[tuple[type[EvaluationPlan], ...]] = (EvaluationPlan,)
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        require_positive(self, generations=self.generations)
 
     def incompatibility(self, space: Space) -> str | None:
         """Refuse what the strategy inside refuses, and strategies without a center."""

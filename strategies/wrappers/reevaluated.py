@@ -8,6 +8,7 @@ import jax.numpy as jnp
 
 from evometa.errors import ConfigurationError
 from evometa.evaluation_plan import EvaluationPlan, FullEvaluation, GradientEvaluation
+from evometa.settings import Several
 from evometa.spaces import Space
 from evometa.strategies.wrappers.wrapper import Wrapper
 from evometa.strategy import Feedback, tell_population
@@ -31,17 +32,13 @@ class Reevaluated(Wrapper[ReevaluatedState]):
         ConfigurationError: times below 2.
     """
 
-    times: int = 4
+    times: Several = 4
     """Evaluations of each candidate; the population is that many times the strategy's."""
 
     forwarded_plans: ClassVar[tuple[type[EvaluationPlan], ...]] = (FullEvaluation, GradientEvaluation)
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.times < 2:
-            raise ConfigurationError(
-                f"Reevaluated expects times >= 2, how often each candidate is evaluated, got {self.times}."
-            )
         if self.strategy.members_per_task_set:
             raise ConfigurationError(
                 "Reevaluated expects a strategy whose candidates share their tasks, and "

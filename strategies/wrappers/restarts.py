@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from evometa.errors import ConfigurationError
 from evometa.evaluation_plan import EvaluationPlan, FullEvaluation, GradientEvaluation
 from evometa.feasibility import ranked
+from evometa.settings import Count
 from evometa.spaces import Space
 from evometa.strategies.wrappers.wrapper import Wrapper
 from evometa.strategy import Feedback, require_space, tell_population
@@ -45,17 +46,13 @@ class Restarts(Wrapper[RestartsState]):
         ConfigurationError: patience below 1, or no strategy that can be wrapped.
     """
 
-    patience: int | None = None
+    patience: Count | None = None
     """Generations without a better candidate after which to restart; None: only when the strategy stops by itself."""
 
     forwarded_plans: ClassVar[tuple[type[EvaluationPlan], ...]] = (FullEvaluation, GradientEvaluation)
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.patience is not None and self.patience < 1:
-            raise ConfigurationError(
-                f"Restarts expects patience >= 1, generations without a better candidate, or None, got {self.patience}."
-            )
         if self.patience is None and not self.strategy.stop_reasons:
             raise ConfigurationError(
                 f"Restarts expects a patience with {type(self.strategy).__name__}, which never stops by itself, "

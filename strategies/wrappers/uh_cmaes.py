@@ -9,6 +9,7 @@ import jax.numpy as jnp
 
 from evometa.errors import ConfigurationError
 from evometa.feasibility import ConstraintHandling
+from evometa.settings import Count
 from evometa.spaces import Space
 from evometa.strategies.cma.cmaes import CMAES, CMAESState
 from evometa.strategies.wrappers.wrapper import Wrapper
@@ -48,9 +49,9 @@ class UHCMAES(Wrapper[UHCMAESState]):
         ConfigurationError: a strategy other than CMAES, reevaluations outside 1 to its population, most_rounds below 1.
     """
 
-    reevaluations: int | None = None
+    reevaluations: Count | None = None
     """R; None: 2 + P/20."""
-    most_rounds: int = 16
+    most_rounds: Count = 16
     """Generations that may be spent on evaluating one population; 1: noise is treated by σ alone."""
 
     def __post_init__(self) -> None:
@@ -60,12 +61,10 @@ class UHCMAES(Wrapper[UHCMAESState]):
                 f"UHCMAES expects a CMAES, whose step size it controls, got {type(self.strategy).__name__}; "
                 "use Reevaluated or Averaged."
             )
-        if not 1 <= self._again <= self.strategy.population_size or self.most_rounds < 1:
+        if self._again > self.strategy.population_size:
             raise ConfigurationError(
-                "UHCMAES expects reevaluations, how many candidates are evaluated twice, from 1 to the population_size "
-                "of "
-                f"{self.strategy.population_size}, and most_rounds >= 1, got {self.reevaluations} and "
-                f"{self.most_rounds}."
+                "UHCMAES expects reevaluations, how many candidates are evaluated twice, of at most the "
+                f"population_size of {self.strategy.population_size}, got {self.reevaluations}."
             )
 
     @property

@@ -41,10 +41,6 @@ class Wrapper(Strategy[State]):
     """The strategy inside."""
 
     def __post_init__(self) -> None:
-        if not isinstance(self.strategy, Strategy):
-            raise ConfigurationError(
-                f"{type(self).__name__} expects a strategy to wrap, such as CMAES(), got {self.strategy!r}."
-            )
         if not isinstance(self.strategy.evaluation, self.forwarded_plans):
             plans = " or ".join(plan.__name__ for plan in self.forwarded_plans)
             raise ConfigurationError(

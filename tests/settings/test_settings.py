@@ -53,6 +53,7 @@ class Everything(metaclass=Checked):
     natural: Natural = 0
     even: Annotated[int, Range(least=2, even=True)] = 2
     real: float = 0.0
+    none: float = float("nan")
     positive: Positive = 1.0
     """Length of a step. In metres."""
     nonnegative: NonNegative = 1.0
@@ -93,6 +94,7 @@ class Everything(metaclass=Checked):
         ("real", 3, 3),
         ("real", np.int8(3), 3),
         ("real", float("inf"), float("inf")),
+        ("none", float("nan"), float("nan")),
         ("positive", jnp.float32(0.5), 0.5),
         ("chance", 1, 1),
         ("several", [1, np.int64(2)], (1, 2)),
@@ -144,6 +146,10 @@ def test_a_setting_that_fits_becomes_a_plain_value_of_its_type(name: str, value:
         ("real", "1.5", "a number, got '1.5'; write 1.5 without quotes."),
         ("real", True, "got True."),
         ("real", 1j, "got 1j."),
+        ("real", float("nan"), "a number, got nan."),
+        ("real", np.float32("nan"), "a number, got nan."),
+        ("real", 10**400, "a number, got 1000"),
+        ("count", 2**63, "got 9223372036854775808."),
         ("positive", 0.0, "positive (length of a step) to be a number above 0, got 0.0."),
         ("positive", float("inf"), "got inf."),
         ("positive", float("nan"), "got nan."),
@@ -165,6 +171,7 @@ def test_a_setting_that_fits_becomes_a_plain_value_of_its_type(name: str, value:
         ("text", 3, "a string, got 3."),
         ("choice", "three", "'one' or 'two', got 'three'."),
         ("choice", 1, "'one' or 'two', got 1."),
+        ("choice", np.zeros(2), "'one' or 'two', got an array"),
         ("maybe", 0, "a whole number of at least 1 or None, got 0."),
         ("auto", "max", "a whole number or 'auto', got 'max'."),
         ("path", 3, "a path, got 3."),
@@ -201,12 +208,23 @@ def test_a_subclass_keeps_the_ranges_and_a_wrong_default_is_found() -> None:
     class Less(Everything):
         even: int = 4
         positive: float = -1.0
+        several: tuple[int, ...] = (2,)
+        maybe: int | None = 3
+        natural: Annotated[int, Range(most=5)] = 1
 
     with pytest.raises(ConfigurationError, match=r"Less expects even to be an even whole number of at least 2, got 3"):
         Less(even=3, positive=1.0)
     with pytest.raises(ConfigurationError, match=r"Less expects positive .* above 0, got -1.0"):
         Less()
     assert Less(positive=2).even == 4
+    for name, value, words in (
+        ("several", (0,), "a tuple of whole numbers of at least 1"),
+        ("maybe", 0, "a whole number of at least 1 or None"),
+        ("natural", -1, "a whole number from 0 to 5"),
+        ("natural", 6, "a whole number from 0 to 5"),
+    ):
+        with pytest.raises(ConfigurationError, match=f"Less expects {name} to be {words}, got"):
+            Less(positive=1.0, **{name: value})
 
 
 @checked

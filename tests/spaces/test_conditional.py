@@ -84,7 +84,7 @@ def given(name: str, values: Any, before: VectorSpace | None = None) -> Callable
         (given("a", []), "got []"),
         (given("a", 7, Integer(1, 5)), "got 7"),
         (lambda: Fixed("text"), "a number, an array or a pytree of them, got 'text'"),
-        (lambda: Dict({"a": When("a", 1, 3)}), "{'a': 'int'}"),  # type: ignore[arg-type]
+        (lambda: Dict({"a": When("a", 1, 3)}), "to be an instance of VectorSpace, got 3"),  # type: ignore[arg-type]
         (lambda: SPACE.encode({"optimizer": 1, "nested": 0, "classes": 0}), "'momentum', which is active"),
         (lambda: SPACE.encode({"optimizer": 1, "other": 0}), "got ['optimizer', 'other']"),
     ],

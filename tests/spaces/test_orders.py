@@ -129,7 +129,7 @@ def test_orders_and_subsets_begin_where_they_are_told_to() -> None:
 @pytest.mark.parametrize(
     ("make", "words"),
     [
-        (lambda: Permutation(1), "Permutation expects items (n, at least 2) to be a whole number of at least 2, got 1"),
+        (lambda: Permutation(1), "to be a whole number from 2 to 1,048,576, got 1"),
         (lambda: Permutation(3, start=[0, 1, 1]), "each of the items 0 to 2 once, got [0, 1, 1]"),
         (lambda: Subset(3, 3), "fewer items than there are, got 3 of 3"),
         (lambda: Subset(3, 1.5), "Subset expects chosen"),  # type: ignore[arg-type]

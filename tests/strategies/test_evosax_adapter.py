@@ -117,9 +117,9 @@ def test_reaches_double_precision() -> None:
     [
         ({"algorithm": "DiferentialEvolution"}, "got 'DiferentialEvolution'. Nearest: DifferentialEvolution"),
         ({"learning_rate": 0.1}, "learning_rate=None for DifferentialEvolution, which has no optimizer"),
-        ({"sigma": -1.0}, "sigma > 0"),
+        ({"sigma": -1.0}, "to be a number above 0 or None, got -1.0"),
         ({"sigma": 0.1}, "sigma=None for DifferentialEvolution, which has none"),
-        ({"population_size": 1}, "population_size of at least 2"),
+        ({"population_size": 1}, "to be a whole number of at least 2, got 1"),
         (
             {"population_size": 3},
             "does not accept population_size=3 in 2 dimensions: DE requires population_size >= 4.",

@@ -147,11 +147,11 @@ def test_evolution_goes_on_where_the_gradient_ended() -> None:
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
-        ({"population_size": 0}, "Gradient expects a population_size of at least 1"),
-        ({"learning_rate": 0.0}, "Gradient expects learning_rate > 0"),
-        ({"largest_norm": float("inf")}, "Gradient expects largest_norm > 0 and finite"),
-        ({"decay_generations": -1}, "Gradient expects decay_generations > 0"),
-        ({"learning_rate_final": 2.0}, "Gradient expects 0 < learning_rate_final <= 1"),
+        ({"population_size": 0}, "to be a whole number of at least 1, got 0"),
+        ({"learning_rate": 0.0}, "to be a number above 0, got 0.0"),
+        ({"largest_norm": float("inf")}, "to be a number above 0, got inf"),
+        ({"decay_generations": -1}, "to be a whole number of at least 1, got -1"),
+        ({"learning_rate_final": 2.0}, "to be a number above 0 and of at most 1, got 2.0"),
     ],
 )
 def test_refuses_settings(settings: dict[str, Any], words: str) -> None:

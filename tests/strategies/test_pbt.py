@@ -126,12 +126,12 @@ def test_the_toy_of_the_paper() -> None:
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
-        ({"population_size": 1}, "PBT expects a population_size of at least 2"),
-        ({"windows": 0}, "got windows=0 and fraction=0.2"),
-        ({"fraction": 0.6}, "expects windows >= 1, the pieces of a training run, and 0 < fraction <= 0.5"),
-        ({"resample_probability": -0.1}, "PBT expects 0 <= resample_probability <= 1"),
-        ({"mutation_rate": 1.1}, "PBT expects 0 <= mutation_rate <= 1"),
-        ({"mutation_scale": 0.0}, "PBT expects mutation_scale > 0"),
+        ({"population_size": 1}, "to be a whole number of at least 2, got 1"),
+        ({"windows": 0}, "to be a whole number of at least 1, got 0"),
+        ({"fraction": 0.6}, "to be a number above 0 and of at most 0.5, got 0.6"),
+        ({"resample_probability": -0.1}, "to be a number from 0 to 1, got -0.1"),
+        ({"mutation_rate": 1.1}, "to be a number from 0 to 1, got 1.1"),
+        ({"mutation_scale": 0.0}, "to be a number above 0, got 0.0"),
     ],
 )
 def test_refuses_settings(settings: dict[str, Any], words: str) -> None:

@@ -134,10 +134,10 @@ def test_a_strategy_for_all_spaces_searches_topologies() -> None:
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
-        ({"inputs": 0}, "at least one input and output"),
-        ({"max_connections": 2}, "it needs max_connections >= 3"),
-        ({"add_node": 0.8, "add_connection": 0.4}, "1 together at most"),
-        ({"weight_scale": 0.0}, "0 < weight_scale <= max_weight"),
+        ({"inputs": 0}, "to be a whole number of at least 1, got 0"),
+        ({"max_connections": 2}, "max_connections >= 3"),
+        ({"add_node": 0.8, "add_connection": 0.4}, "to be at most 1 together"),
+        ({"weight_scale": 0.0}, "to be a number above 0, got 0.0"),
     ],
 )
 def test_bad_settings_are_refused(settings: dict[str, Any], words: str) -> None:

@@ -113,13 +113,13 @@ def test_one_operation_is_one_architecture() -> None:
     [
         (
             {"operations": ()},
-            "at least one operation and 2 nodes, since the space of architectures is empty otherwise",
+            "to be a tuple of 1 or more strings",
         ),
-        ({"nodes": 1}, "the space of architectures is empty"),
+        ({"nodes": 1}, "to be a whole number of at least 2, got 1"),
         ({"operations": ("relu", "tahn")}, "got 'tahn'. Nearest: tanh"),
         ({"operations": ("relu", "relu")}, "all different"),
-        ({"width": 65}, "from 1 to the number of features of digits, 64, got 65"),
-        ({"batch_size": 0}, "batch_size of at least 1"),
+        ({"width": 65}, "at most the number of features of digits, 64, got 65"),
+        ({"batch_size": 0}, "to be a whole number of at least 1, got 0"),
         ({"data_set": "moons"}, "data_set (a data set bundled with scikit-learn, or a synthetic one) to be 'digits'"),
     ],
 )

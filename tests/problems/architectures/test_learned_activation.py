@@ -108,8 +108,8 @@ def test_inner_training_stays_float32_under_x64() -> None:
     [
         ({"hidden": ()}, "at least one hidden layer"),
         ({"hidden": (0,)}, "of at least 1"),
-        ({"momentum": 1.0}, "momentum < 1"),
-        ({"learning_rates": (float("inf"),)}, "finite and > 0"),
+        ({"momentum": 1.0}, "to be a number of at least 0 and below 1, got 1.0"),
+        ({"learning_rates": (float("inf"),)}, "1 or more numbers above 0"),
     ],
 )
 def test_bad_settings(settings: dict[str, Any], words: str) -> None:

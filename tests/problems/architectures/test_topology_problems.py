@@ -91,7 +91,7 @@ BALANCES = (-0.333, -0.294, -1.424, 1.036, -1.45, 0.356)
 
 
 def test_refuses_no_actions() -> None:
-    with pytest.raises(ConfigurationError, match=re.escape("a limit of at least 1 action, got 0")):
+    with pytest.raises(ConfigurationError, match=re.escape("to be a whole number of at least 1, got 0")):
         DoublePole(limit=0)
 
 

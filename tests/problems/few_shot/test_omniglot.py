@@ -204,9 +204,9 @@ def test_classes_are_turned_by_quarters_in_training_only() -> None:
     [
         ({"ways": 6}, "ways of at most the 5 characters of Ab, Greek,"),
         ({"shots": 3}, "shots . queries of at most the 4 drawings of each"),
-        ({"ways": 1}, "ways of at least 2"),
-        ({"queries": 0}, "shots and queries of at least 1"),
-        ({"channels": ()}, "one or more channels"),
+        ({"ways": 1}, "to be a whole number of at least 2, got 1"),
+        ({"queries": 0}, "to be a whole number of at least 1, got 0"),
+        ({"channels": ()}, "to be a tuple of 1 or more whole numbers of at least 1"),
     ],
 )
 def test_refuses_more_than_there_is(changes: Any, said: str) -> None:

@@ -36,5 +36,5 @@ def test_early_steps_feel_the_positive_units_alone() -> None:
 
 
 def test_refuses_more_positive_units_than_there_are() -> None:
-    with pytest.raises(ConfigurationError, match="from 0 to units, got units=5 and positive=6"):
+    with pytest.raises(ConfigurationError, match="at most units, got positive=6 and units=5"):
         InfluenceBalancing(units=5, positive=6)

@@ -39,5 +39,5 @@ def test_ends_of_both_scales() -> None:
 
 
 def test_bad_settings() -> None:
-    with pytest.raises(ConfigurationError, match="LinearProjection expects dimension >= 2"):
+    with pytest.raises(ConfigurationError, match="to be a whole number of at least 2, got 1"):
         LinearProjection(1)

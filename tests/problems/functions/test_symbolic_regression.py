@@ -157,10 +157,10 @@ def test_bad_tables(tmp_path: Path, text: str | None, settings: dict[str, str], 
     [
         ({"target": "nguyen-11"}, "Nearest: nguyen-1"),
         ({"functions": ("add", "cosine")}, "functions that it knows, got 'cosine'"),
-        ({"cases": 21}, "cases from 0 to the number of points, 20, got 21"),
+        ({"cases": 21}, "cases of at most the number of points, 20, got 21"),
         ({"cases": -1}, "got -1"),
-        ({"held_out": 1.0}, "held_out between 0 and 1"),
-        ({"seed": -1}, "seed >= 0"),
+        ({"held_out": 1.0}, "to be a number above 0 and below 1, got 1.0"),
+        ({"seed": -1}, "to be a whole number of at least 0, got -1"),
         ({"label": "y"}, "label only with a csv"),
     ],
 )

@@ -69,9 +69,9 @@ def test_float64_is_resolved_under_x64(function: Function) -> None:
 @pytest.mark.parametrize(
     ("function", "settings", "words"),
     [
-        (Sphere, {"dimension": 0}, "dimension >= 1"),
+        (Sphere, {"dimension": 0}, "to be a whole number of at least 1, got 0"),
         (Rosenbrock, {"dimension": 1}, "dimension >= 2"),
-        (Sphere, {"rotation_seed": -1}, "rotation_seed >= 0"),
+        (Sphere, {"rotation_seed": -1}, "to be a whole number of at least 0 or None, got -1"),
     ],
 )
 def test_bad_settings(function: Function, settings: dict[str, int], words: str) -> None:

@@ -81,11 +81,11 @@ def test_dtlz2_by_hand() -> None:
 
 @pytest.mark.parametrize("function", FUNCTIONS)
 def test_bad_settings(function: Function) -> None:
-    with pytest.raises(ConfigurationError, match=f"{function.__name__} expects dimension >= 2"):
+    with pytest.raises(ConfigurationError, match=r"expects dimension .* of at least 2, got 1"):
         function(dimension=1)
 
 
 @pytest.mark.parametrize("settings", [{"objectives": 1}, {"dimension": 2, "objectives": 3}])
 def test_bad_settings_of_dtlz2(settings: dict[str, int]) -> None:
-    with pytest.raises(ConfigurationError, match="2 <= objectives <= dimension"):
+    with pytest.raises(ConfigurationError, match="expects objectives"):
         DTLZ2(**settings)

@@ -111,7 +111,7 @@ def test_the_search_starts_at_scikit_learns_defaults() -> None:
 def test_wrong_settings_are_refused() -> None:
     with pytest.raises(ConfigurationError, match="'breast_cancer' or 'diabetes', got 'iris'"):
         BoostingHyperparameters(data_set="iris")  # type: ignore[arg-type]
-    with pytest.raises(ConfigurationError, match="2 to 50 folds, got 1"):
+    with pytest.raises(ConfigurationError, match="to be a whole number from 2 to 50, got 1"):
         BoostingHyperparameters(folds=1)
     with pytest.raises(ConfigurationError, match=r"time_limit .* to be a number above 0 or None, got 0.0"):
         BoostingHyperparameters(time_limit=0.0)

@@ -119,8 +119,8 @@ def test_a_search_differentiates_nothing(problem: Any, monkeypatch: pytest.Monke
 @pytest.mark.parametrize(
     ("make", "words"),
     [
-        (lambda: DecisionTree(inner_steps=11), "at most 10 levels"),
-        (lambda: DecisionTree(cuts=0), "cuts of at least 1"),
+        (lambda: DecisionTree(inner_steps=11), "to be a whole number from 0 to 10, got 11"),
+        (lambda: DecisionTree(cuts=0), "to be a whole number of at least 1, got 0"),
         (
             lambda: DecisionTree(data_set="moons"),
             "data_set (a data set bundled with scikit-learn, or a synthetic one) to be 'digits'",

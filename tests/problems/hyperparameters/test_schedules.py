@@ -89,12 +89,12 @@ def test_no_schedule_is_better_than_the_best_and_the_best_is_what_it_says() -> N
 @pytest.mark.parametrize(
     ("cls", "settings", "words"),
     [
-        (NoisyQuadratic, {"knots": 0}, "NoisyQuadratic expects knots >= 1"),
-        (NoisyQuadratic, {"variance": -1.0}, "noise >= 0"),
-        (NoisyQuadratic, {"dimension": 0}, "a dimension of at least 1"),
-        (HyperparameterSchedule, {"knots": 0}, "HyperparameterSchedule expects knots >= 1"),
+        (NoisyQuadratic, {"knots": 0}, "to be a whole number of at least 1, got 0"),
+        (NoisyQuadratic, {"variance": -1.0}, "to be a number of at least 0, got -1.0"),
+        (NoisyQuadratic, {"dimension": 0}, "to be a whole number of at least 1, got 0"),
+        (HyperparameterSchedule, {"knots": 0}, "to be a whole number of at least 1, got 0"),
         (HyperparameterSchedule, {"batch_size": 0}, "of at least 1"),
-        (HyperparameterSchedule, {"momentum": 1.0}, "0 <= momentum < 1"),
+        (HyperparameterSchedule, {"momentum": 1.0}, "to be a number of at least 0 and below 1, got 1.0"),
     ],
 )
 def test_bad_settings(cls: Any, settings: dict[str, Any], words: str) -> None:

@@ -77,10 +77,10 @@ def test_a_loss_that_is_not_finite_fails_alone() -> None:
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
-        ({"label_noise": 1.0}, "0 <= label_noise < 1"),
-        ({"learning_rate": 0.0}, "a learning_rate > 0"),
+        ({"label_noise": 1.0}, "to be a number of at least 0 and below 1, got 1.0"),
+        ({"learning_rate": 0.0}, "to be a number above 0, got 0.0"),
         ({"data_set": "iris"}, "'digits', 'wine', 'breast_cancer' or 'synthetic', got 'iris'; nearest: digits"),
-        ({"hidden": (0,)}, "widths in hidden of at least 1"),
+        ({"hidden": (0,)}, "to be a tuple of whole numbers of at least 1"),
     ],
 )
 def test_bad_settings_are_refused_in_words(settings: dict[str, Any], words: str) -> None:

@@ -39,5 +39,5 @@ def test_a_network_that_gives_back_the_logarithm_unlearns_cross_entropy() -> Non
 
 
 def test_bad_settings_are_refused_in_words() -> None:
-    with pytest.raises(ConfigurationError, match=re.escape("loss_hidden, hidden units, of at least 1, got 0")):
+    with pytest.raises(ConfigurationError, match=re.escape("to be a whole number of at least 1, got 0")):
         LearnedLossNetwork(loss_hidden=0)

@@ -142,10 +142,10 @@ def test_what_diverges_is_as_bad_as_it_gets() -> None:
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
-        ({"population_size": 1}, "population_size and dimension of at least 2"),
-        ({"dimension": 1}, "population_size and dimension of at least 2"),
-        ({"units": 0}, "at least 1 unit"),
-        ({"sigma": 0.0}, "sigma > 0"),
+        ({"population_size": 1}, "to be a whole number of at least 2"),
+        ({"dimension": 1}, "to be a whole number of at least 2"),
+        ({"units": 0}, "to be a whole number of at least 1, got 0"),
+        ({"sigma": 0.0}, "to be a number above 0, got 0.0"),
         ({"functions": ()}, "expects one or more of sphere, ellipsoid"),
         ({"test_functions": ("parabola",)}, "expects one or more of sphere, ellipsoid"),
     ],

@@ -211,11 +211,11 @@ def test_inner_training_stays_float32_under_x64() -> None:
         ({"batch_size": 0}, r"of at\s+least 1"),
         ({"dimension": 0}, "at least 1"),
         ({"hidden": (4, 0)}, "least 1"),
-        ({"optimizer_hidden": ()}, "a hidden layer in the optimizer"),
-        ({"momenta": (0.9, 1.0)}, "from 0 to below 1"),
-        ({"second_moments": (-0.1,)}, "from 0 to below 1"),
-        ({"step_scale": 0.0}, "step_scale > 0"),
-        ({"time_stops": -1}, "time_stops >= 0"),
+        ({"optimizer_hidden": ()}, "to be a tuple of 1 or more whole numbers of at least 1"),
+        ({"momenta": (0.9, 1.0)}, "to be a tuple of numbers of at least 0 and below 1"),
+        ({"second_moments": (-0.1,)}, "to be a tuple of numbers of at least 0 and below 1"),
+        ({"step_scale": 0.0}, "to be a number above 0, got 0.0"),
+        ({"time_stops": -1}, "to be a whole number of at least 0 or None, got -1"),
     ],
 )
 def test_bad_settings(settings: dict[str, Any], words: str) -> None:

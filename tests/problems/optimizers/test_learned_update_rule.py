@@ -165,10 +165,10 @@ def test_inner_training_stays_float32_under_x64() -> None:
     [
         ({"batch_size": 0}, "of at least 1"),
         ({"hidden": (4, 0)}, "of at least 1"),
-        ({"learning_rates": ()}, "one or more learning_rates"),
-        ({"learning_rates": (0.1, 0.0)}, "finite and > 0"),
-        ({"momentum_decay": 1.0}, "from 0 to below 1"),
-        ({"second_moment_decay": -0.1}, "from 0 to below 1"),
+        ({"learning_rates": ()}, "to be a tuple of 1 or more numbers above 0"),
+        ({"learning_rates": (0.1, 0.0)}, "to be a tuple of 1 or more numbers above 0"),
+        ({"momentum_decay": 1.0}, "to be a number of at least 0 and below 1"),
+        ({"second_moment_decay": -0.1}, "to be a number of at least 0 and below 1"),
     ],
 )
 def test_bad_settings(settings: dict[str, Any], words: str) -> None:

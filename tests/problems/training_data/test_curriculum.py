@@ -78,8 +78,8 @@ def test_a_step_descends_the_loss_of_the_examples_at_these_places() -> None:
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
-        ({"label_noise": 1.0}, "0 <= label_noise < 1"),
-        ({"batch_size": 0}, "batch_size of at least 1, got batch_size=0"),
+        ({"label_noise": 1.0}, "to be a number of at least 0 and below 1, got 1.0"),
+        ({"batch_size": 0}, "to be a whole number of at least 1, got 0"),
         ({"data_set": "iris"}, "'digits', 'wine', 'breast_cancer' or 'synthetic', got 'iris'; nearest: digits"),
     ],
 )

@@ -81,5 +81,5 @@ def test_changes_are_made_as_often_and_as_strongly_as_omega_says() -> None:
 
 @pytest.mark.parametrize("settings", [{"labelled": 0}, {"batch_size": 0}])
 def test_bad_settings_are_refused_in_words(settings: dict[str, Any]) -> None:
-    with pytest.raises(ConfigurationError, match=r"labelled and batch_size of at least 1, got \w+=0"):
+    with pytest.raises(ConfigurationError, match=r"to be a whole number of at least 1"):
         DataAugmentation(**settings)

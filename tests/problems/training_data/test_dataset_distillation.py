@@ -66,5 +66,5 @@ def test_the_mean_image_of_each_class_teaches_more_than_real_images() -> None:
 
 @pytest.mark.parametrize("settings", [{"images_per_class": 0}, {"judged_examples": 0}])
 def test_bad_settings_are_refused_in_words(settings: dict[str, Any]) -> None:
-    with pytest.raises(ConfigurationError, match=r"images_per_class and judged_examples of at least 1, got \w+=0"):
+    with pytest.raises(ConfigurationError, match=r"to be a whole number of at least 1"):
         DatasetDistillation(**settings)

@@ -88,11 +88,11 @@ def test_f1_is_that_of_weights_below_a_half() -> None:
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
-        ({"training_examples": 0}, "at least 1, got training_examples=0"),
+        ({"training_examples": 0}, "to be a whole number of at least 1, got 0"),
         ({"training_examples": 2000}, "at most 1077 training_examples and 360 clean_examples"),
         ({"clean_examples": 361}, "at most 1077 training_examples and 360 clean_examples"),
-        ({"label_noise": 1.0}, "0 <= label_noise < 1"),
-        ({"hidden": (0,)}, "widths of at least 1 in hidden"),
+        ({"label_noise": 1.0}, "to be a number of at least 0 and below 1, got 1.0"),
+        ({"hidden": (0,)}, "a tuple of whole numbers of at least 1"),
     ],
 )
 def test_bad_settings_are_refused_in_words(settings: dict[str, Any], words: str) -> None:

@@ -276,11 +276,11 @@ def test_refuses_spaces_without_vectors() -> None:
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
-        ({"population_size": 1}, "population_size of at least 2"),
-        ({"sigma": 0.0}, "sigma > 0"),
-        ({"margin": 0.5}, "0 < margin < 0.5"),
-        ({"margin": 0.0}, "0 < margin < 0.5"),
-        ({"tolfun": -1.0}, "tolfun >= 0"),
+        ({"population_size": 1}, "to be a whole number of at least 2, got 1"),
+        ({"sigma": 0.0}, "to be a number above 0, got 0.0"),
+        ({"margin": 0.5}, "to be a number above 0 and below 0.5 or None"),
+        ({"margin": 0.0}, "to be a number above 0 and below 0.5 or None"),
+        ({"tolfun": -1.0}, "to be a number of at least 0, got -1.0"),
     ],
 )
 def test_refuses_settings(settings, words: str) -> None:

@@ -94,10 +94,10 @@ def test_follows_a_ridge() -> None:
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
-        ({"population_size": 1}, "population_size of at least 2"),
-        ({"sigma": 0.0}, "sigma > 0"),
-        ({"directions": 0}, "directions > 0"),
-        ({"tolfunhist": -1.0}, "tolfunhist >= 0"),
+        ({"population_size": 1}, "to be a whole number of at least 2, got 1"),
+        ({"sigma": 0.0}, "to be a number above 0, got 0.0"),
+        ({"directions": 0}, "to be a whole number of at least 1 or None, got 0"),
+        ({"tolfunhist": -1.0}, "to be a number of at least 0, got -1.0"),
     ],
 )
 def test_refuses_settings(settings, words: str) -> None:

@@ -172,9 +172,9 @@ def test_batches_of_a_population_share_their_tasks() -> None:
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
-        ({"largest": 12}, "IPOPCMAES expects largest as a power of two of at least 1, how many batches"),
-        ({"sigma": 0.0}, "IPOPCMAES expects sigma > 0"),
-        ({"population_size": 1}, "IPOPCMAES expects a population_size of at least 2"),
+        ({"largest": 12}, "IPOPCMAES expects largest as a power of two, how many batches"),
+        ({"sigma": 0.0}, "to be a number above 0, got 0.0"),
+        ({"population_size": 1}, "to be a whole number of at least 2, got 1"),
     ],
 )
 def test_refuses_settings(settings: dict, words: str) -> None:

@@ -61,9 +61,9 @@ def test_does_not_stop_on_a_noisy_fitness() -> None:
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
-        ({"population_size": 1}, "population_size of at least 2"),
-        ({"sigma": -1.0}, "sigma > 0"),
-        ({"tolx": -1.0}, "tolx >= 0"),
+        ({"population_size": 1}, "to be a whole number of at least 2, got 1"),
+        ({"sigma": -1.0}, "to be a number above 0, got -1.0"),
+        ({"tolx": -1.0}, "to be a number of at least 0, got -1.0"),
     ],
 )
 def test_refuses_settings(settings, words: str) -> None:

@@ -103,9 +103,9 @@ def test_compact_solves_bits_and_stops_when_it_has_decided() -> None:
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
-        ({"population_size": 4, "winners": 3}, "1 <= winners <= population_size / 2"),
-        ({"learning_rate": 0.0}, "learning_rate > 0"),
-        ({"learning_rate": 1.1}, "0 <= learning_rate <= 1"),
+        ({"population_size": 4, "winners": 3}, "winners of at most population_size / 2"),
+        ({"learning_rate": 0.0}, "to be a number above 0 and of at most 1, got 0.0"),
+        ({"learning_rate": 1.1}, "to be a number above 0 and of at most 1, got 1.1"),
         ({"away_from": "everyone"}, "away_from .* to be 'model' or 'losers', got 'everyone'"),
     ],
 )

@@ -101,10 +101,10 @@ def test_survives_a_rotated_ellipsoid() -> None:
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
-        ({"population_size": 9}, "an even population_size"),
+        ({"population_size": 9}, "to be an even whole number of at least 4, got 9"),
         ({"population_size": 2}, "of at least 4"),
-        ({"sigma": 0.0}, "sigma > 0"),
-        ({"tolx": -1.0}, "tolx >= 0"),
+        ({"sigma": 0.0}, "to be a number above 0, got 0.0"),
+        ({"tolx": -1.0}, "to be a number of at least 0, got -1.0"),
     ],
 )
 def test_refuses_settings(settings, words: str) -> None:

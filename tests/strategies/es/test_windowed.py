@@ -130,12 +130,12 @@ def test_long_unrolls_are_followed_to_their_optimum(cls: Any) -> None:
 @pytest.mark.parametrize(
     ("cls", "settings", "words"),
     [
-        (FullES, {"population_size": 5}, "FullES expects an even population_size of at least 2"),
-        (PES, {"sigma": -1.0}, "PES expects sigma > 0"),
-        (NRES, {"largest_norm": float("inf")}, "NRES expects largest_norm > 0 and finite"),
-        (TruncatedES, {"learning_rate_final": 0.0}, "TruncatedES expects 0 < learning_rate_final <= 1"),
-        (PES, {"unroll_length": 0}, "PES expects unroll_length >= 1"),
-        (PES, {"shortest_horizon": 9}, "got unroll_length=10 and shortest_horizon=9"),
+        (FullES, {"population_size": 5}, "to be an even whole number of at least 2, got 5"),
+        (PES, {"sigma": -1.0}, "to be a number above 0, got -1.0"),
+        (NRES, {"largest_norm": float("inf")}, "to be a number above 0, got inf"),
+        (TruncatedES, {"learning_rate_final": 0.0}, "to be a number above 0 and of at most 1, got 0.0"),
+        (PES, {"unroll_length": 0}, "to be a whole number of at least 1, got 0"),
+        (PES, {"shortest_horizon": 9}, "got 9 and 10"),
     ],
 )
 def test_refuses_settings(cls: Any, settings: dict[str, Any], words: str) -> None:

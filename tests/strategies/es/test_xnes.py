@@ -70,10 +70,10 @@ def test_ties_change_nothing() -> None:
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
-        ({"population_size": 1}, "population_size of at least 2"),
-        ({"learning_rate": 0.0}, "learning_rate > 0"),
-        ({"covariance_learning_rate": -0.1}, "covariance_learning_rate > 0"),
-        ({"tolx": -1.0}, "tolx >= 0"),
+        ({"population_size": 1}, "to be a whole number of at least 2, got 1"),
+        ({"learning_rate": 0.0}, "to be a number above 0, got 0.0"),
+        ({"covariance_learning_rate": -0.1}, "to be a number above 0 or None, got -0.1"),
+        ({"tolx": -1.0}, "to be a number of at least 0, got -1.0"),
     ],
 )
 def test_refuses_settings(settings, words: str) -> None:

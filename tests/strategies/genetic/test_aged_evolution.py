@@ -77,9 +77,9 @@ def test_the_first_candidate_is_the_start_and_no_other() -> None:
     ("settings", "words"),
     [
         ({"population_size": 20, "living": 10}, "population_size <= living"),
-        ({"living": 0}, "living > 0"),
-        ({"mutation_rate": 1.5}, "0 <= mutation_rate <= 1"),
-        ({"tournament_size": 0}, "tournament_size > 0"),
+        ({"living": 0}, "to be a whole number of at least 1, got 0"),
+        ({"mutation_rate": 1.5}, "to be a number from 0 to 1, got 1.5"),
+        ({"tournament_size": 0}, "to be a whole number of at least 1, got 0"),
     ],
 )
 def test_says_what_is_wrong(settings: dict, words: str) -> None:

@@ -77,9 +77,9 @@ def test_comes_close_on_the_sphere() -> None:
     ("settings", "words"),
     [
         ({"population_size": 4, "elites": 4}, "fewer elites than population_size"),
-        ({"elites": -1}, "elites >= 0"),
-        ({"crossover_rate": -0.1}, "0 <= crossover_rate <= 1"),
-        ({"mutation_scale": 0.0}, "mutation_scale > 0"),
+        ({"elites": -1}, "to be a whole number of at least 0, got -1"),
+        ({"crossover_rate": -0.1}, "to be a number from 0 to 1, got -0.1"),
+        ({"mutation_scale": 0.0}, "to be a number above 0, got 0.0"),
     ],
 )
 def test_says_what_is_wrong(settings: dict, words: str) -> None:

@@ -244,13 +244,13 @@ def test_an_interrupted_search_ends_as_a_whole_one_and_leaves_its_front(tmp_path
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
-        ({"population_size": 1}, "population_size of at least 2"),
-        ({"objectives": 1}, "NSGA2 expects objectives >= 2, goals that are weighed by dominance, got 1"),
+        ({"population_size": 1}, "to be a whole number of at least 2, got 1"),
+        ({"objectives": 1}, "to be a whole number of at least 2, got 1"),
         ({"reference_point": (1.0,)}, "a reference_point of 2 numbers, one for each objective, got (1.0,)"),
-        ({"crossover_rate": 1.1}, "0 <= crossover_rate <= 1"),
-        ({"mutation_rate": -0.1}, "0 <= mutation_rate <= 1"),
-        ({"crossover_eta": 0.0}, "crossover_eta > 0"),
-        ({"mutation_eta": -1.0}, "mutation_eta > 0"),
+        ({"crossover_rate": 1.1}, "to be a number from 0 to 1, got 1.1"),
+        ({"mutation_rate": -0.1}, "to be a number from 0 to 1 or None, got -0.1"),
+        ({"crossover_eta": 0.0}, "to be a number above 0, got 0.0"),
+        ({"mutation_eta": -1.0}, "to be a number above 0, got -1.0"),
     ],
 )
 def test_refuses_settings(settings: dict[str, Any], words: str) -> None:

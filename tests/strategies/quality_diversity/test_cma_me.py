@@ -147,8 +147,8 @@ def test_an_interrupted_search_ends_as_a_whole_one_and_leaves_its_archive(tmp_pa
     [
         ({"population_size": 16}, "its emitters share evenly, at least two candidates each, got 16 for 15 emitters"),
         ({"population_size": 15}, "at least two candidates each, got 15 for 15 emitters"),
-        ({"emitters": 0}, "got 540 for 0 emitters"),
-        ({"sigma": 0.0}, "CMAME expects sigma > 0"),
+        ({"emitters": 0}, "to be a whole number of at least 1, got 0"),
+        ({"sigma": 0.0}, "to be a number above 0, got 0.0"),
         ({"selection": "best"}, "CMAME expects selection (who is a parent) to be 'filter' or 'mu', got 'best'"),
         (
             {"restart": "never"},

@@ -135,18 +135,18 @@ def test_an_interrupted_search_ends_as_a_whole_one_and_leaves_its_archive(tmp_pa
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
-        ({"population_size": 0}, "population_size of at least 1"),
+        ({"population_size": 0}, "to be a whole number of at least 1, got 0"),
         (
             {"cells": (4,)},
             "MAPElites expects cells, low and high to have a number for each measure, got (4,)",
         ),
         ({"cells": (), "low": (), "high": ()}, "a number for each measure"),
-        ({"cells": (4, 0)}, "at least one cell and low < high for each measure, got (4, 0)"),
-        ({"low": (0.0, 1.0)}, "at least one cell and low < high for each measure"),
-        ({"high": (1.0, float("inf"))}, "finite low, high and worst_fitness"),
+        ({"cells": (4, 0)}, "to be a tuple of whole numbers of at least 1"),
+        ({"low": (0.0, 1.0)}, "low < high for each measure"),
+        ({"high": (1.0, float("inf"))}, "to be a tuple of finite numbers"),
         ({"cells": (100_000, 100_000)}, "fewer than 2³¹ cells"),
-        ({"iso_sigma": -0.1}, "MAPElites expects iso_sigma >= 0"),
-        ({"mutation_rate": 2.0}, "0 <= mutation_rate <= 1"),
+        ({"iso_sigma": -0.1}, "to be a number of at least 0, got -0.1"),
+        ({"mutation_rate": 2.0}, "to be a number from 0 to 1, got 2.0"),
     ],
 )
 def test_refuses_settings(settings: dict[str, Any], words: str) -> None:

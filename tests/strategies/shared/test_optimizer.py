@@ -147,7 +147,7 @@ def test_an_option_of_the_command_line() -> None:
         ("__doc__", {}, "got '__doc__'"),
         ("adam", {"beta1": 0.5}, "settings that adam has, got 'beta1'. Nearest: b1"),
         ("adamw", {"learning_rate": 0.5}, "settings that adamw has, got 'learning_rate'"),
-        ("adam", 0.5, "expects settings as a dict"),
+        ("adam", 0.5, "to be a dict or a tuple of tuples of a string and anything, got 0.5"),
         ("adam", {"b1": jnp.ones(2)}, "expects numbers, strings, booleans or tuples of these"),
         ("polyak_sgd", {}, "works by gradients and plain settings alone, and polyak_sgd does not"),
         ("lookahead", {}, "works by gradients and plain settings alone, and lookahead does not"),
@@ -160,7 +160,7 @@ def test_errors_name_what_is_known(name: str, settings: Any, words: str) -> None
 
 
 def test_what_is_no_optimizer_is_refused() -> None:
-    with pytest.raises(ConfigurationError, match=re.escape("expects a name such as 'adam', or an Optimizer")):
+    with pytest.raises(ConfigurationError, match=re.escape("to be an instance of Optimizer or a string")):
         OpenAIES(8, optimizer=optax.adam(0.1))  # type: ignore[arg-type]
     with pytest.raises(ConfigurationError, match=re.escape("got 'adma'. Nearest: adam")):
         PES(8, optimizer="adma")

@@ -212,16 +212,16 @@ def test_lexicase_takes_specialists_and_cases_are_those_of_the_problem() -> None
 @pytest.mark.parametrize(
     ("make", "words"),
     [
-        (lambda: GeneticProgramming(1), "population_size of at least 2"),
+        (lambda: GeneticProgramming(1), "to be a whole number of at least 2, got 1"),
         (lambda: GeneticProgramming(4, elites=3, tuned=2), "fewer elites and tuned members than population_size"),
         (lambda: GeneticProgramming(8, tuned=1), "tuned >= 2"),
         (
             lambda: GeneticProgramming(8, tuned=1, tuning="newton"),
             "tuning (which constants they try) to be 'cmaes' or 'gradient', got 'newton'",
         ),  # type: ignore[arg-type]
-        (lambda: GeneticProgramming(8, crossover_rate=1.5), "0 <= crossover_rate <= 1"),
-        (lambda: GeneticProgramming(8, proposals=0), "proposals > 0"),
-        (lambda: GeneticProgramming(8, parsimony=-1.0), "parsimony >= 0"),
+        (lambda: GeneticProgramming(8, crossover_rate=1.5), "to be a number from 0 to 1, got 1.5"),
+        (lambda: GeneticProgramming(8, proposals=0), "to be a whole number of at least 1, got 0"),
+        (lambda: GeneticProgramming(8, parsimony=-1.0), "to be a number of at least 0, got -1.0"),
         (lambda: require_space(GeneticProgramming(8), Box((2,))), "searches expressions (Expression), got Box"),
     ],
 )

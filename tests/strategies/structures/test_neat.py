@@ -106,10 +106,10 @@ def test_the_fitter_parent_gives_the_structure() -> None:
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
-        ({"population_size": 1}, "population_size of at least 2"),
-        ({"threshold": 0.0}, "threshold > 0"),
-        ({"survivors": 1.5}, "0 <= survivors <= 1"),
-        ({"patience": -1}, "patience >= 0"),
+        ({"population_size": 1}, "to be a whole number of at least 2, got 1"),
+        ({"threshold": 0.0}, "to be a number above 0, got 0.0"),
+        ({"survivors": 1.5}, "to be a number from 0 to 1, got 1.5"),
+        ({"patience": -1}, "to be a whole number of at least 0, got -1"),
     ],
 )
 def test_says_what_is_wrong(settings: dict[str, Any], words: str) -> None:

@@ -270,10 +270,10 @@ def test_a_constrained_minimum(seed: int) -> None:
             lambda: Restarts(RandomSearch(4)),
             "Restarts expects a patience with RandomSearch, which never",
         ),
-        (lambda: Restarts(CMAES(4), patience=0), "Restarts expects patience >= 1"),
+        (lambda: Restarts(CMAES(4), patience=0), "to be a whole number of at least 1 or None, got 0"),
         (lambda: Restarts(CMAES), "got the class CMAES; make an instance, CMAES(...)"),
-        (lambda: Averaged(CMAES(4), generations=0.0), "Averaged expects generations > 0"),
-        (lambda: Reevaluated(CMAES(4), times=1), "Reevaluated expects times >= 2"),
+        (lambda: Averaged(CMAES(4), generations=0.0), "to be a number above 0, got 0.0"),
+        (lambda: Reevaluated(CMAES(4), times=1), "to be a whole number of at least 2, got 1"),
         (
             lambda: Reevaluated(OpenAIES(4, tasks_per_pair=True)),
             "expects a strategy whose candidates share",
@@ -283,7 +283,7 @@ def test_a_constrained_minimum(seed: int) -> None:
             lambda: UHCMAES(CMAES(8), reevaluations=9),
             "UHCMAES expects reevaluations, how many candidates",
         ),
-        (lambda: AugmentedLagrangian(CMAES(8), num_constraints=0), "AugmentedLagrangian expects num_constraints >= 1"),
+        (lambda: AugmentedLagrangian(CMAES(8), num_constraints=0), "to be a whole number of at least 1, got 0"),
         (lambda: require_space(Averaged(AgedEvolution(8)), Box((2,))), "Averaged expects a strategy with a center"),
         (lambda: require_space(Restarts(CMAES(8)), Integer(0, 3)), "CMAES searches real vectors only"),
         (
