@@ -1,9 +1,9 @@
 """Frames: the messages between a search and its worker processes, a JSON header and arrays.
 
-A frame is the sizes of header and body, the header as JSON, and the body, one ``np.save`` buffer for each array.
+A frame is the sizes of header and body, the header as JSON, and the body, the bytes of each array. The header names
+their types and shapes; that takes a tenth of the time of ``np.save`` and ``np.load``, which is that of a short call.
 """
 
-import io
 import json
 import struct
 from collections.abc import Iterable
@@ -20,11 +20,11 @@ Frame = tuple[dict[str, Any], list[NDArray[Any]]]
 
 def pack(header: dict[str, Any], leaves: Iterable[Any] = ()) -> bytes:
     """Return the bytes of one frame of a JSON header and arrays."""
-    body = io.BytesIO()
-    for leaf in leaves:
-        np.save(body, np.asarray(leaf), allow_pickle=False)
-    text = json.dumps(header).encode()
-    return SIZES.pack(len(text), body.tell()) + text + body.getvalue()
+    arrays = [np.asarray(leaf) for leaf in leaves]
+    if arrays:
+        header = header | {"arrays": [(array.dtype.str, array.shape) for array in arrays]}
+    text, body = json.dumps(header).encode(), b"".join([array.tobytes() for array in arrays])
+    return SIZES.pack(len(text), len(body)) + text + body
 
 
 def read(stream: BinaryIO) -> Frame | None:
@@ -36,10 +36,12 @@ def read(stream: BinaryIO) -> Frame | None:
     header, body = stream.read(header_size), stream.read(body_size)
     if len(header) + len(body) < header_size + body_size:
         return None
-    buffers, leaves = io.BytesIO(body), []
-    while buffers.tell() < body_size:
-        leaves.append(np.load(buffers, allow_pickle=False))
-    return json.loads(header), leaves
+    values, arrays, place = json.loads(header), [], 0
+    for dtype, shape in values.pop("arrays", ()):
+        array = np.ndarray(shape, dtype, body, place).copy()  # aligned, and the user's code may write to it
+        arrays.append(array)
+        place += array.nbytes
+    return values, arrays
 
 
 def take_header(received: bytearray) -> dict[str, Any] | None:

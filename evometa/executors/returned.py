@@ -47,6 +47,8 @@ def read_result(problem: HostProblem, method: str, result: Any) -> dict[str, Any
     vectors: dict[str, list[float]] = {}
     for name in VECTORS:
         value, length = getattr(evaluation, name), lengths.get(name, 0)
+        if value is None and not length:
+            continue
         vector = _array([] if value is None else value)
         if vector is None or vector.shape != (length,):
             return _wrong(

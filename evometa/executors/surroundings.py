@@ -10,12 +10,19 @@ import resource
 import signal
 import sys
 import threading
+import time
+from _signal import getsignal  # signal.getsignal looks up an enum's member each time: 20 times slower
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 _TIMERS = (signal.ITIMER_REAL, signal.ITIMER_VIRTUAL, signal.ITIMER_PROF)
 
 MOST_THREADS = 256
 """Python threads in a worker above which it is replaced: calls leave theirs behind."""
+
+LOOK = 0.005
+"""Seconds in which calls do not leave much behind."""
 
 
 class Surroundings:
@@ -23,8 +30,9 @@ class Surroundings:
 
     def __init__(self) -> None:
         self._folder = _working_directory()
-        self._environment = dict(os.environ)
-        self._handlers = {number: signal.getsignal(number) for number in signal.valid_signals()}
+        self._environ, self._environment, self._encoded = os.environ, dict(os.environ), dict(_encoded(os.environ))
+        self._numbers = sorted(signal.valid_signals())
+        self._handlers = list(map(getsignal, self._numbers))
         self._mask = signal.pthread_sigmask(signal.SIG_BLOCK, [])
         self._nothing, self._words = os.open(os.devnull, os.O_RDONLY), os.dup(2)
         self._stream = sys.stderr
@@ -33,14 +41,17 @@ class Surroundings:
         """Undo what a call changed."""
         for timer in _TIMERS:
             signal.setitimer(timer, 0.0)
-        for number, handler in self._handlers.items():
-            if signal.getsignal(number) is not handler and handler is not None:
-                signal.signal(number, handler)
+        if (handlers := list(map(getsignal, self._numbers))) != self._handlers:
+            for number, now, handler in zip(self._numbers, handlers, self._handlers, strict=True):
+                if now is not handler and handler is not None:
+                    signal.signal(number, handler)
         signal.pthread_sigmask(signal.SIG_SETMASK, self._mask)
         if self._folder is not None and _working_directory() != self._folder:
             with contextlib.suppress(OSError):  # it was removed
                 os.chdir(self._folder)
-        if dict(os.environ) != self._environment:
+        if os.environ is not self._environ:  # a call put something else there
+            os.environ = self._environ  # noqa: B003
+        if _encoded(os.environ) != self._encoded:
             for name in set(os.environ) - set(self._environment):
                 del os.environ[name]
             os.environ.update(self._environment)
@@ -58,11 +69,31 @@ class Surroundings:
         sys.stdout = sys.stderr = self._stream
 
 
+def _encoded(environ: "os._Environ[str]") -> Mapping[Any, Any]:
+    """Return the environment as bytes, as it is stored: decoding all of it after each call takes as long as a call."""
+    return getattr(environ, "_data", environ)
+
+
 def _working_directory() -> str | None:
     try:
         return os.getcwd()
     except OSError:  # it was removed
         return None
+
+
+class Wear:
+    """What calls have left behind in this process, looked at no more often than each :data:`LOOK` seconds."""
+
+    def __init__(self) -> None:
+        self._looked = -LOOK
+        self._resident, self._worn = 0, False
+
+    def look(self) -> tuple[int, bool]:
+        """Return the bytes of memory that the process holds, and whether it is worn out."""
+        if time.monotonic() - self._looked >= LOOK:
+            self._resident, self._worn = resident_bytes(), worn_out()
+            self._looked = time.monotonic()
+        return self._resident, self._worn
 
 
 def resident_bytes() -> int:

@@ -26,7 +26,7 @@ from evometa.backend import static_leaves
 from evometa.executors.frames import Frame, pack, read
 from evometa.executors.processes import descendants, kill
 from evometa.executors.returned import file_of, raised, read_result
-from evometa.executors.surroundings import Surroundings, resident_bytes, worn_out
+from evometa.executors.surroundings import Surroundings, Wear
 from evometa.executors.user_modules import import_under_own_names
 from evometa.naming import rebuild
 from evometa.problem import HostProblem, precision_of
@@ -67,13 +67,14 @@ def _answer_all(inbox: "queue.SimpleQueue[Frame | None]", replies: BinaryIO) -> 
     import_under_own_names(first[0]["problem"], first[0]["main"])
     problem: HostProblem = rebuild(first[0]["problem"])
     space, structure = problem.space, omega_structure(problem)
-    surroundings, process = Surroundings(), os.getpid()
+    surroundings, wear, process = Surroundings(), Wear(), os.getpid()
     replies.write(pack({"ready": True}))
     while (request := inbox.get()) is not None:
         answer = _answer(problem, space, structure, surroundings, *request)
         if os.getpid() != process:  # the user's code forked, and this is its child
             os._exit(1 if "failure" in answer else 0)
-        answer |= {"trial": request[0]["trial"], "resident": resident_bytes(), "worn": worn_out()}
+        resident, worn = wear.look()
+        answer |= {"trial": request[0]["trial"], "resident": resident, "worn": worn}
         replies.write(pack(answer))
 
 
@@ -141,9 +142,9 @@ def _answer(
             omega = space.present(_omega(structure, leaves))
             evaluate = getattr(problem, header["method"])
             rng = np.random.default_rng(header["seed"])
-            before = str(rng.bit_generator.state)
+            before = rng.bit_generator.state
             found = read_result(problem, header["method"], evaluate(rng, omega))
-            return found | {"drew": str(rng.bit_generator.state) != before}
+            return found | {"drew": rng.bit_generator.state != before}
         finally:
             surroundings.restore()
     except BaseException as error:  # SystemExit too: a candidate must not end its worker
