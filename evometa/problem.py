@@ -61,6 +61,11 @@ VECTORS = ("objectives", "constraints", "measures")
 """The vectors that an :class:`Evaluation` may have besides its fitness."""
 
 
+def as_evaluation(result: Any) -> Evaluation:
+    """Return what a problem returned as an :class:`Evaluation`; a number is its fitness."""
+    return result if isinstance(result, Evaluation) else Evaluation(result)
+
+
 def _keep_keyword_only(cls: type) -> None:
     """Make fields that a class declares again keyword-only where those of its bases are.
 

@@ -20,7 +20,7 @@ class Past(NamedTuple):
     genotypes: Genotype
     """What each member was trained with, ``[W, P, ...]``."""
     parents: jax.Array
-    """From whose learners each member went on, int32 ``[W, P]``; anything in the first row."""
+    """Whose learners each member continued with, int32 ``[W, P]``; anything in the first row."""
     fitness: jax.Array
     """The fitness of each, ``[W, P]``."""
 
@@ -168,6 +168,6 @@ class PBT(TrainsPopulation[PBTState]):
         return (state.window == self.windows).astype(jnp.int32)
 
     def diagnostics(self, state: PBTState) -> dict[str, Scalar]:
-        """Return how many members went on from another's learners."""
+        """Return how many members continued with another's learners."""
         others = state.parents != lax.iota(jnp.int32, self.population_size)
         return {"exploited": jnp.sum(others)}

@@ -13,8 +13,7 @@ import jax.numpy as jnp
 from evometa.backend.static_leaves import abstract, is_array, pack, unpack
 from evometa.errors import ConfigurationError, IgnoredFeedbackWarning
 from evometa.evaluation.population_evaluator import plan_incompatibility
-from evometa.evaluation.task_source import as_evaluation
-from evometa.problem import VECTORS, BaseProblem, HostProblem, InnerTraining, Problem, overrides
+from evometa.problem import VECTORS, BaseProblem, HostProblem, InnerTraining, Problem, as_evaluation, overrides
 from evometa.spaces import Space, VectorSpace
 from evometa.strategy import Strategy
 

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, Protocol
 import jax
 import jax.numpy as jnp
 
-from evometa.problem import Evaluation, InnerTraining, Problem
+from evometa.problem import Evaluation, InnerTraining, Problem, as_evaluation
 from evometa.types import Key, Omega, Task
 
 
@@ -121,11 +121,6 @@ class KeyDraws:
 def task_source(problem: Problem | InnerTraining) -> TrainingTasks | KeyDraws:
     """Return the task source of a compiled problem."""
     return TrainingTasks(problem) if isinstance(problem, InnerTraining) else KeyDraws(problem)
-
-
-def as_evaluation(result: Any) -> Evaluation:
-    """Return what a problem returned as an :class:`Evaluation`; a number is its fitness."""
-    return result if isinstance(result, Evaluation) else Evaluation(result)
 
 
 def mean(evaluations: Evaluation) -> Evaluation:

@@ -10,11 +10,10 @@ from numpy.typing import NDArray
 
 from evometa.backend.container import cpu_cores
 from evometa.backend.precision import entropy_of, key_of, whole_seed
-from evometa.evaluation.task_source import as_evaluation
 from evometa.executors.executor import Trial, run_in_order
 from evometa.executors.worker import omega_structure
 from evometa.executors.worker_pool import WorkerPool
-from evometa.problem import BaseProblem, HostProblem, InnerTraining, Problem
+from evometa.problem import BaseProblem, HostProblem, InnerTraining, Problem, as_evaluation
 from evometa.settings import Count, checked
 from evometa.types import Key, Omega
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from evometa.card import ProblemCard, Recipe
 from evometa.problem import Evaluation, Problem
-from evometa.problems.control.double_pole import ANGLE, SCALES, Cart, inside, move
+from evometa.problems.control.double_pole import ANGLE, SCALES, Cart, DoublePole, inside, move
 from evometa.settings import Count, Natural
 from evometa.topology import RecurrentNetwork, Topology
 from evometa.types import Key, Scalar
@@ -46,10 +46,8 @@ class DoublePoleNoVelocities(Problem):
     """
 
     direction: ClassVar[Literal["minimize", "maximize"]] = "maximize"
-    card: ClassVar[ProblemCard] = ProblemCard(
-        branch="architectures: topology",
+    card: ClassVar[ProblemCard] = DoublePole.card._replace(
         omega="a growing recurrent network with its weights",
-        learner="none",
         paper="Gruau et al. 1996",
         recipe=Recipe("NEAT", {"population_size": 1000}, {"evaluations": 50_000}),
     )

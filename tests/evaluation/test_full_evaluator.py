@@ -59,7 +59,7 @@ def test_the_chunk_changes_rounding_at_most(waves: tuple[Any, Any]) -> None:
         np.testing.assert_allclose(fitness_of(problem, genotypes[:7], chunk), expected, rtol=1e-4)
 
 
-def test_the_population_is_judged_as_each_candidate_is_by_hand() -> None:
+def test_the_population_is_evaluated_as_each_candidate_is_by_hand() -> None:
     problem = Chase(inner_steps=2)
     starts = jnp.asarray([0.5, -2.0, 1.25])
     genotypes = (starts / 6.0)[:, None]  # the range of 6 is one unit
@@ -87,7 +87,7 @@ def test_order_is_kept_and_padding_never_seen() -> None:
 
 
 @pytest.mark.parametrize("devices", [1, 2])
-def test_a_problem_may_judge_the_population_at_once(devices: int) -> None:
+def test_a_problem_may_evaluate_the_population_at_once(devices: int) -> None:
     class Together(Bowl):  # type: ignore[misc, valid-type]
         def evaluate_population(self, key: Any, omegas: Any) -> Evaluation:
             order = jnp.argsort(jnp.argsort(omegas[:, 0]))  # of the device's share
@@ -96,7 +96,7 @@ def test_a_problem_may_judge_the_population_at_once(devices: int) -> None:
     genotypes = jnp.array([[3.0, 0.0], [1.0, 0.0], [2.0, 0.0], [5.0, 0.0], [4.0, 0.0]])
     problem = Together(dimension=2)
     result = jax.jit(evaluator(problem, 1, devices).population)(KEY, genotypes)
-    # On two devices three are judged together, then two, and one that fills up and is dropped.
+    # On two devices three are evaluated together, then two, and one that fills up and is dropped.
     assert result.fitness.tolist() == ([20, 0, 10, 40, 30] if devices == 1 else [20, 0, 10, 20, 10])
     assert result.metrics["first"].tolist() == [3, 1, 2, 5, 4]
 

@@ -29,7 +29,7 @@ def trainer(problem: Any, strategy: Any, chunk: int = 2, devices: int = 1) -> Tr
 
 
 def run(trainer: TrainingEvaluator, genotypes: Any, windows: int) -> tuple[list[Any], TrainingRun]:
-    """Train one population window after window, everybody with its own learners; return judgements and the end."""
+    """Train one population window after window, everybody with its own learners; return evaluations and the end."""
     step = jax.jit(lambda carried: trainer.evaluate(KEY, KEY, carried, genotypes))
     carried, found = trainer.initial(), []
     for _ in range(windows):

@@ -30,7 +30,7 @@ def unroller(problem: Any, strategy: Any, chunk: int = 2, devices: int = 1) -> W
 
 
 def run(unroller: WindowedEvaluator, genotypes: Any, windows: int) -> tuple[Any, list[Episodes]]:
-    """Judge one population again and again; return the fitness ``[windows, P]`` and where episodes stood."""
+    """Evaluate one population again and again; return the fitness ``[windows, P]`` and where episodes stood."""
     step = jax.jit(lambda episodes: unroller.evaluate(KEY, KEY, episodes, genotypes))
     episodes, fitness, seen = unroller.initial(), [], []
     for _ in range(windows):

@@ -93,7 +93,7 @@ def test_omega_arrives_with_the_structure_and_types_of_the_space() -> None:
     assert outcomes == [Outcome(value, {}, None, drew=False) for value in expected]
 
 
-def test_held_out_judgement_and_a_worker_that_dies_while_idle() -> None:
+def test_held_out_evaluation_and_a_worker_that_dies_while_idle() -> None:
     with WorkerPool(problem("Misbehaving"), workers=1) as pool:
         (first,) = evaluate(pool, [omega(GOOD, 1.5)], seed=[0], test=True)
         assert (first.fitness, first.failure) == (-1.5, None)

@@ -24,7 +24,7 @@ def search(problem: Any, **options: Any) -> Search:
 
 @pytest.fixture(scope="module")
 def chase() -> Search:
-    """One search, compiled once, that goes on from test to test; limits count over its life."""
+    """One search, compiled once, that continues from test to test; limits count over its life."""
     return search(Chase(num_tasks=3, inner_steps=4))
 
 

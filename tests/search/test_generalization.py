@@ -1,4 +1,4 @@
-"""What was found, judged where it was not found."""
+"""What was found, evaluated on tasks of other distributions."""
 
 import dataclasses
 import math
@@ -53,7 +53,7 @@ class Coin(em.HostProblem):
         return float(omega + rng.normal())
 
 
-def test_each_distribution_is_judged_with_its_own_tasks() -> None:
+def test_each_distribution_is_evaluated_with_its_own_tasks() -> None:
     found = generalization(Away(), np.float32(1), tasks=400)
     assert [score.distribution for score in found] == ["training", "held-out", "far"]
     for score, mean in zip(found, (-1, 9, 109), strict=True):

@@ -101,9 +101,9 @@ def test_failed_candidates_are_counted_ranked_last_and_do_no_harm() -> None:
         assert np.isfinite(result.best_omega).all()
         assert np.isfinite(one.history["best_so_far"][failed.cumsum() < 8 * one.history["generation"]]).all()
         ordered = np.stack([one.history[n] for n in ("best", "lower_quartile", "median", "upper_quartile")])
-        judged = failed < 8
-        assert (np.diff(ordered[:, judged], axis=0) >= 0).all()
-        assert np.isnan(ordered[:, ~judged]).all()
+        succeeded = failed < 8
+        assert (np.diff(ordered[:, succeeded], axis=0) >= 0).all()
+        assert np.isnan(ordered[:, ~succeeded]).all()
         assert result.best_fitness >= 0.0  # a bowl, and -inf is not its best
         assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(result.center_omega))
 

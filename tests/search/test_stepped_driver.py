@@ -77,7 +77,7 @@ def test_failures_are_counted_told_and_ranked_last(
     assert "raised: ValueError: no candidates with n = 0 (toys.py, line" in told[0]
 
 
-def test_metrics_and_held_out_judgement_are_recorded(whole: tuple[Search, Any, Path]) -> None:
+def test_metrics_and_held_out_evaluation_are_recorded(whole: tuple[Search, Any, Path]) -> None:
     one, result, _ = whole
     draws = one.history["best/draw"]
     assert np.isfinite(draws).all()

@@ -1,4 +1,4 @@
-"""Gradient: its steps are the optimizer's, failures do it no harm, and evolution goes on from where it ends."""
+"""Gradient: its steps are the optimizer's, failures do it no harm, and evolution continues from where it ends."""
 
 import dataclasses
 import re

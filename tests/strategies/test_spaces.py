@@ -22,7 +22,8 @@ from evometa.strategies import (
     Reinforce,
 )
 from evometa.strategy import Strategy, require_space
-from evometa.testing import _feedback, check_strategy
+from evometa.testing import check_strategy
+from evometa.testing.strategies import made_up_feedback
 
 CHOICES = {
     "steps": Integer(16, 256, step=16, start=32),
@@ -77,7 +78,7 @@ def test_searches_every_kind_of_space(strategy: Strategy[Any], space: Dict) -> N
     def generation(state: Any, key: Any) -> Any:
         genotypes, state = strategy.ask(key, state)
         fitness = losses(space, genotypes)
-        told = strategy.tell(key, state, genotypes, _feedback(strategy, genotypes, fitness))
+        told = strategy.tell(key, state, genotypes, made_up_feedback(strategy, genotypes, fitness))
         return told, (genotypes, jnp.min(fitness))
 
     key = jax.random.key(1)

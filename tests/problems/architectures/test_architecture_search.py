@@ -70,11 +70,11 @@ def test_a_table_holds_what_training_gives(trained: Any, tmp_path: Path) -> None
     file = tmp_path / "cells.npz"
     write_architecture_table(trained, file)
     problem = ArchitectureTable(str(file))
-    judged, held_out = problem.evaluate(key_tasks, omega), problem.evaluate_test(key_tasks, omega)
-    assert float(judged.fitness) == pytest.approx(validation, rel=1e-4)
+    found, held_out = problem.evaluate(key_tasks, omega), problem.evaluate_test(key_tasks, omega)
+    assert float(found.fitness) == pytest.approx(validation, rel=1e-4)
     assert float(held_out.fitness) == pytest.approx(test, rel=1e-4)
-    assert float(judged.metrics["regret"]) == pytest.approx(validation - trained.validation.min(), abs=1e-4)
-    assert float(judged.metrics["better"]) == np.sum(trained.validation < trained.validation[1, 0, 1]) / 8
+    assert float(found.metrics["regret"]) == pytest.approx(validation - trained.validation.min(), abs=1e-4)
+    assert float(found.metrics["better"]) == np.sum(trained.validation < trained.validation[1, 0, 1]) / 8
 
 
 def test_the_table_of_the_package_is_that_of_the_default_cells() -> None:

@@ -56,7 +56,7 @@ def test_a_formula_is_the_network_that_it_spells() -> None:
             logits = activation(values @ second["kernel"] + second["bias"]) @ last["kernel"] + last["bias"]
             return optax.softmax_cross_entropy_with_integer_labels(logits, jnp.asarray(data.labels)[rows]).mean()
 
-        gradient, judged, ends = jax.jit(jax.grad(error)), [], []
+        gradient, validated, ends = jax.jit(jax.grad(error)), [], []
         for place, rate in enumerate(SMALL.learning_rates):
             optimizer, weights = optax.sgd(rate, momentum=0.9), task.weights
             state = optimizer.init(weights)
@@ -65,9 +65,9 @@ def test_a_formula_is_the_network_that_it_spells() -> None:
                 weights = optax.apply_updates(weights, updates)
             flat = np.concatenate([np.ravel(leaf) for leaf in jax.tree.leaves(weights)])
             np.testing.assert_allclose(learners.weights[number, place], flat, rtol=1e-4, atol=1e-5)
-            judged.append(error(weights, data.validation))
+            validated.append(error(weights, data.validation))
             ends.append(error(weights, data.test))
-        np.testing.assert_allclose(losses[number, 0], ends[int(np.argmin(judged))], rtol=1e-4)
+        np.testing.assert_allclose(losses[number, 0], ends[int(np.argmin(validated))], rtol=1e-4)
 
 
 def test_an_activation_that_is_not_finite_fails_and_nobody_else() -> None:

@@ -23,15 +23,15 @@ def test_xor_of_a_hidden_node_is_solved_and_of_none_is_not() -> None:
     # The node is the conjunction; the output the disjunction without it: x + y - 2 (x and y) > 1/2.
     solver = network([[3.0, 3.0, -4.5, 0.0]], [3.0, 3.0, -1.5, -6.0])
     evaluate = jax.jit(XOR().evaluate)
-    judged = evaluate(jax.random.key(0), solver)
-    assert judged.metrics == {"solved": 1.0, "hidden": 1.0}
+    found = evaluate(jax.random.key(0), solver)
+    assert found.metrics == {"solved": 1.0, "hidden": 1.0}
     outputs = 1 / (1 + np.exp(-4.9 * np.array([-1.5, 1.5, 1.5, -1.5])))
-    assert float(judged.fitness) == pytest.approx((4 - np.abs(outputs - [0, 1, 1, 0]).sum()) ** 2, rel=1e-4)
+    assert float(found.fitness) == pytest.approx((4 - np.abs(outputs - [0, 1, 1, 0]).sum()) ** 2, rel=1e-4)
     disjunction = evaluate(jax.random.key(0), network([[0.0] * 4], [3.0, 3.0, -1.5, 0.0]))
     assert disjunction.metrics["solved"] == 0.0
     assert float(disjunction.fitness) == pytest.approx(9.0, abs=0.05)
     held_out = jax.jit(XOR().evaluate_test)(jax.random.key(1), solver)
-    assert 12 < float(held_out.fitness) < float(judged.fitness)
+    assert 12 < float(held_out.fitness) < float(found.fitness)
     assert float(held_out.metrics["right"]) > 0.95
 
 

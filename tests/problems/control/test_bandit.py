@@ -51,9 +51,9 @@ def test_the_fitness_is_the_total_reward_in_expectation(omega: Any) -> None:
         np.testing.assert_array_equal(player.sees, expected)
         total += float(task.chances[arm])
         pulled.append(arm)
-    judged = PROBLEM.evaluate_task(key, omega, task)
-    assert float(judged.fitness) == pytest.approx(total, rel=1e-6)
-    assert judged.metrics["best_arm_at_last"] == (pulled[-1] == int(np.argmax(task.chances)))
+    found = PROBLEM.evaluate_task(key, omega, task)
+    assert float(found.fitness) == pytest.approx(total, rel=1e-6)
+    assert found.metrics["best_arm_at_last"] == (pulled[-1] == int(np.argmax(task.chances)))
 
 
 def test_luck_has_the_chances_of_the_arms() -> None:

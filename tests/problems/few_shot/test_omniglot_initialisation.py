@@ -63,8 +63,8 @@ def test_omega_knows_nothing_of_the_number_of_classes(omega: Any, task: Episode)
         assert PROBLEM.shifted()[name].space.size == PROBLEM.space.size
     # Nor of their order: with the classes turned round, a learner comes out that gives the same answers.
     turned = Episode(*(images[::-1] for images in task))
-    judge = jax.jit(PROBLEM.evaluate_task)
-    one, other = (judge(jax.random.key(0), omega, each) for each in (task, turned))
+    evaluate = jax.jit(PROBLEM.evaluate_task)
+    one, other = (evaluate(jax.random.key(0), omega, each) for each in (task, turned))
     assert float(one.fitness) == pytest.approx(float(other.fitness), rel=1e-4)
 
 

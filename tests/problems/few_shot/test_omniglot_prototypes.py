@@ -29,9 +29,9 @@ def test_logits_are_squared_distances_to_the_means(omega: Any, task: Episode) ->
     distances = ((query[:, None] - means) ** 2).mean(axis=-1)
     likelihood = np.exp(-4 * distances) / np.exp(-4 * distances).sum(axis=1, keepdims=True)
     label = np.repeat(np.arange(4), 3)
-    judged = PROBLEM.evaluate_task(jax.random.key(0), omega, task)
-    assert float(judged.fitness) == pytest.approx(-np.log(likelihood[np.arange(12), label]).mean(), rel=1e-4)
-    assert float(judged.metrics["accuracy"]) == pytest.approx((distances.argmin(axis=1) == label).mean())
+    found = PROBLEM.evaluate_task(jax.random.key(0), omega, task)
+    assert float(found.fitness) == pytest.approx(-np.log(likelihood[np.arange(12), label]).mean(), rel=1e-4)
+    assert float(found.metrics["accuracy"]) == pytest.approx((distances.argmin(axis=1) == label).mean())
 
 
 def test_a_query_is_classified_alike_whichever_others_there_are(omega: Any, task: Episode) -> None:
@@ -58,5 +58,5 @@ def test_shifted_problems_take_the_same_omega(omega: Any) -> None:
     for other in others.values():
         task = jax.eval_shape(other.sample_test_task, jax.random.key(3))
         assert task.support.shape[:2] == (other.ways, other.shots)
-        judged = jax.eval_shape(other.evaluate_task, jax.random.key(0), omega, task)
-        assert judged.fitness.shape == ()
+        found = jax.eval_shape(other.evaluate_task, jax.random.key(0), omega, task)
+        assert found.fitness.shape == ()

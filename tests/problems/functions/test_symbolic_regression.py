@@ -32,8 +32,8 @@ ANSWERS = {
 }
 
 
-def judge(problem: SymbolicRegression, text: str, *, test: bool = False) -> Evaluation:
-    """Return the judgement of a formula."""
+def evaluate(problem: SymbolicRegression, text: str, *, test: bool = False) -> Evaluation:
+    """Return the evaluation of a formula."""
     omega = problem.space.decode(parse(problem.primitives, text, 31))
     return (problem.evaluate_test if test else problem.evaluate)(KEY, omega)
 
@@ -42,7 +42,7 @@ def judge(problem: SymbolicRegression, text: str, *, test: bool = False) -> Eval
 def test_the_answer_is_recovered_on_both_parts(target: str) -> None:
     problem = SymbolicRegression(target, linear_scaling=False)
     for test in (False, True):
-        found = judge(problem, ANSWERS[target], test=test)
+        found = evaluate(problem, ANSWERS[target], test=test)
         assert found.fitness < 1e-10
         assert (found.metrics["hits"], found.metrics["recovered"]) == (1, 1)
         np.testing.assert_allclose(found.metrics["r2"], 1)
@@ -67,7 +67,7 @@ def test_fitness_by_hand() -> None:
     problem = SymbolicRegression("nguyen-8", linear_scaling=False)
     x, y = problem.parts[0].columns[0], problem.parts[0].label
     expected = np.mean((x - y) ** 2) / np.var(y)
-    found = judge(problem, "x")
+    found = evaluate(problem, "x")
     np.testing.assert_allclose(found.fitness, expected, rtol=1e-5)
     np.testing.assert_allclose(found.metrics["hits"], np.mean(np.abs(x - y) <= 0.01))
 
@@ -79,29 +79,29 @@ def test_linear_scaling_is_least_squares_of_the_points_to_fit_alone() -> None:
     for part, test in ((fitted, False), (held_out, True)):
         residual = slope * part.columns[0] + intercept - part.label
         np.testing.assert_allclose(
-            judge(problem, "x", test=test).fitness, np.mean(residual**2) / np.var(part.label), rtol=1e-4
+            evaluate(problem, "x", test=test).fitness, np.mean(residual**2) / np.var(part.label), rtol=1e-4
         )
     line = problem.line(problem.space.decode(parse(problem.primitives, "x", 31)))
     np.testing.assert_allclose(line, [slope, intercept], rtol=1e-8)
 
 
-def test_a_constant_is_judged_by_its_mean_and_what_overflows_fails() -> None:
-    constant = judge(SymbolicRegression("nguyen-1"), "div(1.0, add(1.0, add(1.0, 1.0)))")
+def test_a_constant_is_evaluated_by_its_mean_and_what_overflows_fails() -> None:
+    constant = evaluate(SymbolicRegression("nguyen-1"), "div(1.0, add(1.0, add(1.0, 1.0)))")
     np.testing.assert_allclose(constant.fitness, 1, rtol=1e-6)
     for linear_scaling in (False, True):
         problem = SymbolicRegression("nguyen-1", functions=("square", "exp"), linear_scaling=linear_scaling)
-        assert not np.isfinite(judge(problem, "square(square(square(square(exp(exp(exp(x)))))))").fitness)
+        assert not np.isfinite(evaluate(problem, "square(square(square(square(exp(exp(exp(x)))))))").fitness)
 
 
 def test_cases_are_the_errors_of_blocks_along_the_first_column() -> None:
     problem = SymbolicRegression("nguyen-1", cases=5, linear_scaling=False)
-    found = judge(problem, "x")
+    found = evaluate(problem, "x")
     x, y = problem.parts[0].columns[0], problem.parts[0].label
     assert (np.diff(x) >= 0).all()
     blocks = ((x - y) ** 2 / np.var(y)).reshape(5, 4).mean(axis=1)
     np.testing.assert_allclose(found.objectives, blocks, rtol=1e-4)
     np.testing.assert_allclose(jnp.mean(found.objectives), found.fitness, rtol=1e-5)
-    assert judge(SymbolicRegression("nguyen-1"), "x").objectives is None
+    assert evaluate(SymbolicRegression("nguyen-1"), "x").objectives is None
 
 
 def write(path: Path, text: str) -> str:
@@ -118,7 +118,7 @@ def test_a_table_of_ones_own(tmp_path: Path) -> None:
     assert problem.primitives.argument_names == ("size_of_it", "sin_")
     assert [len(part.label) for part in problem.parts] == [30, 10]
     for test in (False, True):
-        assert judge(problem, "div(size_of_it, sin_)", test=test).fitness < 1e-10
+        assert evaluate(problem, "div(size_of_it, sin_)", test=test).fitness < 1e-10
     other = SymbolicRegression(csv=path, label="price", seed=2)
     assert not np.isin(problem.parts[1].label, other.parts[1].label).all()
     last = SymbolicRegression(csv=path, functions=("add", "tanh"))
@@ -203,7 +203,7 @@ def test_the_whole_formula_in_the_units_of_the_table_is_printed_and_exported(
     problem = SymbolicRegression(csv=table(tmp_path / "own.csv", x=x, y=y), functions=SHAPES)
     assert len(np.unique(problem.space.points[0])) == 45  # no two values have become one
     for test in (False, True):
-        found = judge(problem, text, test=test)
+        found = evaluate(problem, text, test=test)
         assert (found.fitness < 1e-10, found.metrics["recovered"]) == (True, 1)
     omega = problem.space.decode(parse(problem.primitives, text, 31))
     module: dict[str, Any] = {}
@@ -227,7 +227,7 @@ def test_predictions_are_those_that_were_evaluated_without_scaling_too(tmp_path:
         omega = problem.space.decode(parse(problem.primitives, text, 31))
         for part, test in zip(problem.parts, (False, True), strict=True):
             error = np.mean((omega(*part.columns) - part.label) ** 2) / np.var(part.label)
-            np.testing.assert_allclose(judge(problem, text, test=test).fitness, error, rtol=1e-4)
+            np.testing.assert_allclose(evaluate(problem, text, test=test).fitness, error, rtol=1e-4)
     assert str(omega) == "add(mul(0.001, 1.0), -259999.998)".replace("add", "sub").replace("-2", "2")
 
 
@@ -272,7 +272,7 @@ def test_rows_weigh_what_they_are_told(tmp_path: Path) -> None:
     for part, test in ((fitted, False), (held_out, True)):
         errors = (slope * part.columns[0] + intercept - part.label) ** 2
         variance = np.average((part.label - np.average(part.label, weights=part.weights)) ** 2, weights=part.weights)
-        found = judge(problem, "x", test=test)
+        found = evaluate(problem, "x", test=test)
         np.testing.assert_allclose(found.fitness, np.average(errors, weights=part.weights) / variance, rtol=1e-4)
         if not test:
             blocks = [np.average(errors[b], weights=shares[b]) / variance for b in np.array_split(np.arange(45), 3)]

@@ -43,16 +43,16 @@ def model(data_set: str, min_samples_leaf: int = 5) -> Any:
 
 
 @pytest.mark.parametrize("data_set", DATA_SETS)
-def test_held_out_judgement_is_scikit_learns_own(data_set: Literal["breast_cancer", "diabetes"]) -> None:
+def test_held_out_evaluation_is_scikit_learns_own(data_set: Literal["breast_cancer", "diabetes"]) -> None:
     x, y, x_test, y_test = split(data_set)
     fitted = model(data_set).fit(x, y)
-    judged = BoostingHyperparameters(data_set=data_set).evaluate_test(np.random.default_rng(0), small())
+    evaluated = BoostingHyperparameters(data_set=data_set).evaluate_test(np.random.default_rng(0), small())
     if data_set == "breast_cancer":
         expected = log_loss(y_test, fitted.predict_proba(x_test))
     else:
         expected = np.mean((fitted.predict(x_test) - y_test) ** 2) / np.var(y)
-    assert judged.fitness == pytest.approx(expected, rel=1e-9)
-    assert judged.metrics == {"score": pytest.approx(fitted.score(x_test, y_test), rel=1e-9)}
+    assert evaluated.fitness == pytest.approx(expected, rel=1e-9)
+    assert evaluated.metrics == {"score": pytest.approx(fitted.score(x_test, y_test), rel=1e-9)}
 
 
 def test_fitness_is_the_loss_of_the_left_out_folds() -> None:
@@ -67,8 +67,8 @@ def test_fitness_is_the_loss_of_the_left_out_folds() -> None:
             "evometa.problems.hyperparameters.boosting_hyperparameters.split",
             lambda name: split(name)._replace(x=x[rows], y=y[rows]),
         )
-        judged = problem.evaluate(np.random.default_rng(0), small(min_samples_leaf=2))
-    assert judged.fitness == pytest.approx(expected / np.var(y[rows]), rel=1e-9)
+        evaluated = problem.evaluate(np.random.default_rng(0), small(min_samples_leaf=2))
+    assert evaluated.fitness == pytest.approx(expected / np.var(y[rows]), rel=1e-9)
 
 
 def test_the_generator_decides_folds_and_features_and_nothing_else_does() -> None:
@@ -89,7 +89,7 @@ def test_the_parts_share_no_example(data_set: Literal["breast_cancer", "diabetes
     assert not any(row.tobytes() in rows for row in parts.x_test)
 
 
-def test_every_corner_of_the_space_can_be_judged() -> None:
+def test_every_corner_of_the_space_can_be_evaluated() -> None:
     problem = dataclasses.replace(BoostingHyperparameters(), folds=2)
     space = problem.space
     assert space.continuous

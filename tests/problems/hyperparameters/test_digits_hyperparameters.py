@@ -1,4 +1,4 @@
-"""Training on digits does what its hyperparameters say, and never sees what it is judged on."""
+"""Training on digits does what its hyperparameters say, and never sees what it is evaluated on."""
 
 from typing import Any
 
@@ -33,7 +33,7 @@ def test_the_parts_hold_every_image_once() -> None:
     assert all((np.bincount(labels[part], minlength=10) > 0.07 * len(part)).all() for part in parts)
 
 
-def test_tasks_train_on_the_training_part_and_are_judged_elsewhere() -> None:
+def test_tasks_train_on_the_training_part_and_are_evaluated_elsewhere() -> None:
     problem, data = DigitsHyperparameters(inner_steps=20), digits()
     task, held_out = problem.sample_task(KEY), problem.sample_test_task(KEY)
     for drawn, part in ((task, data.validation), (held_out, data.test)):
@@ -68,11 +68,11 @@ def test_training_is_stochastic_gradient_descent_as_optax_does_it() -> None:
         weights = optax.apply_updates(weights, updates)
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6), learner.weights, weights)
 
-    judged = logits(weights, data.validation)
-    expected = optax.softmax_cross_entropy_with_integer_labels(judged, data.labels[data.validation]).mean()
+    predicted = logits(weights, data.validation)
+    expected = optax.softmax_cross_entropy_with_integer_labels(predicted, data.labels[data.validation]).mean()
     np.testing.assert_allclose(losses[0], expected, rtol=1e-5)
     accuracy = problem.metrics(KEY, OMEGA, task, learner)["accuracy"]
-    np.testing.assert_allclose(accuracy, np.mean(judged.argmax(1) == data.labels[data.validation]), atol=1 / 720)
+    np.testing.assert_allclose(accuracy, np.mean(predicted.argmax(1) == data.labels[data.validation]), atol=1 / 720)
 
 
 def test_customary_hyperparameters_learn_the_digits() -> None:

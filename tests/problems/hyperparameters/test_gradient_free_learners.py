@@ -70,7 +70,7 @@ def test_leaves_keep_enough_examples_or_are_not_split() -> None:
     np.testing.assert_allclose(problem.shares(omega, task, whole)[:, 1], share, rtol=1e-5)
 
 
-def test_parts_to_grow_on_and_to_judge_on_are_apart() -> None:
+def test_parts_to_grow_on_and_to_evaluate_on_are_apart() -> None:
     problem, data = DecisionTree(), table("breast_cancer")
     for draw in (problem.sample_task, problem.sample_test_task):
         task = draw(jax.random.key(3))

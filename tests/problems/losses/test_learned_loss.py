@@ -46,7 +46,7 @@ def test_cross_entropy_as_an_expression_is_a_step_down_cross_entropy(data_set: A
     assert after.steps == 1
 
 
-def test_labels_are_wrong_as_often_as_asked_and_judged_by_right_ones() -> None:
+def test_labels_are_wrong_as_often_as_asked_and_evaluated_by_right_ones() -> None:
     data = table("digits")
     noisy = dataclasses.replace(SMALL, label_noise=0.4)
     classes = np.asarray(noisy.sample_task(KEY).labels)

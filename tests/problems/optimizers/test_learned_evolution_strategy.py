@@ -1,4 +1,4 @@
-"""A learned evolution strategy computes what it says, sees no units, and is judged on functions it never saw."""
+"""A learned evolution strategy computes what it says, sees no units, and is evaluated on functions it never saw."""
 
 import dataclasses
 import re

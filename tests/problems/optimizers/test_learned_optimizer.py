@@ -1,4 +1,4 @@
-"""A learned optimizer computes what it says, weight by weight, and is judged on what it never trained on."""
+"""A learned optimizer computes what it says, weight by weight, and is evaluated on what it never trained on."""
 
 import dataclasses
 from typing import Any
@@ -107,7 +107,7 @@ def test_adam_is_one_of_them() -> None:
     assert losses[1] < 0.8 < 2 < losses[0]
 
 
-def test_what_is_trained_on_and_what_is_judged_on() -> None:
+def test_what_is_trained_on_and_what_is_evaluated_on() -> None:
     data, problem = digits(), SMALL
     order = begin(problem, KEY, drawn(problem), problem.sample_task(KEY)).order
     np.testing.assert_array_equal(np.sort(order), np.sort(data.training))

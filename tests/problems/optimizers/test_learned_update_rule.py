@@ -1,4 +1,4 @@
-"""A formula as an update rule is the optimizer that it spells, and judged on what it never trained on."""
+"""A formula as an update rule is the optimizer that it spells, and evaluated on what it never trained on."""
 
 import dataclasses
 import functools
@@ -88,7 +88,7 @@ def test_a_formula_is_the_optimizer_that_it_spells() -> None:
             np.testing.assert_allclose(learners.weights[number, place], flat, rtol=1e-4, atol=2e-5)
 
 
-def test_tasks_train_on_the_training_part_and_are_judged_elsewhere() -> None:
+def test_tasks_train_on_the_training_part_and_are_evaluated_elsewhere() -> None:
     data = digits()
     for task, part in ((SMALL.sample_task(KEY), data.validation), (SMALL.sample_test_task(KEY), data.test)):
         assert task.batches.shape == (4, 8)
@@ -96,7 +96,7 @@ def test_tasks_train_on_the_training_part_and_are_judged_elsewhere() -> None:
         np.testing.assert_array_equal(task.evaluation_rows, part)
 
 
-def test_validation_chooses_the_learning_rate_and_the_test_part_judges() -> None:
+def test_validation_chooses_the_learning_rate_and_the_test_part_evaluates() -> None:
     many = dataclasses.replace(SMALL, learning_rates=tuple(np.linspace(0.1, 1.0, 16).tolist()))
     task, omega, data = many.sample_test_task(KEY), SPACE.decode(read(MOMENTUM)), digits()
     learner = begin(many, KEY, omega, task)

@@ -38,11 +38,11 @@ def test_networks_learn_from_the_images_in_the_order_of_the_classes() -> None:
     expected = weights - 0.5 * images.T @ wrong / 20
     np.testing.assert_allclose(learner.weights["Dense_0"]["kernel"], expected, rtol=1e-4, atol=1e-5)
     logits = data.features[data.test] @ expected - 0.5 * wrong.mean(0)
-    judged = np.log(np.exp(logits).sum(1)) - logits[np.arange(360), data.labels[data.test]]
-    np.testing.assert_allclose(losses[0], judged.mean(), rtol=1e-4)
+    expected = np.log(np.exp(logits).sum(1)) - logits[np.arange(360), data.labels[data.test]]
+    np.testing.assert_allclose(losses[0], expected.mean(), rtol=1e-4)
 
 
-def test_searches_are_judged_on_training_examples_and_held_out_tasks_on_the_test_part() -> None:
+def test_searches_are_evaluated_on_training_examples_and_held_out_tasks_on_the_test_part() -> None:
     data, problem = digits(), DatasetDistillation(judged_examples=50)
     rows = np.asarray(problem.sample_task(KEY).evaluation_rows)
     assert rows.shape == (50,)

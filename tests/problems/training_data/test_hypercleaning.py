@@ -29,9 +29,9 @@ def test_half_of_the_labels_are_wrong_and_the_same_ones_whenever_asked() -> None
     assert (problem.labels != dataclasses.replace(problem, corruption=1).labels).any()
     assert set(problem.labels.tolist()) == set(range(10))
     assert not dataclasses.replace(problem, label_noise=0.0).wrong.any()
-    judged = problem.sample_task(KEY).evaluation_rows, problem.sample_test_task(KEY).evaluation_rows
-    assert [len(rows) for rows in judged] == [300, 360]
-    assert not set(problem.rows.tolist()) & {*judged[0].tolist(), *judged[1].tolist()}
+    drawn = problem.sample_task(KEY).evaluation_rows, problem.sample_test_task(KEY).evaluation_rows
+    assert [len(rows) for rows in drawn] == [300, 360]
+    assert not set(problem.rows.tolist()) & {*drawn[0].tolist(), *drawn[1].tolist()}
 
 
 def test_training_is_weighted_descent_with_momentum_as_optax_does_it() -> None:
@@ -57,8 +57,8 @@ def test_training_is_weighted_descent_with_momentum_as_optax_does_it() -> None:
         weights = optax.apply_updates(weights, updates)
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6), learner.weights, weights)
     clean = data.validation[:20]
-    judged = optax.softmax_cross_entropy_with_integer_labels(apply(weights, data.features[clean]), data.labels[clean])
-    np.testing.assert_allclose(losses[0], judged.mean(), rtol=1e-5)
+    expected = optax.softmax_cross_entropy_with_integer_labels(apply(weights, data.features[clean]), data.labels[clean])
+    np.testing.assert_allclose(losses[0], expected.mean(), rtol=1e-5)
 
 
 def test_examples_with_no_weight_are_not_learned_from() -> None:

@@ -88,7 +88,7 @@ def ask_and_learn(strategy: CMAME, key: Any, state: Any, fitness: Any, measures:
 
 def test_an_emitter_that_adds_nothing_begins_anew_at_an_elite() -> None:
     strategy = CMAME(8, cells=(4,), low=(0.0,), high=(1.0,), emitters=2, sigma=0.7)
-    # The first emitter goes on discovering; all candidates of the second fail.
+    # The first emitter continues to discover; all candidates of the second fail.
     fitness = np.array([4.0, 3.0, 2.0, 1.0, *[np.inf] * 4])
     measures = np.array([[0.1], [0.4], [0.6], [0.9], *[[0.0]] * 4])
     _, state = told(strategy, fitness, measures)

@@ -57,7 +57,7 @@ def test_children_in_proportion_to_the_mean_of_a_species() -> None:
     ("age", "refocus", "expected"),
     [
         ([15, 0, 0], False, [False, True, True]),  # the first finds nothing better for the 16th time
-        ([15, 15, 15], False, [True, False, False]),  # all of them: the best goes on
+        ([15, 15, 15], False, [True, False, False]),  # all of them: the best stays
         ([0, 0, 0], True, [True, True, False]),  # the two best
     ],
 )

@@ -1,18 +1,5 @@
-"""Contract checks for strategies and problems, the package's own and anybody's.
+"""The checks of a strategy: what the search relies on, and progress on a sphere."""
 
-Call them from a test; they return nothing, and raise :class:`ContractError` with one sentence that says what the
-contract asks for and what was found instead::
-
-    from evometa.testing import check_problem_contract, check_strategy
-
-    def test_mine():
-        check_strategy(MyStrategy(population_size=8))
-        check_problem_contract(MyProblem(num_tasks=2, inner_steps=3))
-
-They compile a handful of small programs, so give them small sizes.
-"""
-
-import dataclasses
 import math
 from collections.abc import Callable
 from typing import Any
@@ -21,22 +8,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from evometa.backend.precision import entropy_of, key_of, whole_seed
-from evometa.errors import EvometaError
-from evometa.evaluation.checks import check_problem
-from evometa.evaluation.full_evaluator import FullEvaluator
 from evometa.evaluation_plan import WindowedEvaluation
 from evometa.naming import describe, rebuild
-from evometa.problem import BaseProblem, Evaluation, HostProblem, InnerTraining, Problem, begin, precision_of, train
 from evometa.spaces import Box, Categorical, Dict, Integer, Space, VectorSpace
 from evometa.spaces.base import JOINT
 from evometa.strategy import Feedback, Strategy, require_space, tell_population
-
-__all__ = ["ContractError", "check_problem_contract", "check_strategy"]
-
-
-class ContractError(EvometaError, AssertionError):
-    """A strategy or problem breaks the contract with the search."""
+from evometa.testing.promises import alike, close, compiled, equal, frozen, match, nans, pure, require
 
 
 def check_strategy(strategy: Strategy[Any], space: Space | None = None, *, generations: int = 60) -> None:
@@ -80,9 +57,9 @@ class _StrategyCheck:
                 joint = space.coordinates.kind == JOINT
                 self.goal = space.repair(jnp.where(joint, jnp.linspace(1.0, 0.0, space.size), self.goal))
         self.traces = {"init": 0, "ask": 0, "search": 0}
-        self.init = _compiled(lambda key: self.counted("init", strategy.init, key, space))
-        self.ask = _compiled(lambda *args: self.counted("ask", strategy.ask, *args))
-        self.search = _compiled(lambda *args: self.counted("search", self.generations, *args))
+        self.init = compiled(lambda key: self.counted("init", strategy.init, key, space))
+        self.ask = compiled(lambda *args: self.counted("ask", strategy.ask, *args))
+        self.search = compiled(lambda *args: self.counted("search", self.generations, *args))
 
     def counted(self, name: str, function: Callable[..., Any], *args: Any) -> Any:
         self.traces[name] += 1
@@ -90,7 +67,9 @@ class _StrategyCheck:
 
     def tell(self, key: Any, state: Any, genotypes: Any, fitness: Any) -> Any:
         """Tell the strategy a fitness, and the other feedback it requires: made up, but consistent with the fitness."""
-        return tell_population(self.strategy, key, state, genotypes, _feedback(self.strategy, genotypes, fitness))
+        return tell_population(
+            self.strategy, key, state, genotypes, made_up_feedback(self.strategy, genotypes, fitness)
+        )
 
     def run(self, generations: int) -> None:
         self.declaration()
@@ -99,21 +78,21 @@ class _StrategyCheck:
         self.vmap()
         self.draws_anew(generations)
         hard = self.hard_fitness(generations)
-        _require(
+        require(
             set(self.traces.values()) == {1}, f"{self.name} expects one compilation for all generations: {self.traces}"
         )
         self.searches(generations, hard)
 
     def declaration(self) -> None:
         size = self.strategy.population_size
-        _require(_frozen(self.strategy), f"{self.name} expects to be a frozen dataclass")
-        _require(
+        require(frozen(self.strategy), f"{self.name} expects to be a frozen dataclass")
+        require(
             isinstance(size, int) and size >= 1,
             f"{self.name}.population_size expects a whole number of at least 1, got {size}",
         )
-        _require(self.strategy.members_per_task_set >= 0, f"{self.name}.members_per_task_set expects 0 or more")
+        require(self.strategy.members_per_task_set >= 0, f"{self.name}.members_per_task_set expects 0 or more")
         rebuilt = rebuild(describe(self.strategy))
-        _require(
+        require(
             rebuilt == self.strategy and hash(rebuilt) == hash(self.strategy),
             f"{self.name} expects to be rebuilt from its own fields, equal and with the same hash",
         )
@@ -123,30 +102,28 @@ class _StrategyCheck:
         state = jax.eval_shape(lambda k: self.strategy.init(k, self.space), key)
         for path, leaf in jax.tree_util.tree_flatten_with_path(state)[0]:
             where = f"{self.name}'s state{jax.tree_util.keystr(path)}"
-            _require(not jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key), f"{where} expects plain arrays, not keys")
+            require(not jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key), f"{where} expects plain arrays, not keys")
             if jnp.issubdtype(leaf.dtype, jnp.floating):
                 wanted = jnp.result_type(float)
-                _require(leaf.dtype == wanted, f"{where} expects JAX's default float {wanted}, got {leaf.dtype}")
+                require(leaf.dtype == wanted, f"{where} expects JAX's default float {wanted}, got {leaf.dtype}")
         one = jax.eval_shape(self.space.start, key)
         population = jax.tree.map(lambda s: jax.ShapeDtypeStruct((size, *s.shape), s.dtype), one)
         genotypes, asked = jax.eval_shape(self.strategy.ask, key, state)
-        _alike(f"{self.name}.ask's genotypes", population, genotypes)
-        _alike(f"{self.name}.ask's state", state, asked)
+        alike(f"{self.name}.ask's genotypes", population, genotypes)
+        alike(f"{self.name}.ask's state", state, asked)
         fitness = jax.ShapeDtypeStruct((size,), jnp.result_type(float))
-        feedback = jax.eval_shape(lambda *given: _feedback(self.strategy, *given), genotypes, fitness)
-        _alike(f"{self.name}.tell's state", state, jax.eval_shape(self.strategy.tell, key, asked, genotypes, feedback))
+        feedback = jax.eval_shape(lambda *given: made_up_feedback(self.strategy, *given), genotypes, fitness)
+        alike(f"{self.name}.tell's state", state, jax.eval_shape(self.strategy.tell, key, asked, genotypes, feedback))
         told = self.tell, key, asked, genotypes, fitness
         center = jax.eval_shape(self.strategy.center, state)
         if center is not None:
-            _alike(f"{self.name}.center", one, center)
+            alike(f"{self.name}.center", one, center)
         stop = jax.eval_shape(self.strategy.stop, state)
-        _alike(f"{self.name}.stop", jax.ShapeDtypeStruct((), jnp.int32), stop)
+        alike(f"{self.name}.stop", jax.ShapeDtypeStruct((), jnp.int32), stop)
         for name, value in jax.eval_shape(self.strategy.diagnostics, state).items():
-            _require(
-                value.shape == (), f"{self.name}.diagnostics expects scalars, and {name!r} has shape {value.shape}"
-            )
-        _require(
-            _pure(self.strategy.ask, key, state) and _pure(*told),
+            require(value.shape == (), f"{self.name}.diagnostics expects scalars, and {name!r} has shape {value.shape}")
+        require(
+            pure(self.strategy.ask, key, state) and pure(*told),
             f"{self.name} expects ask and tell to depend on their arguments alone, and two calls compute differently",
         )
 
@@ -207,9 +184,9 @@ class _StrategyCheck:
             shown = {"candidates": self.ask(self.key, state)[0], "center": self.strategy.center(state)}
             for what, tree in shown.items():
                 finite = all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(jax.device_get(tree)))
-                _require(finite, f"{self.name} expects finite {what} {after}")
+                require(finite, f"{self.name} expects finite {what} {after}")
             # What is NaN at the start, such as evosax's best so far, may stay so.
-            _require(_nans(state) <= _nans(self.state), f"{self.name} expects no NaN in its state {after}")
+            require(nans(state) <= nans(self.state), f"{self.name} expects no NaN in its state {after}")
             if np.min(fitness) >= poor[0]:
                 states[after] = state
         return states
@@ -222,46 +199,46 @@ class _StrategyCheck:
         if isinstance(self.strategy.evaluation, WindowedEvaluation):  # the episodes of pairs that failed end
             unrolled: Any = self.strategy
             after = unrolled.begin_episodes(after, jnp.ones(self.strategy.population_size // 2, bool))
-        _require(
-            not _match(_equal, failed, self.ask(jax.random.fold_in(self.key, 1), after)[0]),
+        require(
+            not match(equal, failed, self.ask(jax.random.fold_in(self.key, 1), after)[0]),
             f"{self.name} expects to ask for other candidates after a generation in which every candidate failed",
         )
 
     def vmap(self) -> None:
         keys = jax.random.split(self.key, 2)
 
-        @_compiled
+        @compiled
         def both(keys: Any) -> Any:
             states = jax.vmap(lambda key: self.strategy.init(key, self.space))(keys)
             return jax.vmap(self.strategy.ask)(keys, states)[0]
 
         second = self.ask(keys[1], self.init(keys[1]))[0]
         batched = jax.tree.map(lambda leaf: leaf[1], both(keys))
-        _require(_match(_close, second, batched), f"{self.name} expects that vmap over searches changes nothing")
+        require(match(close, second, batched), f"{self.name} expects that vmap over searches changes nothing")
 
     def searches(self, generations: int, hard: dict[str, Any]) -> None:
         """Search in one piece and in two, with noise and from hard states, and see that each got somewhere."""
         state, bests, *_ = self.many(self.state, 0, generations, generations)
         half = jax.tree.map(lambda leaf: jnp.asarray(np.array(leaf)), self.many(self.state, 0, 2, generations)[0])
-        _require(
-            _match(_equal, state, self.many(half, 2, generations - 2, generations)[0]),
+        require(
+            match(equal, state, self.many(half, 2, generations - 2, generations)[0]),
             f"{self.name} expects its state to hold all that an interrupted search needs, and resuming changes the end",
         )
         if not isinstance(self.space, VectorSpace):
             return
         first, best = float(bests[0]), float(jnp.min(bests))
-        _require(best < first, f"{self.name} expects progress on a sphere, whose best fitness remained {first:.4g}")
+        require(best < first, f"{self.name} expects progress on a sphere, whose best fitness remained {first:.4g}")
         center = self.strategy.center(state)
         if center is not None:
             before, now = (float(self.fitness(one[None])[0]) for one in (self.start, center))
-            _require(now < before, f"{self.name}.center expects progress on a sphere, and went from {before} to {now}")
+            require(now < before, f"{self.name}.center expects progress on a sphere, and went from {before} to {now}")
         drawn = np.asarray(self.fitness(self.ask(self.key, self.state)[0]))
         typical = float(np.mean(drawn))
         # On a sphere an evolution strategy bears noise of about P/D of the fitness, no more (Arnold & Beyer 2001).
         share = min(0.1, self.strategy.population_size / (4 * self.space.size))
         noise = min(share * typical, float(np.std(drawn)))
         *_, found = self.many(self.state, 0, generations, generations, noise=noise)
-        _require(
+        require(
             float(found) < typical,
             f"{self.name} expects progress on a sphere with noise, and what seemed best has fitness {float(found):.4g} "
             f"where the first generation has {typical:.4g} on average",
@@ -269,104 +246,13 @@ class _StrategyCheck:
         for after, hardened in hard.items():
             worst, *rest = np.asarray(self.many(hardened, 0, generations, generations)[1])
             # A state may already be better than a first generation by luck; then it need not get better at once.
-            _require(
+            require(
                 min(rest) < max(worst, first),
                 f"{self.name} expects progress on a sphere {after}, and the best fitness remained {worst:.4g}",
             )
 
 
-def check_problem_contract(problem: BaseProblem, *, seed: int = 0) -> None:
-    """Check that a problem keeps its contract, on one generation of three candidates.
-
-    The methods fit together; the fitness is finite for the space's start, depends on the key (or generator) and ω
-    alone, and is the same for equal candidates of a generation; fields are enough to build the problem again; inner
-    training in pieces is what it is at once. A plain-Python problem is called in this process.
-
-    Args:
-        problem: an instance, with few tasks and inner steps.
-        seed: seed of candidates and tasks.
-
-    Raises:
-        ContractError: the first promise that is not kept.
-        ConfigurationError: the methods do not fit together.
-    """
-    with precision_of(problem):
-        space = check_problem(problem)
-    name, seed = type(problem).__name__, whole_seed("check_problem_contract", seed)
-    _require(rebuild(describe(problem)) == problem, f"{name} expects to be rebuilt from its own fields")
-    key_start, key_sample, key_evaluate = jax.random.split(key_of(seed), 3)
-    with precision_of(problem):
-        start, other = jax.jit(space.start)(key_start), jax.jit(space.sample)(key_sample)
-        omega = jax.device_get(jax.jit(lambda genotype: space.decode(space.repair(genotype)))(start))
-    if isinstance(problem, HostProblem):
-        _check_host(problem, space.present(omega), entropy_of(seed))
-        return
-    assert isinstance(problem, (Problem, InnerTraining))
-    population = jax.tree.map(lambda *leaves: jnp.stack(leaves), start, other, start)
-    evaluator = FullEvaluator(problem, space, 0, 1, (jax.local_devices()[0],))
-    traced = jax.jit(evaluator.population).trace(key_evaluate, population)
-    evaluate = traced.lower().compile()
-    found = evaluate(key_evaluate, population)
-    fitness = np.asarray(found.fitness)
-    _require(math.isfinite(fitness[0]), f"{name} expects a finite fitness where its space starts, got {fitness[0]}")
-    _require(
-        bool(fitness[0] == fitness[2]),
-        f"{name} expects the same fitness for equal candidates of a generation, got {fitness[0]} and {fitness[2]}",
-    )
-    again = evaluate(key_evaluate, population)
-    _require(
-        _traces_to(traced.jaxpr, evaluator.population, key_evaluate, population) and _match(_equal, found, again),
-        f"{name} expects its methods to depend on their arguments alone, and two calls compute differently",
-    )
-    batched = jax.jit(dataclasses.replace(evaluator, chunk=3).population)(key_evaluate, population)
-    _require(
-        _match(_close, found, batched),
-        f"{name} expects that candidates can be batched, and vmap changes {fitness} to {np.asarray(batched.fitness)}",
-    )
-    if problem.has_test():
-        held_out = jax.jit(lambda key, one: evaluator.validate(key, one, 2, test=True))(key_evaluate, start)
-        _require(bool(jnp.isfinite(held_out.fitness)), f"{name} expects a finite held-out fitness where it starts")
-    if isinstance(problem, InnerTraining) and problem.inner_steps > 1:
-        _check_pieces(problem, space, start, key_evaluate)
-
-
-def _check_pieces(problem: InnerTraining, space: Space, genotype: Any, key: Any) -> None:
-    @jax.jit
-    def run(genotype: Any, cut: Any) -> Any:
-        omega, task = space.decode(space.repair(genotype)), problem.sample_task(key)
-        learner = begin(problem, key, omega, task)
-        once = train(problem, key, omega, task, learner, 0, problem.inner_steps)
-        piece = train(problem, key, omega, task, learner, 0, 1)
-        return once, train(problem, key, omega, task, piece, cut, problem.inner_steps - 1)
-
-    _require(
-        _match(_close, *run(genotype, 1)),
-        f"{type(problem).__name__} expects the same learner from training in pieces as at once, and it differs",
-    )
-
-
-def _check_host(problem: HostProblem, omega: Any, seed: int) -> None:
-    for method in ("evaluate", "evaluate_test") if problem.has_test() else ("evaluate",):
-        name, found = f"{type(problem).__name__}.{method}", []
-        for _ in range(2):
-            result = getattr(problem, method)(np.random.default_rng(seed), jax.tree.map(np.array, omega))
-            whole = result if isinstance(result, Evaluation) else Evaluation(result)
-            metrics = whole.metrics
-            found.append(float(whole.fitness))
-            given = {n: len(v) for n, v in whole._asdict().items() if n not in ("fitness", "metrics") and v is not None}
-            _require(
-                given == dict(problem.vector_lengths),
-                f"{name} expects what its class's vector_lengths says, {dict(problem.vector_lengths)}, got {given}",
-            )
-            _require(
-                set(metrics) == set(problem.metric_names),
-                f"{name} expects the metrics {problem.metric_names}, its class's metric_names, got {tuple(metrics)}",
-            )
-        _require(math.isfinite(found[0]), f"{name} expects a finite fitness where its space starts, got {found[0]}")
-        _require(found[0] == found[1], f"{name} expects the same fitness from the same seed, got {found}")
-
-
-def _feedback(strategy: Strategy[Any], genotypes: Any, fitness: Any) -> Feedback:
+def made_up_feedback(strategy: Strategy[Any], genotypes: Any, fitness: Any) -> Feedback:
     """Return feedback with all that a strategy requires, from a fitness ``[P]``.
 
     Two objectives, the fitness and a size; constraints that all candidates keep; two measures between 0 and 1; the
@@ -383,56 +269,3 @@ def _feedback(strategy: Strategy[Any], genotypes: Any, fitness: Any) -> Feedback
         "gradient": jax.tree.map(lambda leaf: jnp.where(failed[:, None], 0.0, 2 * (leaf - 1)), genotypes),
     }
     return Feedback(fitness, **{name: vectors[name] for name in strategy.required_feedback})
-
-
-def _nans(state: Any) -> int:
-    return sum(int(np.isnan(leaf).sum()) for leaf in jax.tree.leaves(jax.device_get(state)))
-
-
-def _compiled(function: Callable[..., Any]) -> Any:
-    """Compile for programs that are small and run once: faster to compile, slower to run."""
-    return jax.jit(function, compiler_options={"xla_backend_optimization_level": 0})
-
-
-def _require(holds: bool, promise: str) -> None:
-    if not holds:
-        raise ContractError(f"{promise}.")
-
-
-def _frozen(thing: Any) -> bool:
-    return dataclasses.is_dataclass(thing) and bool(vars(type(thing))["__dataclass_params__"].frozen)
-
-
-def _alike(what: str, expected: Any, found: Any) -> None:
-    wanted, given = jax.tree.structure(expected), jax.tree.structure(found)
-    _require(str(wanted) == str(given), f"{what} expects the structure {wanted}, got {given}")
-    flat = jax.tree_util.tree_flatten_with_path(expected)[0]
-    for (path, one), other in zip(flat, jax.tree.leaves(found), strict=True):
-        _require(
-            (one.shape, one.dtype) == (other.shape, other.dtype),
-            f"{what}{jax.tree_util.keystr(path)} expects {one.dtype}{list(one.shape)}, "
-            f"got {other.dtype}{list(other.shape)}",
-        )
-
-
-def _pure(function: Callable[..., Any], *args: Any) -> bool:
-    """Return whether two traces give one program."""
-    return _traces_to(jax.make_jaxpr(function)(*args), function, *args)
-
-
-def _traces_to(jaxpr: Any, function: Callable[..., Any], *args: Any) -> bool:
-    """Return whether a new trace gives the same program; what reads anything but its arguments gives another."""
-    return str(jaxpr) == str(jax.make_jaxpr(lambda *given: function(*given))(*args))
-
-
-def _match(same: Callable[[Any, Any], bool], first: Any, second: Any) -> bool:
-    leaves, others = jax.tree.leaves(first), jax.tree.leaves(second)
-    return len(leaves) == len(others) and all(map(same, leaves, others))
-
-
-def _equal(first: Any, second: Any) -> bool:
-    return np.asarray(first).tobytes() == np.asarray(second).tobytes()
-
-
-def _close(first: Any, second: Any) -> bool:
-    return np.allclose(np.asarray(first, float), np.asarray(second, float), rtol=1e-3, atol=1e-5, equal_nan=True)

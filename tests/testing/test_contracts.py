@@ -14,7 +14,7 @@ from evometa.naming import load
 from evometa.strategy import Feedback
 from evometa.testing import ContractError, check_problem_contract, check_strategy
 
-TOYS = Path(__file__).with_name("toys.py")
+TOYS = Path(__file__).parents[1] / "toys.py"
 Bowl, Chase, Errand, Walk = (load(f"{TOYS}:{name}") for name in ("Bowl", "Chase", "Errand", "Walk"))
 
 
