@@ -11,7 +11,7 @@ import signal
 import sys
 import threading
 import time
-from _signal import getsignal  # signal.getsignal looks up an enum's member each time: 20 times slower
+from _signal import getsignal  # type: ignore[import-not-found]  # signal.getsignal is 20 times slower: it makes enums
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
