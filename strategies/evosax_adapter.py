@@ -8,12 +8,10 @@ import math
 from collections.abc import Callable
 from typing import Any, ClassVar, NamedTuple
 
-import evosax.algorithms
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from evosax.core import fitness_shaping
 from numpy.typing import NDArray
 
 from evometa.errors import ConfigurationError, nearest
@@ -22,7 +20,7 @@ from evometa.settings import Finite, Positive, Several, StepSize
 from evometa.spaces import Space, VectorSpace
 from evometa.strategies.shared import antithetic, populations
 from evometa.strategies.shared.checks import vector_space
-from evometa.strategies.shared.evosax_distribution import build, settle
+from evometa.strategies.shared.evosax_distribution import algorithms, build, settle
 from evometa.strategies.shared.ranks import centered_ranks, gains, places, shares
 from evometa.strategy import Feedback, Strategy, refuse_unless_continuous
 from evometa.types import Key, Scalar
@@ -113,6 +111,7 @@ class Evosax(Strategy[EvosaxAdapterState]):
 
     def __post_init__(self) -> None:
         self._require_trusted()
+        algorithms()
 
     def _require_trusted(self) -> None:
         if self.algorithm in REFUSED:
@@ -217,6 +216,8 @@ class _Plan(NamedTuple):
 
     def shape(self, fitness: jax.Array) -> jax.Array:
         """Return what the algorithm is told, ``[P]``."""
+        from evosax.core import fitness_shaping  # slow to import, as the algorithms are
+
         if self.paired:
             pairs = antithetic.join(*jnp.split(fitness, 2))
             fitness = jnp.concatenate(antithetic.split(antithetic.drop_broken(pairs)))
@@ -239,8 +240,10 @@ class _Plan(NamedTuple):
 def _plan(strategy: Evosax, dimension: int, dtype: np.dtype[Any]) -> _Plan:
     # The dtype is part of the cache's key alone: what evosax builds depends on JAX's x64 switch.
     del dtype
+    from evosax.core import fitness_shaping  # slow to import, as the algorithms are
+
     name, settings = strategy.algorithm, dict(strategy.settings)
-    kind = evosax.algorithms.algorithms[name]
+    kind = algorithms().algorithms[name]
     arguments = inspect.signature(kind.__init__).parameters
     shaping = arguments["fitness_shaping_fn"].default
     chosen = _arguments(strategy, arguments, weighs=shaping is fitness_shaping.weights_fitness_shaping_fn)
@@ -267,7 +270,7 @@ def _plan(strategy: Evosax, dimension: int, dtype: np.dtype[Any]) -> _Plan:
                 )
             parameters = parameters.replace(**{key: jnp.full_like(numbers[key], value)})
         table = np.asarray(getattr(parameters, "weights", np.zeros(0)), np.float64)
-    breeds = name in evosax.algorithms.population_based_algorithms
+    breeds = name in algorithms().population_based_algorithms
     paired = getattr(algorithm, "use_antithetic_sampling", name in _PAIRED)
     return _Plan(algorithm, parameters, breeds, paired, shaping, table)
 

@@ -19,6 +19,13 @@ def test_subpackages_load_at_first_use() -> None:
     assert done.stdout.split() == ["evometa.strategies", "evometa.problems", "evometa.plots"]
 
 
+def test_what_few_strategies_and_problems_need_is_imported_with_them() -> None:
+    code = "import sys, evometa.strategies, evometa.problems; print(sorted(sys.modules.keys() & set(sys.argv)))"
+    slow = ["evosax", "scipy", "sklearn", "matplotlib", "orbax", "sympy"]
+    done = subprocess.run([sys.executable, "-c", code, *slow], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
 def test_unknown_name_is_an_attribute_error() -> None:
     with pytest.raises(AttributeError, match="module 'evometa' has no attribute 'strategy_zoo'"):
         evometa.strategy_zoo  # noqa: B018

@@ -7,7 +7,6 @@ from typing import Annotated, ClassVar, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from scipy.optimize import brentq
 
 from evometa.settings import NonNegative, Range, StepSize
 from evometa.spaces import Space
@@ -64,6 +63,8 @@ other now and then on a long slope, to infinity, there as here.
 @functools.cache
 def distance_exponent(dimension: int) -> float:
     """Return h⁻¹ of the paper: how strongly far candidates are favoured while the distribution moves."""
+    from scipy.optimize import brentq  # takes half as long to import as JAX, and only this strategy needs it
+
     root: float = brentq(lambda a: (1 + a * a) * math.exp(a * a / 2) / 0.24 - 10 - dimension, 0.0, 30.0, xtol=1e-12)
     return root
 

@@ -4,7 +4,6 @@ import dataclasses
 import math
 from typing import Any
 
-import evosax.algorithms
 import jax
 import jax.numpy as jnp
 
@@ -43,6 +42,7 @@ class PGPE(EvosaxDistribution):
     """What turns gradient estimates of the mean into steps; see :class:`Optimizer`."""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         Optimizer.of(self.optimizer)
 
     def ask(self, key: Key, state: EvosaxState) -> tuple[jax.Array, EvosaxState]:
@@ -60,7 +60,9 @@ class PGPE(EvosaxDistribution):
     def _build(self, dimension: int) -> Any:
         learning_rate = self.max_speed * self.sigma * math.sqrt(dimension) / 2
         optimizer = Optimizer.of(self.optimizer).transformation(learning_rate)
-        return evosax_distribution.build(evosax.algorithms.PGPE, self.population_size, dimension, optimizer=optimizer)
+        return evosax_distribution.build(
+            evosax_distribution.algorithms().PGPE, self.population_size, dimension, optimizer=optimizer
+        )
 
     def _parameters(self, algorithm: Any) -> Any:
         return algorithm.default_params.replace(

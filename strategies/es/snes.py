@@ -4,7 +4,6 @@ import dataclasses
 import math
 from typing import Any
 
-import evosax.algorithms
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -51,7 +50,9 @@ class SNES(EvosaxDistribution):
 
     def _build(self, dimension: int) -> Any:
         optimizer = optax.sgd(self.learning_rate)
-        return evosax_distribution.build(evosax.algorithms.SNES, self.population_size, dimension, optimizer=optimizer)
+        return evosax_distribution.build(
+            evosax_distribution.algorithms().SNES, self.population_size, dimension, optimizer=optimizer
+        )
 
     def _parameters(self, algorithm: Any) -> Any:
         d = algorithm.num_dims

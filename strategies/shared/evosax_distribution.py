@@ -13,7 +13,6 @@ from typing import Any, ClassVar, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from evosax.core.fitness_shaping import identity_fitness_shaping_fn
 
 from evometa.spaces import Space
 from evometa.strategies.shared.checks import vector_space
@@ -29,8 +28,22 @@ class EvosaxState(NamedTuple):
     """evosax's own state, among others with ``mean`` and ``std``, each ``[D]``."""
 
 
+def algorithms() -> Any:
+    """Return the module ``evosax.algorithms``.
+
+    It takes half as long to import as JAX, so that waits for a strategy that needs it; to be called when that is made.
+    The module makes an array for itself when it is imported, which must not happen inside a trace or in the precision
+    of one search.
+    """
+    import evosax.algorithms
+
+    return evosax.algorithms
+
+
 def build(algorithm: Callable[..., Any], population_size: int, dimension: int, **settings: Any) -> Any:
     """Return an evosax algorithm that takes utilities as they are; safe to call, and to cache, inside a trace."""
+    from evosax.core.fitness_shaping import identity_fitness_shaping_fn  # slow to import, as the algorithms are
+
     with jax.ensure_compile_time_eval():
         return algorithm(
             population_size, jnp.zeros(dimension), fitness_shaping_fn=identity_fitness_shaping_fn, **settings
@@ -51,6 +64,9 @@ class EvosaxDistribution(Strategy[EvosaxState]):
     """What strategies share whose distribution, with a standard deviation for each coordinate, evosax adapts."""
 
     told_when_all_fail: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        algorithms()
 
     @abc.abstractmethod
     def _build(self, dimension: int) -> Any:
