@@ -284,3 +284,36 @@ def test_first_mistakes_in_a_problem_are_named(base: Any, methods: dict[str, Any
 def test_first_mistakes_with_a_search_are_named(call: Any, words: str) -> None:
     with pytest.raises(ConfigurationError, match=re.escape(words)):
         call()
+
+
+@pytest.mark.parametrize(
+    ("found", "words"),
+    [
+        (lambda f: f[:, None], "expects the fitness of all P candidates in an array of shape (P,), (5,) for 5"),
+        (lambda f: f[1:], "got an array of shape (4,)"),
+        (jnp.sum, "got an array of shape ()"),
+        (lambda f: None, "expects the fitness just where evaluate returns the same, got None"),
+        (lambda f: f.astype(int), "expects the fitness as floats, got int32; convert it"),
+        (lambda f: Evaluation(f, {"error": f}), "expects the metrics that evaluate returns, [], got ['error']"),
+        (lambda f: Evaluation(f, constraints=f[:, None]), "expects constraints just where evaluate returns the same"),
+    ],
+)
+def test_a_population_is_evaluated_as_one_candidate_is(found: Any, words: str) -> None:
+    problem = variant(Bowl, evaluate_population=lambda self, key, omegas: found(jnp.sum(omegas, axis=1)))
+    with pytest.raises(ConfigurationError, match=re.escape(words)):
+        check_problem(problem)
+
+
+@pytest.mark.parametrize("found", [lambda f: f, Evaluation])
+def test_the_fitness_of_a_population_alone_is_an_evaluation(found: Any) -> None:
+    check_problem(variant(Bowl, evaluate_population=lambda self, key, omegas: found(jnp.sum(omegas, axis=1))))
+
+
+@pytest.mark.parametrize("method", ["evaluate", "evaluate_test", "evaluate_population"])
+def test_rank_promotion_is_reported_in_the_users_code_alone(method: str) -> None:
+    with jax.numpy_rank_promotion("raise"):
+        check_problem(Bowl())
+        promoting = variant(Bowl, **{method: lambda self, key, x: jnp.sum(jnp.ones((3, *x.shape)) + x)})
+        with pytest.raises(ValueError, match="rank_promotion") as caught:
+            check_problem(promoting)
+    assert any(f"while checking Mine.{method}" in note for note in caught.value.__notes__)

@@ -44,6 +44,8 @@ class Run:
         validation_tasks: tasks of each kind that a validation averages, at most; by default what suits the problem.
         validation_share: what validations and the final selection may cost, as a share of the search's own cost; by
             default 0.25, or no bound with --validation-tasks; with 0 there are none.
+        debug: evaluate the candidates of a JAX problem one by one, uncompiled, and stop at the first value that is not
+            finite, naming its candidate, task and inner step; slow.
     """
 
     problem: Annotated[Positional[str], arg(metavar="NAME")]
@@ -56,6 +58,7 @@ class Run:
     finalists: int | None = None
     validation_tasks: int | None = None
     validation_share: float | None = None
+    debug: bool = False
     limits: OmitArgPrefixes[Limits] = dataclasses.field(default_factory=Limits)
     execution: OmitArgPrefixes[Execution] = dataclasses.field(default_factory=Execution)
 
@@ -80,6 +83,7 @@ class Run:
             finalists=self.finalists,
             validation_tasks=self.validation_tasks,
             validation_share=self.validation_share,
+            debug=self.debug,
             **dataclasses.asdict(self.execution),
         )
         if self.recipe:
@@ -96,11 +100,13 @@ class Resume:
         run_directory: the run directory.
         problem: the problem's class, file.py:Class or module:Class, if it has moved; its settings are those of the run.
         strategy: the strategy's class, likewise.
+        debug: evaluate the candidates of a JAX problem one by one, as for 'evometa run'.
     """
 
     run_directory: Annotated[Positional[Path], arg(metavar="DIR")]
     problem: Annotated[str | None, arg(metavar="NAME")] = None
     strategy: Annotated[str | None, arg(metavar="NAME")] = None
+    debug: bool = False
     limits: OmitArgPrefixes[Limits] = dataclasses.field(default_factory=Limits)
     execution: OmitArgPrefixes[Execution] = dataclasses.field(default_factory=Execution)
 
@@ -111,7 +117,7 @@ class Resume:
         limits = self.limits.as_arguments()
         roles: tuple[tuple[Role, str | None], ...] = (("problem", self.problem), ("strategy", self.strategy))
         moved = {role: moved_to(name, role, self.run_directory) for role, name in roles if name is not None}
-        search = Search.resume(self.run_directory, **moved, **dataclasses.asdict(self.execution))
+        search = Search.resume(self.run_directory, debug=self.debug, **moved, **dataclasses.asdict(self.execution))
         return report(search.problem, search.run(**limits), self.run_directory)
 
 
@@ -220,8 +226,6 @@ def moved_to(name: str, role: Role, directory: Path) -> Any:
 
 def report(problem: BaseProblem, result: "Result", directory: Path) -> int:
     """Print a short summary of a search, and the commands to plot and to resume it; return the exit status."""
-    from evometa.storage.omega_text import omega_text
-
     figures = {"best": result.best_fitness, "center": result.center_fitness, "held-out": result.held_out}
     known = [f"{name} {value:.6g}" for name, value in figures.items() if math.isfinite(value)]
     better = "smaller" if problem.direction == "minimize" else "larger"
@@ -237,8 +241,8 @@ def report(problem: BaseProblem, result: "Result", directory: Path) -> int:
         print(f"feasible   {constraints_in_words(result.best_feasible)}")
     if result.selected_fitness != result.center_fitness and chosen:
         print(f"selected   {', '.join(chosen)}")
-    if result.selected_omega is not None:
-        print(f"found      {omega_text(result.selected_omega)}")
+    if result.found:
+        print(f"found      {result.found}")
     if result.archive is not None:
         print(f"archive    {len(result.archive.fitness)} candidates")
     if result.validation_tasks > 2:

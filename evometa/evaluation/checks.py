@@ -1,5 +1,6 @@
 """Checking a problem before anything is compiled: abstract evaluation finds wrong shapes and says whose they are."""
 
+import contextlib
 import dataclasses
 import difflib
 import inspect
@@ -16,6 +17,11 @@ from evometa.evaluation.population_evaluator import plan_incompatibility
 from evometa.problem import VECTORS, BaseProblem, HostProblem, InnerTraining, Problem, as_evaluation, overrides
 from evometa.spaces import Space, VectorSpace
 from evometa.strategy import Strategy
+
+
+def _any_rank() -> contextlib.AbstractContextManager[None]:
+    """Run evometa's own code: JAX's switch ``jax_numpy_rank_promotion`` is meant for the user's."""
+    return jax.numpy_rank_promotion("allow")
 
 
 def check_problem(problem: BaseProblem) -> Space:
@@ -51,7 +57,16 @@ def check_problem(problem: BaseProblem) -> Space:
         )
     key = jax.eval_shape(jax.random.key, 0)
     genotype = jax.eval_shape(space.sample, key)
-    omega = abstract(lambda g: space.decode(space.repair(g)), genotype)
+    with _any_rank():
+        omega = abstract(lambda g: space.decode(space.repair(g)), genotype)
+    own = type(problem).__module__.startswith("evometa.")
+    with _any_rank() if own else contextlib.nullcontext():
+        _check_methods(problem, key, genotype, omega)
+    return space
+
+
+def _check_methods(problem: BaseProblem, key: Any, genotype: Any, omega: Any) -> None:
+    name = type(problem).__name__
     if isinstance(problem, InnerTraining):
         _check_inner(problem, key, omega)
     elif isinstance(problem, HostProblem):
@@ -59,7 +74,44 @@ def check_problem(problem: BaseProblem) -> Space:
     else:
         evaluation = _abstract(f"{name}.evaluate", problem.evaluate, key, omega)
         _check_evaluation(f"{name}.evaluate", evaluation, problem.objective_names)
-    return space
+        if overrides(problem, "evaluate_test"):
+            test = _abstract(f"{name}.evaluate_test", problem.evaluate_test, key, omega)
+            _check_evaluation(f"{name}.evaluate_test", test, problem.objective_names)
+        if overrides(problem, "evaluate_population"):
+            _check_population(problem, key, genotype, evaluation)
+
+
+def _check_population(problem: Problem, key: Any, genotype: Any, one: Any) -> None:
+    """Raise ConfigurationError unless a whole population is evaluated as one candidate is, with a leading axis P."""
+    size, method, space = 5, f"{type(problem).__name__}.evaluate_population", problem.space
+    genotypes = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct((size, *leaf.shape), leaf.dtype), genotype)
+    with _any_rank():
+        omegas = abstract(jax.vmap(lambda g: space.decode(space.repair(g))), genotypes)
+    expected, found = as_evaluation(one), as_evaluation(_abstract(method, problem.evaluate_population, key, omegas))
+    if not isinstance(found.metrics, Mapping) or found.metrics.keys() != expected.metrics.keys():
+        names = sorted(map(str, found.metrics)) if isinstance(found.metrics, Mapping) else _shape(found.metrics)
+        raise ConfigurationError(
+            f"{method} expects the metrics that evaluate returns, {sorted(expected.metrics)}, got {names}; return the "
+            "same from both."
+        )
+    parts = {"the fitness": (expected.fitness, found.fitness)}
+    parts |= {f"the metric {name!r}": (value, found.metrics[name]) for name, value in expected.metrics.items()}
+    parts |= {name: (getattr(expected, name), getattr(found, name)) for name in VECTORS}
+    for part, (wanted, given) in parts.items():
+        if (wanted is None) != (given is None):
+            raise ConfigurationError(
+                f"{method} expects {part} just where evaluate returns the same, got {_shape(given)} instead of "
+                f"{_shape(wanted)} for each candidate; return the same from both."
+            )
+        shape = None if wanted is None else (size, *wanted.shape)
+        if shape is not None and getattr(given, "shape", None) != shape:
+            letters = str(("P", *wanted.shape)).replace("'", "")
+            raise ConfigurationError(
+                f"{method} expects {part} of all P candidates in an array of shape {letters}, {shape} for {size}, got "
+                f"{_shape(given)}; one row for each candidate, in their order."
+            )
+        if wanted is not None and not jnp.issubdtype(given.dtype, jnp.floating) and part == "the fitness":
+            raise ConfigurationError(f"{method} expects {part} as floats, got {given.dtype}; convert it.")
 
 
 def require_compatible(strategy: Strategy[Any], problem: BaseProblem, space: Space) -> None:
@@ -112,7 +164,8 @@ def vector_lengths(problem: BaseProblem) -> dict[str, int]:
     if isinstance(problem, HostProblem):
         return {name: length for name, length in problem.vector_lengths.items() if length}
     assert isinstance(problem, (Problem, InnerTraining))
-    evaluation = as_evaluation(_abstract_evaluation(problem))
+    with _any_rank():
+        evaluation = as_evaluation(_abstract_evaluation(problem))
     vectors = {name: getattr(evaluation, name) for name in VECTORS}
     return {name: vector.shape[0] for name, vector in vectors.items() if vector is not None}
 
@@ -142,7 +195,8 @@ def noisy(problem: BaseProblem) -> bool:
     if not isinstance(problem, Problem):
         return False
     space, key = problem.space, jax.eval_shape(jax.random.key, 0)
-    omega = pack(abstract(lambda key: space.decode(space.repair(space.sample(key))), key))
+    with _any_rank():
+        omega = pack(abstract(lambda key: space.decode(space.repair(space.sample(key))), key))
 
     def fitness(key: Any, omega: Any) -> Any:
         return [
@@ -150,7 +204,8 @@ def noisy(problem: BaseProblem) -> bool:
             for evaluate in (problem.evaluate, problem.evaluate_test)
         ]
 
-    return _uses_first_argument(jax.make_jaxpr(fitness)(key, omega).jaxpr)
+    with _any_rank():
+        return _uses_first_argument(jax.make_jaxpr(fitness)(key, omega).jaxpr)
 
 
 def _uses_first_argument(jaxpr: Any) -> bool:

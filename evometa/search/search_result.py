@@ -14,6 +14,7 @@ from evometa.search.driver import Driver
 from evometa.search.generation import SearchState, validation_columns
 from evometa.search.selection import Selection
 from evometa.storage.failures import counts
+from evometa.storage.omega_text import omega_text
 from evometa.storage.result import Archive, Counters, Result
 from evometa.types import Genotype, Omega
 
@@ -37,13 +38,14 @@ def _result_of(driver: Driver, state: SearchState, done: Counters, selection: Se
         found = jax.device_get(driver.decode(genotype))
         return driver.space.present(found) if isinstance(driver.problem, HostProblem) else found
 
+    lost = done.all_failed and not math.isfinite(_fitness(selection.selected_train))
+    selected = None if lost else omega(selection.selected)
     has_center = driver.strategy.center(state.strategy) is not None
     numbers = {"center": done.center, "held_out": done.held_out}
     if selection.center_train is not None:
         columns = validation_columns(selection.center_train, selection.center_test)
         numbers = {name: float(value) for name, value in columns.items()}
     center_fitness, held_out = numbers.pop("center"), numbers.pop("held_out")
-    lost = done.all_failed and not math.isfinite(_fitness(selection.selected_train))
     spent = driver.prices.of_tasks(done.validation_tasks)
     return Result(
         best_omega=None if done.all_failed else omega(state.best_genotype),
@@ -52,7 +54,8 @@ def _result_of(driver: Driver, state: SearchState, done: Counters, selection: Se
         center_fitness=center_fitness,
         held_out=held_out,
         metrics=numbers,
-        selected_omega=None if lost else omega(selection.selected),
+        selected_omega=selected,
+        found="" if lost else omega_text(driver.space.readable(selected)),
         selected_fitness=_fitness(selection.selected_train),
         selected_held_out=_fitness(selection.selected_test),
         archive=_archive(driver, state),

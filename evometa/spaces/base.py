@@ -91,6 +91,10 @@ class Space(metaclass=Checked):
         """Return the parts of an ω that are active, as plain-Python problems get it: all but in a conditional space."""
         return omega
 
+    def readable(self, omega: Omega) -> Omega:
+        """Return an ω on the host as people read it: categories by their names, without parts that are not active."""
+        return omega
+
     def encode(self, omega: Omega) -> Genotype:
         """Return a genotype that is decoded to ω, the inverse of :meth:`decode`; on the host.
 

@@ -132,6 +132,11 @@ class Categorical(VectorSpace):
             )
         return flat("Categorical", "start", given, self.shape)
 
+    def readable(self, omega: Omega) -> Omega:
+        """Return the names of the choices that indices stand for."""
+        names = [str(getattr(choice, "__name__", choice)) for choice in self.choices]
+        return np.array(names)[np.asarray(omega)]
+
     def decode(self, genotype: jax.Array) -> jax.Array:
         """Decode a genotype ``[D]`` to int32 indices of the space's shape."""
         return jnp.round(genotype).astype(jnp.int32).reshape(self.shape)

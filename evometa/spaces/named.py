@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from numpy.typing import NDArray
 
+from evometa.backend.static_leaves import pack, unpack
 from evometa.errors import ConfigurationError
 from evometa.spaces.base import Coordinates, VectorSpace
 from evometa.spaces.conditional import When
@@ -87,6 +88,12 @@ class Dict(VectorSpace):
         active = self.active(omega)
         return {name: s.present(omega[name]) for name, s in self.spaces.items() if active.get(name, True)}
 
+    def readable(self, omega: Omega) -> dict[str, Omega]:
+        """Return the active parts of an ω as people read them."""
+        active = self.active(omega)
+        given = {name: space for name, space in self.spaces.items() if name in omega and active.get(name, True)}
+        return {name: space.readable(omega[name]) for name, space in given.items()}
+
     def encode(self, omega: Omega) -> NDArray[np.float64]:
         """Encode a dict with the ω of each named space as a genotype ``[D]``; parts not active may be absent."""
         given = set(omega) if isinstance(omega, Mapping) else {f"a {type(omega).__name__}"}
@@ -117,10 +124,11 @@ class Dict(VectorSpace):
         omega = {name: s.decode(part) for (name, s), part in zip(self.spaces.items(), parts, strict=True)}
         for name, active in self.active(omega).items():
             otherwise = self._conditions[name].otherwise
-            omega[name] = jax.tree.map(
+            part = jax.tree.map(
                 lambda leaf, active=active, value=otherwise: jnp.where(active, leaf, jnp.asarray(value, leaf.dtype)),
-                omega[name],
+                pack(omega[name]),
             )
+            omega[name] = unpack(part)
         return omega
 
 

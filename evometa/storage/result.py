@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from evometa.storage.omega_text import omega_text
 from evometa.types import Omega
 
 
@@ -86,6 +85,8 @@ class Result:
     """Whether the best kept all constraints when it was seen; None for problems without constraints."""
     selected_feasible: bool | None = None
     """Whether the selected ω kept all constraints in the final selection, likewise."""
+    found: str = ""
+    """The selected ω in one line, with the names of categories; empty where everything failed."""
     failures: dict[str, int] = dataclasses.field(default_factory=dict)
     """Of what calls of a plain-Python problem failed, and how many, the most frequent first; ``failures.txt`` in the
     run directory has a traceback of each kind."""
@@ -102,7 +103,7 @@ class Result:
         known = [f"{name} {value:.6g}" for name, value in numbers.items() if math.isfinite(value)]
         lines = {
             "fitness": f"{', '.join(known) or 'every candidate failed'} ({better} is better)",
-            "found": "nothing" if self.selected_omega is None else omega_text(self.selected_omega),
+            "found": self.found or "nothing",
             "archive": f"{len(self.archive.fitness)} candidates" if self.archive is not None else "",
             "cost": f"{self.generations:,} generations, {self.evaluations:,} evaluations, {self.seconds:.1f} s",
             "stopped": self.stop_reason,

@@ -28,7 +28,6 @@ from evometa.storage import archive_file
 from evometa.storage.files import NotWritten, run_folder, write_atomically
 from evometa.storage.flat_trees import flatten, restore, unflatten
 from evometa.storage.manifest import read_manifest
-from evometa.storage.omega_text import omega_text
 from evometa.storage.result import Result
 
 RESULT, NUMBERS = "result.npz", "result.json"
@@ -51,8 +50,7 @@ def write(run_directory: Path, result: Result) -> None:
     """
     content = {"schema_version": SCHEMA_VERSION} | {name: _plain(getattr(result, name)) for name in _NUMBERS}
     text = json.dumps(content, indent=2)
-    found = None if result.selected_omega is None else omega_text(result.selected_omega)
-    shown = json.dumps(content | {_FOUND: found}, indent=2)
+    shown = json.dumps(content | {_FOUND: result.found or None}, indent=2)
     arrays = {"numbers": np.array(text)}
     for name in _OMEGAS:
         arrays |= flatten(name, getattr(result, name))
