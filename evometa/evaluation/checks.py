@@ -21,7 +21,8 @@ from evometa.strategy import Strategy
 
 def _any_rank() -> contextlib.AbstractContextManager[None]:
     """Run evometa's own code: JAX's switch ``jax_numpy_rank_promotion`` is meant for the user's."""
-    return jax.numpy_rank_promotion("allow")
+    promoting: contextlib.AbstractContextManager[None] = jax.numpy_rank_promotion("allow")
+    return promoting
 
 
 def check_problem(problem: BaseProblem) -> Space:
@@ -71,7 +72,7 @@ def _check_methods(problem: BaseProblem, key: Any, genotype: Any, omega: Any) ->
         _check_inner(problem, key, omega)
     elif isinstance(problem, HostProblem):
         _check_declared(problem)
-    else:
+    elif isinstance(problem, Problem):
         evaluation = _abstract(f"{name}.evaluate", problem.evaluate, key, omega)
         _check_evaluation(f"{name}.evaluate", evaluation, problem.objective_names)
         if overrides(problem, "evaluate_test"):
@@ -94,7 +95,7 @@ def _check_population(problem: Problem, key: Any, genotype: Any, one: Any) -> No
             f"{method} expects the metrics that evaluate returns, {sorted(expected.metrics)}, got {names}; return the "
             "same from both."
         )
-    parts = {"the fitness": (expected.fitness, found.fitness)}
+    parts: dict[str, tuple[Any, Any]] = {"the fitness": (expected.fitness, found.fitness)}
     parts |= {f"the metric {name!r}": (value, found.metrics[name]) for name, value in expected.metrics.items()}
     parts |= {name: (getattr(expected, name), getattr(found, name)) for name in VECTORS}
     for part, (wanted, given) in parts.items():

@@ -30,7 +30,8 @@ from evometa.storage.flat_trees import flatten, restore, unflatten
 from evometa.storage.manifest import read_manifest
 from evometa.storage.result import Result
 
-RESULT, NUMBERS = "result.npz", "result.json"
+RESULT = "result.npz"
+NUMBERS = "result.json"
 SCHEMA_VERSION = 1
 _OMEGAS = ("best_omega", "center_omega", "selected_omega")
 _FOUND = "selected_omega"
