@@ -1,7 +1,8 @@
 """What a call of the user's code finds around it in its worker process, the same for every call.
 
-A call may change the working directory, the environment, signal handlers and alarms, or close and replace the standard
-streams. The next call in the same process must not see that: its outcome depends on ω and the seed alone.
+A call may change the working directory, the environment, signal handlers and alarms, the mask of new files, the
+recursion limit and NumPy's treatment of errors, or close and replace the standard streams. The next call in the same
+process must not see that: its outcome depends on ω and the seed alone.
 """
 
 import contextlib
@@ -15,6 +16,8 @@ from _signal import getsignal  # type: ignore[import-not-found]  # signal.getsig
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 _TIMERS = (signal.ITIMER_REAL, signal.ITIMER_VIRTUAL, signal.ITIMER_PROF)
 
@@ -30,6 +33,8 @@ class Surroundings:
 
     def __init__(self) -> None:
         self._folder = _working_directory()
+        self._umask, self._depth, self._errors = os.umask(0), sys.getrecursionlimit(), np.geterr()
+        os.umask(self._umask)
         self._environ, self._environment, self._encoded = os.environ, dict(os.environ), dict(_encoded(os.environ))
         self._numbers = sorted(signal.valid_signals())
         self._handlers = list(map(getsignal, self._numbers))
@@ -46,6 +51,9 @@ class Surroundings:
                 if now is not handler and handler is not None:
                     signal.signal(number, handler)
         signal.pthread_sigmask(signal.SIG_SETMASK, self._mask)
+        os.umask(self._umask)
+        sys.setrecursionlimit(self._depth)
+        np.seterr(**self._errors)
         if self._folder is not None and _working_directory() != self._folder:
             with contextlib.suppress(OSError):  # it was removed
                 os.chdir(self._folder)

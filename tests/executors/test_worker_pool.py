@@ -250,6 +250,8 @@ import os, random, signal, sys
 assert os.getcwd() != "/" and "SET_BY_A_CANDIDATE" not in os.environ and os.environ["PATH"]
 assert signal.getitimer(signal.ITIMER_REAL)[0] == 0 and signal.getsignal(signal.SIGALRM) is signal.SIG_DFL
 assert signal.SIGUSR1 not in signal.pthread_sigmask(signal.SIG_BLOCK, [])
+import numpy
+assert os.umask(0o77) != 0o777 and sys.getrecursionlimit() > 500 and numpy.geterr()["over"] == "warn"
 print("still heard", file=sys.stderr, flush=True)
 """
 
@@ -258,6 +260,9 @@ def test_a_call_finds_the_process_as_the_first_one_did(capsys: pytest.CaptureFix
     codes = (
         "import os; os.chdir('/')",
         "import os; os.environ['SET_BY_A_CANDIDATE'] = '1'; del os.environ['PATH']",
+        "import os; os.umask(0o777)",
+        "import sys; sys.setrecursionlimit(200)",
+        "import numpy; numpy.seterr(all='ignore')",
         "import os; os.environ = {'SET_BY_A_CANDIDATE': '1'}",
         "import signal; signal.signal(signal.SIGALRM, signal.SIG_IGN)",
         "import sys; sys.stdout.close(); sys.stderr.close()",
