@@ -43,8 +43,9 @@ class DoublePoleNoVelocities(Problem):
     the 625 starts, for 1000; NEAT with 1000 networks needs 33,184 evaluations on average, and balances from 286.
     Measured: NEAT with the recipe's settings needs 17,450, mean of 10 seeds (median 8,750; one has no such network
     within 60,000, which count), 9 seconds of one core each, and balances from 262 (``benchmarks/topology.py``). The
-    settings were chosen on the same seeds. A better fitness is not a better network for other starts: searched on after
-    that, the best balanced from 107 to 195 of them (2 seeds). Look at the held-out fitness.
+    settings were chosen on the same seeds. A better fitness is not a better network for other starts: later networks of
+    the best fitness balanced from 195 and 123 (two of the seeds, continued to 8,500 and 12,000 evaluations), and that
+    of a search by the recipe from 107 (one seed, 10,000). Look at the held-out fitness.
 
     Args:
         limit: maximum number of actions.
