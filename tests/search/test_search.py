@@ -293,8 +293,8 @@ def test_a_problem_that_does_not_fit_is_refused_before_anything_is_written(tmp_p
 @pytest.mark.parametrize(
     ("make", "words"),
     [
-        (lambda: RandomSearch(population_size=-3), "population_size of at least 1, .* got -3"),
-        (lambda: OpenAIES(population_size=7), "an even population_size of at least 2, .* got 7"),
+        (lambda: RandomSearch(population_size=-3), "population_size .* of at least 1, got -3"),
+        (lambda: OpenAIES(population_size=7), "population_size .* an even whole number of at least 2, got 7"),
         (lambda: Search(Bowl(), RandomSearch(4), validate_every=0), "validate_every .* of at least 1, got 0"),
         (
             lambda: Search(Bowl(), RandomSearch(4), validation_tasks=0),
