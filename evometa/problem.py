@@ -127,6 +127,11 @@ class BaseProblem(metaclass=Checked):
         return 1 if self.num_tasks is None else VALIDATION_TASKS
 
     @property
+    def data_files(self) -> tuple[str, ...]:
+        """Paths of files that the problem reads; who resumes or loads a run is warned where one has changed since."""
+        return ()
+
+    @property
     def inner_steps_per_evaluation(self) -> int:
         """Learner updates that evaluating one candidate once costs (T · S for inner training, otherwise 0)."""
         return 0

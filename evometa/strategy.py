@@ -170,6 +170,21 @@ class Strategy(Generic[State], metaclass=Checked):
             feedback: its fitness ``[P]``, and what else the problem's evaluations have.
         """
 
+    def resized(self, key: Key, state: State, space: Space, former: "Strategy[State]") -> State:
+        """Return the state with which a run continues that had another ``population_size`` so far.
+
+        By default the state itself, which is right where nothing in it depends on the population size. A strategy that
+        keeps its candidates should keep the best of them and fill the other places with new ones. Where the result has
+        not the structure and the shapes of what :meth:`init` returns, the search refuses to continue.
+
+        Args:
+            key: random key.
+            state: the state after a generation of the former strategy.
+            space: the space.
+            former: the strategy as it was, of this class or one that it is derived from.
+        """
+        return state
+
     def round(self, state: State) -> Scalar | None:
         """Return the number of the population that the candidates asked for next belong to, or None (the default).
 

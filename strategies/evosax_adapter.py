@@ -147,6 +147,22 @@ class Evosax(Strategy[EvosaxAdapterState]):
             inner = plan.algorithm.init(key, space.start(key), plan.parameters)
         return EvosaxAdapterState(settle(inner), jnp.asarray(not plan.breeds), space)
 
+    def resized(
+        self, key: Key, state: EvosaxAdapterState, space: Space, former: Strategy[EvosaxAdapterState]
+    ) -> EvosaxAdapterState:
+        """Keep a distribution, or the best members; draws, which are worse than these, fill the other places."""
+        plan = self._plan(state.space)
+        if not plan.breeds:
+            return state
+        drawn = populations.draw(key, state.space, self.population_size, begin=False)
+        fresh = settle(plan.algorithm.init(key, drawn, jnp.full(self.population_size, _limit()), plan.parameters))
+        order = jnp.argsort(state.inner.fitness)
+
+        def rows(old: jax.Array, new: jax.Array) -> jax.Array:
+            return old if old.shape == new.shape else populations.resized(old, new, order)
+
+        return state._replace(inner=jax.tree.map(rows, state.inner, fresh))
+
     def ask(self, key: Key, state: EvosaxAdapterState) -> tuple[jax.Array, EvosaxAdapterState]:
         """Return the algorithm's candidates ``[P, D]``, or a first population."""
         plan = self._plan(state.space)

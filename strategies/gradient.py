@@ -1,7 +1,7 @@
 """Gradient descent through inner training: what evolution does without, for comparison and for a warm start."""
 
 import dataclasses
-from typing import ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -116,6 +116,16 @@ class Gradient(GradientSteps, Strategy[GradientState]):
         optimizer = jax.vmap(self._transformation().init)(points)
         failed = jnp.zeros_like(none, bool)
         return GradientState(points, points, failed, none + jnp.inf, none, jnp.int32(0), optimizer, space)
+
+    def resized(self, key: Key, state: GradientState, space: Space, former: Strategy[GradientState]) -> GradientState:
+        """Keep the best points with their optimizers; draws fill the other places."""
+
+        def rows(state: GradientState) -> Any:
+            return state.points, state.safe, state.failed, state.mean, state.norm, state.optimizer
+
+        kept = populations.resized(rows(state), rows(self.init(key, space)), jnp.argsort(state.mean))
+        names = ("points", "safe", "failed", "mean", "norm", "optimizer")
+        return state._replace(**dict(zip(names, kept, strict=True)))
 
     def ask(self, key: Key, state: GradientState) -> tuple[jax.Array, GradientState]:
         """Return the points ``[P, D]``, after bringing back those that failed."""

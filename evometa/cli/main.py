@@ -16,7 +16,7 @@ import tyro
 
 from evometa.cli.inspect import Compare, Generalize, List, Plot, Show
 from evometa.cli.options import registry
-from evometa.cli.run import Resume, Run, run_with_options
+from evometa.cli.run import Resume, Run, resume_with_options, run_with_options
 from evometa.errors import EvometaError
 
 
@@ -49,8 +49,12 @@ def _parse(args: list[str]) -> Any:
     if args[:1] == ["run"]:
         run, rest = run_with_options(args[1:])
         args = ["run", *rest]
+    resume: type[Resume] = Resume
+    if args[:1] == ["resume"]:
+        resume, rest = resume_with_options(args[1:])
+        args = ["resume", *rest]
     inspecting = {"plot": Plot, "compare": Compare, "generalize": Generalize, "list": List, "show": Show}
-    commands = {"run": run, "resume": Resume, **inspecting}
+    commands = {"run": run, "resume": resume, **inspecting}
     choices = tuple(Annotated[cls, tyro.conf.subcommand(name, prefix_name=False)] for name, cls in commands.items())
     parse = functools.partial(
         tyro.cli,

@@ -16,10 +16,10 @@ from evometa.card import Recipe
 from evometa.cli.inspect import constraints_in_words
 from evometa.cli.names import Role, find, kebab
 from evometa.cli.options import Execution, Limits
-from evometa.errors import ConfigurationError, RunDirectoryError
+from evometa.errors import ConfigurationError, EvometaError, RunDirectoryError
 from evometa.problem import BaseProblem
 from evometa.search.progress import duration, short
-from evometa.storage.manifest import read_manifest
+from evometa.storage.manifest import MANIFEST, read_manifest
 
 if TYPE_CHECKING:
     from evometa.storage.result import Result
@@ -94,7 +94,9 @@ class Run:
 
 @dataclasses.dataclass(kw_only=True)
 class Resume:
-    """Continue a run from its newest checkpoint.
+    """Continue a run from its newest checkpoint; 'evometa resume DIR --help' shows the settings of its strategy too.
+
+    Settings of the strategy that are given, such as --population-size, hold from here on; the manifest records that.
 
     Args:
         run_directory: the run directory.
@@ -117,6 +119,8 @@ class Resume:
         limits = self.limits.as_arguments()
         roles: tuple[tuple[Role, str | None], ...] = (("problem", self.problem), ("strategy", self.strategy))
         moved = {role: moved_to(name, role, self.run_directory) for role, name in roles if name is not None}
+        if hasattr(self, STRATEGY):
+            moved["strategy"] = getattr(self, STRATEGY)
         search = Search.resume(self.run_directory, debug=self.debug, **moved, **dataclasses.asdict(self.execution))
         return report(search.problem, search.run(**limits), self.run_directory)
 
@@ -165,6 +169,37 @@ def run_with_options(args: Sequence[str]) -> tuple[type[Run], list[str]]:
     extended = dataclasses.make_dataclass("Run", fields, bases=(Run,), namespace={"recipe": recipe}, kw_only=True)
     extended.__doc__ = Run.__doc__
     return extended, [_with_prefix(word, classes) for word in args]
+
+
+def resume_with_options(args: Sequence[str]) -> tuple[type[Resume], list[str]]:
+    """Extend Resume by the settings of the run's strategy, as :func:`run_with_options` does; its own are the default.
+
+    Without such an option, and where the run or its strategy cannot be read, Resume stays as it is.
+
+    Args:
+        args: the command line after ``resume``.
+
+    Returns:
+        The extended class, and the command line with all prefixes.
+    """
+    directory = next((Path(word) for word in args if (Path(word) / MANIFEST).is_file()), None)
+    if directory is None:
+        return Resume, list(args)
+    try:
+        named = _strategy_of(args)
+        strategy = (
+            moved_to(named, "strategy", directory) if named else naming.rebuild(read_manifest(directory).strategy)
+        )
+    except EvometaError:
+        return Resume, list(args)
+    cls: type[Any] = type(strategy)
+    prefixed = [_with_prefix(word, {"strategy": cls}) for word in args]
+    if not any(word.startswith("--strategy.") or word in ("-h", "--help") for word in prefixed):
+        return Resume, list(args)
+    field = (STRATEGY, _options(cls, "strategy"), dataclasses.field(default=strategy))
+    extended = dataclasses.make_dataclass("Resume", [field], bases=(Resume,), kw_only=True)
+    extended.__doc__ = Resume.__doc__
+    return extended, prefixed
 
 
 def _options(cls: type[Any], role: Role) -> Any:

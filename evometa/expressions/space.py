@@ -1,7 +1,7 @@
 """The space of expressions, for problems in which ω is a formula."""
 
 from collections.abc import Callable, Sequence
-from typing import Annotated
+from typing import Annotated, Any
 
 import jax
 import jax.numpy as jnp
@@ -15,7 +15,7 @@ from evometa.expressions.growth import grow
 from evometa.expressions.notation import parse
 from evometa.expressions.primitives import PrimitiveSet
 from evometa.expressions.program import Program, compile_tree
-from evometa.expressions.tree import Tree, nodes, require_valid
+from evometa.expressions.tree import Tree, from_nodes, nodes, require_valid
 from evometa.settings import Count, Natural, Numbers
 from evometa.spaces import Space
 from evometa.types import Key, Omega, Scalar
@@ -132,6 +132,24 @@ class Expression(Space):
 
     def _program(self, genotype: Tree) -> Program:
         return compile_tree(self.primitives, genotype)
+
+    def encode(self, omega: Any) -> Tree:
+        """Return the tree of an expression: of its text, of a tree, or of what :meth:`decode` returns.
+
+        Raises:
+            ConfigurationError: it is no expression of this space.
+        """
+        program = getattr(omega, "program", omega)
+        tree = parse(self.primitives, omega, self.max_size) if isinstance(omega, str) else program
+        tree = tree.tree if isinstance(tree, Program) else tree
+        if not isinstance(tree, Tree):
+            raise ConfigurationError(
+                f"Expression expects its start as text such as 'add(x, 0.5)', a Tree or a program that was found, "
+                f"got {type(omega).__name__}."
+            )
+        prefix = nodes(tree)
+        require_valid(self.primitives, prefix, self.max_depth)
+        return from_nodes(prefix, self.max_size)
 
     def mutate(self, key: Key, genotype: Tree, rate: float = 1.0, scale: float = 0.1) -> Tree:
         """Return a copy changed by subtree, hoist, point or constant mutation, all equally likely.

@@ -15,7 +15,8 @@ from jax.sharding import NamedSharding, PartitionSpec, SingleDeviceSharding
 
 from evometa.backend.chunks import mesh_of, on_every_device
 from evometa.backend.kernels import running_on
-from evometa.evaluation.population_evaluator import Evaluated, PopulationEvaluator
+from evometa.evaluation.checks import noisy
+from evometa.evaluation.population_evaluator import Evaluated, PopulationEvaluator, evaluator_for
 from evometa.problem import Evaluation
 from evometa.search.decisions import MOST_GENERATIONS
 from evometa.search.driver import Driver, Rows, ValidationSettings, as_numbers
@@ -66,7 +67,7 @@ class CompiledDriver(Driver):
         self._device_keys = jax.device_put(self.keys, self._sharding)
         self._initial = jax.jit(
             lambda key, first: initial_state(
-                strategy, evaluator.space, key, self._finalists, first, evaluator.initial()
+                strategy, evaluator.space, key, self.finalists, first, evaluator.initial()
             ),
             out_shardings=self._sharding,
         )
@@ -91,6 +92,15 @@ class CompiledDriver(Driver):
         """Return the state before the first generation; with several starts, at the one of an index."""
         state: SearchState = self._initial(self.keys.start, np.int32(first))
         return state
+
+    @functools.cached_property
+    def noisy(self) -> bool:
+        """Whether evaluating the same ω again may give another fitness."""
+        return noisy(self.problem)
+
+    def carried_by(self, strategy: Strategy[Any]) -> Any:
+        """Return what the evaluation of a strategy's populations carries into the first generation."""
+        return evaluator_for(strategy, self.evaluator.problem, self.space).initial()
 
     def restored(self, state: SearchState) -> SearchState:
         """Return the state of a checkpoint as arrays of JAX."""

@@ -104,6 +104,10 @@ class Limits:
             low, high = (middle, high) if self._fits(done, prices, middle) else (low, middle)
         return low
 
+    def affords(self, done: Counters, prices: Prices, tasks: int) -> bool:
+        """Return whether evaluating one candidate on so many more tasks keeps the limits that count something."""
+        return self._fits(dataclasses.replace(done, validation_tasks=done.validation_tasks + tasks), prices, 0)
+
     def _fits(self, done: Counters, prices: Prices, generations: int) -> bool:
         return all(needed <= limit for _, limit, needed in self._counted(done, prices, generations))
 
@@ -187,7 +191,7 @@ class Decider:
     ) -> None:
         limits.require_reachable(prices)
         self.limits, self.pace = limits, Pace()
-        self._prices, self._strategy_reasons = prices, strategy_reasons
+        self.prices, self._strategy_reasons = prices, strategy_reasons
         self._checkpoint_seconds, self._saved, self._saved_at = checkpoint_seconds, saved, now
         self._patience, self._pardoned = failing_generations(prices.generation.evaluations), pardoned
 
@@ -204,7 +208,7 @@ class Decider:
             asked: whether a callback asked to stop.
         """
         left = self._patience - self._failing(done)
-        stop = self._of_code(code) or self.limits.reached(done, self._prices) or self._given_up(done, left)
+        stop = self._of_code(code) or self.limits.reached(done, self.prices) or self._given_up(done, left)
         if interrupted:
             stop = INTERRUPTED
         elif asked:
@@ -216,7 +220,7 @@ class Decider:
         if stop is not None:
             return Decision(0, checkpoint, stop)
         seconds_left = math.inf if self.limits.seconds is None else self.limits.seconds - done.seconds
-        generations = self.limits.generations_left(done, self._prices)
+        generations = self.limits.generations_left(done, self.prices)
         # Generations that fail are counted between dispatches; none goes beyond the last one that may.
         most = left if done.failing else MOST_GENERATIONS
         return Decision(self.pace.generations(generations, seconds_left, most), checkpoint, None)
@@ -235,7 +239,7 @@ class Decider:
 
     def seconds_left(self, done: Counters) -> float | None:
         """Return the seconds until the first limit is reached at the present speed, None when that is unknown."""
-        counted = self.pace.seconds_for(self.limits.generations_left(done, self._prices))
+        counted = self.pace.seconds_for(self.limits.generations_left(done, self.prices))
         if self.limits.seconds is None:
             return counted
         return min(self.limits.seconds - done.seconds, math.inf if counted is None else counted)

@@ -118,7 +118,7 @@ class Driver(abc.ABC):
         self._decode, self._decode_all = self._compiled(decode), self._compiled(jax.vmap(decode))
         self.precision = functools.partial(precision, double=double)
         """The context in which what concerns the state is computed."""
-        self._finalists = validation.finalists
+        self.finalists = validation.finalists
 
     def decode(self, genotype: Genotype) -> Omega:
         """Return the ω that a genotype stands for."""
@@ -131,6 +131,10 @@ class Driver(abc.ABC):
     @abc.abstractmethod
     def initial(self, first: int = 0) -> SearchState:
         """Return the state before the first generation; with several starts, at the one of an index."""
+
+    def carried_by(self, strategy: Strategy[Any]) -> Any:
+        """Return what the evaluation of a strategy's populations carries into the first generation."""
+        return ()
 
     def restored(self, state: SearchState) -> SearchState:
         """Return the state of a checkpoint, numpy arrays, as this driver holds it."""
@@ -163,6 +167,11 @@ class Driver(abc.ABC):
             if value is not None and not np.isfinite(value).all():
                 return f"{who} has {name} {np.asarray(value).tolist()}"
         return f"{who} has a fitness of {float(evaluation.fitness):g}, and nothing around it that was tried is finite"
+
+    @property
+    @abc.abstractmethod
+    def noisy(self) -> bool:
+        """Whether evaluating the same ω again may give another fitness, as far as that is known."""
 
     # One generation. The compiled driver traces it, the stepped one runs it with compiled parts.
 
@@ -223,7 +232,11 @@ class Driver(abc.ABC):
         It is +inf where the candidate failed.
         """
         with self.precision():
-            found = self.validate(jax.tree.map(jnp.asarray, genotype), tasks, test=False)
+            return self.loss_of(self.validate(jax.tree.map(jnp.asarray, genotype), tasks, test=False))
+
+    def loss_of(self, found: Evaluation) -> float:
+        """Return the fitness of an evaluation, likewise."""
+        with self.precision():
             fitness: Any = self.sign * np.asarray(found.fitness)
             if found.constraints is not None:
                 limits = jnp.asarray(found.constraints)

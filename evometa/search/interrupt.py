@@ -1,10 +1,12 @@
 """Ctrl-C and requests to terminate: finish the dispatch in flight, write a checkpoint, return."""
 
+import contextlib
 import math
 import signal
+import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import Any
 
@@ -14,6 +16,52 @@ TERMINATING = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if h
 
 PATIENCE = 2.0
 """Seconds that calls of a plain-Python problem have at least, once the search was asked to end."""
+
+MOMENT = 0.5
+"""Seconds after which a Ctrl-C that nothing has followed from is answered."""
+
+
+@contextlib.contextmanager
+def told_of_interrupts(announce: Callable[[str], None]) -> Iterator[None]:
+    """While entered, answer a Ctrl-C at once in words, where the compiler keeps Python from acting on it.
+
+    Only the main thread of a process that watches signals in no other way is answered.
+
+    Args:
+        announce: shows the words; called by another thread.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    receiver, sender = socket.socketpair()
+    with receiver, sender:
+        sender.setblocking(False)
+        before = signal.set_wakeup_fd(sender.fileno(), warn_on_full_buffer=False)
+        if before != -1:  # somebody else watches them, such as an event loop
+            signal.set_wakeup_fd(before)
+            yield
+            return
+        watcher = threading.Thread(target=_answer, args=(receiver, announce), daemon=True)
+        watcher.start()
+        try:
+            yield
+        finally:
+            signal.set_wakeup_fd(before)
+            sender.close()
+            watcher.join()
+
+
+def _answer(receiver: socket.socket, announce: Callable[[str], None]) -> None:
+    """Announce the first Ctrl-C of which nothing follows for a moment; return when the other end is closed."""
+    with contextlib.suppress(TimeoutError):
+        while received := receiver.recv(64):
+            if signal.SIGINT in received:
+                receiver.settimeout(MOMENT)
+        return
+    announce("interrupted: ends when the compiler is done, which cannot be stopped; Ctrl-\\ ends the process at once")
+    receiver.settimeout(None)
+    while receiver.recv(64):
+        pass
 
 
 class Interrupt:

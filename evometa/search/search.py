@@ -16,7 +16,7 @@ from evometa import naming
 from evometa.backend.compilation_cache import use_compilation_cache
 from evometa.backend.container import cpu_cores
 from evometa.backend.precision import whole_seed
-from evometa.errors import ConfigurationError
+from evometa.errors import ConfigurationError, EvaluationError
 from evometa.evaluation.checks import check_problem, noisy, require_compatible, warn_of_ignored
 from evometa.executors.executor import GivenUp
 from evometa.executors.worker_pool import WorkerPool
@@ -36,15 +36,17 @@ from evometa.search.decisions import (
     failing_generations,
 )
 from evometa.search.driver import Driver, Rows, ValidationSettings
-from evometa.search.generation import SearchState
-from evometa.search.interrupt import Interrupt
+from evometa.search.generation import CONTINUE, SearchState
+from evometa.search.interrupt import Interrupt, told_of_interrupts
 from evometa.search.planning import plan
 from evometa.search.progress import Progress, Status
+from evometa.search.resizing import form_of, maker, resized
 from evometa.search.resuming import Change, changes, concerns_fitness, evaluated_again, rebuilt, recorded
 from evometa.search.search_result import result_of
 from evometa.search.selection import FinalSelection, skipped
 from evometa.search.starting import as_lists, encoded, evaluate_start, from_lists
 from evometa.search.stepped_driver import SteppedDriver
+from evometa.search.target import Target
 from evometa.settings import Advice, Checked, Count, Natural, NonNegative, Positive, Range, checked
 from evometa.storage import archive_file, checkpoint, failures, history, result_file
 from evometa.storage.checkpoint import Checkpoint
@@ -194,7 +196,9 @@ class Search(metaclass=Checked):
             problem: the problem, where the manifest's description should not be used: its class has moved, or the run
                 continues with other settings. The manifest then records the change with its generation, a warning
                 says so, and the best so far is evaluated again.
-            strategy: the strategy, likewise; its state must be of the same shapes.
+            strategy: the strategy, likewise, of the class that it was. With another population_size it keeps what it
+                has learned or its best members (:meth:`Strategy.resized`); other settings that change the shapes of its
+                state are refused.
             execution: any of population_chunk, memory_budget, devices, checkpoint_seconds, keep_checkpoints, workers,
                 worker_calls, worker_memory, callbacks and progress; the seed and the validation are the run's own.
 
@@ -227,7 +231,8 @@ class Search(metaclass=Checked):
         progress = checkpoint.progress(path)
         if progress is not None:
             search._counters.double = progress.get("double", False)
-            if "population_chunk" not in execution:  # the chunk it began with, and with it every bit
+            same = search._maker().population_size == strategy.population_size
+            if "population_chunk" not in execution and same:  # the chunk it began with, and with it every bit
                 search._counters.chunk = progress.get("chunk")
         return search
 
@@ -256,7 +261,8 @@ class Search(metaclass=Checked):
             inner_steps: stop before more learner updates than this were made, likewise.
             seconds: stop when this many seconds have passed (at the end of a dispatch, about a second); compiling comes
                 before and does not count.
-            target: stop when the best fitness is as good as this.
+            target: stop when the best fitness is as good as this; on a noisy problem only if the center, or without one
+                the best so far, is as good on fresh tasks too.
 
         SIGTERM and SIGHUP end it likewise, without a final selection; then the process ends as the signal asks. Where
         the run directory can no longer be written to (a full disk, a folder that is gone), a warning says so and the
@@ -287,7 +293,8 @@ class Search(metaclass=Checked):
                     RunDirectory(self._path, self._manifest, known=self._known, overwrite=self._overwrite)
                 )
                 self._known = folder.known
-            driver = self._prepare(stack, progress, interrupt)
+            with told_of_interrupts(progress.note):
+                driver = self._prepare(stack, progress, interrupt)
             if folder is not None:
                 self._restore(folder, driver)
             stack.enter_context(interrupt)
@@ -298,6 +305,10 @@ class Search(metaclass=Checked):
                 reason = self._explained(driver, reason, progress)
             except NotWritten as error:
                 reason = _not_written(error)
+            except EvaluationError:
+                if folder is not None and folder.known is not None:
+                    failures.write(folder.path, self._failures)
+                raise
             result = self._select(driver, reason, progress, interrupt)
             if folder is not None and folder.known is not None:
                 try:
@@ -326,7 +337,8 @@ class Search(metaclass=Checked):
             progress = stack.enter_context(Progress(self._show))
             interrupt = Interrupt()
             driver = self._prepare(stack, progress, interrupt)
-            self._take(checkpoint.load(self._path, driver.initial()), driver)
+            former = self._maker()
+            self._take(checkpoint.load(self._path, self._form(driver, former)), driver, former)
             reason = StopReason(self._counters.stop_code or "running", self._counters.stop_reason or "not ended yet")
             return self._select(driver, reason, progress, interrupt)
 
@@ -378,16 +390,34 @@ class Search(metaclass=Checked):
         return self._driver
 
     def _restore(self, folder: RunDirectory, driver: Driver) -> None:
-        self._take(folder.restore(driver.initial(), driver.columns), driver)
+        former = self._maker()
+        found = folder.restore(self._form(driver, former), driver.columns)
+        self._take(found, driver, former)
         # The final selection comes after the last checkpoint; what it took stands in the result.
         self._counters.validation_tasks = max(
             self._counters.validation_tasks, result_file.tasks_after(folder.path, self._counters.generation)
         )
         self._take_changes(folder, driver)
 
-    def _take(self, found: Checkpoint | None, driver: Driver) -> None:
-        """Take state and counters from a checkpoint; those of the beginning where there is none."""
-        self._state = driver.restored(found.state) if found else None
+    def _maker(self) -> Strategy[Any]:
+        """Return the strategy that made the newest checkpoint, which may have had another population size."""
+        assert self._path is not None
+        pending = [{"generation": math.inf, **change} for change in self._changes]
+        made = [*(self._manifest.changes if self._manifest is not None else ()), *pending]
+        progress = checkpoint.progress(self._path) if any(change["part"] == "strategy" for change in made) else None
+        return self.strategy if progress is None else maker(made, progress["generation"], self.strategy)
+
+    def _form(self, driver: Driver, former: Strategy[Any]) -> SearchState:
+        """Return a state of the form that the checkpoints of a strategy have."""
+        same = former.population_size == self.strategy.population_size
+        return driver.initial() if same else form_of(driver, former)
+
+    def _take(self, found: Checkpoint | None, driver: Driver, former: Strategy[Any]) -> None:
+        """Take state and counters from a checkpoint of a strategy; those of the beginning where there is none."""
+        state = found.state if found else None
+        if found and former.population_size != self.strategy.population_size:
+            state = resized(driver, former, found.state, found.progress["generation"])
+        self._state = driver.restored(state) if state is not None else None
         if found and not self._failures and self._path is not None:
             self._failures.update(failures.read(self._path))
         chunk, double = self._counters.chunk, self._counters.double
@@ -421,7 +451,8 @@ class Search(metaclass=Checked):
         """Dispatch until there is a reason to stop; return it. State and counters are left up to date."""
         state = self._state if self._state is not None else driver.initial()
         done, begun = self._counters, entered - self._counters.seconds
-        target = limits.target if limits.target is not None else -math.inf * driver.sign
+        self._selection = self._selection or FinalSelection()
+        target = Target(driver, limits, self._selection)
         decider = Decider(
             limits,
             driver.prices,
@@ -441,11 +472,11 @@ class Search(metaclass=Checked):
         decision = decider.decide(done, now=time.monotonic())
         while decision.stop is None:
             start = time.monotonic()
-            count = decision.generations
+            count = target.within(done, decision.generations)
             if self._examiner is not None:
                 count = 1
                 self._examiner.examine(state, done.generation + 1)
-            state, rows, code = driver.advance(state, done.generation + 1, count, target)
+            state, rows, code = driver.advance(state, done.generation + 1, count, target.value())
             if interrupt.requested and not (done.generation or len(rows.failed)):
                 return INTERRUPTED  # before there is anything to write
             spent = time.monotonic() - start
@@ -454,6 +485,9 @@ class Search(metaclass=Checked):
             counts = done.add(rows.evaluations, rows.inner_steps, rows.failed, rows.validation_tasks, population)
             done.seconds = time.monotonic() - begun
             self._state = state
+            decider.prices = driver.prices  # of a plain-Python problem, which may turn out to be noisy
+            with contextlib.suppress(GivenUp):
+                code = CONTINUE if interrupt.requested else target.confirmed(state, done, code)
             table = self._record(driver, counts, rows, done)
             if folder is not None and len(rows.failed):
                 folder.append(counts, rows.values, done.generation, done.seconds)

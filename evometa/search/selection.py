@@ -6,6 +6,7 @@ without noise that is the best of center and best so far. What it costs is a sha
 (:class:`evometa.search.budget.Prices`).
 """
 
+import dataclasses
 import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -16,7 +17,7 @@ import numpy as np
 from evometa.executors.executor import GivenUp
 from evometa.feasibility import violation
 from evometa.problem import Evaluation
-from evometa.search.budget import Cost
+from evometa.search.budget import Cost, Prices
 from evometa.search.driver import Driver
 from evometa.search.finalists import Finalists
 from evometa.search.generation import SearchState
@@ -56,6 +57,49 @@ class FinalSelection:
     def __init__(self) -> None:
         self._known: dict[tuple[bytes, int, bool], Evaluation] = {}
         self._last: Selection | None = None
+        self._asked: dict[bytes, float] = {}
+        self._confirmed: tuple[int, int] | None = None
+
+    def confirms(
+        self,
+        driver: Driver,
+        state: SearchState,
+        done: Counters,
+        goal: float,
+        affords: Callable[[Counters, Prices, int], bool],
+    ) -> bool:
+        """Return whether a candidate is as good as a goal on fresh tasks too, and count its tasks.
+
+        The candidate is the center; of a strategy without one, the best so far or a finalist, each of which is asked
+        once. A final selection after the same generation uses as many tasks.
+
+        Args:
+            driver: evaluates it.
+            state: the state of the search.
+            done: its counters.
+            goal: the fitness to reach, to be minimised.
+            affords: whether the limits leave room for so many tasks.
+
+        Raises:
+            GivenUp: the calls in flight were given up.
+        """
+        candidates = _candidates(driver, state)
+        plan = driver.prices.selection(Cost(done.evaluations, done.inner_steps), done.validation_tasks, len(candidates))
+        tasks = plan.tasks or driver.prices.tasks_per_evaluation
+        best_first = candidates if driver.strategy.center(state.strategy) is None else candidates[:1]
+        if any(self._asked.get(_bytes(one), np.inf) <= goal for one in best_first):
+            return True
+        candidate = next((one for one in best_first if _bytes(one) not in self._asked), None)
+        if candidate is None or not affords(done, driver.prices, tasks):
+            return False
+        evaluation = driver.validate(candidate, tasks, test=False)
+        done.validation_tasks += tasks
+        self._asked[_bytes(candidate)] = loss = driver.loss_of(evaluation)
+        if not loss <= goal:
+            return False
+        self._known[_bytes(candidate), tasks, False] = evaluation
+        self._confirmed = done.generation, tasks
+        return True
 
     def select(
         self,
@@ -81,6 +125,8 @@ class FinalSelection:
         plan = driver.prices.selection(own, done.validation_tasks, len(candidates))
         if not plan.tasks:
             return skipped(state, done, driver.center(state))
+        if self._confirmed is not None and self._confirmed[0] == done.generation:
+            plan = dataclasses.replace(plan, tasks=self._confirmed[1])
         candidates = candidates[: plan.candidates]
         started, announced = time.monotonic(), False
 

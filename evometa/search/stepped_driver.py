@@ -4,6 +4,7 @@ Plain Python computes in float64, so the strategy and all records do too, whatev
 state is in numpy arrays, which no computation outside can cut to float32.
 """
 
+import dataclasses
 import math
 from collections.abc import Callable
 from typing import Any
@@ -19,7 +20,7 @@ from evometa.evaluation.population_evaluator import Evaluated
 from evometa.executors.executor import Executor, GivenUp, Outcome, Trial, run_in_order
 from evometa.executors.memory import Memory
 from evometa.problem import Evaluation, HostProblem
-from evometa.search.budget import Cost
+from evometa.search.budget import UNBOUNDED, Cost
 from evometa.search.driver import Driver, Rows, ValidationSettings
 from evometa.search.generation import CONTINUE, RootKeys, SearchState, generation_keys, initial_state, stop_code
 from evometa.spaces import Space
@@ -30,6 +31,10 @@ from evometa.types import Genotype, Key
 
 LEAST_WRONG = 4
 """Candidates that must fail by errors in the problem's code, and no other, before a search ends with an error."""
+
+CALLS_IN_VALIDATION = 16
+"""Calls that a validation averages, at most, of a problem that does not say how many (``num_tasks``) and turns out to
+draw random numbers; of others it takes one."""
 
 _GENERATION, _TRAIN, _TEST = 0, 1, 2  # what a generator of random numbers is for; part of its seed
 
@@ -66,9 +71,10 @@ class SteppedDriver(Driver):
         self._host, self._executor, self._seed, self._note = problem, executor, entropy_of(seed), note
         self.failures = self._failures = failures
         self._wrong = 0.0
+        self._drew = False
         self._memory = Memory(executor)
         self._cost = Cost()
-        self._initial = self._compiled(lambda key, first: initial_state(strategy, space, key, self._finalists, first))
+        self._initial = self._compiled(lambda key, first: initial_state(strategy, space, key, self.finalists, first))
         self._jit_ask = self._compiled(strategy.ask)
         self._jit_tell = self._compiled(super()._tell)
         self._stop = self._compiled(lambda state, target: stop_code(strategy, state, self.sign * target))
@@ -122,6 +128,11 @@ class SteppedDriver(Driver):
         counted = np.array([(cost.evaluations, cost.inner_steps) for cost in costs], np.int64).reshape(n, 2)
         return jax.device_get(state), rows._replace(evaluations=counted[:, 0], inner_steps=counted[:, 1]), code
 
+    @property
+    def noisy(self) -> bool:
+        """Whether the problem averages tasks, or any call has drawn from its generator so far."""
+        return self._host.num_tasks is not None or self._drew
+
     def validate(self, genotype: Genotype, tasks: int, *, test: bool) -> Evaluation:
         """Evaluate one genotype with as many calls as tasks."""
         omegas = self._unstack(jax.tree.map(lambda leaf: np.asarray(leaf)[None], genotype))
@@ -161,11 +172,15 @@ class SteppedDriver(Driver):
         ]
         again = self._host.calls_again or self.strategy.members_per_task_set
         outcomes = run_in_order(self._executor, trials) if again else self._memory.run(trials)
-        if purpose == _GENERATION:
-            self._refuse_wrong_code(outcomes)
+        if not self._drew and any(outcome.drew and outcome.failure is None for outcome in outcomes):
+            self._drew = True
+            if self._host.num_tasks is None and self.prices.validation_tasks == 1 and self.prices.share != UNBOUNDED:
+                self.prices = dataclasses.replace(self.prices, validation_tasks=CALLS_IN_VALIDATION)
         evaluations = -(-sum(outcome.evaluations for outcome in outcomes) // tasks)
         self._cost += Cost(evaluations, evaluations * self._host.inner_steps_per_evaluation)
         results = [self._evaluation(outcome) for outcome in outcomes]
+        if purpose == _GENERATION:
+            self._refuse_wrong_code(outcomes)
         stacked = jax.tree.map(lambda *leaves: np.array(leaves), *results)
         means = jax.tree.map(lambda leaf: leaf.reshape(len(omegas), tasks, *leaf.shape[1:]).mean(axis=1), stacked)
         return Evaluation(*means)

@@ -5,6 +5,8 @@
 of their generation is written; on resume, rows after the checkpoint are dropped.
 """
 
+import bisect
+import contextlib
 import csv
 import errno
 import io
@@ -39,24 +41,34 @@ class Table:
     def __init__(self, path: Path, columns: Sequence[str], *, after: int) -> None:
         """Open a table; keep the complete rows up to generation ``after`` and drop the others."""
         header = _header(columns).encode()
-        kept = header
-        if after:
-            kept = _rows_until(path.read_bytes() if path.exists() else header, after)
-            found, rows = kept.split(b"\n", 1)
-            if read_header(found.decode(), len(columns)) != list(columns):
-                raise RunDirectoryError(
-                    f"{path} has the columns {found.decode()!r}, and this version writes "
-                    f"{header.decode().strip()!r}; continue the run with the version that began it."
-                )
-            kept = header + rows
-            if kept.rsplit(b"\n", 2)[-2].split(b",", 1)[0] != b"%d" % after:
-                raise RunDirectoryError(
-                    f"{path} was expected to reach generation {after}, where the checkpoint is, and ends before it; "
-                    "restore the file from a copy, or start a new run."
-                )
+        if not after:
+            write_atomically(path, header)
+        else:
+            self._cut(path, header, len(columns), after)
         self._path = path
-        write_atomically(path, kept)
         self._file: io.FileIO = open(path, "ab", buffering=0)  # noqa: SIM115  (closed by close)
+
+    @staticmethod
+    def _cut(path: Path, header: bytes, columns: int, after: int) -> None:
+        """Cut a file behind the row of a generation; it stays as it is where it ends there."""
+        found, newest, end = b"", 0, 0
+        with contextlib.suppress(FileNotFoundError), open(path, "rb") as file:
+            found = file.readline()
+            newest, end = _end_of(file, file.tell(), after)
+        if found and read_header(found.decode().rstrip("\n"), columns) != read_header(header.decode().strip(), columns):
+            raise RunDirectoryError(
+                f"{path} has the columns {found.decode().strip()!r}, and this version writes "
+                f"{header.decode().strip()!r}; continue the run with the version that began it."
+            )
+        if newest != after:
+            raise RunDirectoryError(
+                f"{path} was expected to reach generation {after}, where the checkpoint is, and ends before it; "
+                "restore the file from a copy, or start a new run."
+            )
+        if found != header:  # an older version wrote the names of the columns in another way
+            write_atomically(path, header + path.read_bytes()[len(found) : end])
+        elif end < path.stat().st_size:
+            os.truncate(path, end)
 
     def append(self, rows: bytes) -> None:
         """Append complete rows; if writing fails (a full disk), remove the partial rows and raise the error."""
@@ -104,17 +116,32 @@ def read_header(line: str, count: int | None) -> list[str]:
     return joined
 
 
-def _rows_until(text: bytes, generation: int) -> bytes:
-    """Return the header and the complete rows up to a generation; the first column is ascending."""
-    lines = text.split(b"\n")[:-1]  # after the last line end there is nothing, or an incomplete row
-    low, high = 1, len(lines)
-    while low < high:
-        middle = (low + high) // 2
-        if int(lines[middle].split(b",", 1)[0]) <= generation:
-            low = middle + 1
-        else:
-            high = middle
-    return b"\n".join(lines[:low]) + b"\n"
+def _end_of(file: IO[bytes], begin: int, generation: int) -> tuple[int, int]:
+    """Return the generation of the last complete row up to one, 0 where there is none, and where that row ends.
+
+    Only the end of the file is read; the first column is ascending.
+
+    Args:
+        file: the file.
+        begin: where its rows begin.
+        generation: the number of a generation.
+    """
+    start, tail = file.seek(0, os.SEEK_END), b""
+    while True:
+        before, start = start, max(begin, start - _BLOCK)
+        file.seek(start)
+        tail = file.read(before - start) + tail
+        rows = tail if start == begin else tail.partition(b"\n")[2]  # from the beginning of a row on
+        if start == begin or (b"\n" in rows and _generation(rows) <= generation):
+            break
+    lines = rows.split(b"\n")[:-1]  # after the last line end there is nothing, or an incomplete row
+    kept = bisect.bisect_right(lines, generation, key=_generation)
+    end = start + len(tail) - len(rows) + sum(len(line) + 1 for line in lines[:kept])
+    return (_generation(lines[kept - 1]) if kept else 0), end
+
+
+def _generation(row: bytes) -> int:
+    return int(row.split(b",", 1)[0])
 
 
 def format_rows(counts: NDArray[np.int64], values: NDArray[Any]) -> bytes:

@@ -4,10 +4,13 @@ It holds problem and strategy with all their fields, the seed, the options that 
 the user's files, and versions. A field that a later version added has a default, so older manifests are read.
 """
 
+import contextlib
+import hashlib
 import importlib.metadata
 import json
 import subprocess
 import time
+import warnings
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,6 +18,7 @@ import jax
 
 from evometa import naming
 from evometa.errors import RunDirectoryError
+from evometa.problem import BaseProblem
 
 MANIFEST = "manifest.json"
 SCHEMA_VERSION = 1
@@ -64,7 +68,8 @@ def describe_run(
         strategy=naming.describe(strategy),
         seed=seed,
         options=options,
-        sources={reference: found for reference, found in map(_source, (problem, strategy)) if found},
+        sources={reference: found for reference, found in map(_source, (problem, strategy)) if found}
+        | data_of(problem),
         versions={name: importlib.metadata.version(name) for name in _PACKAGES},
         git_commit=_git_commit(),
         created=time.strftime("%Y-%m-%dT%H:%M:%S%z"),
@@ -98,6 +103,26 @@ def read_manifest(path: Path) -> Manifest:
         raise RunDirectoryError(f"{path / MANIFEST} lacks {', '.join(missing)}; restore the file from a copy.")
     known = {name: content[name] for name in Manifest._fields if name in content}
     return Manifest(**known)._replace(changes=tuple(content.get("changes", ())))
+
+
+def data_of(problem: BaseProblem) -> dict[str, dict[str, str]]:
+    """Return path and digest of each file that a problem reads, by its name; files that cannot be read are left out."""
+    found = {}
+    for file in map(Path, problem.data_files):
+        with contextlib.suppress(OSError):
+            found[file.name] = {"file": str(file), "sha256": hashlib.sha256(file.read_bytes()).hexdigest()}
+    return found
+
+
+def warn_of_changed_data(manifest: Manifest, problem: BaseProblem) -> None:
+    """Warn of each file that the problem of a run reads and that has changed since the run began."""
+    for name, now in data_of(problem).items():
+        if manifest.sources.get(name, now)["sha256"] != now["sha256"]:
+            warnings.warn(
+                f"{now['file']} has changed since the run began, so what is computed from it, such as the slope and "
+                "intercept of a formula, is not what the run found; restore the file, or resume the run.",
+                stacklevel=4,
+            )
 
 
 def _source(thing: Any) -> tuple[str, dict[str, Any] | None]:

@@ -27,7 +27,7 @@ from evometa.settings import checked
 from evometa.storage import archive_file
 from evometa.storage.files import NotWritten, run_folder, write_atomically
 from evometa.storage.flat_trees import flatten, restore, unflatten
-from evometa.storage.manifest import read_manifest
+from evometa.storage.manifest import read_manifest, warn_of_changed_data
 from evometa.storage.result import Result
 
 RESULT = "result.npz"
@@ -142,7 +142,9 @@ def tasks_after(run_directory: Path, generation: int) -> int:
 def _structures(folder: Path, problem: BaseProblem | None) -> tuple[Any, Any]:
     """Return ω and genotype as pytrees of shapes; two times None where the problem cannot be built."""
     try:
-        problem = problem or naming.rebuild(read_manifest(folder).problem)
+        manifest = read_manifest(folder)
+        problem = problem or naming.rebuild(manifest.problem)
+        warn_of_changed_data(manifest, problem)
         with precision_of(problem):
             space = problem.space
             genotype = jax.eval_shape(space.sample, jax.eval_shape(jax.random.key, 0))

@@ -13,6 +13,8 @@ networks are feed-forward, also after crossover. Connections to smaller or equal
 before. Where one of these is split, the new node lies before its target, so that the delay stays one step.
 """
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -143,6 +145,21 @@ class Topology(Space):
         return RecurrentNetwork(
             now[:hidden], now[hidden:], back[:hidden], back[hidden:], nodes, Output(self.output_activation)
         )
+
+    def encode(self, omega: Any) -> Genome:
+        """Return a genome as it is; a network alone has lost the markings by which genomes are crossed.
+
+        Raises:
+            ConfigurationError: it is no genome of this space.
+        """
+        like = jax.eval_shape(self.sample, jax.eval_shape(jax.random.key, 0))
+        shapes = [leaf.shape for leaf in jax.tree.leaves(like)]
+        if not isinstance(omega, Genome) or [np.shape(leaf) for leaf in jax.tree.leaves(omega)] != shapes:
+            raise ConfigurationError(
+                "Topology expects its start as a Genome of the space, such as sample or mutate return, since a network "
+                f"alone does not say which of its genes match those of others, got {type(omega).__name__}."
+            )
+        return omega
 
     def mutate(self, key: Key, genotype: Genome, rate: float = 1.0, scale: float = 0.1) -> Genome:
         """Return a mutated copy: a new node, a new connection, or changed weights.

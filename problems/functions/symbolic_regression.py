@@ -7,6 +7,7 @@ classic benchmark of genetic programming, with known answers, and a tool for tab
 import dataclasses
 import functools
 import math
+import os
 import warnings
 from typing import Annotated, Any, ClassVar, NamedTuple
 
@@ -170,6 +171,11 @@ class SymbolicRegression(Problem):
             header=self.header,
             drop_missing=self.drop_missing,
         )
+
+    @property
+    def data_files(self) -> tuple[str, ...]:
+        """The CSV file, from which slope and intercept of a formula are computed again whenever it is read."""
+        return (os.path.expanduser(self.csv),) if self.csv else ()
 
     @functools.cached_property
     def parts(self) -> tuple[Points, Points]:

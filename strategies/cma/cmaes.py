@@ -150,6 +150,12 @@ class CMAES(Strategy[CMAESState]):
             progress=no_progress() if self.stagnation else (),
         )
 
+    def resized(self, key: Key, state: CMAESState, space: Space, former: Strategy[CMAESState]) -> CMAESState:
+        """Keep the distribution; the flat history begins anew where its length changes."""
+        fresh = self.init(key, space)
+        history = state.history if len(state.history) == len(fresh.history) else fresh.history
+        return state._replace(noise=fresh.noise, history=history)
+
     def ask(self, key: Key, state: CMAESState) -> tuple[jax.Array, CMAESState]:
         """Draw ``[P, D]`` candidates mean + σ · scale · L z, and keep z."""
         noise = standard_normal(key, state.noise.shape)

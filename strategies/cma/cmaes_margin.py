@@ -117,6 +117,16 @@ class CMAwM(Strategy[CMAwMState]):
             numbers = Numbers(gaussian, start, stretch, jnp.zeros((self.population_size, layout.m), start.dtype))
         return CMAwMState(numbers, equally_likely(layout.categories) if layout.n else (), space)
 
+    def resized(self, key: Key, state: CMAwMState, space: Space, former: Strategy[CMAwMState]) -> CMAwMState:
+        """Keep the distribution; the flat history begins anew where its length changes."""
+        numbers, fresh = state.numbers, self.init(key, space).numbers
+        if not (isinstance(numbers, Numbers) and isinstance(fresh, Numbers)):
+            return state
+        gaussian, new = numbers.gaussian, fresh.gaussian
+        history = gaussian.history if len(gaussian.history) == len(new.history) else new.history
+        gaussian = gaussian._replace(noise=new.noise, history=history)
+        return state._replace(numbers=numbers._replace(gaussian=gaussian, drawn=fresh.drawn))
+
     def ask(self, key: Key, state: CMAwMState) -> tuple[jax.Array, CMAwMState]:
         """Draw ``[P, D]`` candidates, and keep what the Gaussian gave."""
         layout = _Layout(state.space)

@@ -133,6 +133,12 @@ class LMMAES(Strategy[LMMAESState]):
             extent=jnp.asarray(jnp.inf, mean.dtype),
         )
 
+    def resized(self, key: Key, state: LMMAESState, space: Space, former: Strategy[LMMAESState]) -> LMMAESState:
+        """Keep the distribution; the flat history begins anew where its length changes."""
+        fresh = self.init(key, space)
+        history = state.history if len(state.history) == len(fresh.history) else fresh.history
+        return state._replace(history=history)
+
     def ask(self, key: Key, state: LMMAESState) -> tuple[jax.Array, LMMAESState]:
         """Draw ``[P, D]`` candidates mean + σ R z."""
         noise = standard_normal(key, (self.population_size, len(state.mean)))

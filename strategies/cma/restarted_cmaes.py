@@ -174,6 +174,23 @@ class _RestartedCMAES(Strategy[RestartedState]):
         empty = jnp.zeros((places, space.size), mean.dtype)
         return RestartedState(run, Buffers(empty, empty, jnp.full((places,), jnp.inf, mean.dtype)), zero, space)
 
+    def resized(
+        self, key: Key, state: RestartedState, space: Space, former: Strategy[RestartedState]
+    ) -> RestartedState:
+        """Keep the run and the budgets; the population that is being evaluated is asked for anew."""
+        fresh, run = self.init(key, space), state.run
+        ratio = former.population_size / self.population_size  # budgets count batches
+        most = self.largest.bit_length() - 1
+        budgets = ("allowed", "taken", "spent_large", "spent_small", "last_large")
+        return fresh._replace(
+            run=run._replace(
+                cma=run.cma._replace(history=fresh.run.cma.history),
+                batches=jnp.minimum(run.batches, self.largest),
+                doublings=jnp.minimum(run.doublings, most),
+                **{name: jnp.round(getattr(run, name) * ratio) for name in budgets},
+            )
+        )
+
     def _begun(self, mean: jax.Array, sigma: jax.Array) -> CMAESState:
         # The longest history that any population needs.
         history = jnp.full((window(self.population_size, len(mean)),), jnp.inf, mean.dtype)

@@ -130,6 +130,12 @@ class SepCMAES(Strategy[SepCMAESState]):
             extent=jnp.asarray(jnp.inf, mean.dtype),
         )
 
+    def resized(self, key: Key, state: SepCMAESState, space: Space, former: Strategy[SepCMAESState]) -> SepCMAESState:
+        """Keep the distribution; the flat history begins anew where its length changes."""
+        fresh = self.init(key, space)
+        history = state.history if len(state.history) == len(fresh.history) else fresh.history
+        return state._replace(history=history)
+
     def ask(self, key: Key, state: SepCMAESState) -> tuple[jax.Array, SepCMAESState]:
         """Draw ``[P, D]`` candidates mean + σ √C z."""
         noise = standard_normal(key, (self.population_size, len(state.mean)))

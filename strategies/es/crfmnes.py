@@ -122,6 +122,12 @@ class CRFMNES(Strategy[CRFMNESState]):
             extent=jnp.asarray(jnp.inf, mean.dtype),
         )
 
+    def resized(self, key: Key, state: CRFMNESState, space: Space, former: Strategy[CRFMNESState]) -> CRFMNESState:
+        """Keep the distribution; the flat history begins anew where its length changes."""
+        fresh = self.init(key, space)
+        history = state.history if len(state.history) == len(fresh.history) else fresh.history
+        return state._replace(history=history)
+
     def ask(self, key: Key, state: CRFMNESState) -> tuple[jax.Array, CRFMNESState]:
         """Draw ``[P, D]`` candidates mean ± σ D (z + (√(1 + |v|²) - 1) (v̄·z) v̄), v̄ = v/|v|, each + before its -."""
         noise = standard_normal(key, (self.population_size // 2, len(state.mean)))

@@ -24,7 +24,7 @@ from evometa.errors import ConfigurationError
 from evometa.feasibility import ConstraintHandling
 from evometa.settings import Count, Fraction, Pairs, Positive, StepSize
 from evometa.spaces import Space
-from evometa.strategies.shared import antithetic
+from evometa.strategies.shared import antithetic, populations
 from evometa.strategies.shared.checks import vector_space
 from evometa.strategies.shared.gradient_steps import GradientSteps
 from evometa.strategies.shared.noise import standard_normal
@@ -99,6 +99,12 @@ class _AntitheticES(GradientSteps, Strategy[PairsState]):
         pairs = self.population_size // 2
         direction, begins = jnp.zeros((pairs, len(center)), center.dtype), jnp.ones((pairs,), bool)
         return PairsState(center, self._transformation().init(center), direction, begins, jnp.int32(0))
+
+    def resized(self, key: Key, state: PairsState, space: Space, former: Strategy[PairsState]) -> PairsState:
+        """Keep the first pairs in their episodes; further ones begin their first."""
+        fresh = self.init(key, space)
+        direction, begins = populations.resized((state.direction, state.begins), (fresh.direction, fresh.begins))
+        return state._replace(direction=direction, begins=begins)
 
     def ask(self, key: Key, state: PairsState) -> tuple[jax.Array, PairsState]:
         """Return ``[P, D]`` candidates center ± ε, each + before its -."""

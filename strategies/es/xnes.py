@@ -104,6 +104,12 @@ class XNES(Strategy[XNESState]):
             extent=jnp.asarray(jnp.inf, mean.dtype),
         )
 
+    def resized(self, key: Key, state: XNESState, space: Space, former: Strategy[XNESState]) -> XNESState:
+        """Keep the distribution; the flat history begins anew where its length changes."""
+        fresh = self.init(key, space)
+        history = state.history if len(state.history) == len(fresh.history) else fresh.history
+        return state._replace(noise=fresh.noise, history=history)
+
     def ask(self, key: Key, state: XNESState) -> tuple[jax.Array, XNESState]:
         """Draw ``[P, D]`` candidates mean + σ B z, and keep z."""
         noise = standard_normal(key, state.noise.shape)

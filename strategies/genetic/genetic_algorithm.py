@@ -68,6 +68,15 @@ class GeneticAlgorithm(Strategy[GeneticAlgorithmState]):
         fitness = jnp.full(self.population_size, jnp.inf, jnp.result_type(float))
         return GeneticAlgorithmState(blank, fitness, jnp.asarray(False), space)
 
+    def resized(
+        self, key: Key, state: GeneticAlgorithmState, space: Space, former: Strategy[GeneticAlgorithmState]
+    ) -> GeneticAlgorithmState:
+        """Keep the best parents; draws, which win no tournament against them, fill the other places."""
+        fresh = populations.draw(key, space, self.population_size, begin=False), self.init(key, space).fitness
+        order = jnp.argsort(state.fitness)
+        parents, fitness = populations.resized((state.parents, state.fitness), fresh, order)
+        return state._replace(parents=parents, fitness=fitness)
+
     def ask(self, key: Key, state: GeneticAlgorithmState) -> tuple[Genotype, GeneticAlgorithmState]:
         """Return the elites, best first, and children; at first draws."""
 

@@ -105,6 +105,12 @@ class NSGA2(Strategy[NSGA2State]):
             space=space,
         )
 
+    def resized(self, key: Key, state: NSGA2State, space: Space, former: Strategy[NSGA2State]) -> NSGA2State:
+        """Keep the best parents, which come first; draws, behind all others, fill the other places."""
+        fresh = self.init(key, space)
+        names = ("parents", "fitness", "objectives", "violation", "front")
+        return state._replace(**dict(zip(names, populations.resized(state[:5], fresh[:5]), strict=True)))
+
     def ask(self, key: Key, state: NSGA2State) -> tuple[Genotype, NSGA2State]:
         """Return the first population as drawn, and further draws while each fails as a whole; then children."""
 

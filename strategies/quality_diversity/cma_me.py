@@ -18,7 +18,7 @@ from evometa.strategies.quality_diversity.grid import REJECTED, Elites, Entry, G
 from evometa.strategies.shared.checks import vector_space
 from evometa.strategies.shared.failures import another_width
 from evometa.strategies.shared.noise import standard_normal
-from evometa.strategy import Feedback, refuse_unless_continuous
+from evometa.strategy import Feedback, Strategy, refuse_unless_continuous
 from evometa.types import Key, Scalar
 
 
@@ -81,6 +81,10 @@ class CMAME(GridStrategy[CMAMEState]):
         one = cma_emitter.begin(mean, self.sigma, self._batch)
         emitters = jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (self.emitters, *leaf.shape)), one)
         return CMAMEState(self._empty(mean), emitters, jnp.int32(0), jnp.int32(0))
+
+    def resized(self, key: Key, state: CMAMEState, space: Space, former: Strategy[CMAMEState]) -> CMAMEState:
+        """Keep the archive and the emitters, each with another number of candidates."""
+        return state._replace(emitters=state.emitters._replace(noise=self.init(key, space).emitters.noise))
 
     def ask(self, key: Key, state: CMAMEState) -> tuple[jax.Array, CMAMEState]:
         """Draw ``[P, D]`` candidates, those of an emitter in a row."""

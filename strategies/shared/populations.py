@@ -22,6 +22,19 @@ def draw(key: Key, space: Space, count: int, begin: bool | jax.Array = True) -> 
     return jax.tree.map(put, drawn, starts)
 
 
+def resized(rows: Genotype, fresh: Genotype, order: jax.Array | None = None) -> Genotype:
+    """Return as many members as another population has: the first ones, then fresh ones where there are too few.
+
+    Args:
+        rows: the members, leaves ``[N, ...]``.
+        fresh: a whole population of the other size, leaves ``[M, ...]``; its last ones fill up.
+        order: ``[N]``, which members come first; None: as they are.
+    """
+    if order is not None:
+        rows = take(rows, order)
+    return jax.tree.map(lambda old, new: jnp.concatenate([old[: len(new)], new[len(old) :]]), rows, fresh)
+
+
 def take(population: Genotype, index: jax.Array) -> Genotype:
     """Return the members that an index array names."""
     return jax.tree.map(lambda leaf: leaf[index], population)

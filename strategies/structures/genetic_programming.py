@@ -155,7 +155,9 @@ class GeneticProgramming(Strategy[GeneticProgrammingState]):
             return Tree(*(jnp.zeros((count, *leaf.shape), leaf.dtype) for leaf in one))
 
         return GeneticProgrammingState(
-            parents=jax.tree.map(lambda leaf, start: leaf.at[0].set(start), blank(size), one),  # where it begins
+            parents=jax.tree.map(
+                lambda leaf, start: leaf.at[: len(start)].set(start), blank(size), _starts(space, one)
+            ),
             fitness=jnp.full(size, jnp.inf, dtype),
             cases=jnp.full((size, self.cases), jnp.inf, dtype),
             best=blank(length),
@@ -167,6 +169,16 @@ class GeneticProgramming(Strategy[GeneticProgrammingState]):
             started=jnp.asarray(False),
             space=space,
         )
+
+    def resized(
+        self, key: Key, state: GeneticProgrammingState, space: Space, former: Strategy[GeneticProgrammingState]
+    ) -> GeneticProgrammingState:
+        """Keep the best parents, which come first; draws fill the other places."""
+        fresh = self.init(key, space)
+        drawn = jax.vmap(space.sample)(jax.random.split(key, self.population_size))
+        rows = state.parents, state.fitness, state.cases
+        parents, fitness, cases = populations.resized(rows, (drawn, fresh.fitness, fresh.cases))
+        return state._replace(parents=parents, fitness=fitness, cases=cases)
 
     def ask(self, key: Key, state: GeneticProgrammingState) -> tuple[Genotype, GeneticProgrammingState]:
         """Return the elites, what is tuned, and children; at first draws."""
@@ -187,7 +199,8 @@ class GeneticProgramming(Strategy[GeneticProgrammingState]):
 
     def _drawn(self, key: Key, state: GeneticProgrammingState, count: int) -> Tree:
         trees = jax.vmap(state.space.sample)(jax.random.split(key, count))
-        begun: Tree = jax.tree.map(lambda leaf, parents: leaf.at[0].set(parents[0]), trees, state.parents)
+        given = 1 if state.space.starts is None else len(state.space.starts.op)
+        begun: Tree = jax.tree.map(lambda leaf, parents: leaf.at[:given].set(parents[:given]), trees, state.parents)
         return begun
 
     def _children(self, key: Key, state: GeneticProgrammingState, count: int) -> Tree:
@@ -292,6 +305,11 @@ class GeneticProgramming(Strategy[GeneticProgrammingState]):
         """Return the mean and the best parent's number of nodes, and which share of the proposals was new and alive."""
         count = sizes(state.parents)
         return {"mean_size": jnp.mean(count, dtype=state.fitness.dtype), "best_size": count[0], "fresh": state.fresh}
+
+
+def _starts(space: Expression, one: Tree) -> Tree:
+    """Return where a search begins ``[K, L]``: the initial expressions that it was given, or one start."""
+    return Tree(*(jnp.asarray(leaf)[None] for leaf in one)) if space.starts is None else space.starts
 
 
 def _best_of_each_size(

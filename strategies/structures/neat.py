@@ -105,6 +105,21 @@ class NEAT(Strategy[NEATState]):
         species = speciation.empty_species(one, self.max_species)
         return NEATState(blank, infinity, species, infinity[0], jnp.int32(0), jnp.asarray(False), space)
 
+    def resized(self, key: Key, state: NEATState, space: Space, former: Strategy[NEATState]) -> NEATState:
+        """Keep the best of each species, in proportion; draws, of no species yet, fill the other places."""
+        size, count = state.species.size, len(state.fitness)
+        end = jnp.cumsum(size)
+        own = jnp.searchsorted(end, jnp.arange(count), side="right")
+        place = jnp.arange(count) - (end - size)[own]  # in its species, the best first
+        order = jnp.lexsort((state.fitness, place / size[own]))[: self.population_size]
+        order = jnp.sort(order)  # by species again
+        left = jnp.sum(own[order][:, None] == jnp.arange(len(size)), axis=0, dtype=size.dtype)
+        share = jnp.where(left > 0, state.species.share, 0.0)
+        species = state.species._replace(size=left, share=share / share.sum())
+        fresh = populations.draw(key, space, self.population_size, begin=False), self.init(key, space).fitness
+        parents, fitness = populations.resized((state.parents, state.fitness), fresh, order)
+        return state._replace(parents=parents, fitness=fitness, species=species)
+
     def ask(self, key: Key, state: NEATState) -> tuple[Genotype, NEATState]:
         """Return children, and the best of each large species; at first the smallest networks."""
 

@@ -13,7 +13,7 @@ from evometa.settings import Count
 from evometa.spaces import Space
 from evometa.strategies.cma.cmaes import CMAES, CMAESState
 from evometa.strategies.wrappers.wrapper import Wrapper
-from evometa.strategy import Feedback
+from evometa.strategy import Feedback, Strategy
 from evometa.types import Key, Scalar
 
 THETA, CUMULATION = 0.5, 0.3
@@ -92,6 +92,11 @@ class UHCMAES(Wrapper[UHCMAESState]):
         fitness = jnp.zeros((self.most_rounds, self.population_size), inner.mean.dtype)
         one = jnp.ones((), inner.mean.dtype)
         return UHCMAESState(inner, jnp.zeros_like(inner.noise), fitness, jnp.int32(0), one, jnp.zeros_like(one))
+
+    def resized(self, key: Key, state: UHCMAESState, space: Space, former: Strategy[UHCMAESState]) -> UHCMAESState:
+        """Resize CMA-ES; the population that is being evaluated is asked for anew."""
+        inner, fresh = super().resized(key, state, space, former).inner, self.init(key, space)
+        return fresh._replace(inner=inner, rounds=state.rounds, uncertainty=state.uncertainty)
 
     def ask(self, key: Key, state: UHCMAESState) -> tuple[jax.Array, UHCMAESState]:
         """Return the population and its first R candidates again: a new one, or the one that waits for more rounds."""

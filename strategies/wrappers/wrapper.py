@@ -12,7 +12,7 @@ from evometa.problem import BaseProblem
 from evometa.spaces import Space
 from evometa.strategies.cma.cmaes import CMAES
 from evometa.strategy import ArchiveRecord, Strategy
-from evometa.types import Genotype, Scalar
+from evometa.types import Genotype, Key, Scalar
 
 
 class Wrapping(Protocol):
@@ -118,6 +118,15 @@ class Wrapper(Strategy[State]):
         """Tell the strategy inside whether a training run begins, where it trains a population."""
         inner: Any = self.strategy
         return state._replace(inner=inner.begin_training(state.inner, begins))
+
+    def resized(self, key: Key, state: State, space: Space, former: Strategy[State]) -> State:
+        """Resize the state of the strategy inside, where that is of the same class as before."""
+        before = former.strategy if isinstance(former, Wrapper) else None
+        if before is None or not isinstance(self.strategy, type(before)):
+            return state
+        changed: Any = state
+        resized: State = changed._replace(inner=self.strategy.resized(key, state.inner, space, before))
+        return resized
 
     def center(self, state: State) -> Genotype | None:
         """Return that of the strategy inside."""

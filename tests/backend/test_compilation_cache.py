@@ -1,5 +1,7 @@
 """Programs compiled once are loaded by later processes and for every seed, where the user has not decided otherwise."""
 
+import os
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,7 +11,7 @@ import pytest
 from jax.experimental.compilation_cache import compilation_cache
 
 from evometa import Search
-from evometa.backend.compilation_cache import MOST_BYTES, cache_folder, use_compilation_cache
+from evometa.backend.compilation_cache import MOST_BYTES, cache_folder, remove_cut_entries, use_compilation_cache
 from evometa.naming import load
 from evometa.strategies import OpenAIES
 
@@ -69,3 +71,16 @@ def test_without_a_usable_folder_searches_compile(tmp_path: Path, monkeypatch: p
     use_compilation_cache()
     assert jax.config.jax_compilation_cache_dir == str(cache_folder())  # type: ignore[attr-defined]
     assert jax.config.jax_compilation_cache_max_size == MOST_BYTES  # type: ignore[attr-defined]
+
+
+def test_a_cut_entry_is_removed_and_a_whole_one_read_once(tmp_path: Path) -> None:
+    content = zlib.compress(b"a program" * 100)
+    for name, entry in {"whole": content, "cut": content[:-5], "empty": b""}.items():
+        (tmp_path / f"{name}-cache").write_bytes(entry)
+    remove_cut_entries.__wrapped__(tmp_path)
+    assert [path.name for path in tmp_path.glob("*-cache")] == ["whole-cache"]
+    past = (tmp_path / "whole-cache").stat().st_mtime_ns
+    (tmp_path / "whole-cache").write_bytes(b"old")
+    os.utime(tmp_path / "whole-cache", ns=(past, past - 10**9))
+    remove_cut_entries.__wrapped__(tmp_path)
+    assert (tmp_path / "whole-cache").exists()

@@ -173,6 +173,14 @@ def test_a_run_from_start_to_picture(folder: Path, capsys: pytest.CaptureFixture
     assert "exists already" in refused(capsys, *SPHERE, "--generations", "1", "--run-directory", str(directory))
     assert len(history.read(directory)) == 5
 
+    with pytest.warns(UserWarning, match="continues with the strategy CMAES"):
+        assert main(["resume", str(directory), "--generations", "6", "--population-size", "8"]) == 0
+    assert history.read(directory)["evaluations"].tolist()[-2:] == [20, 28]
+    assert read_manifest(directory).strategy["fields"] | {"population_size": 4} == manifest.strategy["fields"]
+    capsys.readouterr()
+    assert main(["resume", str(directory), "--help"]) == 0
+    assert "--strategy.population-size INT" in capsys.readouterr().out
+
 
 def test_a_users_own_file_and_its_options(capsys: pytest.CaptureFixture[str]) -> None:
     line = ["run", "study.py:Slope", "--strategy=openai_es", "--population-size", "4", "--num-tasks=3", "--fast"]

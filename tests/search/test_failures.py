@@ -88,10 +88,13 @@ def test_generations_that_fail_in_a_row_are_counted() -> None:
         assert done.all_failed == (failing >= 3)
 
 
-def test_wrong_code_of_a_plain_problem_is_an_error_with_its_traceback() -> None:
+def test_wrong_code_of_a_plain_problem_is_an_error_with_its_traceback(tmp_path: Path) -> None:
     problem: HostProblem = load(f"{FILE}:Wrong")()
     with pytest.raises(EvaluationError, match="each of the first 4 candidates") as caught:
-        Search(problem, RandomSearch(2), workers=1, **QUIET).run(generations=20)
+        Search(problem, RandomSearch(4), workers=1, run_directory=tmp_path / "run", **QUIET).run(generations=20)
+    kept = (tmp_path / "run" / "failures.txt").read_text()
+    assert "object has no attribute 'typo'" in kept
+    assert 'failing.py", line' in kept
     assert "AttributeError: 'Wrong' object has no attribute 'typo'" in str(caught.value)
     assert 'failing.py", line' in str(caught.value)
     assert "worker.py" not in str(caught.value)

@@ -187,3 +187,19 @@ def test_a_search_whose_first_calls_hang_returns_and_blocks_no_folder(
     assert (
         Search(problem, RandomSearch(4), run_directory=tmp_path / "run", workers=1).run(generations=1).generations == 1
     )
+
+
+def test_an_interrupt_of_the_compiler_is_answered_at_once() -> None:
+    code = """
+import hashlib, os, signal, sys, threading
+from evometa.search.interrupt import told_of_interrupts
+threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT)).start()
+try:
+    with told_of_interrupts(lambda words: print(words, flush=True)):
+        hashlib.pbkdf2_hmac("sha256", b"", b"", 4_000_000)  # like the compiler, it takes no notice of signals
+except KeyboardInterrupt:
+    print("ended")
+"""
+    printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert printed.splitlines()[0].startswith("interrupted: ends when the compiler is done")
+    assert printed.splitlines()[-1] == "ended"

@@ -11,7 +11,18 @@ import numpy as np
 import pytest
 
 from evometa import Box, ConfigurationError, Dict, Evaluation, HostProblem, Like, Problem, Search, Space
-from evometa.strategies import BIPOPCMAES, CMAES, AgedEvolution, GeneticAlgorithm, RandomSearch
+from evometa.expressions import Tree, text
+from evometa.problems import XOR, SymbolicRegression
+from evometa.search.starting import encoded
+from evometa.strategies import (
+    BIPOPCMAES,
+    CMAES,
+    NEAT,
+    AgedEvolution,
+    GeneticAlgorithm,
+    GeneticProgramming,
+    RandomSearch,
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -152,3 +163,30 @@ def test_initial_points_of_a_plain_python_problem() -> None:
     assert search._state is not None
     assert np.asarray(search._state.best_fitness).dtype == np.float64
     np.testing.assert_allclose(result.best_omega, [1.0, 2.0], atol=1e-3)
+
+
+def first_members(strategy: Any, space: Any, initial: list[Any]) -> Any:
+    begins, key = space.starting_at(encoded(space, initial, strategy.population_size)), jax.random.key(0)
+    return jax.jit(lambda: strategy.ask(key, strategy.init(key, begins))[0])()
+
+
+def test_initial_expressions_are_the_first_members() -> None:
+    problem = SymbolicRegression(max_size=7)
+    space, (first, second, third) = problem.space, ("add(x, mul(x, x))", "sin(x)", "x")
+    given = [first, space.decode(space.encode(second)), space.encode(third)]  # as text, as found, as a tree
+    members = first_members(GeneticProgramming(6, proposals=1), space, given)
+    found = [text(problem.primitives, Tree(*row)) for row in zip(*members, strict=True)]
+    assert found[:3] == [first, second, third]
+    for wrong, words in (("nonsense(x)", "nonsense"), (3.0, "as text such as 'add")):
+        with pytest.raises(ConfigurationError, match=rf"initial\[0\] to be an ω of the problem's space: .*{words}"):
+            Search(problem, GeneticProgramming(6), initial=[wrong])
+
+
+def test_initial_networks_are_genomes() -> None:
+    space = XOR().space
+    genome = space.mutate(jax.random.key(1), space.sample(jax.random.key(0)))
+    members = first_members(NEAT(4), space, [genome])
+    for all_, one in zip(members, genome, strict=True):
+        np.testing.assert_array_equal(all_[0], one)
+    with pytest.raises(ConfigurationError, match="a Genome of the space, such as sample or mutate return"):
+        Search(XOR(), NEAT(4), initial=[space.decode(genome)])

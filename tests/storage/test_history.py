@@ -74,6 +74,15 @@ def test_rows_beyond_the_checkpoint_are_cut_wherever_it_is(tmp_path: Path, kept:
     assert written(tmp_path, after=kept) == ",".join(COLUMNS).encode() + b"\n" + (rows(1, kept) if kept else b"")
 
 
+def test_a_long_history_is_cut_and_not_written_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(history, "_BLOCK", 100)  # several blocks from the end to the checkpoint
+    whole = written(tmp_path, rows(1, 120))
+    inode = (tmp_path / HISTORY).stat().st_ino
+    assert written(tmp_path, after=120) == whole
+    assert written(tmp_path, rows(41, 120), after=40) == whole
+    assert (tmp_path / HISTORY).stat().st_ino == inode
+
+
 def test_an_incomplete_row_is_dropped(tmp_path: Path) -> None:
     for part in (b"6,48,1", b"6", b"6,48,144,0,0.1666,", rows(6, 6)[:-1]):
         whole = written(tmp_path, rows(1, 5))

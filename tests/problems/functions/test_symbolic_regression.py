@@ -312,3 +312,17 @@ def test_a_search_finds_a_formula(tmp_path: Path) -> None:
     assert result.best_fitness < 1e-9
     assert result.held_out < 1e-8
     assert result.metrics["held_out/recovered"] == 1
+
+
+def test_a_table_that_changed_after_the_run_is_told(tmp_path: Path) -> None:
+    path = table(tmp_path / "own.csv", x=X, y=100 + 30 * X)
+    run = tmp_path / "run"
+    em.Search(SymbolicRegression(csv=path, max_size=3), RandomSearch(4), run_directory=run, progress=False).run(
+        generations=1
+    )
+    assert em.load_result(run).selected_omega is not None  # without a warning
+    table(tmp_path / "own.csv", x=X, y=100 + 31 * X)
+    with pytest.warns(UserWarning, match=r"own\.csv has changed since the run began"):
+        em.load_result(run)
+    with pytest.warns(UserWarning, match=r"own\.csv has changed since the run began"):
+        em.Search.resume(run)
