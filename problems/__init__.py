@@ -25,6 +25,7 @@ problem                                        branch of meta-learning
 :class:`ArchitectureTable`
 :class:`XOR`, :class:`DoublePole`              architectures: topology
 :class:`DoublePoleNoVelocities`                architectures: topology, with memory
+:class:`CartPoleSwingUp`                       control: weights of a policy
 :class:`AuxiliaryTasks`                        auxiliary tasks
 :class:`Hypercleaning`                         hyperparameters: data cleansing
 :class:`DataAugmentation`                      training data: augmentation
@@ -54,8 +55,10 @@ from evometa.problems.architectures.architecture_table import (
 from evometa.problems.architectures.learned_activation import LearnedActivation
 from evometa.problems.architectures.xor import XOR
 from evometa.problems.control.bandit import Bandit
+from evometa.problems.control.cart_pole_swing_up import CartPoleSwingUp, SwingUp
 from evometa.problems.control.double_pole import DoublePole
 from evometa.problems.control.double_pole_no_velocities import DoublePoleNoVelocities
+from evometa.problems.control.policy_search import PolicySearch
 from evometa.problems.few_shot.omniglot_initialisation import OmniglotInitialisation
 from evometa.problems.few_shot.omniglot_prototypes import OmniglotPrototypes
 from evometa.problems.few_shot.sinusoid import AdaptationCurves, Sinusoid, adaptation_curves
@@ -100,6 +103,7 @@ __all__ = [
     "Bandit",
     "BinaryNetwork",
     "BoostingHyperparameters",
+    "CartPoleSwingUp",
     "Curriculum",
     "DataAugmentation",
     "DatasetDistillation",
@@ -122,12 +126,14 @@ __all__ = [
     "NoisyQuadratic",
     "OmniglotInitialisation",
     "OmniglotPrototypes",
+    "PolicySearch",
     "Rastrigin",
     "Rosenbrock",
     "SampleSelection",
     "Sinusoid",
     "SinusoidHypernetwork",
     "Sphere",
+    "SwingUp",
     "SymbolicRegression",
     "adaptation_curves",
     "read_architecture_table",

@@ -12,10 +12,10 @@ import jax
 import jax.numpy as jnp
 
 from evometa.card import ProblemCard, Recipe
+from evometa.environments import GRU
 from evometa.errors import ConfigurationError
 from evometa.objectives import Mean, Objective
 from evometa.problem import InnerTraining
-from evometa.problems.control.recurrent import GRU
 from evometa.settings import Chance, Count, Several
 from evometa.spaces import Like
 from evometa.types import Key, Omega, Scalar

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from flax import linen as nn
 
+from evometa.environments import GRU
 from evometa.errors import ConfigurationError
 from evometa.problem import train
 from evometa.problems import Bandit
-from evometa.problems.control.recurrent import GRU
 
 PROBLEM = Bandit(num_tasks=1, inner_steps=6, arms=3, units=4)
 
