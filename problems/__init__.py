@@ -25,7 +25,9 @@ problem                                        branch of meta-learning
 :class:`ArchitectureTable`
 :class:`XOR`, :class:`DoublePole`              architectures: topology
 :class:`DoublePoleNoVelocities`                architectures: topology, with memory
-:class:`CartPoleSwingUp`                       control: weights of a policy
+:class:`CartPoleSwingUp`,                      control: weights of a policy
+:class:`GymnaxPolicy`,
+:class:`GymnasiumPolicy`
 :class:`AuxiliaryTasks`                        auxiliary tasks
 :class:`Hypercleaning`                         hyperparameters: data cleansing
 :class:`DataAugmentation`                      training data: augmentation
@@ -58,6 +60,8 @@ from evometa.problems.control.bandit import Bandit
 from evometa.problems.control.cart_pole_swing_up import CartPoleSwingUp, SwingUp
 from evometa.problems.control.double_pole import DoublePole
 from evometa.problems.control.double_pole_no_velocities import DoublePoleNoVelocities
+from evometa.problems.control.gymnasium_policy import GymnasiumPolicy
+from evometa.problems.control.gymnax_policy import GymnaxPolicy
 from evometa.problems.control.policy_search import PolicySearch
 from evometa.problems.few_shot.omniglot_initialisation import OmniglotInitialisation
 from evometa.problems.few_shot.omniglot_prototypes import OmniglotPrototypes
@@ -112,6 +116,8 @@ __all__ = [
     "DoublePole",
     "DoublePoleNoVelocities",
     "Ellipsoid",
+    "GymnasiumPolicy",
+    "GymnaxPolicy",
     "Hypercleaning",
     "HyperparameterSchedule",
     "InfluenceBalancing",

@@ -26,6 +26,7 @@ the weights of its policy.
 file                   holds
 ====================== ====================================================================
 :mod:`environment`     ``Environment``, ``Transition``, and the kinds of action
+:mod:`arrays`          numpy or ``jax.numpy``, by the array
 :mod:`gru`             a gated recurrent unit
 :mod:`policy`          ``Policy``: a network, linear, with hidden layers or recurrent
 :mod:`statistics`      running mean and variance of what an agent observed

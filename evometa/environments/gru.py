@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from evometa.environments.arrays import library, sigmoid
 from evometa.types import Key
 
 
@@ -36,9 +37,9 @@ class GRU(NamedTuple):
     def run(self, weights: Any, memory: jax.Array, x: jax.Array) -> tuple[jax.Array, jax.Array]:
         """Return the hidden state ``[units]`` after the input ``[inputs]``, and the outputs ``[outputs]``."""
         of_input, of_memory = x @ weights["input"] + weights["bias"], memory @ weights["memory"]
-        gates = jax.nn.sigmoid(of_input[: 2 * self.units] + of_memory[: 2 * self.units])
-        reset, keep = jnp.split(gates, 2)
+        gates = sigmoid(of_input[: 2 * self.units] + of_memory[: 2 * self.units])
+        reset, keep = library(x).split(gates, 2)
         candidate = of_memory[2 * self.units :] + weights["memory_bias"]
-        proposed = jnp.tanh(of_input[2 * self.units :] + reset * candidate)
+        proposed = library(x).tanh(of_input[2 * self.units :] + reset * candidate)
         memory = keep * memory + (1 - keep) * proposed
         return memory, memory @ weights["output"] + weights["output_bias"]

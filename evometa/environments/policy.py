@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from evometa.environments.arrays import library
 from evometa.environments.environment import Continuous, Discrete
 from evometa.environments.gru import GRU
 from evometa.errors import ConfigurationError
@@ -18,6 +19,8 @@ from evometa.types import Key
 @dataclasses.dataclass(frozen=True)
 class Policy:
     """A network from observations to the actions of an environment; float32.
+
+    Its methods take arrays of numpy as well as those of JAX, for environments in plain Python.
 
     Args:
         observations: O, how many numbers an observation has.
@@ -65,15 +68,15 @@ class Policy:
             layer = weights[f"layer_{number}"]
             observation = observation @ layer["kernel"] + layer["bias"]
             if number < len(self.hidden):
-                observation = jnp.tanh(observation)
+                observation = library(observation).tanh(observation)
         return observation, memory
 
     def choose(self, outputs: jax.Array) -> jax.Array:
         """Return the action that the outputs prefer: the largest, or tanh of each scaled to its bounds."""
         if isinstance(self.actions, Discrete):
-            return jnp.argmax(outputs).astype(jnp.int32)
+            return library(outputs).argmax(outputs).astype(np.int32)
         low, high = self._bounds(self.actions)
-        return low + (high - low) * (jnp.tanh(outputs) + 1) / 2
+        return low + (high - low) * (library(outputs).tanh(outputs) + 1) / 2
 
     @staticmethod
     def _bounds(actions: Continuous) -> tuple[Any, Any]:

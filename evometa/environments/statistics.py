@@ -1,11 +1,8 @@
 """Running mean and variance of observations, by Welford's method."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-import jax
-import jax.numpy as jnp
-
-from evometa.types import Scalar
+import numpy as np
 
 
 class Statistics(NamedTuple):
@@ -15,24 +12,24 @@ class Statistics(NamedTuple):
     with one observation of mean 0 and variance 1, so that the first ones are not blown up.
     """
 
-    count: Scalar
-    mean: jax.Array
-    squares: jax.Array
+    count: Any
+    mean: Any
+    squares: Any
     """Sum of squared deviations from the mean."""
 
     @classmethod
     def empty(cls, size: int) -> "Statistics":
         """Return those of an agent that has seen nothing."""
-        return cls(jnp.float32(1), jnp.zeros(size, jnp.float32), jnp.ones(size, jnp.float32))
+        return cls(np.float32(1), np.zeros(size, np.float32), np.ones(size, np.float32))
 
-    def seen(self, observation: jax.Array) -> "Statistics":
+    def seen(self, observation: Any) -> "Statistics":
         """Return them with one more observation ``[O]``."""
         count = self.count + 1
         difference = observation - self.mean
         mean = self.mean + difference / count
         return Statistics(count, mean, self.squares + difference * (observation - mean))
 
-    def normalize(self, observation: jax.Array) -> jax.Array:
+    def normalize(self, observation: Any) -> Any:
         """Return an observation ``[O]`` in standard deviations from the mean, at most 10 either way."""
-        deviation = jnp.sqrt(self.squares / self.count)
-        return jnp.clip((observation - self.mean) / (deviation + 1e-6), -10.0, 10.0)
+        deviation = (self.squares / self.count) ** 0.5
+        return ((observation - self.mean) / (deviation + 1e-6)).clip(-10.0, 10.0)

@@ -3,9 +3,12 @@
 ================================  ===========================================
 file                              holds
 ================================  ===========================================
+:mod:`policy_search`              what searches for the weights of a policy have in common
+:mod:`cart_pole_swing_up`         a pole that hangs from a cart, to be swung up
+:mod:`gymnax_policy`              the environments of gymnax, compiled
+:mod:`gymnasium_policy`           the environments of Gymnasium, in plain Python
 :mod:`double_pole`                two poles on a cart, by a topology
 :mod:`double_pole_no_velocities`  the same by a recurrent topology
 :mod:`bandit`                     a recurrent learner for bandits
-:mod:`recurrent`                  a gated recurrent unit
 ================================  ===========================================
 """
