@@ -62,7 +62,6 @@ from evometa.problems.control.double_pole import DoublePole
 from evometa.problems.control.double_pole_no_velocities import DoublePoleNoVelocities
 from evometa.problems.control.gymnasium_policy import GymnasiumPolicy
 from evometa.problems.control.gymnax_policy import GymnaxPolicy
-from evometa.problems.control.policy_search import PolicySearch
 from evometa.problems.few_shot.omniglot_initialisation import OmniglotInitialisation
 from evometa.problems.few_shot.omniglot_prototypes import OmniglotPrototypes
 from evometa.problems.few_shot.sinusoid import AdaptationCurves, Sinusoid, adaptation_curves
@@ -132,7 +131,6 @@ __all__ = [
     "NoisyQuadratic",
     "OmniglotInitialisation",
     "OmniglotPrototypes",
-    "PolicySearch",
     "Rastrigin",
     "Rosenbrock",
     "SampleSelection",

@@ -27,6 +27,7 @@ HEADERS = {
     "cmaes_quality": "function | D | P | evometa: evaluations",
     "coco": "function | D = 5",
     "constants": "formula | constants by",
+    "control": "environment | strategy",
     "contract_sizes": "strategy | P = 2, D = 4",
     "discrete": "1,000 evaluations at most | OneMax",
     "diversity": "side | QD score",

@@ -19,8 +19,14 @@ a network whose outputs are actions, and :func:`play` an episode of both, which 
         def observe(self, state):
             return state[None]
 
-:func:`evometa.testing.check_environment` checks one of your own, and :class:`evometa.problems.PolicySearch` searches
-the weights of its policy.
+:func:`evometa.testing.check_environment` checks one of your own. A problem that searches the weights of its policy is
+a subclass of :class:`evometa.problems.control.policy_search.PolicySearch` that names it::
+
+    @dataclasses.dataclass(frozen=True)
+    class WalkTheCorridor(PolicySearch):
+        @property
+        def environment(self):
+            return Corridor()
 
 ====================== ====================================================================
 file                   holds

@@ -87,7 +87,8 @@ class Gymnax(Environment):
 
     def observe(self, state: State) -> jax.Array:
         """Return what the agent sees, ``[O]``."""
-        return state.observation
+        observation: jax.Array = state.observation
+        return observation
 
     @property
     def _made(self) -> tuple[Any, Any]:

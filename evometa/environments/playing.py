@@ -24,7 +24,7 @@ class Agent(NamedTuple):
         """Return the agent at the start of its first episode."""
         return cls(policy.memory(), Statistics.empty(policy.observations) if normalize else None)
 
-    def act(self, policy: Policy, weights: Any, observation: jax.Array) -> tuple[jax.Array, "Agent"]:
+    def act(self, policy: Policy, weights: Any, observation: Any) -> tuple[jax.Array, "Agent"]:
         """Return the action that the policy prefers after an observation ``[O]``, and the agent after it."""
         statistics = self.statistics
         if statistics is not None:

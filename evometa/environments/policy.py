@@ -74,9 +74,11 @@ class Policy:
     def choose(self, outputs: jax.Array) -> jax.Array:
         """Return the action that the outputs prefer: the largest, or tanh of each scaled to its bounds."""
         if isinstance(self.actions, Discrete):
-            return library(outputs).argmax(outputs).astype(np.int32)
+            preferred: jax.Array = library(outputs).argmax(outputs).astype(np.int32)
+            return preferred
         low, high = self._bounds(self.actions)
-        return low + (high - low) * (library(outputs).tanh(outputs) + 1) / 2
+        action: jax.Array = low + (high - low) * (library(outputs).tanh(outputs) + 1) / 2
+        return action
 
     @staticmethod
     def _bounds(actions: Continuous) -> tuple[Any, Any]:

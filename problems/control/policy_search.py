@@ -77,4 +77,5 @@ class PolicySearch(Problem):
         trajectory, _ = jax.jit(record, static_argnums=(0, 1))(
             self.environment, policy, omega, key, Agent.new(policy, normalize=self.normalize)
         )
-        return jax.tree.map(np.asarray, trajectory)
+        plain: Trajectory = jax.tree.map(np.asarray, trajectory)
+        return plain
