@@ -27,6 +27,8 @@ os.environ.update(
         "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
         "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "0",
         "MPLBACKEND": "agg",
+        # Threads of scikit-learn that wait for each other burn the time of the other tests' processes.
+        "OMP_NUM_THREADS": "1",
         # Compiling is most of what the tests do, and their programs are small: the least optimisation is the fastest,
         # and the emitters that fuse operations take another two fifths. Without those, arithmetic may differ by
         # rounding between programs for other sizes, so tests of equal bits have a run of their own with them.

@@ -166,6 +166,16 @@ class Moody(Bowl):  # type: ignore[misc,valid-type]
         return super().evaluate(key, omega) + np.random.default_rng().normal()
 
 
+class PutsOff(Bowl):  # type: ignore[misc,valid-type]
+    def evaluate_population(self, key: Any, omegas: Any) -> Any:
+        return super().evaluate_population(key, omegas) + 1.0
+
+
+class PlaysFavourites(Bowl):  # type: ignore[misc,valid-type]
+    def evaluate_population(self, key: Any, omegas: Any) -> Any:
+        return super().evaluate_population(key, omegas) + jnp.arange(len(omegas))
+
+
 @dataclasses.dataclass(frozen=True)
 class Forgetful(Bowl):  # type: ignore[misc,valid-type]
     scale: float = dataclasses.field(default=1.0, init=False)
@@ -196,6 +206,8 @@ class UnnamedMetric(Errand):  # type: ignore[misc,valid-type]
     [
         (AllFail(), "AllFail expects a finite fitness where its space starts, got nan"),
         (Moody(), "Moody expects its methods to depend on their arguments alone"),
+        (PutsOff(), "PutsOff expects candidates to have the same fitness together as alone"),
+        (PlaysFavourites(), "PlaysFavourites expects the same fitness for equal candidates"),
         (Forgetful(), "Forgetful expects to be rebuilt from its own fields"),
         (HeldOutFails(), "HeldOutFails expects a finite held-out fitness where it starts"),
         (RandomHost(), "RandomHost.evaluate expects the same fitness from the same seed"),
