@@ -1,8 +1,7 @@
 """The checks of a strategy: what the search relies on, and progress on a sphere."""
 
 import math
-from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -13,7 +12,9 @@ from evometa.naming import describe, rebuild
 from evometa.spaces import Box, Categorical, Dict, Integer, Space, VectorSpace
 from evometa.spaces.base import JOINT
 from evometa.strategy import Feedback, Strategy, require_space, tell_population
-from evometa.testing.promises import alike, close, compiled, equal, frozen, match, nans, pure, require
+from evometa.testing.promises import alike, close, compiled, equal, frozen, match, nans, require, traces_to
+
+SEED = 7
 
 
 def check_strategy(strategy: Strategy[Any], space: Space | None = None, *, generations: int = 60) -> None:
@@ -42,28 +43,54 @@ def check_strategy(strategy: Strategy[Any], space: Space | None = None, *, gener
     _StrategyCheck(strategy, space).run(generations)
 
 
+class _Searched(NamedTuple):
+    """Some generations of a search, and where they ended."""
+
+    state: Any
+    genotypes: Any
+    """Candidates of the last generation."""
+    fitness: Any
+    """Their squared distance from the goal ``[P]``."""
+    bests: Any
+    """Best fitness of each generation ``[G]``."""
+    found: Any
+    """The fitness, without noise, of what seemed to be the best."""
+    center: Any
+    """The strategy's center, or None."""
+    center_fitness: Any
+
+
 class _StrategyCheck:
-    """The checks of one strategy on one space; everything runs compiled, in five programs."""
+    """The checks of one strategy on one space; everything runs in three programs, since most time is compilation."""
 
     def __init__(self, strategy: Strategy[Any], space: Space) -> None:
         self.strategy, self.space, self.name = strategy, space, type(strategy).__name__
-        self.key = jax.random.key(7)
-        self.start = jax.jit(space.start)(self.key)
-        if isinstance(space, VectorSpace):  # the optimum: the upper bound, or a unit away from the start
-            upper = space.coordinates.upper
-            goal = jnp.where(np.isfinite(upper), np.nan_to_num(upper, posinf=0.0), self.start + 1.0)
-            self.goal = goal.astype(self.start.dtype)
-            if space.blocks:  # whose optimum is the item with the largest number first
-                joint = space.coordinates.kind == JOINT
-                self.goal = space.repair(jnp.where(joint, jnp.linspace(1.0, 0.0, space.size), self.goal))
-        self.traces = {"init": 0, "ask": 0, "search": 0}
-        self.init = compiled(lambda key: self.counted("init", strategy.init, key, space))
-        self.ask = compiled(lambda *args: self.counted("ask", strategy.ask, *args))
-        self.search = compiled(lambda *args: self.counted("search", self.generations, *args))
+        self.key = jax.random.key(SEED)
+        self.traces = {"init": 0, "search": 0}
+        self.begin, self.search = compiled(self.beginning), compiled(self.generations)
 
-    def counted(self, name: str, function: Callable[..., Any], *args: Any) -> Any:
-        self.traces[name] += 1
-        return function(*args)
+    def beginning(self, seed: Any) -> tuple[Any, Any, Any]:
+        """Return the state before the first generation, the goal, and the fitness where the space starts."""
+        self.traces["init"] += 1
+        key = jax.random.key(seed)
+        start = self.space.start(key)
+        goal = self.goal_from(start)
+        return (
+            self.strategy.init(key, self.space),
+            goal,
+            self.fitness(jax.tree.map(lambda leaf: leaf[None], start), goal),
+        )
+
+    def goal_from(self, start: Any) -> Any:
+        """Return the optimum: the upper bound, or a unit away from the start; None in spaces without vectors."""
+        if not isinstance(self.space, VectorSpace):
+            return None
+        upper = self.space.coordinates.upper
+        goal = jnp.where(np.isfinite(upper), np.nan_to_num(upper, posinf=0.0), start + 1.0)
+        if self.space.blocks:  # whose optimum is the item with the largest number first
+            joint = self.space.coordinates.kind == JOINT
+            goal = self.space.repair(jnp.where(joint, jnp.linspace(1.0, 0.0, self.space.size), goal))
+        return goal.astype(start.dtype)
 
     def tell(self, key: Any, state: Any, genotypes: Any, fitness: Any) -> Any:
         """Tell the strategy a fitness, and the other feedback it requires: made up, but consistent with the fitness."""
@@ -74,8 +101,8 @@ class _StrategyCheck:
     def run(self, generations: int) -> None:
         self.declaration()
         self.shapes()
-        self.state = self.init(self.key)
-        self.vmap()
+        self.state, self.goal, self.start_fitness = jax.device_get(self.begin(SEED))  # as when it is resumed
+        self.vmap(generations)
         self.draws_anew(generations)
         hard = self.hard_fitness(generations)
         require(
@@ -108,13 +135,15 @@ class _StrategyCheck:
                 require(leaf.dtype == wanted, f"{where} expects JAX's default float {wanted}, got {leaf.dtype}")
         one = jax.eval_shape(self.space.start, key)
         population = jax.tree.map(lambda s: jax.ShapeDtypeStruct((size, *s.shape), s.dtype), one)
-        genotypes, asked = jax.eval_shape(self.strategy.ask, key, state)
+        self.population = population
+        asks, (genotypes, asked) = jax.make_jaxpr(self.strategy.ask, return_shape=True)(key, state)
         alike(f"{self.name}.ask's genotypes", population, genotypes)
         alike(f"{self.name}.ask's state", state, asked)
         fitness = jax.ShapeDtypeStruct((size,), jnp.result_type(float))
         feedback = jax.eval_shape(lambda *given: made_up_feedback(self.strategy, *given), genotypes, fitness)
-        alike(f"{self.name}.tell's state", state, jax.eval_shape(self.strategy.tell, key, asked, genotypes, feedback))
-        told = self.tell, key, asked, genotypes, fitness
+        given = key, asked, genotypes, feedback
+        tells, told = jax.make_jaxpr(self.strategy.tell, return_shape=True)(*given)
+        alike(f"{self.name}.tell's state", state, told)
         center = jax.eval_shape(self.strategy.center, state)
         if center is not None:
             alike(f"{self.name}.center", one, center)
@@ -123,44 +152,56 @@ class _StrategyCheck:
         for name, value in jax.eval_shape(self.strategy.diagnostics, state).items():
             require(value.shape == (), f"{self.name}.diagnostics expects scalars, and {name!r} has shape {value.shape}")
         require(
-            pure(self.strategy.ask, key, state) and pure(*told),
+            traces_to(asks, self.strategy.ask, key, state) and traces_to(tells, self.strategy.tell, *given),
             f"{self.name} expects ask and tell to depend on their arguments alone, and two calls compute differently",
         )
 
-    def generations(self, state: Any, first: Any, count: Any, noise: Any, told: Any, bests: Any) -> Any:
-        """Search the sphere; a fitness ``told`` that is not NaN stands in for it.
-
-        Returns the state; the best fitness of each generation; and the fitness of what seemed to be the best.
-        """
+    def generations(
+        self, goal: Any, state: Any, first: Any, count: Any, noise: Any, told: Any, bests: Any
+    ) -> _Searched:
+        """Search the sphere; a fitness ``told`` that is not NaN stands in for it."""
+        self.traces["search"] += 1
 
         def one(number: Any, carry: Any) -> Any:
-            state, bests, seeming, found = carry
-            key_ask, key_tell, key_noise = jax.random.split(jax.random.fold_in(self.key, number), 3)
+            state, *_, bests, seeming, found = carry
+            key_ask, key_tell, key_noise = self.keys(number)
             genotypes, state = self.strategy.ask(key_ask, state)
-            values = self.fitness(genotypes)
+            values = self.fitness(genotypes, goal)
             noisy = values + noise * jax.random.normal(key_noise, values.shape, values.dtype)
             winner = jnp.argmin(noisy)
             found = jnp.where(noisy[winner] < seeming, values[winner], found)
             seeming = jnp.minimum(noisy[winner], seeming)
             state = self.tell(key_tell, state, genotypes, jnp.where(jnp.isnan(told), noisy, told))
-            return state, bests.at[number].set(jnp.min(values)), seeming, found
+            return state, genotypes, values, bests.at[number].set(jnp.min(values)), seeming, found
 
-        infinity = jnp.full((), jnp.inf, jnp.result_type(float))
-        return jax.lax.fori_loop(first, first + count, one, (state, bests, infinity, infinity))
+        nothing = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), self.population)
+        infinity = jnp.full((), jnp.inf, bests.dtype)
+        begun = state, nothing, jnp.zeros_like(told), bests, infinity, infinity
+        state, genotypes, values, bests, _, found = jax.lax.fori_loop(first, first + count, one, begun)
+        center = self.strategy.center(state)
+        fitness = None if center is None else self.fitness(jax.tree.map(lambda leaf: leaf[None], center), goal)
+        return _Searched(state, genotypes, values, bests, found, center, fitness)
 
-    def fitness(self, genotypes: Any) -> Any:
+    def keys(self, number: Any) -> Any:
+        """Return the keys of one generation: to ask, to tell, and of the noise."""
+        return jax.random.split(jax.random.fold_in(self.key, number), 3)
+
+    def fitness(self, genotypes: Any, goal: Any) -> Any:
         """Return the squared distance from the goal ``[P]``, or in spaces without vectors the sum of all numbers."""
         if isinstance(self.space, VectorSpace):
-            return jnp.sum((jax.vmap(self.space.repair)(genotypes) - self.goal) ** 2, axis=1)
+            return jnp.sum((jax.vmap(self.space.repair)(genotypes) - goal) ** 2, axis=1, dtype=jnp.result_type(float))
         sizes = [jnp.sum(jnp.abs(leaf), axis=range(1, leaf.ndim)) for leaf in jax.tree.leaves(genotypes)]
         return jnp.asarray(sum(sizes), jnp.result_type(float))
 
-    def many(self, state: Any, first: int, count: int, length: int, noise: float = 0.0, told: Any = math.nan) -> Any:
+    def many(
+        self, state: Any, first: int, count: int, length: int, noise: float = 0.0, told: Any = math.nan
+    ) -> _Searched:
         """Search ``count`` of ``length`` generations."""
         dtype = jnp.result_type(float)
         told = np.broadcast_to(np.asarray(told, dtype), (self.strategy.population_size,))
-        bests = jnp.full(length, jnp.inf, dtype)
-        return self.search(state, first, count, jnp.asarray(noise, dtype), jnp.asarray(told), bests)
+        bests = np.full(length, np.inf, dtype)
+        found: _Searched = self.search(self.goal, state, first, count, np.asarray(noise, dtype), told, bests)
+        return found
 
     def hard_fitness(self, length: int) -> dict[str, Any]:
         """Tell fitness that is hard to bear; return the states that a search gets better from."""
@@ -178,10 +219,10 @@ class _StrategyCheck:
         }
         states = {}
         for case, fitness in cases.items():
-            state = self.many(self.state, 0, 2, length, told=fitness)[0]
-            state = self.many(state, 2, 1, length, told=fitness)[0]
+            state = self.many(self.state, 0, 3, length, told=fitness).state
+            then = self.many(state, 3, 1, length, told=fitness)
             after = f"after three generations with {case}"
-            shown = {"candidates": self.ask(self.key, state)[0], "center": self.strategy.center(state)}
+            shown = {"candidates": then.genotypes, "center": then.center}
             for what, tree in shown.items():
                 finite = all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(jax.device_get(tree)))
                 require(finite, f"{self.name} expects finite {what} {after}")
@@ -193,58 +234,54 @@ class _StrategyCheck:
 
     def draws_anew(self, length: int) -> None:
         """See that what has failed as a whole is not asked for again."""
-        key = jax.random.split(jax.random.fold_in(self.key, 0), 3)[0]
-        failed = self.ask(key, self.state)[0]
-        after = self.many(self.state, 0, 1, length, told=np.inf)[0]
+        failed = self.many(self.state, 0, 1, length, told=np.inf)
+        after = failed.state
         if isinstance(self.strategy.evaluation, WindowedEvaluation):  # the episodes of pairs that failed end
             unrolled: Any = self.strategy
-            after = unrolled.begin_episodes(after, jnp.ones(self.strategy.population_size // 2, bool))
+            after = compiled(unrolled.begin_episodes)(after, np.ones(self.strategy.population_size // 2, bool))
         require(
-            not match(equal, failed, self.ask(jax.random.fold_in(self.key, 1), after)[0]),
+            not match(equal, failed.genotypes, self.many(after, 1, 1, length).genotypes),
             f"{self.name} expects to ask for other candidates after a generation in which every candidate failed",
         )
 
-    def vmap(self) -> None:
-        keys = jax.random.split(self.key, 2)
+    def vmap(self, length: int) -> None:
+        def first(seed: Any, number: Any) -> Any:
+            state = self.strategy.init(jax.random.key(seed), self.space)
+            return self.strategy.ask(self.keys(number)[0], state)[0]
 
-        @compiled
-        def both(keys: Any) -> Any:
-            states = jax.vmap(lambda key: self.strategy.init(key, self.space))(keys)
-            return jax.vmap(self.strategy.ask)(keys, states)[0]
-
-        second = self.ask(keys[1], self.init(keys[1]))[0]
-        batched = jax.tree.map(lambda leaf: leaf[1], both(keys))
+        second = self.many(jax.device_get(self.begin(SEED + 1)[0]), 1, 1, length).genotypes
+        both = compiled(jax.vmap(first))(np.array([SEED, SEED + 1]), np.array([0, 1]))
+        batched = jax.tree.map(lambda leaf: np.asarray(leaf)[1], both)
         require(match(close, second, batched), f"{self.name} expects that vmap over searches changes nothing")
 
     def searches(self, generations: int, hard: dict[str, Any]) -> None:
         """Search in one piece and in two, with noise and from hard states, and see that each got somewhere."""
-        state, bests, *_ = self.many(self.state, 0, generations, generations)
-        half = jax.tree.map(lambda leaf: jnp.asarray(np.array(leaf)), self.many(self.state, 0, 2, generations)[0])
+        whole = self.many(self.state, 0, generations, generations)
+        half = jax.device_get(self.many(self.state, 0, 2, generations).state)
         require(
-            match(equal, state, self.many(half, 2, generations - 2, generations)[0]),
+            match(equal, whole.state, self.many(half, 2, generations - 2, generations).state),
             f"{self.name} expects its state to hold all that an interrupted search needs, and resuming changes the end",
         )
         if not isinstance(self.space, VectorSpace):
             return
-        first, best = float(bests[0]), float(jnp.min(bests))
+        first, best = float(whole.bests[0]), float(np.min(whole.bests))
         require(best < first, f"{self.name} expects progress on a sphere, whose best fitness remained {first:.4g}")
-        center = self.strategy.center(state)
-        if center is not None:
-            before, now = (float(self.fitness(one[None])[0]) for one in (self.start, center))
+        if whole.center is not None:
+            before, now = self.start_fitness.item(), whole.center_fitness.item()
             require(now < before, f"{self.name}.center expects progress on a sphere, and went from {before} to {now}")
-        drawn = np.asarray(self.fitness(self.ask(self.key, self.state)[0]))
+        drawn = np.asarray(self.many(self.state, 0, 1, generations).fitness)
         typical = float(np.mean(drawn))
         # On a sphere an evolution strategy bears noise of about P/D of the fitness, no more (Arnold & Beyer 2001).
         share = min(0.1, self.strategy.population_size / (4 * self.space.size))
         noise = min(share * typical, float(np.std(drawn)))
-        *_, found = self.many(self.state, 0, generations, generations, noise=noise)
+        found = self.many(self.state, 0, generations, generations, noise=noise).found
         require(
             float(found) < typical,
             f"{self.name} expects progress on a sphere with noise, and what seemed best has fitness {float(found):.4g} "
             f"where the first generation has {typical:.4g} on average",
         )
         for after, hardened in hard.items():
-            worst, *rest = np.asarray(self.many(hardened, 0, generations, generations)[1])
+            worst, *rest = np.asarray(self.many(hardened, 0, generations, generations).bests)
             # A state may already be better than a first generation by luck; then it need not get better at once.
             require(
                 min(rest) < max(worst, first),

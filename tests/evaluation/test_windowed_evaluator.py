@@ -2,6 +2,7 @@
 
 import itertools
 import re
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,10 @@ def unroller(problem: Any, strategy: Any, chunk: int = 2, devices: int = 1) -> W
     return WindowedEvaluator(problem, problem.space, 2, chunk, devices_used, strategy=strategy)
 
 
+def samples(problem: Any, count: int) -> Any:
+    return jax.jit(lambda: jax.vmap(problem.space.sample)(jax.random.split(KEY, count)))()
+
+
 def run(unroller: WindowedEvaluator, genotypes: Any, windows: int) -> tuple[Any, list[Episodes]]:
     """Evaluate one population again and again; return the fitness ``[windows, P]`` and where episodes stood."""
     step = jax.jit(lambda episodes: unroller.evaluate(KEY, KEY, episodes, genotypes))
@@ -46,13 +51,14 @@ def run(unroller: WindowedEvaluator, genotypes: Any, windows: int) -> tuple[Any,
 def test_the_mean_over_windows_is_the_objective_of_whole_training(length: int, objective: Any) -> None:
     problem = Waves(width=4, num_tasks=2, inner_steps=6, objective=objective)
     strategy = PES(4, unroll_length=length)
-    genotypes = jnp.stack([problem.space.sample(jax.random.key(i)) for i in range(4)])
+    genotypes = samples(problem, 4)
     windows = -(-6 // length)
     fitness, seen = run(unroller(problem, strategy), genotypes, 3 * windows)
 
-    def whole(pair: int, number: int, genotype: Any) -> Any:
+    @jax.jit
+    def whole(pair: Any, number: Any, genotype: Any) -> Any:
         """The objective, from the keys of the episode alone."""
-        key, _ = _episode_keys(KEY, Place(jnp.int32(pair), jnp.int32(number), jnp.int32(0)))
+        key, _ = _episode_keys(KEY, Place(pair, number, jnp.int32(0)))
         trials = TrainingTasks(problem).draw(key)
         omega = problem.space.decode(problem.space.repair(genotype))
         return jnp.mean(jax.vmap(lambda k, t: problem.evaluate_task(k, omega, t).fitness)(trials.keys, trials.tasks))
@@ -60,7 +66,7 @@ def test_the_mean_over_windows_is_the_objective_of_whole_training(length: int, o
     for pair in range(2):
         first = next(i for i, at in enumerate(seen) if at.number[pair] == 1)  # the episodes before it are cut
         for member in (2 * pair, 2 * pair + 1):
-            expected = whole(pair, 1, genotypes[member])
+            expected = whole(np.int32(pair), np.int32(1), np.asarray(genotypes)[member])
             np.testing.assert_allclose(np.mean(fitness[first : first + windows, member]), expected, rtol=1e-5)
         assert seen[first + windows].number[pair] == 2
 
@@ -80,7 +86,7 @@ def test_drawn_horizons_are_log_uniform_and_whole_windows() -> None:
     strategy = NRES(400, unroll_length=2, shortest_horizon=4)
     make = unroller(problem, strategy)
     place = Place(jnp.arange(200, dtype=jnp.int32), jnp.ones(200, jnp.int32), jnp.zeros(200, jnp.int32))
-    windows = np.asarray(jax.vmap(lambda place: make._windows(KEY, place))(place))
+    windows = np.asarray(jax.jit(jax.vmap(lambda place: make._windows(KEY, place)))(place))
     assert windows.min() == 2
     assert 24 < windows.max() <= 32
     share = np.mean(windows < 8)  # log(8/2) / log(33/2)
@@ -89,9 +95,9 @@ def test_drawn_horizons_are_log_uniform_and_whole_windows() -> None:
 
 def test_the_two_of_a_pair_share_tasks_keys_and_horizon() -> None:
     problem = Waves(width=4, num_tasks=2, inner_steps=4, objective=Mean())
-    one = problem.space.sample(KEY)
+    one = np.asarray(samples(problem, 1))
     make = unroller(problem, NRES(6, unroll_length=1, shortest_horizon=2), chunk=4)
-    fitness, seen = run(make, jnp.tile(one, (6, 1)), 6)
+    fitness, seen = run(make, np.tile(one, (6, 1)), 6)
     # Waves draws its data, first weights, and noise in each step and each loss from the keys it is given.
     np.testing.assert_array_equal(fitness[:, 0::2], fitness[:, 1::2])
     for leaf in jax.tree.leaves(seen[-1].learners):
@@ -111,7 +117,7 @@ def test_a_failed_learner_begins_anew_with_its_partner() -> None:
 @pytest.mark.bits
 def test_devices_change_no_bit() -> None:
     problem = Waves(width=4, num_tasks=2, inner_steps=6, objective=Mean())
-    genotypes = jnp.stack([problem.space.sample(jax.random.key(i)) for i in range(10)])
+    genotypes = samples(problem, 10)
     ends = [run(unroller(problem, PES(10, unroll_length=2), 3, devices), genotypes, 4) for devices in (1, 2)]
     np.testing.assert_array_equal(ends[0][0], ends[1][0])
     for one, other in zip(jax.tree.leaves(ends[0][1][-1]), jax.tree.leaves(ends[1][1][-1]), strict=True):
@@ -120,7 +126,7 @@ def test_devices_change_no_bit() -> None:
 
 def test_chunks_change_rounding_alone() -> None:
     problem = Waves(width=4, num_tasks=2, inner_steps=6, objective=Mean())
-    genotypes = jnp.stack([problem.space.sample(jax.random.key(i)) for i in range(10)])
+    genotypes = samples(problem, 10)
     ends = [run(unroller(problem, PES(10, unroll_length=2), chunk), genotypes, 4)[0] for chunk in (1, 8)]
     np.testing.assert_allclose(ends[0], ends[1], rtol=1e-5)
 
@@ -130,8 +136,9 @@ def test_a_run_interrupted_in_mid_unroll_ends_in_the_same_bits(tmp_path: Path) -
     problem = Waves(width=4, num_tasks=2, inner_steps=8, objective=Mean())
     options = {"seed": 2, "validate_every": 3, "validation_tasks": 2}
     whole = Search(problem, strategy, run_directory=tmp_path / "whole", **options)
+    whole.run(generations=4)
+    shutil.copytree(tmp_path / "whole", tmp_path / "cut")
     result = whole.run(generations=11)
-    Search(problem, strategy, run_directory=tmp_path / "cut", **options).run(generations=4)
     resumed = Search.resume(tmp_path / "cut")
     resumed.run(generations=11)
     assert (tmp_path / "cut" / "history.csv").read_bytes() == (tmp_path / "whole" / "history.csv").read_bytes()

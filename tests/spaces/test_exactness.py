@@ -11,11 +11,12 @@ import pytest
 from evometa import Box, ConfigurationError, Dict, Integer, VectorSpace
 from evometa.strategies import PBIL, Reinforce
 
-KEYS = jax.random.split(jax.random.key(0), 500)
+KEY = jax.random.key(1)
+KEYS = jax.random.split(KEY, 500)
 
 
 def drawn(space: VectorSpace) -> Any:
-    return np.asarray(jax.vmap(lambda key: space.decode(space.sample(key)))(KEYS))
+    return np.asarray(jax.jit(jax.vmap(lambda key: space.decode(space.sample(key))))(KEYS))
 
 
 @pytest.mark.parametrize(
@@ -37,11 +38,12 @@ def test_integers_are_drawn_and_changed_exactly(low: int, high: int, double: boo
     space = Integer(low, high)
     with jax.enable_x64(double):
         found = drawn(space)
-        parent = space.sample(KEYS[1])
-        children = np.asarray(jax.vmap(lambda key: space.decode(space.mutate(key, parent)))(KEYS))
-        ends = [int(space.decode(jnp.asarray(end))) for end in (space.coordinates.lower, space.coordinates.upper)]
+        mutate = jax.vmap(lambda key: space.decode(space.mutate(key, space.sample(KEY))))
+        children, ends = jax.device_get(
+            jax.jit(lambda: (mutate(KEYS), jax.vmap(space.decode)(jnp.asarray(space.coordinates[:2]))))()
+        )
     assert found.dtype == (np.int32 if low >= -(2**31) and high < 2**31 else np.int64)
-    assert ends == [low, high]
+    assert ends.tolist() == [low, high]
     for values in (found, children):
         assert low <= values.min()
         assert values.max() <= high

@@ -75,11 +75,21 @@ def test_a_module_is_a_template_and_what_a_function_returns(kind: str) -> None:
     assert template.size == drawn.size == floats(module)
     assert type(template.decode(template.start(KEY))) is type(module)
     both = Dict({"a": template})
-    np.testing.assert_array_equal(both.decode(both.start(KEY))["a"](X), template.decode(template.start(KEY))(X))
-    np.testing.assert_allclose(template.decode(template.start(KEY))(X), module(X), rtol=1e-6)
-    np.testing.assert_allclose(drawn.decode(drawn.start(KEY))(X), module(X), rtol=1e-6)
-    np.testing.assert_allclose(template.encode(module), template.start(KEY), rtol=1e-6)
-    assert jnp.any(template.decode(template.sample(jax.random.key(1)))(X) != module(X))
+
+    @jax.jit
+    def outputs() -> Any:
+        """What the module gives, and those that spaces decode to where they begin; another one; and the start."""
+        there = (space.decode(space.start(KEY)) for space in (template, drawn, both))
+        mine, made, (inside,) = next(there), next(there), next(there).values()
+        other = template.decode(template.sample(jax.random.key(1)))
+        return module(X), mine(X), made(X), inside(X), other(X), template.start(KEY)
+
+    expected, mine, made, inside, other, start = outputs()
+    np.testing.assert_array_equal(inside, mine)
+    np.testing.assert_allclose(mine, expected, rtol=1e-6)
+    np.testing.assert_allclose(made, expected, rtol=1e-6)
+    np.testing.assert_allclose(template.encode(module), start, rtol=1e-6)
+    assert np.any(np.asarray(other) != expected)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -112,11 +122,16 @@ class Tracked(InnerTraining):
 def test_a_module_is_a_learner(kind: str) -> None:
     problem, task = Tracked(kind=kind), jnp.array([[1.0], [0.5]])
     omega = MAKERS[kind](KEY)
-    losses = jax.jit(lambda: learning_curve(problem, KEY, omega, task, (1, 2))[0])()
-    by_hand = omega
-    for loss in losses:
-        by_hand = problem.step(KEY, omega, task, by_hand)
-        np.testing.assert_allclose(loss, problem.loss(KEY, omega, task, by_hand), rtol=1e-5)
+
+    @jax.jit
+    def curves() -> Any:
+        by_hand, losses = omega, []
+        for _ in range(2):
+            by_hand = problem.step(KEY, omega, task, by_hand)
+            losses.append(problem.loss(KEY, omega, task, by_hand))
+        return learning_curve(problem, KEY, omega, task, (1, 2))[0], jnp.stack(losses)
+
+    np.testing.assert_allclose(*curves(), rtol=1e-5)
 
 
 def test_a_module_is_searched_carried_kept_and_read_again(tmp_path: Path) -> None:

@@ -44,11 +44,17 @@ def values(size: int) -> st.SearchStrategy[Any]:
     """Generate genotypes inside, outside and far outside of any bounds."""
     exact = {"width": 32, "allow_subnormal": False}  # which compiled programs may flush to zero
     number = st.floats(-30, 30, **exact) | st.floats(-1e6, 1e6, **exact)
-    return st.lists(number, min_size=size, max_size=size).map(lambda found: jnp.asarray(found, jnp.float32))
+    return st.lists(number, min_size=size, max_size=size).map(lambda found: np.asarray(found, np.float32))
 
 
 REPAIR = {name: jax.jit(space.repair) for name, space in SPACES.items()}
 SAMPLE = {name: jax.jit(jax.vmap(space.sample)) for name, space in SPACES.items()}
+DECODE = {name: jax.jit(space.decode) for name, space in SPACES.items()}
+
+
+def drawn_omegas(name: str, keys: Any) -> Any:
+    space = SPACES[name]
+    return np.asarray(jax.jit(jax.vmap(lambda key: space.decode(space.sample(key))))(keys))
 
 
 def assert_inside(space: VectorSpace, genotypes: Any) -> None:
@@ -74,7 +80,7 @@ def test_repair_maps_into_the_space_and_does_not_change_valid_genotypes(name: st
 def test_a_box_is_decoded_within_its_bounds(genotype: Any) -> None:
     for name in ("box", "log"):
         space: Any = SPACES[name]
-        omega = np.asarray(space.decode(REPAIR[name](genotype[: space.size])))
+        omega = np.asarray(DECODE[name](REPAIR[name](genotype[: space.size])))
         assert omega.dtype == np.float32
         assert ((omega >= space.low.astype(np.float32)) & (omega <= space.high.astype(np.float32))).all()
 
@@ -115,10 +121,10 @@ def test_an_omega_is_encoded_to_a_genotype_that_gives_it_back(name: str) -> None
     space = SPACES[name]
     drawn = SAMPLE[name](jax.random.split(jax.random.key(8), 20))
     for genotype in np.asarray(drawn):
-        omega = jax.device_get(space.decode(genotype))
-        again = jnp.asarray(space.encode(omega), jnp.float32)
+        omega = jax.device_get(DECODE[name](genotype))
+        again = np.asarray(space.encode(omega), np.float32)
         np.testing.assert_allclose(again, genotype, rtol=1e-5, atol=1e-6)
-        jax.tree.map(lambda one, two: np.testing.assert_allclose(one, two, rtol=1e-5), space.decode(again), omega)
+        jax.tree.map(lambda one, two: np.testing.assert_allclose(one, two, rtol=1e-5), DECODE[name](again), omega)
 
 
 def assert_uniform(found: Any, values: Any) -> None:
@@ -132,7 +138,7 @@ def assert_uniform(found: Any, values: Any) -> None:
 def test_integers_and_categories_are_drawn_uniformly_ends_included() -> None:
     keys = jax.random.split(jax.random.key(1), 8000)
     for name, expected in (("integer", range(-3, 5)), ("category", range(3))):
-        drawn = np.asarray(jax.vmap(SPACES[name].decode)(SAMPLE[name](keys)))
+        drawn = drawn_omegas(name, keys)
         assert drawn.dtype == np.int32
         for column in drawn.T:
             assert_uniform(column, list(expected))
@@ -142,7 +148,7 @@ def test_a_box_is_drawn_uniformly_and_a_log_box_in_its_logarithm() -> None:
     keys = jax.random.split(jax.random.key(2), 8000)
     for name, scale in (("box", lambda x: x), ("log", np.log)):
         space: Any = SPACES[name]
-        omega = np.asarray(jax.vmap(space.decode)(SAMPLE[name](keys)), float)
+        omega = drawn_omegas(name, keys).astype(float)
         share = (scale(omega) - scale(space.low)) / (scale(space.high) - scale(space.low))
         for column in share.T:
             assert_uniform(np.minimum(np.floor(column * 10), 9), range(10))
@@ -150,9 +156,9 @@ def test_a_box_is_drawn_uniformly_and_a_log_box_in_its_logarithm() -> None:
 
 def test_integers_are_drawn_in_their_steps_or_their_logarithm() -> None:
     keys = jax.random.split(jax.random.key(1), 8000)
-    steps = np.asarray(jax.vmap(SPACES["steps"].decode)(SAMPLE["steps"](keys)))
+    steps = drawn_omegas("steps", keys)
     assert_uniform(steps, list(range(16, 257, 16)))
-    logs = np.asarray(jax.vmap(SPACES["log integer"].decode)(SAMPLE["log integer"](keys)))
+    logs = drawn_omegas("log integer", keys)
     assert (logs.min(), logs.max() <= 10**6) == (1, True)
     # From 0.5 to 10⁶ + 0.5, each integer has the logarithm of what is rounded to it.
     share = np.mean(logs == 1), np.mean(logs <= 1000)
@@ -160,9 +166,7 @@ def test_integers_are_drawn_in_their_steps_or_their_logarithm() -> None:
 
 
 def test_beyond_a_single_bound_half_of_a_normal_distribution_is_drawn() -> None:
-    drawn = np.asarray(
-        jax.vmap(SPACES["one bound"].decode)(SAMPLE["one bound"](jax.random.split(jax.random.key(3), 8000)))
-    )
+    drawn = drawn_omegas("one bound", jax.random.split(jax.random.key(3), 8000))
     above, below, free, between = drawn.T
     assert (above.min() >= 0.5, below.max() <= -3.0, between.min() >= 2.0, between.max() <= 3.0) == (True,) * 4
     half = math.sqrt(2 / math.pi)
@@ -173,7 +177,7 @@ def test_beyond_a_single_bound_half_of_a_normal_distribution_is_drawn() -> None:
 def test_equal_bounds_make_a_constant_that_is_not_searched() -> None:
     space = SPACES["a constant"]
     assert space.size == 2
-    omegas = np.asarray(jax.vmap(space.decode)(SAMPLE["a constant"](jax.random.split(jax.random.key(0), 9))))
+    omegas = drawn_omegas("a constant", jax.random.split(jax.random.key(0), 9))
     assert (omegas[:, 1] == 1.0).all()
     assert len(np.unique(omegas[:, 0])) == 9
     whole = Box((2,), 3.0, 3.0)
@@ -181,7 +185,7 @@ def test_equal_bounds_make_a_constant_that_is_not_searched() -> None:
 
 
 def test_an_unbounded_box_is_drawn_normally_in_its_scale() -> None:
-    omega = jax.vmap(SPACES["unbounded"].decode)(SAMPLE["unbounded"](jax.random.split(jax.random.key(3), 8000)))
+    omega = drawn_omegas("unbounded", jax.random.split(jax.random.key(3), 8000))
     assert omega.shape == (8000, 2, 2)
     np.testing.assert_allclose(np.mean(omega, axis=0), 0.0, atol=5 * 3.0 / 8000**0.5)
     np.testing.assert_allclose(np.std(omega, axis=0), 3.0, rtol=0.05)
@@ -193,11 +197,12 @@ def test_mutated_genotypes_are_valid_and_differ(name: str) -> None:
     keys = jax.random.split(jax.random.key(4), 2 * count)
     parents = SAMPLE[name](keys[:count])
 
+    mutate = jax.jit(lambda *given: jax.vmap(space.mutate, (0, 0, None, None))(*given))
+
     def share_changed(rate: float, scale: float) -> Any:
-        mutate = jax.jit(jax.vmap(lambda key, one: space.mutate(key, one, rate, scale)))
-        children = mutate(keys[count:], parents)
+        children = np.asarray(mutate(keys[count:], parents, rate, scale))
         assert_inside(space, children)
-        return np.asarray(children != parents)
+        return children != np.asarray(parents)
 
     if name == "single":
         assert not share_changed(1.0, 0.1).any()
@@ -211,17 +216,19 @@ def test_mutated_genotypes_are_valid_and_differ(name: str) -> None:
 def test_a_mutated_category_is_any_other_equally_likely() -> None:
     space = Categorical(5)
     keys = jax.random.split(jax.random.key(5), 4000)
+    mutate = jax.jit(jax.vmap(space.mutate, (0, None)))
     for start in (0, 2, 4):
-        found = jax.vmap(lambda key, one=start: space.mutate(key, jnp.full((1,), one, jnp.float32)))(keys)
+        found = mutate(keys, np.full(1, start, np.float32))
         assert_uniform(np.asarray(found)[:, 0], [other for other in range(5) if other != start])
 
 
 def test_a_mutated_integer_steps_by_one_at_least_and_further_with_the_scale() -> None:
     space, keys = Integer(0, 100), jax.random.split(jax.random.key(6), 1000)
 
+    mutate = jax.jit(jax.vmap(lambda key, scale: space.mutate(key, jnp.full((1,), 50.0), 1.0, scale), (0, None)))
+
     def steps(scale: float) -> Any:
-        middle = jnp.full((1,), 50.0)
-        return np.abs(np.asarray(jax.vmap(lambda key: space.mutate(key, middle, 1.0, scale))(keys)) - 50.0)
+        return np.abs(np.asarray(mutate(keys, scale)) - 50.0)
 
     assert (steps(1e-6) == 1.0).all()
     assert 0.05 * 101 < steps(0.1).mean() < 0.11 * 101  # E|N(0, 0.1)| is 0.08 of the range
@@ -230,8 +237,10 @@ def test_a_mutated_integer_steps_by_one_at_least_and_further_with_the_scale() ->
 def test_an_integer_in_its_logarithm_steps_in_parts_of_itself() -> None:
     space, keys = Integer(1, 10**6, log=True), jax.random.split(jax.random.key(6), 1000)
 
+    mutate = jax.jit(jax.vmap(lambda key, parent, scale: space.mutate(key, parent, 1.0, scale), (0, None, None)))
+
     def children(parent: float, scale: float) -> Any:
-        return np.asarray(jax.vmap(lambda key: space.mutate(key, jnp.full((1,), parent), 1.0, scale))(keys))[:, 0]
+        return np.asarray(mutate(keys, np.full(1, parent, np.float32), scale))[:, 0]
 
     for parent in (1.0, 2.0, 1e6):
         assert (np.abs(children(parent, 1e-9) - parent) == 1.0).all()
@@ -244,7 +253,7 @@ def test_a_child_has_each_coordinate_of_either_parent() -> None:
     space = SPACES["dict"]
     first, second = jnp.zeros(space.size), jnp.ones(space.size)
     keys = jax.random.split(jax.random.key(7), 1000)
-    children = np.asarray(jax.vmap(lambda key: space.crossover(key, first, second))(keys))
+    children = np.asarray(jax.jit(jax.vmap(lambda key: space.crossover(key, first, second)))(keys))
     assert set(np.unique(children)) == {0.0, 1.0}
     np.testing.assert_allclose(children.mean(axis=0), 0.5, atol=5 * 0.5 / 1000**0.5)
     assert abs(np.corrcoef(children[:, 0], children[:, 1])[0, 1]) < 0.2
@@ -404,7 +413,8 @@ def test_without_its_start_a_space_begins_at_a_draw(name: str) -> None:
     space, key = BEGUN[name], jax.random.key(3)
     other = space.without_start().without_start()
     assert type(other) is type(space)
-    jax.tree.map(np.testing.assert_array_equal, other.start(key), space.sample(key))
-    jax.tree.map(np.testing.assert_array_equal, other.sample(key), space.sample(key))
+    start, drawn, sample = jax.jit(lambda: (other.start(key), other.sample(key), space.sample(key)))()
+    jax.tree.map(np.testing.assert_array_equal, start, sample)
+    jax.tree.map(np.testing.assert_array_equal, drawn, sample)
     if name == "box":
         assert space.start(key).tolist() == [0.25, 0.125]  # in units of the range

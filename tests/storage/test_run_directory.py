@@ -33,11 +33,18 @@ def search(folder: Path, **options: Any) -> Search:
     return Search(Bowl(dimension=3), Walk(), run_directory=folder, validation_tasks=2, **options)
 
 
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of three generations, for tests that change nothing in it."""
+    folder = tmp_path_factory.mktemp("finished") / "run"
+    search(folder).run(generations=3)
+    return folder
+
+
 @pytest.fixture
-def run(tmp_path: Path) -> Path:
-    """A run of three generations."""
-    search(tmp_path / "run").run(generations=3)
-    return tmp_path / "run"
+def run(finished: Path, tmp_path: Path) -> Path:
+    """A run of three generations of a test's own."""
+    return shutil.copytree(finished, tmp_path / "run")
 
 
 def test_the_manifest_says_what_was_run(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ class Found(NamedTuple):
     """What a search came to."""
 
     state: Any
+    center: Any
     best: float
     """Best fitness of all generations."""
     generations: int
@@ -52,6 +53,19 @@ def searches(
     seeds: Iterable[int],
 ) -> list[Found]:
     """Search once for each seed, compiled once."""
+    run = _compiled(strategy, space, function)
+
+    def found(seed: int) -> Found:
+        state, center, best, number, code = run(jax.random.key(seed), generations, target)
+        reason = ("", *strategy.stop_reasons)[int(code)].partition(":")[0]
+        return Found(state, center, float(best), int(number), reason)
+
+    return [found(seed) for seed in seeds]
+
+
+@functools.lru_cache(4)
+def _compiled(strategy: Strategy[Any], space: VectorSpace, function: Callable[[jax.Array], jax.Array]) -> Any:
+    """Return the program of a search, which serves any length and target."""
 
     def generation(key: Any, carry: Any) -> Any:
         state, best, number = carry
@@ -60,22 +74,17 @@ def searches(
         state = strategy.tell(key, state, genotypes, Feedback(fitness))
         return state, jnp.minimum(best, jnp.min(fitness)), number + 1
 
-    def going(carry: Any) -> Any:
-        state, best, number = carry
-        return (best > target) & (strategy.stop(state) == 0) & (number < generations)
-
     @jax.jit
-    def run(key: Any) -> Any:
+    def run(key: Any, generations: Any, target: Any) -> Any:
+        def going(carry: Any) -> Any:
+            state, best, number = carry
+            return (best > target) & (strategy.stop(state) == 0) & (number < generations)
+
         first = strategy.init(key, space), jnp.asarray(jnp.inf, jnp.result_type(float)), jnp.int32(0)
         state, best, number = jax.lax.while_loop(going, functools.partial(generation, key), first)
-        return state, best, number, strategy.stop(state)
+        return state, strategy.center(state), best, number, strategy.stop(state)
 
-    def found(seed: int) -> Found:
-        state, best, number, code = run(jax.random.key(seed))
-        reason = ("", *strategy.stop_reasons)[int(code)].partition(":")[0]
-        return Found(state, float(best), int(number), reason)
-
-    return [found(seed) for seed in seeds]
+    return run
 
 
 def sphere(x: jax.Array) -> jax.Array:

@@ -19,7 +19,8 @@ from evometa.testing import check_strategy
 KEY = jax.random.key(3)
 
 
-def test_keeps_the_contract(precision: str) -> None:
+@pytest.mark.usefixtures("x64")
+def test_keeps_the_contract_in_double_precision() -> None:
     check_strategy(Gradient(3))
 
 

@@ -18,7 +18,8 @@ KEY = jax.random.key(3)
 MIXED = Dict({"real": Box((2,), 0, 1), "integer": Integer(0, 9), "category": Categorical(3)})
 
 
-def test_keeps_the_contract(precision: str) -> None:
+@pytest.mark.usefixtures("x64")
+def test_keeps_the_contract_in_double_precision() -> None:
     check_strategy(PBT(5, windows=7))
 
 

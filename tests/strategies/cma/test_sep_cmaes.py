@@ -16,9 +16,8 @@ from ..driver import ellipsoid, search, sphere
 KEY = jax.random.key(3)
 
 
-@pytest.mark.parametrize("population_size", [2, 9])
-def test_keeps_the_contract(population_size: int) -> None:
-    check_strategy(SepCMAES(population_size), Box((5,), start=np.zeros(5)))
+def test_keeps_the_contract_with_two_candidates() -> None:
+    check_strategy(SepCMAES(2), Box((5,), start=np.zeros(5)))
 
 
 @pytest.mark.usefixtures("x64")

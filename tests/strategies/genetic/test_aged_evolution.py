@@ -27,10 +27,6 @@ def live(strategy: AgedEvolution, fitness: list[float]) -> tuple:
 
 
 @pytest.mark.usefixtures("x64")
-def test_keeps_the_contract() -> None:
-    check_strategy(AgedEvolution(4, living=8, tournament_size=4))
-
-
 def test_searches_mixed_spaces() -> None:
     space = Dict({"x": Box((3,), low=0.0, high=1.0), "n": Integer(0, 9), "c": Categorical(4, (2,))})
     check_strategy(AgedEvolution(3, living=8, tournament_size=8, mutation_rate=0.2), space)

@@ -59,10 +59,10 @@ def generations(strategy: GeneticProgramming, space: Expression, count: int) -> 
         genotypes, state = strategy.ask(key, state)
         return genotypes, strategy.tell(key, state, genotypes, Feedback(jnp.asarray(sizes(genotypes), float)))
 
-    state, found = strategy.init(KEY, space), []
+    state, found = jax.jit(lambda: strategy.init(KEY, space))(), []
     for number in range(count):
         genotypes, state = step(jax.random.fold_in(KEY, number), state)
-        found.append(genotypes)
+        found.append(jax.device_get(genotypes))
     return found
 
 
@@ -73,17 +73,20 @@ def test_children_are_new_and_alive_and_elites_come_first() -> None:
     assert all(np.asarray(each.alive).all() for each in seen)
     children = np.concatenate([np.asarray(each.fingerprint)[2 * (number > 0) :] for number, each in enumerate(seen)])
     assert len(set(children.tolist())) == len(children)
-    for before, after in itertools.pairwise(populations):
-        np.testing.assert_array_equal(np.asarray(sizes(after))[:2], np.sort(np.asarray(sizes(before)))[:2])
+    size = [np.asarray(jax.jit(sizes)(one)) for one in populations]
+    for before, after in itertools.pairwise(size):
+        np.testing.assert_array_equal(after[:2], np.sort(before)[:2])
     for number in range(24):
         check_tree(LOSS.primitives, jax.tree.map(lambda leaf, i=number: leaf[i], populations[-1]), 17)
-    drawn = jax.vmap(LOSS.sample)(jax.random.split(KEY, 48))
+    drawn = jax.jit(jax.vmap(LOSS.sample))(jax.random.split(KEY, 24))
     assert not np.asarray(behave(drawn).alive).all()  # it is not that all are
 
 
 def test_behaviour_tells_what_expressions_do_and_not_how_they_are_written() -> None:
+    behave = jax.jit(LOSS.behaviour)
+
     def of(given: str) -> Any:
-        return LOSS.behaviour(parse(LOSS.primitives, given, 15))
+        return behave(parse(LOSS.primitives, given, 15))
 
     same = [
         of(given) for given in ("square(sub(prediction, label))", "mul(sub(label, prediction), sub(label, prediction))")
@@ -94,18 +97,20 @@ def test_behaviour_tells_what_expressions_do_and_not_how_they_are_written() -> N
     assert not of("square(label)").alive
     assert not of("sign(sub(prediction, label))").alive
     program = SMALL.decode(parse(SMALL.primitives, "x", 15))
-    assert behaviour(program, (jnp.ones(4),), ()).alive
-    assert not behaviour(program, (jnp.array([1.0, jnp.inf]),), ()).alive
+    alive = jax.jit(lambda x: behaviour(program, (x,), ()).alive)
+    assert alive(np.ones(2, np.float32))
+    assert not alive(np.array([1.0, np.inf], np.float32))
 
 
 def test_the_smaller_of_equals_comes_first_and_parsimony_is_a_price() -> None:
     strategy = GeneticProgramming(12)
-    trees = jax.vmap(SMALL.sample)(jax.random.split(KEY, 12))
-    count = np.asarray(sizes(trees))
-    state = strategy.init(KEY, SMALL)
+    trees = jax.jit(jax.vmap(SMALL.sample))(jax.random.split(KEY, 12))
+    count = np.asarray(jax.jit(sizes)(trees))
+    state = jax.jit(lambda: strategy.init(KEY, SMALL))()
 
     def order(strategy: GeneticProgramming, fitness: Any) -> Any:
-        return np.asarray(sizes(strategy.tell(KEY, state, trees, Feedback(jnp.asarray(fitness))).parents))
+        tell = jax.jit(lambda fitness: sizes(strategy.tell(KEY, state, trees, Feedback(fitness)).parents))
+        return np.asarray(tell(fitness.astype(np.float32)))
 
     np.testing.assert_array_equal(order(strategy, np.zeros(12)), np.sort(count))
     large = np.where(count == count.max(), -0.5, 0.0)
@@ -202,7 +207,7 @@ def test_constants_are_not_tuned_by_a_gradient_that_there_is_not() -> None:
 def test_lexicase_takes_specialists_and_cases_are_those_of_the_problem() -> None:
     middling = [[5.0, 5.0], [5.1, 4.9], [4.9, 5.1], [5.05, 5.05]]
     cases = jnp.array([[0.0, 9.0], [9.0, 0.0], *middling, [jnp.inf, jnp.inf]])
-    chosen = np.bincount(np.asarray(lexicase(KEY, cases, 400)), minlength=7)
+    chosen = np.bincount(np.asarray(jax.jit(lexicase, static_argnums=2)(KEY, cases, 400)), minlength=7)
     assert chosen[0] + chosen[1] == 400
     assert min(chosen[:2]) > 150
     with pytest.raises(ConfigurationError, match="cases"):
@@ -234,13 +239,16 @@ def test_it_begins_anew_where_it_gets_no_further() -> None:
     # Every fitness is the same, so that each third generation is the last of its run.
     space = Expression(PrimitiveSet(("x",)), max_size=15, start="mul(x, x)")
     strategy = Restarts(GeneticProgramming(8, proposals=1), patience=2)
-    state, found = strategy.init(KEY, space), []
-    step = jax.jit(strategy.ask)
+
+    @jax.jit
+    def generation(key: Any, state: Any) -> Any:
+        trees, state = strategy.ask(key, state)
+        return trees, strategy.tell(key, state, trees, Feedback(jnp.ones(8)))
+
+    state, found = jax.jit(lambda: strategy.init(KEY, space))(), []
     for number in range(7):
-        key = jax.random.fold_in(KEY, number)
-        trees, state = step(key, state)
-        state = strategy.tell(key, state, trees, Feedback(jnp.ones(8)))
-        found.append(trees)
+        trees, state = generation(jax.random.fold_in(KEY, number), state)
+        found.append(jax.device_get(trees))
     assert int(state.restarts) == 2
     begun = parse(space.primitives, "mul(x, x)", 15)
     at_start = [bool((trees.op[0] == begun.op).all()) for trees in found]

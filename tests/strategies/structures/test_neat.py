@@ -31,22 +31,27 @@ def lonely(first: jax.Array, second: jax.Array) -> jax.Array:
 
 def test_members_join_the_first_species_that_is_near_and_found_others() -> None:
     members = jnp.array([0.0, 0.5, 5.0, 5.4, -0.9, 9.0, 20.0, 5.9])
-    own, species = jax.jit(lambda: assign(lonely, empty_species(members[0], 3), members, 1.0))()
+    assigned = jax.jit(lambda species, members: assign(lonely, species, members, 1.0))
+    own, species = assigned(jax.device_get(empty_species(members[0], 3)), members)
     # The third place is 9's; for 20 there is none left, and 9 is the nearest.
     assert own.tolist() == [0, 0, 1, 1, 0, 2, 2, 1]
     assert species.representatives.tolist() == [0.0, 5.0, 9.0]
-    own, _ = assign(lonely, species._replace(size=jnp.array([3, 0, 2])), jnp.array([8.5, 3.0, 0.2]), 1.0)
+    own, _ = assigned(species._replace(size=np.array([3, 0, 2], np.int32)), np.array([8.5, 3.0, 0.2], np.float32))
     assert own.tolist() == [2, 1, 0]  # the second species had no members left, and its place is free
 
 
 def species(best: list[float], age: list[int]) -> Species:
-    one = empty_species(jnp.zeros(()), len(best))
-    return one._replace(size=jnp.ones(len(best), jnp.int32), best=jnp.asarray(best), age=jnp.asarray(age))
+    one = jax.device_get(empty_species(jnp.zeros(()), len(best)))
+    ones = np.ones(len(best), np.int32)
+    return one._replace(size=ones, best=np.asarray(best, np.float32), age=np.asarray(age, np.int32))
+
+
+allot = jax.jit(lambda species, own, fitness, refocus: allot_shares(species, own, fitness, 15, refocus))
 
 
 def test_children_in_proportion_to_the_mean_of_a_species() -> None:
-    own, fitness = jnp.array([0, 0, 1, 2, 2]), jnp.array([1.0, 3.0, 2.0, 5.0, jnp.inf])
-    after = allot_shares(species([9.0, 9.0, 9.0], [0, 0, 0]), own, fitness, 15, jnp.asarray(False))
+    own, fitness = np.array([0, 0, 1, 2, 2]), np.array([1.0, 3.0, 2.0, 5.0, np.inf], np.float32)
+    after = allot(species([9.0, 9.0, 9.0], [0, 0, 0]), own, fitness, False)
     # Worth 1 and 0.5 of 1; 0.75; 0 and 0: from 5, the worst that did not fail, to 1.
     np.testing.assert_allclose(after.share, np.array([0.75, 0.75, 0.0]) / 1.5, rtol=1e-6)
     assert after.best.tolist() == [1.0, 2.0, 5.0]
@@ -62,8 +67,8 @@ def test_children_in_proportion_to_the_mean_of_a_species() -> None:
     ],
 )
 def test_who_may_have_children(age: list[int], refocus: bool, expected: list[bool]) -> None:
-    own, fitness = jnp.array([0, 1, 2, 2]), jnp.array([1.0, 2.0, 3.0, 4.0])
-    after = allot_shares(species([0.5, 0.7, 0.9], age), own, fitness, 15, jnp.asarray(refocus))
+    own, fitness = np.array([0, 1, 2, 2]), np.array([1.0, 2.0, 3.0, 4.0], np.float32)
+    after = allot(species([0.5, 0.7, 0.9], age), own, fitness, refocus)
     assert (np.asarray(after.share) > 0).tolist() == expected
     assert float(after.share.sum()) == pytest.approx(1.0)
 
@@ -71,11 +76,14 @@ def test_who_may_have_children(age: list[int], refocus: bool, expected: list[boo
 def test_the_best_of_a_large_species_goes_on_unchanged_and_parents_are_survivors() -> None:
     strategy = NEAT(20, crossover_rate=0.0, survivors=0.1, mutation_scale=1e-3, threshold=99.0)
     space = Topology(2, 1, max_hidden=2, max_connections=8, add_node=0.0, add_connection=0.0, replaced=0.0)
-    ask = jax.jit(strategy.ask)
-    first, state = ask(jax.random.key(1), strategy.init(jax.random.key(0), space))
-    fitness = jnp.arange(20.0)[::-1]
-    state = jax.jit(strategy.tell)(jax.random.key(2), state, first, Feedback(fitness))
-    children, _ = ask(jax.random.key(3), state)
+
+    @jax.jit
+    def generation() -> Any:
+        first, state = strategy.ask(jax.random.key(1), strategy.init(jax.random.key(0), space))
+        state = strategy.tell(jax.random.key(2), state, first, Feedback(jnp.arange(20.0)[::-1]))
+        return first, strategy.ask(jax.random.key(3), state)[0]
+
+    first, children = generation()
     weights, parents = np.asarray(children.weight), np.asarray(first.weight)
     np.testing.assert_array_equal(weights[0], parents[19])
     nearest = np.argmin(np.abs(weights[:, None] - parents).sum(axis=2), axis=1)
@@ -86,9 +94,14 @@ def test_the_best_of_a_large_species_goes_on_unchanged_and_parents_are_survivors
 def test_the_fitter_parent_gives_the_structure() -> None:
     strategy = NEAT(64, crossover_rate=1.0, mutation_rate=0.0, survivors=1.0, threshold=99.0)
     split = Topology(2, 1, max_hidden=2, max_connections=8, add_node=1.0, add_connection=0.0).mutate
-    small = jax.vmap(SPACE.sample)(jax.random.split(jax.random.key(0), 32))
-    large = jax.jit(jax.vmap(split))(jax.random.split(jax.random.key(4), 32), small)
-    mixed = jax.tree.map(lambda a, b: jnp.concatenate([a, b]), small, large)
+
+    @jax.jit
+    def drawn() -> Any:
+        small = jax.vmap(SPACE.sample)(jax.random.split(jax.random.key(0), 32))
+        large = jax.vmap(split)(jax.random.split(jax.random.key(4), 32), small)
+        return jax.tree.map(lambda a, b: jnp.concatenate([a, b]), small, large)
+
+    mixed = drawn()
 
     @jax.jit
     def sizes(fitness: jax.Array) -> jax.Array:

@@ -46,7 +46,8 @@ WRAPPERS = [
 
 
 @pytest.mark.parametrize("strategy", WRAPPERS, ids=lambda s: f"{type(s).__name__}-{type(s.strategy).__name__}")
-def test_keeps_the_contract(strategy: Strategy[Any], precision: str) -> None:
+@pytest.mark.usefixtures("x64")
+def test_keeps_the_contract_in_double_precision(strategy: Strategy[Any]) -> None:
     check_strategy(strategy)
 
 
@@ -77,7 +78,7 @@ def held_out(strategy: Strategy[Any]) -> float:
         generations=20_000 // strategy.population_size,
         seeds=range(5),
     )
-    return float(jnp.median(sphere(jnp.stack([strategy.center(run.state) for run in runs]))))
+    return float(np.median([np.sum((np.asarray(run.center) - 0.5) ** 2) for run in runs]))
 
 
 def noise(x: jax.Array) -> jax.Array:
@@ -136,36 +137,49 @@ def test_candidates_that_failed_twice_are_no_noise() -> None:
     ("strategy", "generations"), [(Restarts(CMAES(4)), 10), (Restarts(RandomSearch(4), patience=3), 3)]
 )
 def test_restarts_while_all_fail(strategy: Restarts, generations: int) -> None:
-    failed = Feedback(jnp.full(4, jnp.inf))
-    state = strategy.init(jax.random.key(0), Box((2,), -1.0, 1.0, start=np.zeros(2)))
+
+    @jax.jit
+    def generation(key: Any, state: Any) -> Any:
+        genotypes, state = strategy.ask(key, state)
+        return tell_population(strategy, KEY, state, genotypes, Feedback(jnp.full(4, jnp.inf)))
+
+    state = jax.jit(lambda: strategy.init(KEY, Box((2,), -1.0, 1.0, start=np.zeros(2))))()
     for number in range(generations):
         assert int(state.restarts) == 0
-        genotypes, state = jax.jit(strategy.ask)(jax.random.key(number), state)
-        state = jax.jit(lambda *args: tell_population(strategy, *args))(KEY, state, genotypes, failed)
+        state = generation(jax.random.key(number), state)
     assert int(state.restarts) == 1
 
 
 def test_prices_of_constraints_wait_for_a_candidate_that_succeeds() -> None:
     strategy = AugmentedLagrangian(CMAES(4))
-    state = strategy.init(KEY, Box((2,), start=np.zeros(2)))
-    genotypes, state = strategy.ask(KEY, state)
-    infinite = jnp.full(5, jnp.inf)
-    state = tell_population(strategy, KEY, state, genotypes, Feedback(infinite, constraints=infinite[:, None]))
-    assert float(state.penalty[0]) == 0.0
+
+    @jax.jit
+    def generation() -> Any:
+        genotypes, state = strategy.ask(KEY, strategy.init(KEY, Box((2,), start=np.zeros(2))))
+        infinite = jnp.full(5, jnp.inf)
+        return tell_population(strategy, KEY, state, genotypes, Feedback(infinite, constraints=infinite[:, None]))
+
+    assert generation().penalty.tolist() == [0.0]
 
 
 def test_the_average_is_that_of_the_centers() -> None:
     strategy = Averaged(SNES(8), generations=2.0)
     space = Box((3,), start=np.zeros(3))
-    state = strategy.init(jax.random.key(0), space)
-    np.testing.assert_array_equal(strategy.center(state), state.inner.center if hasattr(state.inner, "center") else 0.0)
-    centers = []
-    for generation in range(4):
-        genotypes, state = strategy.ask(jax.random.key(generation), state)
-        state = strategy.tell(jax.random.key(0), state, genotypes, Feedback(sphere(genotypes)))
-        centers.append(np.asarray(strategy.strategy.center(state.inner)))
+
+    @jax.jit
+    def centers() -> Any:
+        def generation(state: Any, key: Any) -> Any:
+            genotypes, state = strategy.ask(key, state)
+            state = strategy.tell(key, state, genotypes, Feedback(sphere(genotypes)))
+            return state, (strategy.center(state), strategy.strategy.center(state.inner))
+
+        state = strategy.init(KEY, space)
+        return strategy.center(state), jax.lax.scan(generation, state, jax.random.split(KEY, 4))[1]
+
+    first, (average, inside) = jax.device_get(centers())
+    np.testing.assert_array_equal(first, 0.0)
     weights = np.exp(-np.arange(4)[::-1] / 2.0)
-    np.testing.assert_allclose(strategy.center(state), weights @ np.array(centers) / weights.sum(), rtol=1e-5)
+    np.testing.assert_allclose(average[-1], weights @ inside / weights.sum(), rtol=1e-5)
 
 
 def test_an_average_forwards_windows_and_the_search_is_that_of_the_strategy_inside() -> None:
