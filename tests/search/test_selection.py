@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+import shutil
 import signal
 from pathlib import Path
 from typing import Any
@@ -24,9 +25,10 @@ Bowl, Chase, Fence, Liar = (load(f"{TOYS}:{name}") for name in ("Bowl", "Chase",
 
 
 def test_the_best_winners_are_kept_and_none_twice() -> None:
-    finalists = no_finalists(jnp.zeros(2), 3)
+    finalists = jax.device_get(no_finalists(jnp.zeros(2), 3))
+    entered = jax.jit(enter)
     for fitness, number in ((5.0, 0), (3.0, 1), (3.0, 1), (9.0, 2), (4.0, 3), (8.0, 4), (np.inf, 5)):
-        finalists = enter(finalists, jnp.full(2, float(number)), jnp.float32(fitness))
+        finalists = jax.device_get(entered(finalists, np.full(2, number, np.float32), np.float32(fitness)))
     order = np.argsort(finalists.fitness)
     np.testing.assert_array_equal(finalists.fitness[order], [3.0, 4.0, 5.0])
     np.testing.assert_array_equal(finalists.genotypes[order, 0], [1.0, 3.0, 0.0])
@@ -118,8 +120,10 @@ class Cancels(Callback):
 
 def test_finalists_survive_an_interruption(tmp_path: Path) -> None:
     options: Any = {"seed": 1, "validation_tasks": 8, "finalists": 4, "validation_share": 10.0, "progress": False}
-    whole = Search(Chase(), RandomSearch(4), run_directory=tmp_path / "whole", **options).run(generations=9)
-    Search(Chase(), RandomSearch(4), run_directory=tmp_path / "cut", **options).run(generations=5)
+    search = Search(Chase(), RandomSearch(4), run_directory=tmp_path / "whole", **options)
+    search.run(generations=5)
+    shutil.copytree(tmp_path / "whole", tmp_path / "cut")
+    whole = search.run(generations=9)
     resumed = Search.resume(tmp_path / "cut", progress=False)
     result = resumed.run(generations=9)
     assert resumed._state.finalists.fitness.shape == (4,)  # type: ignore[union-attr]

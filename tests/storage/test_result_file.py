@@ -40,7 +40,7 @@ def same(one: Result, other: Result) -> None:
         (Errand(), RandomSearch(3)),
         (Tuned(), RandomSearch(3)),
         (ZDT2(dimension=3), NSGA2(8)),
-        (SymbolicRegression(), GeneticProgramming(8)),
+        (SymbolicRegression(), GeneticProgramming(8, proposals=1)),
     ],
     ids=lambda value: type(value).__name__,
 )
@@ -114,7 +114,9 @@ def test_what_is_no_result_is_refused_and_a_lost_class_costs_the_structure_alone
     with pytest.raises(RunDirectoryError, match=r"result\.npz was expected to hold a run's result"):
         load_result(tmp_path)
     folder = tmp_path / "run"
-    result = Search(Waves(width=4), OpenAIES(4), run_directory=folder, progress=False).run(generations=1)
+    result = Search(Waves(width=4, num_tasks=2, inner_steps=2), OpenAIES(4), run_directory=folder, progress=False).run(
+        generations=1
+    )
     manifest = (folder / "manifest.json").read_text()
     (folder / "manifest.json").write_text(manifest.replace(":Waves", ":Gone"))
     with pytest.warns(UserWarning, match="ω is given as arrays by path"):

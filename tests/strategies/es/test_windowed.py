@@ -21,13 +21,13 @@ ALL = [FullES, TruncatedES, PES, NRES]
 KEY = jax.random.key(3)
 
 
-@pytest.mark.parametrize("strategy", [TruncatedES(2), NRES(16)], ids=lambda s: type(s).__name__)
-def test_keeps_the_contract(strategy: Any) -> None:
-    check_strategy(strategy)
+def test_keeps_the_contract_with_one_pair() -> None:
+    check_strategy(TruncatedES(2))
 
 
-@pytest.mark.parametrize("strategy", [FullES(8), PES(16)], ids=lambda s: type(s).__name__)
-def test_keeps_the_contract_in_both_precisions(strategy: Any, precision: str) -> None:
+@pytest.mark.usefixtures("x64")
+@pytest.mark.parametrize("strategy", [NRES(16), PES(16)], ids=lambda s: type(s).__name__)
+def test_keeps_the_contract_in_double_precision(strategy: Any) -> None:
     check_strategy(strategy)
 
 
@@ -82,10 +82,15 @@ def test_truncation_is_short_sighted() -> None:
 
 def told(strategy: Any, fitness: list[float], begins: list[bool]) -> tuple[Any, Any, Any]:
     """One generation from 0 in two dimensions; returns the noise of the pairs, and the states before and after."""
-    state = strategy.init(KEY, Box((2,), start=np.zeros(2)))
-    state = state._replace(begins=jnp.array(begins), direction=jnp.ones_like(state.direction))
-    genotypes, asked = strategy.ask(KEY, state)
-    return genotypes[0::2], asked, strategy.tell(KEY, asked, genotypes, Feedback(jnp.array(fitness)))
+
+    @jax.jit
+    def generation(begins: Any, fitness: Any) -> tuple[Any, Any, Any]:
+        state = strategy.init(KEY, Box((2,), start=np.zeros(2)))
+        state = state._replace(begins=begins, direction=jnp.ones_like(state.direction))
+        genotypes, asked = strategy.ask(KEY, state)
+        return genotypes[0::2], asked, strategy.tell(KEY, asked, genotypes, Feedback(fitness))
+
+    return jax.device_get(generation(np.array(begins), np.array(fitness, np.float32)))
 
 
 @pytest.mark.parametrize("cls", ALL)
@@ -105,17 +110,19 @@ def test_the_step_is_the_estimate_and_broken_pairs_take_no_part() -> None:
     _, asked, state = told(strategy, fitness, [True, False, False])
     xi = np.asarray(asked.direction)
     gradient = ((1.0 - 5.0) * xi[0] + (2.0 - 1.5) * xi[2]) / (2 * 0.1**2) / 2
-    np.testing.assert_allclose(strategy.gradient(asked, jnp.array(fitness)), gradient, rtol=1e-5)
+    found = jax.jit(strategy.gradient)(asked, np.array(fitness, np.float32))
+    np.testing.assert_allclose(found, gradient, rtol=1e-5)
     np.testing.assert_allclose(state.center, -0.01 * gradient, rtol=1e-5)
 
 
 def test_a_long_gradient_is_shortened_and_the_rate_decays() -> None:
     strategy = PES(2, learning_rate=0.1, optimizer="sgd", learning_rate_final=0.25, decay_generations=2)
-    fitness, lengths = [1e30, -1e30], []
+    fitness, lengths, tell = [1e30, -1e30], [], jax.jit(strategy.tell)
     _, asked, state = told(strategy, fitness, [True])
     for _ in range(4):
-        lengths.append(float(jnp.linalg.norm(state.center)))
-        state = strategy.tell(KEY, state._replace(center=jnp.zeros(2)), asked.direction, Feedback(jnp.array(fitness)))
+        lengths.append(float(np.linalg.norm(state.center)))
+        state = state._replace(center=np.zeros(2, np.float32))
+        state = tell(KEY, state, asked.direction, Feedback(np.array(fitness, np.float32)))
     np.testing.assert_allclose(lengths, [0.1, 0.05, 0.025, 0.025], rtol=1e-5)
 
 

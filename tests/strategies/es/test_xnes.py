@@ -1,5 +1,7 @@
 """xNES: one step against the matrix exponential by its power series, invariance, convergence, stop reasons."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -16,9 +18,8 @@ from ..driver import ellipsoid, search
 KEY = jax.random.key(6)
 
 
-@pytest.mark.parametrize("population_size", [2, 9])
-def test_keeps_the_contract(population_size: int) -> None:
-    check_strategy(XNES(population_size), Box((5,), start=np.zeros(5)))
+def test_keeps_the_contract_with_two_candidates() -> None:
+    check_strategy(XNES(2), Box((5,), start=np.zeros(5)))
 
 
 @pytest.mark.usefixtures("x64")
@@ -27,8 +28,13 @@ def test_the_step_is_the_papers_with_the_true_exponential() -> None:
     rng = np.random.default_rng(1)
     strategy = XNES(p, sigma=0.5, covariance_learning_rate=0.8)
     shape = np.eye(d) + 0.3 * rng.normal(size=(d, d))
-    state = strategy.init(KEY, Box((d,), start=np.ones(d)))._replace(shape=jnp.asarray(shape))
-    genotypes, state = strategy.ask(KEY, state)
+
+    @jax.jit
+    def asked() -> Any:
+        state = strategy.init(KEY, Box((d,), start=np.ones(d)))._replace(shape=jnp.asarray(shape))
+        return strategy.ask(KEY, state)
+
+    genotypes, state = asked()
     z = np.asarray(state.noise)
     np.testing.assert_allclose(genotypes, 1 + 0.5 * z @ shape.T, rtol=1e-12)
     after = strategy.tell(KEY, state, genotypes, Feedback(jnp.asarray([2.0, 0.0, 3.0, 1.0, 5.0, 4.0])))
@@ -52,17 +58,23 @@ def test_converges_on_a_rotated_ellipsoid(precision: str) -> None:
     space = Box((5,), start=np.full(5, 2.0))
     found = search(XNES(10, sigma=1.0), space, lambda x: ellipsoid(x @ rotation), generations=2500, target=target)
     assert found.best <= target
-    covariance = found.state.shape @ found.state.shape.T
-    assert float(jnp.linalg.det(found.state.shape)) == pytest.approx(1.0, rel=1e-2)
+    shape = np.asarray(found.state.shape, float)
+    covariance = shape @ shape.T
+    assert np.linalg.det(shape) == pytest.approx(1.0, rel=1e-2)
     # The covariance has become the inverse Hessian: its axes are the rotation's, its range that of the scales.
-    alignment = np.abs(np.linalg.eigh(np.asarray(covariance, float))[1][:, ::-1].T @ rotation)
+    alignment = np.abs(np.linalg.eigh(covariance)[1][:, ::-1].T @ rotation)
     assert alignment[0, 0] > 0.99
 
 
 def test_ties_change_nothing() -> None:
     strategy = XNES(8)
-    genotypes, state = strategy.ask(KEY, strategy.init(KEY, Box((3,))))
-    after = strategy.tell(KEY, state, genotypes, Feedback(jnp.full(8, 3.0)))
+
+    @jax.jit
+    def generation() -> Any:
+        genotypes, state = strategy.ask(KEY, strategy.init(KEY, Box((3,))))
+        return state, strategy.tell(KEY, state, genotypes, Feedback(jnp.full(8, 3.0)))
+
+    state, after = generation()
     for field in ("mean", "sigma", "shape"):
         np.testing.assert_allclose(getattr(after, field), getattr(state, field), atol=1e-6)
 

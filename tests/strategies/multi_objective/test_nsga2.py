@@ -1,9 +1,11 @@
 """NSGA-II: fronts, crowding, breeding between bounds, constraints, and whole searches."""
 
 import dataclasses
+import functools
 import re
+import shutil
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -27,13 +29,9 @@ KEY = jax.random.key(0)
 
 
 @pytest.mark.usefixtures("x64")
-def test_keeps_the_contract() -> None:
-    check_strategy(NSGA2(7))
-
-
 def test_searches_mixed_spaces() -> None:
     space = Dict({"x": Box((2,), low=0.0, high=1.0), "n": Integer(0, 9), "c": Categorical(4)})
-    check_strategy(NSGA2(6), space)
+    check_strategy(NSGA2(7), space)
 
 
 def peeled(objectives: np.ndarray, violation: np.ndarray) -> list[int]:
@@ -75,40 +73,51 @@ def test_many_candidates_are_sorted_into_the_same_fronts(enough: int) -> None:
     failed = rng.random(3000) < 0.05
     values[failed], violation[failed] = np.inf, np.inf
     # A third objective in which all are alike changes nothing, and is not for sorting.
-    by_bits = fronts(np.pad(values, ((0, 0), (0, 1))), violation, enough)
-    assert fronts(values, violation, enough).tolist() == by_bits.tolist()
+    sort = jax.jit(fronts, static_argnums=2)
+    by_bits = sort(np.pad(values, ((0, 0), (0, 1))), violation, enough)
+    assert sort(values, violation, enough).tolist() == by_bits.tolist()
 
 
 def test_fronts_are_left_unnumbered_once_there_are_enough() -> None:
-    values = jnp.stack([jnp.arange(10.0), jnp.arange(10.0)], axis=1)
-    assert fronts(values, jnp.zeros(10), 3).tolist() == [0, 1, 2, *[10] * 7]
+    values = np.stack([np.arange(10.0), np.arange(10.0)], axis=1)
+    assert jax.jit(fronts, static_argnums=2)(values, np.zeros(10), 3).tolist() == [0, 1, 2, *[10] * 7]
 
 
 def test_crowding_by_hand() -> None:
-    values = jnp.array([[0.0, 8.0], [9.0, 9.0], [1.0, 4.0], [4.0, 0.0], [3.0, 2.0], [10.0, 10.0]])
-    found = crowding(values, jnp.array([0, 1, 0, 0, 0, 6]))
+    values = np.array([[0.0, 8.0], [9.0, 9.0], [1.0, 4.0], [4.0, 0.0], [3.0, 2.0], [10.0, 10.0]])
+    found = jax.jit(crowding)(values, np.array([0, 1, 0, 0, 0, 6]))
     np.testing.assert_allclose(found, [np.inf, np.inf, 3 / 4 + 6 / 8, np.inf, 3 / 4 + 4 / 8, np.inf])
 
 
-def told(strategy: NSGA2, space: Any, objectives: Any, constraints: Any = None) -> tuple[Any, Any]:
-    """Return the first candidates, and the state after telling these evaluations of them."""
-    state = strategy.init(KEY, space)
-    genotypes, state = strategy.ask(KEY, state)
-    values = jnp.asarray(objectives, float)
-    feedback = Feedback(jnp.sum(values, axis=1), objectives=values, constraints=constraints)
-    return genotypes, strategy.tell(KEY, state, genotypes, feedback)
+class Told(NamedTuple):
+    """The first candidates, the state after telling evaluations of them, and what follows from it."""
+
+    genotypes: Any
+    state: Any
+    diagnostics: Any
+    children: Any
+    asked: Any
+    """The state that asked for the children."""
+
+
+def told(strategy: NSGA2, space: Any, objectives: Any, constraints: Any = None) -> Told:
+    @jax.jit
+    def generation(values: Any) -> Told:
+        genotypes, state = strategy.ask(KEY, strategy.init(KEY, space))
+        feedback = Feedback(jnp.sum(values, axis=1), objectives=values, constraints=constraints)
+        state = strategy.tell(KEY, state, genotypes, feedback)
+        return Told(genotypes, state, strategy.diagnostics(state), *strategy.ask(KEY, state))
+
+    return jax.device_get(generation(np.asarray(objectives, np.float32)))
 
 
 def test_constraints_come_first_and_the_archive_holds_what_is_allowed() -> None:
-    constraints = jnp.array([[-1.0, 0.0], [2.0, -9.0], [0.5, 0.5], [-1.0, -1.0]])
+    constraints = np.array([[-1.0, 0.0], [2.0, -9.0], [0.5, 0.5], [-1.0, -1.0]], np.float32)
     objectives = [[2.0, 2.0], [0.0, 0.0], [1.0, 1.0], [1.0, 3.0]]
-    genotypes, state = told(NSGA2(4), Box((3,), 0, 1), objectives, constraints)
+    genotypes, state, diagnostics, *_ = told(NSGA2(4), Box((3,), 0, 1), objectives, constraints)
     archive = NSGA2(4).archive(state)
-    assert sorted(np.asarray(archive.genotypes[archive.occupied]).tolist()) == sorted(
-        genotypes[jnp.array([0, 3])].tolist()
-    )
+    assert sorted(np.asarray(archive.genotypes[archive.occupied]).tolist()) == sorted(genotypes[[0, 3]].tolist())
     assert state.violation.tolist() == [0, 0, 1, 2]
-    diagnostics = NSGA2(4).diagnostics(state)
     assert diagnostics["front"] == 2
     # Up to the worst of the first generation, (2, 3): nothing of the two held ones is strictly below it but 0 · 1.
     assert diagnostics["hypervolume"] == 0
@@ -116,25 +125,24 @@ def test_constraints_come_first_and_the_archive_holds_what_is_allowed() -> None:
 
 def test_the_reference_point_is_the_worst_of_the_first_generation_or_given() -> None:
     objectives = [[1.0, 2.0], [3.0, 1.0], [np.inf, np.inf], [2.0, 2.0]]
-    _, state = told(NSGA2(4), Box((3,), 0, 1), objectives)
+    state = told(NSGA2(4), Box((3,), 0, 1), objectives).state
     assert state.reference.tolist() == [3.0, 2.0]
-    again = NSGA2(4).tell(KEY, state, state.parents, Feedback(jnp.ones(4), objectives=jnp.full((4, 2), 9.0)))
+    worse = Feedback(np.ones(4, np.float32), objectives=np.full((4, 2), 9.0, np.float32))
+    again = jax.jit(NSGA2(4).tell)(KEY, state, state.parents, worse)
     assert again.reference.tolist() == [3.0, 2.0]
     given = NSGA2(4, reference_point=(4.0, 4.0))
-    _, state = told(given, Box((3,), 0, 1), objectives)
-    assert given.diagnostics(state)["hypervolume"] == 3 * 2 + 1 * 1
+    assert told(given, Box((3,), 0, 1), objectives).diagnostics["hypervolume"] == 3 * 2 + 1 * 1
 
 
 def test_more_than_three_objectives_have_no_hypervolume() -> None:
     strategy = NSGA2(4, objectives=4)
-    _, state = told(strategy, Box((3,), 0, 1), np.ones((4, 4)))
-    assert list(strategy.diagnostics(state)) == ["front"]
+    assert list(told(strategy, Box((3,), 0, 1), np.ones((4, 4))).diagnostics) == ["front"]
 
 
 def test_of_equals_the_newer_ones_survive() -> None:
-    _, state = told(NSGA2(6), Box((3,), 0, 1), np.ones((6, 2)))
-    children, state = NSGA2(6).ask(KEY, state)
-    state = NSGA2(6).tell(KEY, state, children, Feedback(jnp.ones(6), objectives=jnp.ones((6, 2))))
+    *_, children, state = told(NSGA2(6), Box((3,), 0, 1), np.ones((6, 2)))
+    equal = Feedback(np.ones(6, np.float32), objectives=np.ones((6, 2), np.float32))
+    state = jax.jit(NSGA2(6).tell)(KEY, state, children, equal)
     assert sorted(state.parents.tolist()) == sorted(children.tolist())
     assert sorted(state.front.tolist()) == list(range(6))
 
@@ -144,29 +152,33 @@ def test_crossover_keeps_the_middle_of_the_parents_and_the_bounds(bounds: tuple[
     count = 4000
     space = Box((3,), *bounds)
     unit = 1.0 if bounds[0] is None else bounds[1] - bounds[0]
-    first, second = jnp.zeros((count, 3)), jnp.ones((count, 3)) / unit
-    children = simulated_binary_crossover(KEY, space.coordinates, jnp.stack([first, second]), rate=0.8, eta=2.0)
-    one, two = np.asarray(children[:count]), np.asarray(children[count:])
+    first, second = np.zeros((count, 3), np.float32), np.full((count, 3), 1 / unit, np.float32)
+
+    @functools.partial(jax.jit, static_argnums=1)
+    def crossed_over(parents: Any, rate: float) -> Any:
+        return simulated_binary_crossover(KEY, space.coordinates, parents, rate=rate, eta=2.0)
+
+    children = np.asarray(crossed_over(np.stack([first, second]), 0.8))
+    one, two = children[:count], children[count:]
     lower, upper = space.coordinates.lower, space.coordinates.upper
     assert (one >= lower - 1e-6).all()
     assert (one <= upper + 1e-6).all()
-    crossed = one != np.asarray(first)
+    crossed = one != first
     assert abs(crossed.mean() - 0.8 / 2) < 0.02
     # Everything is symmetric about the middle, also the bounds.
     np.testing.assert_allclose((one + two)[crossed], 1 / unit, atol=1e-5)
     assert abs(one[crossed].mean() - 0.5 / unit) < 0.02
     inside = ((one > 0) & (one < 1 / unit))[crossed]
     assert abs(inside.mean() - 0.5) < 0.03 or bounds[0] is not None  # contracting as often as expanding
-    alike = simulated_binary_crossover(KEY, space.coordinates, jnp.stack([first, first]), rate=1.0, eta=2.0)
-    assert (alike == 0).all()
+    assert not np.any(crossed_over(np.stack([first, first]), 1.0))
 
 
 @pytest.mark.parametrize("bounds", [(None, None), (2.0, 6.0)])
 def test_mutation_changes_as_often_and_as_much_as_asked(bounds: tuple[Any, Any]) -> None:
     space = Box((10,), *bounds)
-    before = jax.vmap(space.sample)(jax.random.split(KEY, 3000))
-    after = polynomial_mutation(KEY, space.coordinates, before, rate=0.2, eta=20.0)
-    change = np.asarray(after - before)
+    before = jax.jit(jax.vmap(space.sample))(jax.random.split(KEY, 3000))
+    after = jax.jit(lambda given: polynomial_mutation(KEY, space.coordinates, given, rate=0.2, eta=20.0))(before)
+    change = np.asarray(after) - np.asarray(before)
     changed = change != 0
     assert abs(changed.mean() - 0.2) < 0.01
     assert (np.asarray(after) >= space.coordinates.lower).all()
@@ -179,11 +191,10 @@ def test_mutation_changes_as_often_and_as_much_as_asked(bounds: tuple[Any, Any])
 def test_children_keep_their_kind() -> None:
     space = Dict({"x": Box((3,), low=-1.0, high=1.0), "n": Integer(-5, 5, (3,)), "c": Categorical(3, (3,))})
     strategy = NSGA2(31)
-    _, state = told(strategy, space, np.random.default_rng(0).random((31, 2)))
-    children = np.asarray(strategy.ask(KEY, state)[0])
-    np.testing.assert_array_equal(children, jax.vmap(space.repair)(jnp.asarray(children)))
+    _, state, _, children, _ = told(strategy, space, np.random.default_rng(0).random((31, 2)))
+    np.testing.assert_array_equal(children, jax.jit(jax.vmap(space.repair))(children))
     discrete = space.coordinates.kind != REAL
-    parents = np.asarray(state.parents)
+    parents = state.parents
     assert (children[:, ~discrete][:, None] != parents[:, ~discrete]).any()
     assert (children[:, discrete][:, None] != parents[:, discrete]).any(axis=2).all(axis=1).any()
 
@@ -230,8 +241,10 @@ def test_follows_the_edge_of_what_is_allowed() -> None:
 
 def test_an_interrupted_search_ends_as_a_whole_one_and_leaves_its_front(tmp_path: Path) -> None:
     problem, strategy = DTLZ2(dimension=5), NSGA2(12, objectives=3)
-    whole = Search(problem, strategy, run_directory=tmp_path / "whole", **QUIET).run(generations=9)
-    Search(problem, strategy, run_directory=tmp_path / "cut", **QUIET).run(generations=4)
+    search = Search(problem, strategy, run_directory=tmp_path / "whole", **QUIET)
+    search.run(generations=4)
+    shutil.copytree(tmp_path / "whole", tmp_path / "cut")
+    whole = search.run(generations=9)
     Search.resume(tmp_path / "cut", **QUIET).run(generations=9)
     for name in ("history.csv", "archive.npz"):
         assert (tmp_path / "whole" / name).read_bytes() == (tmp_path / "cut" / name).read_bytes(), name
@@ -265,4 +278,9 @@ def test_refuses_problems_with_other_objectives() -> None:
     with pytest.raises(ConfigurationError, match="NSGA2 requires objectives, and Sphere gives none"):
         Search(Sphere(), NSGA2())
     with pytest.raises(ConfigurationError, match="is given none"):
-        NSGA2(4).tell(KEY, NSGA2(4).init(KEY, Box((2,))), jnp.zeros((4, 2)), Feedback(jnp.zeros(4)))
+        jax.eval_shape(lambda: told_nothing(NSGA2(4)))
+
+
+def told_nothing(strategy: NSGA2) -> Any:
+    genotypes, state = strategy.ask(KEY, strategy.init(KEY, Box((2,))))
+    return strategy.tell(KEY, state, genotypes, Feedback(jnp.zeros(4)))
