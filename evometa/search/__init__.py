@@ -6,16 +6,25 @@ It puts evaluation or an executor to work for a strategy, counts what that costs
 file                    holds
 ======================  ======================================================
 :mod:`search`           ``Search``, what a user starts, interrupts and resumes
-:mod:`driver`           the contract of drivers; the loop over dispatches
+:mod:`execution`        makes the driver, chooses evaluator or executor
+:mod:`run_state`        what was done and found so far
+:mod:`stored_run`       the run directory; continuing at its newest checkpoint
+:mod:`resuming`         continuing with another problem: told and recorded
+:mod:`resizing`         continuing with another population size
+:mod:`starting`         the initial points that a user gave
+:mod:`loop`             dispatch, record, tell callbacks, decide, save
+:mod:`driver`           the contract of drivers; one generation
 :mod:`compiled_driver`  JAX problems: many generations in one program
 :mod:`stepped_driver`   plain-Python problems: an executor evaluates
 :mod:`generation`       the state of a search; ask and tell of one generation
 :mod:`planning`         how many devices, how many candidates in a chunk
 :mod:`budget`           what a search costs: evaluations and inner steps
 :mod:`decisions`        what comes next: dispatch, checkpoint, stop and why
+:mod:`target`           whether a fitness to reach is reached, despite noise
 :mod:`interrupt`        Ctrl-C as a request
 :mod:`callbacks`        what a user's code is told meanwhile
 :mod:`progress`         the bar on the terminal
+:mod:`debugging`        each candidate evaluated by plain JAX first
 :mod:`finalists`        the best candidates, kept for the final selection
 :mod:`selection`        the final selection on fresh tasks
 :mod:`search_result`    the result, made from the state of the search

@@ -114,7 +114,7 @@ def test_the_schedule_leads_to_the_losses_it_is_kept_with(trained: tuple[Search,
     losses, learners = again(root_keys(1).episodes)
     np.testing.assert_allclose(np.mean(losses, axis=0), result.archive.fitness, rtol=2e-5)
     np.testing.assert_allclose(result.archive.fitness[-1], search.history["best"][-1], rtol=1e-6)
-    state: Any = search._state
+    state: Any = search._run.state
     winner = np.argmin(state.strategy.past.fitness[-1])
     np.testing.assert_allclose(state.carried.learners["out"][winner], learners["out"], rtol=1e-4)
 
@@ -124,7 +124,7 @@ def test_a_window_in_which_all_fail_is_followed_by_a_new_run() -> None:
     result = search.run(generations=40)
     failed = search.history["failed"]
     assert (failed == 2).any()
-    assert int(search._state.carried.number) == (failed == 2).sum()  # type: ignore[union-attr]
+    assert int(search._run.state.carried.number) == (failed == 2).sum()  # type: ignore[union-attr]
     assert result.archive is not None
     assert np.isfinite(result.archive.fitness).all()
     assert result.stop_reason.startswith("trained")
@@ -147,7 +147,7 @@ def test_a_run_interrupted_in_mid_training_ends_in_the_same_bits(trained: tuple[
     resumed = Search.resume(cut)
     again = resumed.run(generations=100)
     assert (cut / "history.csv").read_bytes() == (cut.with_name("whole") / "history.csv").read_bytes()
-    for one, other in zip(jax.tree.leaves(whole._state), jax.tree.leaves(resumed._state), strict=True):
+    for one, other in zip(jax.tree.leaves(whole._run.state), jax.tree.leaves(resumed._run.state), strict=True):
         assert (one.dtype, np.asarray(one).tobytes()) == (other.dtype, np.asarray(other).tobytes())
     assert result.archive is not None
     assert again.archive is not None

@@ -142,9 +142,9 @@ def test_a_run_interrupted_in_mid_unroll_ends_in_the_same_bits(tmp_path: Path) -
     resumed = Search.resume(tmp_path / "cut")
     resumed.run(generations=11)
     assert (tmp_path / "cut" / "history.csv").read_bytes() == (tmp_path / "whole" / "history.csv").read_bytes()
-    for one, other in zip(jax.tree.leaves(whole._state), jax.tree.leaves(resumed._state), strict=True):
+    for one, other in zip(jax.tree.leaves(whole._run.state), jax.tree.leaves(resumed._run.state), strict=True):
         assert (one.dtype, np.asarray(one).tobytes()) == (other.dtype, np.asarray(other).tobytes())
-    learners = whole._state.carried.learners  # type: ignore[union-attr]
+    learners = whole._run.state.carried.learners  # type: ignore[union-attr]
     assert jax.tree.leaves(learners)[0].shape[:2] == (6, 2)
     assert result.inner_steps == 11 * 6 * 2 * strategy.unroll_length
     assert np.isfinite(result.held_out)

@@ -53,7 +53,7 @@ def test_a_process_ends_cleanly_and_the_run_goes_on_to_the_bit(tmp_path: Path) -
     )  # fmt: skip
     whole.run(generations=saved + 50)
     assert (folder / HISTORY).read_bytes() == (tmp_path / "whole" / HISTORY).read_bytes()
-    for one, other in zip(jax.tree.leaves(resumed._state), jax.tree.leaves(whole._state), strict=True):
+    for one, other in zip(jax.tree.leaves(resumed._run.state), jax.tree.leaves(whole._run.state), strict=True):
         assert np.asarray(one).tobytes() == np.asarray(other).tobytes()
 
 
@@ -82,7 +82,7 @@ def test_twice_raises_and_the_search_can_still_go_on(tmp_path: Path) -> None:
         with pytest.raises(KeyboardInterrupt):
             one.run(generations=10**9)
         one._callbacks = ()
-        generations = one._counters.generation + 20
+        generations = one._run.counters.generation + 20
         assert one.run(generations=generations).generations == generations
         assert one.history["generation"].tolist() == list(range(1, generations + 1))
 
@@ -109,7 +109,7 @@ def test_a_request_to_terminate_leaves_a_checkpoint(tmp_path: Path, number: int)
         assert heard == [number]  # a handler of the user's own comes after
         signal.signal(number, signal.SIG_IGN)  # nohup
         one._callbacks = (as_callback(lambda report: os.kill(os.getpid(), number)),)
-        generations = one._counters.generation + 9
+        generations = one._run.counters.generation + 9
         assert one.run(generations=generations).stop_code == "generations"
     finally:
         signal.signal(number, before)

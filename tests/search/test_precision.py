@@ -85,7 +85,7 @@ class Here:
 
 @pytest.fixture(autouse=True)
 def here(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("evometa.search.search.WorkerPool", Here)
+    monkeypatch.setattr("evometa.search.execution.WorkerPool", Here)
 
 
 @pytest.mark.parametrize(

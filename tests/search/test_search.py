@@ -32,7 +32,7 @@ def search(problem: Any, strategy: Any, **options: Any) -> Search:
 
 
 def bits(one: Search) -> list[Any]:
-    return [(leaf.dtype, np.asarray(leaf).tobytes()) for leaf in jax.tree.leaves(one._state)]
+    return [(leaf.dtype, np.asarray(leaf).tobytes()) for leaf in jax.tree.leaves(one._run.state)]
 
 
 def table(one: Search) -> dict[str, bytes]:
@@ -227,8 +227,8 @@ with warnings.catch_warnings():
     warnings.simplefilter("error")
     one = em.Search(problem, em.strategies.CMAES(population_size=6), validation_tasks=2, devices=1)
 one.run(generations=2)
-found["state"] = sorted({str(leaf.dtype) for leaf in jax.tree.leaves(one._state.strategy)})
-found["best"] = str(one._state.best_fitness.dtype)
+found["state"] = sorted({str(leaf.dtype) for leaf in jax.tree.leaves(one._run.state.strategy)})
+found["best"] = str(one._run.state.best_fitness.dtype)
 evaluator = FullEvaluator(problem, problem.space, 0, 2, (jax.devices()[0],))
 program = jax.make_jaxpr(evaluator.population)(jax.random.key(0), jnp.zeros((4, problem.space.size)))
 lines = [line for line in str(program).splitlines() if "dot_general" in line]

@@ -126,7 +126,7 @@ def test_finalists_survive_an_interruption(tmp_path: Path) -> None:
     whole = search.run(generations=9)
     resumed = Search.resume(tmp_path / "cut", progress=False)
     result = resumed.run(generations=9)
-    assert resumed._state.finalists.fitness.shape == (4,)  # type: ignore[union-attr]
+    assert resumed._run.state.finalists.fitness.shape == (4,)  # type: ignore[union-attr]
     np.testing.assert_array_equal(result.selected_omega, whole.selected_omega)
     assert result.selected_held_out == whole.selected_held_out
 

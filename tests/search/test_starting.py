@@ -84,7 +84,7 @@ def test_initial_points_are_the_first_of_a_population_or_evaluated_before_it(str
     assert search.history["failed"].sum() >= (extra == 0)
     assert state.best_fitness <= 1.0
     if not extra:
-        members = jax.tree.leaves(search._state.strategy)[0]
+        members = jax.tree.leaves(search._run.state.strategy)[0]
         np.testing.assert_allclose(members[:3] * 10.0, POINTS, rtol=1e-5)
 
 
@@ -160,8 +160,8 @@ def test_initial_points_of_a_plain_python_problem() -> None:
     search = Search(Host(), CMAES(4, sigma=1e-6), initial=POINTS, workers=1, progress=False)
     result = search.run(generations=1)
     assert result.evaluations == 7
-    assert search._state is not None
-    assert np.asarray(search._state.best_fitness).dtype == np.float64
+    assert search._run.state is not None
+    assert np.asarray(search._run.state.best_fitness).dtype == np.float64
     np.testing.assert_allclose(result.best_omega, [1.0, 2.0], atol=1e-3)
 
 

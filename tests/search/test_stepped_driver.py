@@ -96,7 +96,7 @@ def test_workers_and_interruptions_change_no_bit(whole: tuple[Search, Any, Path]
     one = Search.resume(tmp_path / "run", workers=workers)
     again = one.run(generations=8)
     assert (tmp_path / "run" / HISTORY).read_bytes() == (folder / HISTORY).read_bytes()
-    for leaf, other in zip(jax.tree.leaves(one._state), jax.tree.leaves(expected._state), strict=True):
+    for leaf, other in zip(jax.tree.leaves(one._run.state), jax.tree.leaves(expected._run.state), strict=True):
         assert np.asarray(leaf).tobytes() == np.asarray(other).tobytes()
     assert (again.best_fitness, again.held_out) == (result.best_fitness, result.held_out)
     json.dumps(again.metrics)

@@ -35,7 +35,7 @@ def assert_same_runs(first: Path, second: Path) -> None:
     assert (first / history.HISTORY).read_bytes() == (second / history.HISTORY).read_bytes()
     like = new(first.parent / f"like-{first.name}")
     like.run(generations=1)
-    found, expected = (checkpoint.load(folder, like._state) for folder in (first, second))
+    found, expected = (checkpoint.load(folder, like._run.state) for folder in (first, second))
     assert found is not None
     assert expected is not None
     for one, other in zip(jax.tree.leaves(found.state), jax.tree.leaves(expected.state), strict=True):

@@ -1,0 +1,91 @@
+"""Making the driver of a search, and choosing what evaluates its candidates.
+
+A compiled problem is evaluated by a population evaluator in one program, a plain-Python problem by an executor.
+"""
+
+import contextlib
+from collections.abc import Iterator
+from typing import Any, Literal, NamedTuple
+
+from evometa.executors.worker_pool import WorkerPool
+from evometa.problem import BaseProblem, HostProblem, InnerTraining, Problem
+from evometa.search.compiled_driver import CompiledDriver
+from evometa.search.driver import ValidationSettings
+from evometa.search.interrupt import Interrupt
+from evometa.search.planning import plan
+from evometa.search.progress import Progress
+from evometa.search.run_state import RunState
+from evometa.search.stepped_driver import SteppedDriver
+from evometa.spaces import Space
+from evometa.storage.result import Counters
+from evometa.strategy import Strategy
+
+
+class Parts(NamedTuple):
+    """What is searched, by what, and how that is validated."""
+
+    problem: BaseProblem
+    space: Space
+    """The space of the problem, with the initial points that the user gave."""
+    strategy: Strategy[Any]
+    seed: int
+    validation: ValidationSettings
+
+
+class Execution(NamedTuple):
+    """On what a search computes; its arguments are those of :class:`~evometa.Search`."""
+
+    population_chunk: int | Literal["auto"]
+    memory_budget: int
+    devices: int | None
+    workers: int
+    worker_calls: int | None
+    worker_memory: int | None
+
+    def compiled(self, parts: Parts, counters: Counters) -> CompiledDriver:
+        """Return the driver of a compiled problem.
+
+        Args:
+            parts: what it is made of.
+            counters: the chunk that the run began with is used again; otherwise the one chosen is noted there.
+        """
+        problem, space, strategy, seed, validation = parts
+        assert isinstance(problem, (Problem, InnerTraining))
+        evaluator = plan(
+            problem,
+            space,
+            strategy,
+            population_chunk=counters.chunk or self.population_chunk,
+            memory_budget=self.memory_budget,
+            devices=self.devices,
+        )
+        counters.chunk = evaluator.chunk
+        return CompiledDriver(evaluator, strategy, seed, validation, memory_budget=self.memory_budget)
+
+    @contextlib.contextmanager
+    def stepped(self, parts: Parts, run: RunState, progress: Progress, interrupt: Interrupt) -> Iterator[SteppedDriver]:
+        """Start worker processes, and yield the driver of a plain-Python problem.
+
+        Args:
+            parts: what it is made of.
+            run: its failures are added to those of the run.
+            progress: shows its messages.
+            interrupt: may give up the calls in flight.
+        """
+        problem, space, strategy, seed, validation = parts
+        assert isinstance(problem, HostProblem)
+        pool = WorkerPool(
+            problem, self.workers, calls=self.worker_calls, memory=self.worker_memory, gives_up=interrupt.gives_up
+        )
+        with pool as executor:
+            yield SteppedDriver(
+                problem,
+                space,
+                strategy,
+                executor,
+                seed,
+                validation,
+                note=progress.note,
+                failures=run.failures,
+                double=run.counters.double,
+            )

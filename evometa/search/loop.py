@@ -1,0 +1,203 @@
+"""The loop of a search: dispatch, count, record, tell the callbacks, decide, save."""
+
+import contextlib
+import dataclasses
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from evometa.executors.executor import GivenUp
+from evometa.search.callbacks import Callback, Report
+from evometa.search.debugging import Examiner
+from evometa.search.decisions import (
+    ALL_FAILED,
+    CALLBACK,
+    INTERRUPTED,
+    Decider,
+    Decision,
+    Limits,
+    StopReason,
+    failing_generations,
+)
+from evometa.search.driver import Driver, Rows
+from evometa.search.generation import CONTINUE, SearchState
+from evometa.search.interrupt import Interrupt
+from evometa.search.progress import Progress, Status
+from evometa.search.run_state import RunState
+from evometa.search.search_result import result_of
+from evometa.search.selection import skipped
+from evometa.search.starting import evaluate_start
+from evometa.search.target import Target
+from evometa.storage import failures, result_file
+from evometa.storage.checkpoint import Checkpoint
+from evometa.storage.files import NotWritten
+from evometa.storage.history import COUNTS
+from evometa.storage.run_directory import RunDirectory
+
+if TYPE_CHECKING:
+    from evometa.search.search import Search
+
+
+@dataclasses.dataclass(frozen=True)
+class Loop:
+    """Runs generations, dispatch after dispatch, for one call of :meth:`Search.run`."""
+
+    search: "Search"
+    """The search, which callbacks are told of."""
+    driver: Driver
+    """Runs generations."""
+    run: RunState
+    """What was done and found so far; advanced in place."""
+    folder: RunDirectory | None
+    """Where rows and checkpoints are written; None keeps the rows in memory."""
+    callbacks: Sequence[Callback]
+    progress: Progress
+    interrupt: Interrupt
+    examiner: Examiner | None
+    """Evaluates each generation by plain JAX first; None outside debugging."""
+    checkpoint_seconds: float
+    """Seconds from one checkpoint to the next."""
+    keep_checkpoints: int
+    """How many of the newest checkpoints are kept."""
+
+    def until(self, limits: Limits) -> StopReason:
+        """Dispatch until there is a reason to stop; return it.
+
+        Raises:
+            NotWritten: the run directory can no longer be written to.
+            EvaluationError: the code of a plain-Python problem raised an error for every candidate of the first
+                generation.
+        """
+        return self._explained(self._dispatched(limits))
+
+    def _dispatched(self, limits: Limits) -> StopReason:
+        entered = time.monotonic()
+        driver, run, done = self.driver, self.run, self.run.counters
+        state = run.state if run.state is not None else driver.initial()
+        begun = entered - done.seconds
+        target = Target(driver, limits, run.selection)
+        decider = Decider(
+            limits,
+            driver.prices,
+            driver.strategy.stop_reasons,
+            checkpoint_seconds=self.checkpoint_seconds,
+            saved=done.generation,
+            now=time.monotonic(),
+            pardoned=done.failing if done.stop_code == ALL_FAILED else 0,
+        )
+        worried = False
+        try:
+            state = evaluate_start(driver, state, done, limits)
+        except GivenUp:
+            return INTERRUPTED
+        if done.evaluations:  # so that what was found stays, also where no generation follows
+            run.state = state
+        decision = decider.decide(done, now=time.monotonic())
+        while decision.stop is None:
+            start = time.monotonic()
+            count = target.within(done, decision.generations)
+            if self.examiner is not None:
+                count = 1
+                self.examiner.examine(state, done.generation + 1)
+            state, rows, code = driver.advance(state, done.generation + 1, count, target.value())
+            if self.interrupt.requested and not (done.generation or len(rows.failed)):
+                return INTERRUPTED  # before there is anything to write
+            spent = time.monotonic() - start
+            decider.pace.learn(len(rows.failed), spent)
+            population = driver.strategy.population_size
+            counts = done.add(rows.evaluations, rows.inner_steps, rows.failed, rows.validation_tasks, population)
+            done.seconds = time.monotonic() - begun
+            run.state = state
+            decider.prices = driver.prices  # of a plain-Python problem, which may turn out to be noisy
+            with contextlib.suppress(GivenUp):
+                code = CONTINUE if self.interrupt.requested else target.confirmed(state, done, code)
+            table = self._record(counts, rows)
+            status = self._status(state, decider, rows, spent)
+            self.progress.update(status)
+            report = Report(self.search, status, table)
+            asked = self._call_back(report, decider)
+            decision = decider.decide(
+                done, now=time.monotonic(), code=code, interrupted=self.interrupt.requested, asked=asked
+            )
+            if decision.stop is None and not worried and done.failing >= 3 and done.failing * population >= 30:
+                worried = True
+                self.progress.note(
+                    f"Every candidate of the last {done.failing:,} generations failed: {driver.why_failing(state)}; "
+                    f"the search ends if {failing_generations(population):,} generations in a row do."
+                )
+            if self._save(decision):
+                for callback in self.callbacks:
+                    callback.checkpoint(report)
+        return decision.stop
+
+    def _explained(self, reason: StopReason) -> StopReason:
+        """Return why the search stopped, with the reason of the failures where it found nothing else."""
+        state, done = self.run.state, self.run.counters
+        if reason in (INTERRUPTED, CALLBACK) or state is None:
+            return reason
+        if not done.all_failed and reason.code != ALL_FAILED:
+            return reason
+        ended = reason.text if reason.code == ALL_FAILED else f"{reason.text}, and every candidate failed"
+        explained = StopReason(ALL_FAILED, f"{ended}: {self.driver.why_failing(state)}")
+        self.progress.note(f"Search stopped: {explained.text}")
+        return explained
+
+    def _record(self, counts: NDArray[np.int64], rows: Rows) -> dict[str, NDArray[Any]]:
+        """Keep the rows of a dispatch, and return them as columns."""
+        done, columns = self.run.counters, self.driver.columns
+        table = dict(zip(COUNTS, counts.T, strict=True)) | dict(zip(columns, rows.values.T, strict=True))
+        for name in ("center", "held_out"):
+            known = table[name][~np.isnan(table[name])]
+            if len(known):
+                setattr(done, name, float(known[-1]))
+        if self.folder is None:
+            self.run.rows.append(table | {"seconds": np.array([done.seconds])})
+        elif len(rows.failed):
+            self.folder.append(counts, rows.values, done.generation, done.seconds)
+        return table
+
+    def _call_back(self, report: Report, decider: Decider) -> bool:
+        """Call the callbacks after a dispatch; return whether any asks to stop. An error is raised after saving."""
+        try:
+            asked = [callback.dispatch(report) for callback in self.callbacks]
+            if np.isfinite(report.rows["center"]).any():
+                for callback in self.callbacks:
+                    callback.validation(report)
+            return any(asked)
+        except BaseException as error:
+            try:
+                self._save(decider.decide(self.run.counters, now=time.monotonic(), asked=True))
+            except NotWritten as lost:
+                error.add_note(f"{lost}")
+            raise
+
+    def _save(self, decision: Decision) -> bool:
+        """Write a checkpoint, and what is found so far, where it is due; return whether it was."""
+        driver, folder, state, done = self.driver, self.folder, self.run.state, self.run.counters
+        done.stop_reason, done.stop_code = (None, None) if decision.stop is None else decision.stop[::-1]
+        if folder is None or state is None or not decision.checkpoint:
+            return False
+        folder.save(Checkpoint(state, dataclasses.asdict(done)), keep=self.keep_checkpoints)
+        failures.write(folder.path, self.run.failures)
+        unselected = skipped(state, done, driver.center(state))
+        reason = decision.stop or StopReason("running", "the search was running at its newest checkpoint")
+        result_file.write(folder.path, result_of(driver, state, done, unselected, reason))
+        return True
+
+    def _status(self, state: SearchState, decider: Decider, rows: Rows, spent: float) -> Status:
+        done = self.run.counters
+        return Status(
+            generation=done.generation,
+            of=decider.limits.generations,
+            best_so_far=self.driver.best_fitness(state),
+            center=done.center,
+            held_out=done.held_out,
+            failed=done.failed,
+            inner_steps_per_second=float(rows.inner_steps.sum()) / spent,
+            evaluations_per_second=float(rows.evaluations.sum()) / spent,
+            seconds=done.seconds,
+            seconds_left=decider.seconds_left(done),
+        )

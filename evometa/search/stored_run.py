@@ -1,0 +1,129 @@
+"""The run directory of a search between its runs, and continuing at the newest checkpoint in it.
+
+What is found there is restored into the state of the run. If the run continues with another population size, the state
+is brought into its form (:mod:`evometa.search.resizing`); other changes are recorded (:mod:`evometa.search.resuming`).
+"""
+
+import dataclasses
+import math
+from pathlib import Path
+from typing import Any
+
+from evometa.search.driver import Driver
+from evometa.search.generation import SearchState
+from evometa.search.resizing import form_of, maker, resized
+from evometa.search.resuming import Change, concerns_fitness, evaluated_again, recorded
+from evometa.search.run_state import RunState
+from evometa.storage import checkpoint, failures, result_file
+from evometa.storage.checkpoint import Checkpoint
+from evometa.storage.manifest import Manifest
+from evometa.storage.result import Counters
+from evometa.storage.run_directory import RunDirectory
+from evometa.strategy import Strategy
+
+
+class StoredRun:
+    """Where a search keeps its run.
+
+    Args:
+        path: the folder.
+        manifest: the manifest that the folder is to have.
+        known: the manifest that it has, as far as this search knows; None for a new run.
+        changes: what differs from the run as it was, not recorded yet.
+        overwrite: whether a new run may replace one that is there.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        manifest: Manifest,
+        *,
+        known: Manifest | None = None,
+        changes: list[Change] | None = None,
+        overwrite: bool = False,
+    ) -> None:
+        self.path = path
+        self._manifest, self._known, self._changes, self._overwrite = manifest, known, changes or [], overwrite
+        self._folder: RunDirectory | None = None
+
+    @property
+    def known(self) -> Manifest | None:
+        """The manifest that the folder has from this run; None while there is none."""
+        return self._known if self._folder is None else self._folder.known
+
+    def open(self) -> RunDirectory:
+        """Return the folder opened for writing.
+
+        Raises:
+            RunDirectoryError: it holds something else, another process writes to it, or it cannot be written to.
+        """
+        self._folder = RunDirectory(self.path, self._manifest, known=self.known, overwrite=self._overwrite)
+        return self._folder
+
+    def restore(self, folder: RunDirectory, driver: Driver, run: RunState) -> None:
+        """Restore the newest checkpoint of the opened folder, and have changes recorded with the next rows."""
+        former = self.former_strategy(driver.strategy)
+        _take(folder.restore(_form(driver, former), driver.columns), driver, former, run)
+        self._read_failures(run)
+        # The final selection comes after the last checkpoint; what it took stands in the result.
+        run.counters.validation_tasks = max(
+            run.counters.validation_tasks, result_file.tasks_after(self.path, run.counters.generation)
+        )
+        self._take_changes(folder, driver, run)
+
+    def load(self, driver: Driver, run: RunState) -> None:
+        """Restore the newest checkpoint; nothing is written, and no lock is needed.
+
+        Raises:
+            RunDirectoryError: there is no whole checkpoint.
+        """
+        former = self.former_strategy(driver.strategy)
+        _take(checkpoint.load(self.path, _form(driver, former)), driver, former, run)
+        self._read_failures(run)
+
+    def former_strategy(self, strategy: Strategy[Any]) -> Strategy[Any]:
+        """Return the strategy that made the newest checkpoint, which may have had another population size.
+
+        Args:
+            strategy: the strategy that the run continues with.
+        """
+        pending = [{"generation": math.inf, **change} for change in self._changes]
+        made = [*self._manifest.changes, *pending]
+        progress = checkpoint.progress(self.path) if any(change["part"] == "strategy" for change in made) else None
+        return strategy if progress is None else maker(made, progress["generation"], strategy)
+
+    def _read_failures(self, run: RunState) -> None:
+        if run.state is not None and not run.failures:
+            run.failures.update(failures.read(self.path))
+
+    def _take_changes(self, folder: RunDirectory, driver: Driver, run: RunState) -> None:
+        """Have changes recorded with the next rows; where they concern the fitness, evaluate the best so far again."""
+        if self.known is None:
+            return
+        generation = run.counters.generation
+        if self._changes:
+            self._manifest = recorded(self._manifest, self._manifest, self._changes, generation)
+            self._changes = []
+            folder.record(self._manifest)
+        # Those of a process that was killed before its next checkpoint too.
+        new = [change for change in self._manifest.changes if change["generation"] >= generation]
+        if run.state is not None and concerns_fitness(new):
+            run.state, tasks = evaluated_again(driver, run.state)
+            run.counters.validation_tasks += tasks
+            run.counters.center = run.counters.held_out = math.nan
+
+
+def _form(driver: Driver, former: Strategy[Any]) -> SearchState:
+    """Return a state of the form that the checkpoints of a strategy have."""
+    same = former.population_size == driver.strategy.population_size
+    return driver.initial() if same else form_of(driver, former)
+
+
+def _take(found: Checkpoint | None, driver: Driver, former: Strategy[Any], run: RunState) -> None:
+    """Take state and counters from a checkpoint of a strategy; those of the beginning where there is none."""
+    state = found.state if found else None
+    if found and former.population_size != driver.strategy.population_size:
+        state = resized(driver, former, found.state, found.progress["generation"])
+    run.state = driver.restored(state) if state is not None else None
+    chunk, double = run.counters.chunk, run.counters.double
+    run.counters = dataclasses.replace(Counters(**(found.progress if found else {})), chunk=chunk, double=double)
