@@ -21,7 +21,6 @@ import argparse
 import functools
 import importlib
 import os
-import random
 import statistics
 import tempfile
 import time
@@ -36,8 +35,20 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from _engine import tell_all
+from _formula_peers import (
+    COLUMNS,
+    MOST_NODES,
+    NUMPY,
+    deap_errors,
+    deap_set,
+    evolved,
+    fit_deap,
+    fit_gplearn,
+    fit_operon,
+    gplearn_programs,
+    operon_trees,
+)
 from _measure import note, parse_arguments, peer, print_table
-from deap import algorithms, base, creator, gp, tools
 from jax import lax
 
 import evometa as em
@@ -48,37 +59,7 @@ from evometa.problems.functions.symbolic_regression import RECOVERED, SymbolicRe
 from evometa.strategies.structures.genetic_programming import GeneticProgramming
 from evometa.strategies.wrappers.restarts import Restarts
 
-POPULATION, POINTS, MOST_NODES = 1000, 1000, 31
-COLUMNS = ("a", "b", "c", "d", "e")
-EDGE = 1e-6
-
-
-def _divide(a: Any, b: Any) -> Any:
-    small = np.abs(b) < EDGE
-    return np.where(small, 1.0, a / np.where(small, 1.0, b))
-
-
-def _of_size(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    def protected(a: Any) -> Any:
-        size = np.abs(a)
-        return np.where(size < EDGE, 0.0, function(np.where(size < EDGE, 1.0, size)))
-
-    return protected
-
-
-NUMPY: dict[str, Callable[..., Any]] = {
-    "add": np.add,
-    "sub": np.subtract,
-    "mul": np.multiply,
-    "div": _divide,
-    "log": _of_size(np.log),
-    "exp": lambda a: np.exp(np.clip(a, -10, 10)),
-    "sqrt": _of_size(np.sqrt),
-    "square": np.square,
-    "tanh": np.tanh,
-}
-"""The functions of all sides, in numpy, as ours are."""
-OPERON = dict(zip(NUMPY, ("Add", "Sub", "Mul", "Div", "Logabs", "Exp", "Sqrtabs", "Square", "Tanh"), strict=True))
+POPULATION, POINTS = 1000, 1000
 OURS = PrimitiveSet(COLUMNS, tuple(FUNCTIONS[name] for name in NUMPY))
 
 
@@ -99,96 +80,11 @@ def cpu_seconds(side: Callable[[], Any], rounds: int) -> float:
     return statistics.median(found)
 
 
-def deap_set() -> Any:
-    """Return the functions as DEAP's primitive set."""
-    made = gp.PrimitiveSet("main", len(COLUMNS))
-    for name, function in NUMPY.items():
-        made.addPrimitive(function, FUNCTIONS[name].arity, name=name)
-    made.renameArguments(**{f"ARG{i}": name for i, name in enumerate(COLUMNS)})
-    made.addEphemeralConstant("drawn", functools.partial(random.uniform, -2, 2))
-    return made
-
-
-def deap_toolbox(made: Any, x: np.ndarray, y: np.ndarray) -> Any:
-    """Return DEAP's usual operators, with trees of at most MOST_NODES nodes."""
-    if not hasattr(creator, "Formula"):
-        creator.create("Error", base.Fitness, weights=(-1.0,))
-        creator.create("Formula", gp.PrimitiveTree, fitness=creator.Error)
-    box = base.Toolbox()
-    box.register("draw", gp.genHalfAndHalf, pset=made, min_=1, max_=4)
-    box.register("individual", tools.initIterate, creator.Formula, box.draw)
-    box.register("branch", gp.genFull, min_=0, max_=2)
-    box.register("mate", gp.cxOnePoint)
-    box.register("mutate", gp.mutUniform, expr=box.branch, pset=made)
-    for change in ("mate", "mutate"):
-        box.decorate(change, gp.staticLimit(key=len, max_value=MOST_NODES))
-    box.register("select", tools.selTournament, tournsize=5)
-
-    def error(tree: Any) -> tuple[float]:
-        value = float(np.mean((gp.compile(tree, made)(*x) - y) ** 2))
-        return (value if np.isfinite(value) else 1e30,)
-
-    box.register("evaluate", error)
-    return box
-
-
-def evolved(made: Any, count: int) -> list[Any]:
-    """Return trees that DEAP evolved for 15 generations on 200 points."""
-    random.seed(0)
-    box = deap_toolbox(made, *data(200, 1))
-    start = []
-    while len(start) < count:
-        start += [tree for tree in [box.individual()] if len(tree) <= MOST_NODES]
-    return list(algorithms.eaSimple(start, box, 0.7, 0.3, 15, verbose=False)[0])
-
-
-def operon_trees(pyoperon: Any, trees: list[Any], dataset: Any) -> list[Any]:
-    """Return DEAP's trees as Operon's, which are in postfix order."""
-    hashes = [one.Hash for one in sorted(dataset.Variables, key=lambda one: one.Index)]
-    found = []
-    for tree in trees:
-        nodes = []
-        for node in reversed(tree):
-            if isinstance(node, gp.Primitive):
-                nodes.append(pyoperon.Node(getattr(pyoperon.NodeType, OPERON[node.name])))
-            elif isinstance(node.value, str):
-                nodes.append(pyoperon.Node.Variable(1.0))
-                nodes[-1].HashValue = hashes[COLUMNS.index(node.value)]
-            else:
-                nodes.append(pyoperon.Node.Constant(float(node.value)))
-        found.append(pyoperon.Tree(nodes).UpdateNodes())
-    return found
-
-
-def gplearn_functions(gplearn: Any) -> dict[str, Any]:
-    """Return the functions as gplearn's, by name."""
-    make = gplearn.functions.make_function
-    return {n: make(function=f, name=n, arity=FUNCTIONS[n].arity, wrap=False) for n, f in NUMPY.items()}
-
-
-def gplearn_programs(gplearn: Any, trees: list[Any]) -> list[Any]:
-    """Return DEAP's trees as gplearn's, with the same numpy functions."""
-    known = gplearn_functions(gplearn)
-    found = []
-    for tree in trees:
-        one = object.__new__(gplearn._program._Program)
-        one.program = [
-            known[node.name]
-            if isinstance(node, gp.Primitive)
-            else COLUMNS.index(node.value)
-            if isinstance(node.value, str)
-            else float(node.value)
-            for node in tree
-        ]
-        found.append(one)
-    return found
-
-
 def evaluation(args: argparse.Namespace) -> None:
     """Measure the errors of evolved trees."""
     made = deap_set()
     pyoperon, gplearn = peer("pyoperon"), peer("gplearn.genetic", "gplearn") and importlib.import_module("gplearn")
-    trees = evolved(made, args.trees)
+    trees = evolved(made, args.trees, *data(200, 1))
     x, y = (part.astype(np.float32) for part in data(POINTS, 2))
     columns = np.ascontiguousarray(x.T)
     space, population = Expression(OURS, MOST_NODES), stack([from_deap(OURS, tree, MOST_NODES) for tree in trees])
@@ -197,7 +93,7 @@ def evaluation(args: argparse.Namespace) -> None:
     error = jax.jit(lambda g, t: decoded(t).each(lambda values: jnp.mean((values - g[1]) ** 2), *g[0]))
     sides: dict[str, Callable[[], Any]] = {
         "ours": lambda: error(given, population),
-        "DEAP + numpy": lambda: [np.mean((gp.compile(tree, made)(*x) - y) ** 2) for tree in trees],
+        "DEAP + numpy": lambda: deap_errors(made, trees, x, y),
     }
     errors = {"ours": np.asarray(error(given, population))}
     if gplearn:
@@ -250,8 +146,8 @@ def generations(args: argparse.Namespace) -> None:
         search.run(generations=few)
         start = time.process_time()
         result = search.run(generations=many)
-        size = search.history.columns["strategy/mean_size"][-1]
-        found["ours"] = (ends[-1] - start) / (many - few), result.best_fitness, f"{size:.0f} nodes on average"
+        nodes = search.history.columns["strategy/mean_size"][-1]
+        found["ours"] = (ends[-1] - start) / (many - few), result.best_fitness, f"{nodes:.0f} nodes on average"
     note(found)
 
     def difference(fit: Callable[[int], Any], counts: tuple[int, int]) -> tuple[float, Any]:
@@ -262,58 +158,16 @@ def generations(args: argparse.Namespace) -> None:
             times.append(time.process_time() - start)
         return (times[1] - times[0]) / (counts[1] - counts[0]), model
 
-    def operon(count: int) -> Any:
-        symbols = "add,sub,mul,div,logabs,exp,sqrtabs,square,tanh,constant,variable"
-        model = importlib.import_module("pyoperon.sklearn").SymbolicRegressor(
-            population_size=size,
-            pool_size=size,
-            generations=count,
-            max_length=MOST_NODES,
-            optimizer_iterations=0,
-            n_threads=1,
-            random_state=1,
-            objectives=["mse"],
-            epsilon=0.0,
-            max_evaluations=10**9,
-            allowed_symbols=symbols,
-            offspring_generator="basic",
-            female_selector="tournament",
-            male_selector="tournament",
-        )
-        return model.fit(x.T.astype(np.float32), y.astype(np.float32))
-
-    def by_gplearn(count: int) -> Any:
-        model = importlib.import_module("gplearn.genetic").SymbolicRegressor(
-            population_size=size,
-            generations=count,
-            function_set=list(gplearn_functions(importlib.import_module("gplearn")).values()),
-            init_depth=(1, 4),
-            metric="mse",
-            tournament_size=5,
-            p_crossover=0.7,
-            p_subtree_mutation=0.1,
-            p_hoist_mutation=0.1,
-            p_point_mutation=0.1,
-            random_state=0,
-        )
-        return model.fit(x.T, y)
-
-    def deap(count: int) -> Any:
-        random.seed(0)
-        box = deap_toolbox(deap_set(), x, y)
-        start = [box.individual() for _ in range(size)]
-        return algorithms.eaSimple(start, box, 0.7, 0.3, count, verbose=False)[0]
-
     if peer("pyoperon.sklearn", "pyoperon"):
-        seconds, model = difference(operon, (few, many))
+        seconds, model = difference(functools.partial(fit_operon, x, y, size), (few, many))
         found["Operon"] = seconds, float(np.mean((model.predict(x.T.astype(np.float32)) - y) ** 2) / y.var()), ""
         note(found)
-    seconds, trees = difference(deap, (few, few + 10))
+    seconds, trees = difference(functools.partial(fit_deap, x, y, size), (few, few + 10))
     words = f"10 generations, {np.mean([len(tree) for tree in trees]):.0f} nodes"
     found["DEAP eaSimple"] = seconds, min(tree.fitness.values[0] for tree in trees) / y.var(), words
     note(found)
     if peer("gplearn.genetic", "gplearn"):
-        seconds, model = difference(by_gplearn, (few, few + 5))
+        seconds, model = difference(functools.partial(fit_gplearn, x, y, size), (few, few + 5))
         words = f"5 generations, {float(model.run_details_['average_length'][-1]):.0f} nodes"
         found["gplearn"] = seconds, float(np.mean((model.predict(x.T) - y) ** 2) / y.var()), words
     print(f"\nA generation, population {size}, {POINTS} points, {args.generations} generations measured\n")
@@ -324,6 +178,15 @@ def generations(args: argparse.Namespace) -> None:
 
 
 TARGETS = (*(f"nguyen-{i}" for i in range(1, 11)), "keijzer-6")
+
+
+class TracedPoints(Points):
+    """Points that are data of a compiled program, which numpy cannot compute with."""
+
+    @property
+    def label_deviation(self) -> Any:
+        """The standard deviation of the label; these formulas have no label so large that its square overflows."""
+        return jnp.std(jnp.asarray(self.label))
 
 
 def one_program(template: SymbolicRegression, strategy: Restarts) -> Callable[..., Any]:
@@ -340,7 +203,7 @@ def one_program(template: SymbolicRegression, strategy: Restarts) -> Callable[..
 
     @jax.jit
     def search(seed: jax.Array, parts: tuple[Points, Points], most: jax.Array) -> tuple[jax.Array, Any]:
-        problem = with_points(parts)
+        problem = with_points((TracedPoints(*parts[0]), TracedPoints(*parts[1])))
         root = jax.random.key(seed)
 
         def generation(carry: Any) -> Any:
@@ -414,7 +277,10 @@ def main() -> None:
     parser.add_argument("--tuned", type=int, default=0, help="members that tune constants, where there are any")
     parser.add_argument("--targets", nargs="+", default=[], help="for quality, if not all")
     parser.add_argument("--trees", type=int, default=POPULATION, help="for evaluation and generations")
-    small = "evaluation quality --trees 10 --rounds 1 --seeds 1 --evaluations 20 --population 10 --targets nguyen-1"
+    small = (
+        "evaluation generations quality --trees 10 --rounds 1 --generations 1 --seeds 1 --evaluations 20 "
+        "--population 10 --targets nguyen-1"
+    )
     args = parse_arguments(parser, small)
     np.seterr(all="ignore")
     for part in args.parts:
