@@ -1,4 +1,4 @@
-"""Strategies: who searches. One strategy a file, all behind the contract of :mod:`evometa.strategy`.
+"""Strategies, the meta-optimizers. One strategy a file, all behind the contract of :mod:`evometa.strategy`.
 
 ========================  ===========================================================================================
 :class:`BIPOPCMAES`       CMAES with restarts, large and small populations in turn: many local optima
@@ -8,7 +8,7 @@
 :class:`PGPE`             a standard deviation per coordinate and normalised steps: network weights
 :class:`SNES`             natural gradient with a standard deviation per coordinate: many separable real numbers
 :class:`SepCMAES`         CMA-ES with a diagonal covariance: thousands of real numbers, little correlated
-:class:`LMMAES`           a few directions remembered: thousands of real numbers, ridges and valleys
+:class:`LMMAES`           a low-rank covariance: thousands of real numbers, ridges and valleys
 :class:`CRFMNES`          a scale for each coordinate and one direction: thousands of real numbers, the fastest of these
 :class:`CMAwM`            CMA-ES for real numbers mixed with integers and categories
 :class:`XNES`             natural gradient with full covariance: few real numbers
@@ -18,20 +18,20 @@
 :class:`GeneticProgramming` expressions, evaluated where they behave in a new way: losses, update rules, formulas
 :class:`NEAT`             networks that grow, in species: topologies with their weights
 :class:`PBIL`             a table of probabilities over integers and categories
-:class:`NRES`             unrolled in windows, noise kept for an episode: long inner training
-:class:`PES`              unrolled in windows, noise summed up over them: long inner training
-:class:`TruncatedES`      unrolled in windows that look no further: the biased baseline of those two
+:class:`NRES`             truncated unrolls, unbiased; the noise is kept for an episode: long inner training
+:class:`PES`              truncated unrolls, unbiased; the noise is summed over windows: long inner training
+:class:`TruncatedES`      truncated unrolls, biased towards short horizons: the baseline of those two
 :class:`FullES`           the same estimator on whole inner training: their unbiased, slow baseline
 :class:`PBT`              one training run of a population, whose hyperparameters become a schedule
 :class:`Gradient`         the gradient through inner training, where there is one: comparison and warm start
 :class:`Restarts`         any strategy, restarted at a random point when it stops or no longer improves
 :class:`Reevaluated`      any strategy, each candidate evaluated several times: noise
-:class:`Averaged`         any strategy with a center, which is averaged over generations: noise
-:class:`UHCMAES`          CMAES that measures the noise and treats it
+:class:`Averaged`         any strategy with a center, averaged over generations: noise
+:class:`UHCMAES`          CMAES that measures the noise of the ranks and adapts the number of evaluations to it
 :class:`AugmentedLagrangian` any continuous strategy with a center: inequality constraints
 :class:`NSGA2`            several objectives at once, with constraints: a Pareto front
 :class:`CMAME`            several CMA-ES that fill an archive over measures of behaviour: real numbers
-:class:`MAPElites`        the same by varying elites, over any space
+:class:`MAPElites`        an archive over measures of behaviour, filled by varying elites: any space
 :class:`Evosax`           algorithms of evosax by name, such as differential evolution: real vectors
 :class:`RandomSearch`     independent draws from any space: the baseline to beat
 ========================  ===========================================================================================

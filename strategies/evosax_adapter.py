@@ -82,11 +82,11 @@ class Evosax(Strategy[EvosaxAdapterState]):
     """Search real vectors by one of evosax's algorithms, where this package has no version of its own.
 
     ``Evosax("DifferentialEvolution", population_size=64, settings=(("crossover_rate", 0.5),))``. Algorithms that keep a
-    distribution start at the space's start; those that keep a population start with that and draws from the whole
-    space. What evosax shapes into ranks or recombination weights is shaped here instead, so that tied candidates share
-    a place. The others are told the fitness, cut at a size whose square is still a number; for a failed candidate that
-    size where they keep a population, else the worst of the generation. A mirrored pair in which one member failed is
-    dropped.
+    distribution start at the space's start; those that keep a population start with that and random draws from the
+    whole space. Where evosax would turn the fitness into ranks or recombination weights, that is done here, so that
+    tied candidates share them. Other algorithms are told the fitness, clipped to a size whose square does not overflow;
+    for a failed candidate that size if they keep a population, otherwise the worst of the generation. A mirrored pair
+    in which one member failed is dropped.
 
     Raises:
         ConfigurationError: an algorithm that evosax does not have, or one that does not keep the contract, with the
@@ -136,7 +136,7 @@ class Evosax(Strategy[EvosaxAdapterState]):
         return refuse_unless_continuous(self, space)
 
     def init(self, key: Key, space: Space) -> EvosaxAdapterState:
-        """Start a distribution at the space's start; leave a population to the first generation."""
+        """Start a distribution at the space's start; a population is evaluated in the first generation."""
         space = vector_space(self, space)
         plan = self._plan(space)
         if plan.breeds:
@@ -150,7 +150,7 @@ class Evosax(Strategy[EvosaxAdapterState]):
     def resized(
         self, key: Key, state: EvosaxAdapterState, space: Space, former: Strategy[EvosaxAdapterState]
     ) -> EvosaxAdapterState:
-        """Keep a distribution, or the best members; draws, which are worse than these, fill the other places."""
+        """Keep a distribution, or the best members; random draws, which rank behind these, fill the other places."""
         plan = self._plan(state.space)
         if not plan.breeds:
             return state
@@ -179,7 +179,7 @@ class Evosax(Strategy[EvosaxAdapterState]):
         return genotypes, state._replace(inner=inner)
 
     def tell(self, key: Key, state: EvosaxAdapterState, genotypes: jax.Array, feedback: Feedback) -> EvosaxAdapterState:
-        """Hand the algorithm what it makes of the fitness; a first population becomes its own."""
+        """Tell the algorithm the shaped fitness; a first population becomes its own."""
         fitness = feedback.fitness
         plan = self._plan(state.space)
         if feedback.constraints is not None:
@@ -217,7 +217,7 @@ def _numbers(version: str) -> list[int]:
 
 
 class _Plan(NamedTuple):
-    """An evosax algorithm with all it needs."""
+    """An evosax algorithm and its parameters."""
 
     algorithm: Any
     parameters: Any
@@ -231,7 +231,7 @@ class _Plan(NamedTuple):
     """Recombination weights, best first, ``[P]``; empty where there are none."""
 
     def shape(self, fitness: jax.Array) -> jax.Array:
-        """Return what the algorithm is told, ``[P]``."""
+        """Return the shaped fitness that the algorithm is told, ``[P]``."""
         from evosax.core import fitness_shaping  # slow to import, as the algorithms are
 
         if self.paired:

@@ -1,4 +1,4 @@
-"""Gradient descent through inner training: what evolution does without, for comparison and for a warm start."""
+"""Gradient descent through inner training, for comparison with evolution and for a warm start."""
 
 import dataclasses
 from typing import Any, ClassVar, NamedTuple
@@ -25,7 +25,7 @@ PATIENCE = 10
 
 
 class GradientState(NamedTuple):
-    """P points on their way down, each with an optimizer of its own; leading axis P."""
+    """P points, each with its own optimizer; leading axis P."""
 
     points: jax.Array
     """Where each is, ``[P, D]``."""
@@ -47,21 +47,21 @@ class GradientState(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Gradient(GradientSteps, Strategy[GradientState]):
-    """Differentiate the fitness through the whole of inner training (``jax.grad``) and hand it to an optax optimizer.
+    """Differentiate the fitness through all of inner training (``jax.grad``), and take steps by an optax optimizer.
 
     With initial weights for ω this is MAML (Finn et al. 2017, arXiv:1703.03400), with hyperparameters the hypergradient
     of Maclaurin et al. 2015 (arXiv:1502.03492). Where JAX can differentiate a problem, its inner training is short and
-    smooth, and D is large, nothing else needs so few evaluations. Through long training gradients may explode or be
-    nearly random (Metz et al. 2021, arXiv:2111.05803), which the column ``strategy/gradient_norm`` shows; evolution
+    smooth, and D is large, no other strategy needs so few evaluations. Through long training gradients may explode or
+    be nearly random (Metz et al. 2021, arXiv:2111.05803), which the column ``strategy/gradient_norm`` shows; evolution
     sees a smoothed objective instead.
 
     P independent points share each generation's tasks. One begins at the space's start, the others at draws from the
     space; the center is the point whose running mean of the fitness is best. A point at which fitness or gradient is
-    not finite goes half of the way back to where both were finite last; where they never were, to another draw. Where
-    all gradients are exactly zero for ten generations, as those of a fitness that counts errors are, the search ends
-    and says so.
+    not finite goes halfway back to the last point where both were finite; if there is none, it is drawn again. If all
+    gradients are exactly zero for ten generations, as for a fitness that counts errors, the search stops with that
+    reason.
 
-    The center can be a warm start for evolution: a space begins where it is told to. ::
+    The center can be a warm start for evolution, as the start of a space. ::
 
         found = em.Search(Sinusoid(), Gradient()).run(seconds=60).center_omega
 
@@ -105,11 +105,11 @@ class Gradient(GradientSteps, Strategy[GradientState]):
 
     @property
     def evaluation(self) -> EvaluationPlan:
-        """With the gradient."""
+        """Evaluate the fitness with its gradient."""
         return GradientEvaluation(self.mode)
 
     def init(self, key: Key, space: Space) -> GradientState:
-        """Put the points at the space's start and at draws."""
+        """Put the first point at the space's start and the others at random draws."""
         space = vector_space(self, space)
         points = populations.draw(key, space, self.population_size)
         none = jnp.zeros(self.population_size, points.dtype)
@@ -160,7 +160,7 @@ class Gradient(GradientSteps, Strategy[GradientState]):
         )
 
     def _shorten(self, gradient: jax.Array) -> tuple[jax.Array, Scalar]:
-        """Return a gradient ``[D]`` no longer than allowed, and the norm it had."""
+        """Return a gradient ``[D]`` clipped to the largest norm, and its norm before."""
         largest = jnp.max(jnp.abs(gradient), initial=0.0)  # goes out first, so that squares do not overflow
         direction = gradient / jnp.where(largest > 0, largest, 1.0)
         length = jnp.linalg.norm(direction)
@@ -171,7 +171,7 @@ class Gradient(GradientSteps, Strategy[GradientState]):
         return jnp.argmin(state.mean)
 
     def center(self, state: GradientState) -> jax.Array:
-        """Return the best of the points ``[D]``, or where it was last sound."""
+        """Return the best of the points ``[D]``, or where its fitness was last finite."""
         points = jnp.where(state.failed[:, None], state.safe, state.points)
         return points[self._best(state)]
 

@@ -15,7 +15,7 @@ from evometa.types import Genotype, Key, Scalar
 
 
 class Past(NamedTuple):
-    """The windows of the training run so far; leading axis W."""
+    """The windows of the training run so far; leading axis W, the number of windows."""
 
     genotypes: Genotype
     """What each member was trained with, ``[W, P, ...]``."""
@@ -26,7 +26,7 @@ class Past(NamedTuple):
 
 
 class PBTState(NamedTuple):
-    """The members, and how they came to be."""
+    """The members, and the history of their windows."""
 
     window: Scalar
     """Windows told of this training run, int32, up to W."""
@@ -42,21 +42,21 @@ class PBTState(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class PBT(TrainsPopulation[PBTState]):
-    """Train a population once, and between windows of training let the worst continue from the best.
+    """Population-based training: train a population once; between windows the worst continue from the best.
 
-    For the hyperparameters of long training, over any space. After each window, members in the lowest ``fraction``,
-    and those that failed, *exploit*: each takes over learners and hyperparameters of a member drawn from the best
-    ``fraction``. Then they *explore*: their hyperparameters are mutated, or now and then drawn anew. All others go on
-    as they are. The first members are the space's start and draws from the space.
+    For the hyperparameters of long training, over any space. After each window, members in the lowest ``fraction``, and
+    those that failed, *exploit*: each takes over learners and hyperparameters of a member drawn from the best
+    ``fraction``. Then they *explore*: their hyperparameters are mutated, or now and then drawn anew. All others
+    continue unchanged. The first members are the space's start and draws from the space.
 
-    The search stops by itself when all W windows are done, which costs P trainings in all. Its answer is a schedule:
+    The search stops by itself when all W windows are done, at the cost of P whole trainings. Its result is a schedule:
     ``result.archive`` holds what the best member's learners were trained with, window by window (``omegas``, leaves
     ``[W, ...]``), and their losses then (``fitness``). :func:`evometa.replay` trains other learners by it. By contrast,
-    ``best_omega`` is the winner's last ω, ``held_out`` what that one is worth if kept constant for a whole training,
-    and ``selected_omega`` the best constant one among the best of some windows.
+    ``best_omega`` is the last ω of the best member, ``held_out`` its fitness if it is kept constant for a whole
+    training, and ``selected_omega`` the best constant ω among the best of some windows.
 
-    Selection looks no further than the next window, so a schedule may be greedy: it falls for what helps at once, such
-    as a learning rate that is small too soon (Dalibard and Jaderberg 2021, arXiv:2109.13800).
+    Selection sees only the next window, so a schedule may be greedy: it prefers what helps at once, such as a
+    learning rate that is small too soon (Dalibard and Jaderberg 2021, arXiv:2109.13800).
 
     Raises:
         ConfigurationError: population_size below 2, windows below 1, a fraction outside (0, 0.5], a chance outside
@@ -82,7 +82,7 @@ class PBT(TrainsPopulation[PBTState]):
     stop_reasons = ("trained: all windows of the training run are done",)
 
     def init(self, key: Key, space: Space) -> PBTState:
-        """Begin before the first window."""
+        """Start before the first window."""
         size = self.population_size
 
         def blank(*shape: int) -> Genotype:
@@ -94,7 +94,7 @@ class PBT(TrainsPopulation[PBTState]):
         return PBTState(jnp.int32(0), blank(size), parents, past, space)
 
     def told(self, state: PBTState) -> Scalar:
-        """Return the windows told."""
+        """Return the number of windows told so far."""
         return state.window
 
     def parents(self, state: PBTState) -> jax.Array:
@@ -106,13 +106,13 @@ class PBT(TrainsPopulation[PBTState]):
         return state._replace(window=jnp.where(begins, 0, state.window))
 
     def ask(self, key: Key, state: PBTState) -> tuple[Genotype, PBTState]:
-        """Return the members; draws where a training run begins."""
+        """Return the members; random draws where a training run begins."""
         begins = state.window % self.windows == 0
         drawn = populations.draw(key, state.space, self.population_size)
         return jax.tree.map(lambda new, old: jnp.where(begins, new, old), drawn, state.genotypes), state
 
     def tell(self, key: Key, state: PBTState, genotypes: Genotype, feedback: Feedback) -> PBTState:
-        """Note the window, then exploit and explore."""
+        """Record the window, then exploit and explore."""
         fitness = feedback.fitness
         row = state.window % self.windows
         now = Past(genotypes, state.parents, fitness.astype(state.past.fitness.dtype))
@@ -125,7 +125,7 @@ class PBT(TrainsPopulation[PBTState]):
         return PBTState(row + 1, genotypes, parents, past, state.space)
 
     def _exploit(self, key: Key, fitness: jax.Array) -> tuple[jax.Array, jax.Array]:
-        """Return from whom each member continues, int32 ``[P]``, and who explores, bool ``[P]`` (truncation)."""
+        """Return whom each member continues from, int32 ``[P]``, and which explore, bool ``[P]``; by truncation."""
         size = self.population_size
         key_ties, key_donors = jax.random.split(key)
         members = lax.iota(jnp.int32, size)
@@ -168,6 +168,6 @@ class PBT(TrainsPopulation[PBTState]):
         return (state.window == self.windows).astype(jnp.int32)
 
     def diagnostics(self, state: PBTState) -> dict[str, Scalar]:
-        """Return how many members continued with another's learners."""
+        """Return how many members continued with another member's learners."""
         others = state.parents != lax.iota(jnp.int32, self.population_size)
         return {"exploited": jnp.sum(others)}

@@ -12,7 +12,7 @@ from evometa.types import Genotype, Key
 
 
 class RandomSearchState(NamedTuple):
-    """What random search remembers: no arrays at all."""
+    """The state of random search, which has no arrays."""
 
     space: Space
     """The space to draw from, a static part of the state."""
@@ -22,7 +22,7 @@ class RandomSearchState(NamedTuple):
 class RandomSearch(Strategy[RandomSearchState]):
     """Draw every candidate from the whole space, independently of what came before.
 
-    Searches any space. It learns nothing, so its curve shows what the number of evaluations alone gives.
+    Searches any space. It learns nothing, so its curve shows the effect of the number of evaluations alone.
 
     Raises:
         ConfigurationError: population_size below 1.
@@ -32,7 +32,7 @@ class RandomSearch(Strategy[RandomSearchState]):
     """Candidates in a generation, P >= 1; without influence on what an evaluation brings."""
 
     def init(self, key: Key, space: Space) -> RandomSearchState:
-        """Remember the space."""
+        """Return a state that holds the space."""
         return RandomSearchState(space)
 
     def ask(self, key: Key, state: RandomSearchState) -> tuple[Genotype, RandomSearchState]:
@@ -40,5 +40,5 @@ class RandomSearch(Strategy[RandomSearchState]):
         return jax.vmap(state.space.sample)(jax.random.split(key, self.population_size)), state
 
     def tell(self, key: Key, state: RandomSearchState, genotypes: Genotype, feedback: Feedback) -> RandomSearchState:
-        """Learn nothing."""
+        """Return the state unchanged."""
         return state

@@ -129,7 +129,7 @@ def test_strategies_of_every_kind_stay_where_a_constraint_is_kept(strategy: Any)
 
 
 class Forbidden(Problem):
-    """Nothing is allowed, and -1 is the least that is forbidden."""
+    """No ω is feasible; -1 violates the constraint least."""
 
     space = Box((1,), -3.0, 3.0)
 

@@ -1,4 +1,4 @@
-"""CMA-ES and its relatives: a covariance, adapted.
+"""CMA-ES and its variants: evolution strategies that adapt a covariance matrix.
 
 ======================  ==============================================
 file                    holds
@@ -6,12 +6,12 @@ file                    holds
 :mod:`cmaes`            full covariance
 :mod:`restarted_cmaes`  IPOP and BIPOP restarts
 :mod:`sep_cmaes`        diagonal covariance
-:mod:`lmmaes`           a few remembered directions
+:mod:`lmmaes`           low-rank covariance, limited memory
 :mod:`cmaes_margin`     mixed with integers and categories
-:mod:`margin`           integers under a Gaussian, kept free to change
-:mod:`choices`          chances of categories, by natural gradient
+:mod:`margin`           integers, with a margin so that they can change
+:mod:`choices`          probabilities of categories, by natural gradient
 :mod:`rates`            weights and learning rates
-:mod:`update`           the update that its relatives share
+:mod:`update`           the update that all variants share
 :mod:`diagonal`         diagonal decoding
 :mod:`stagnation`       the stop at stagnation
 ======================  ==============================================

@@ -1,6 +1,6 @@
-"""Chances of unordered choices, learned by adaptive natural gradient (Akimoto et al. 2019; CatCMA, arXiv:2405.09962).
+"""Probabilities of categories, learned by an adaptive natural gradient (Akimoto et al. 2019; CatCMA, arXiv:2405.09962).
 
-K is the most choices of any of the N categories.
+K is the number of choices of the largest of the N categories.
 """
 
 import math
@@ -19,7 +19,7 @@ CHANGED = 0.27
 
 
 class Choices(NamedTuple):
-    """The chances of the choices of N categories, and what adapts them."""
+    """The probability of each choice of N categories, and the state of their adaptation."""
 
     probability: jax.Array
     """``[N, K]``, rows sum to 1; 0 where there are fewer choices."""
@@ -32,21 +32,22 @@ class Choices(NamedTuple):
 
 
 def equally_likely(space: VectorSpace) -> Choices:
-    """Return the chances before anything is known."""
+    """Return equal probabilities for all choices, the state at the start."""
     has = jnp.asarray(categorical.available(space), jnp.result_type(float))
     zero = jnp.zeros((), has.dtype)
     return Choices(has / jnp.sum(has, axis=1, keepdims=True), jnp.zeros_like(has), zero, zero + 1)
 
 
 def learn(choices: Choices, frequency: jax.Array, space: VectorSpace) -> Choices:
-    """Move the chances towards the winners' choices.
+    """Move the probabilities towards the choices of the best candidates.
 
-    A direction's length is measured in standard deviations, √(Σ g²/p). The path of the last ones is long when they
-    agree, which makes the next steps longer, and short when they are random, which makes them shorter.
+    The step size adapts to the signal-to-noise ratio. A natural gradient is measured in standard deviations, √(Σ g²/p).
+    The evolution path of the last gradients is long when they agree, which makes the next steps longer, and short when
+    they are random, which makes them shorter.
 
     Args:
-        choices: the chances that candidates were drawn from.
-        frequency: weight of the winners of each choice, ``[N, K]``; rows sum to 1.
+        choices: the probabilities that the candidates were drawn with.
+        frequency: sum of the recombination weights of the candidates with each choice, ``[N, K]``; rows sum to 1.
         space: the N categories.
     """
     p, has = choices.probability, categorical.available(space)
@@ -70,6 +71,6 @@ def learn(choices: Choices, frequency: jax.Array, space: VectorSpace) -> Choices
 
 
 def _least(space: VectorSpace) -> jax.Array:
-    """Return the least chance of a choice in each category ``[N, 1]``."""
+    """Return the lower bound of the probabilities (the margin) in each category ``[N, 1]``."""
     count = space.coordinates.upper[:, None] + 1
     return jnp.asarray((1 - (1 - CHANGED) ** (1 / space.size)) / np.maximum(count - 1, 1))

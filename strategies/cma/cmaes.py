@@ -37,7 +37,7 @@ from evometa.types import Key, Scalar
 
 
 class CMAESState(NamedTuple):
-    """The search distribution N(mean, σ² C) and what adapts it."""
+    """The search distribution N(mean, σ² C) and the state of its adaptation."""
 
     mean: jax.Array
     """``[D]``."""
@@ -77,8 +77,9 @@ class CMAES(Strategy[CMAESState]):
     """Covariance matrix adaptation: learns the scale and the correlation of all coordinates.
 
     The first choice for up to a few hundred real numbers; time and memory grow as D². Candidates are mean + σ L z with
-    L Lᵀ = C, so that a generation costs matrix products and, now and then, one Cholesky factorisation; no eigenvalues.
-    The path of σ is kept in the coordinates of z, where it is a plain average of the noise that was selected.
+    L Lᵀ = C, so that a generation costs matrix products and, every few generations, one Cholesky factorisation; there
+    is no eigendecomposition. The evolution path of σ is kept in the coordinates of z, where it is a running average of
+    the selected noise.
 
     The update of C is active (bad candidates count against their directions). Candidates of equal fitness share their
     weights, and the paths are normalised by the weights as shared, so a plateau leaves σ unbiased. Failed candidates
@@ -86,8 +87,8 @@ class CMAES(Strategy[CMAESState]):
     ill-conditioned functions; in float32 it is sound as far as float32 resolves the fitness.
 
     A search ends by itself for the reasons that Hansen gives and pycma checks, as long as they make sense for a single
-    run (:attr:`stop_reasons`). With a fitness that differs between generations by noise only the last ones can come
-    true. A tolerance of 0 switches its reason off.
+    run (:attr:`stop_reasons`). With a noisy fitness only the last ones can hold. A tolerance of 0 switches its reason
+    off.
 
     Raises:
         ConfigurationError: population_size below 2, sigma not positive, or a negative tolerance.
@@ -162,7 +163,7 @@ class CMAES(Strategy[CMAESState]):
         return decode(state, noise), state._replace(noise=noise)
 
     def tell(self, key: Key, state: CMAESState, genotypes: jax.Array, feedback: Feedback) -> CMAESState:
-        """Move the mean towards the better candidates, then adapt σ and C; where all failed, try another σ."""
+        """Move the mean towards the better candidates, then adapt σ and C; if all candidates failed, try another σ."""
         fitness = feedback.fitness
         p, d = genotypes.shape
         told = adapt(state, genotypes, fitness, rates(p, d))
@@ -220,7 +221,7 @@ class CMAES(Strategy[CMAESState]):
         return state.mean
 
     def stop(self, state: CMAESState) -> Scalar:
-        """Return the first reason to stop that has come true since the start, or 0."""
+        """Return the stop code: 1 + the index of the first stop reason that has held since the start, or 0."""
         return state.stopped
 
     def diagnostics(self, state: CMAESState) -> dict[str, Scalar]:
@@ -229,7 +230,7 @@ class CMAES(Strategy[CMAESState]):
 
 
 def start_at(mean: jax.Array, sigma: jax.Array, *, decoded: bool) -> CMAESState:
-    """Return a distribution around a mean ``[D]`` with C the identity, and room for neither noise nor history."""
+    """Return a distribution around a mean ``[D]`` with C the identity, and empty noise and history."""
     zeros, identity = jnp.zeros_like(mean), jnp.eye(len(mean), dtype=mean.dtype)
     return CMAESState(
         mean=mean,

@@ -38,7 +38,7 @@ class Numbers(NamedTuple):
 
 
 class CMAwMState(NamedTuple):
-    """The joint distribution of numbers and categories; a part that the space lacks is empty."""
+    """The joint distribution of numbers and categories; a part that the space does not have is empty."""
 
     numbers: Numbers | tuple[()]
     choices: Choices | tuple[()]
@@ -51,12 +51,12 @@ class CMAwM(Strategy[CMAwMState]):
     """CMA-ES for reals mixed with integers, with a probability for each choice of a category.
 
     Reals and integers share one Gaussian, that of :class:`~evometa.strategies.CMAES`, so that their correlations are
-    learned; an integer is its coordinate rounded. That alone ends early: when a standard deviation is much below one,
-    the integer never changes again. The **margin** keeps the chance that an integer changes from falling below a bound,
-    by moving its mean and stretching its axis (Hamano et al. 2022). Beside the paper, the mean moves along stretched
-    axes, as far as the candidates lie apart; where few of the winners are left at the mean's integer, the others count
-    with the middle of theirs (integer centering, Marty et al. 2024, here for the mean only); no deviation outgrows a
-    third of its range; and that of an integer at an end of its range stays what float32 can tell from nothing.
+    learned; an integer is its coordinate rounded. Rounding alone converges too early: when a standard deviation falls
+    far below one, the integer never changes again. The **margin** keeps the probability that an integer changes above a
+    bound, by moving its mean and stretching its axis (Hamano et al. 2022). Beside the paper, the mean moves along
+    stretched axes, as far as the candidates lie apart; where few of the winners are left at the mean's integer, the
+    others count with the middle of theirs (integer centering, Marty et al. 2024, here for the mean only); no deviation
+    outgrows a third of its range; and that of an integer at an end of its range stays large enough for float32.
 
     Categories have no order, so each has a probability for each choice, learned by natural gradient in steps as long as
     the signal-to-noise ratio allows, and with a margin of its own (CatCMA, Hamano et al. 2024). With real numbers alone
@@ -128,7 +128,7 @@ class CMAwM(Strategy[CMAwMState]):
         return state._replace(numbers=numbers._replace(gaussian=gaussian, drawn=fresh.drawn))
 
     def ask(self, key: Key, state: CMAwMState) -> tuple[jax.Array, CMAwMState]:
-        """Draw ``[P, D]`` candidates, and keep what the Gaussian gave."""
+        """Draw ``[P, D]`` candidates, and keep the Gaussian samples."""
         layout = _Layout(state.space)
         key_numbers, key_choices = jax.random.split(key)
         parts = []
@@ -143,7 +143,7 @@ class CMAwM(Strategy[CMAwMState]):
         return layout.genotype(parts), state
 
     def tell(self, key: Key, state: CMAwMState, genotypes: jax.Array, feedback: Feedback) -> CMAwMState:
-        """Adapt the Gaussian and restore the margin of the integers; adapt the chances of the categories."""
+        """Adapt the Gaussian and restore the margin of the integers; adapt the probabilities of the categories."""
         layout, numbers, choices = _Layout(state.space), state.numbers, state.choices
         gain = gains(rates(self.population_size, max(layout.m, 1)).gain, places(feedback.fitness))
         if isinstance(numbers, Numbers):
@@ -174,7 +174,7 @@ class CMAwM(Strategy[CMAwMState]):
         return unless_all_failed(feedback.fitness, told, otherwise)
 
     def center(self, state: CMAwMState) -> jax.Array:
-        """Return the mean ``[D]``, with integers rounded and the likeliest choices."""
+        """Return the mean ``[D]``, with integers rounded and the most probable choices."""
         layout = _Layout(state.space)
         parts = []
         if isinstance(state.numbers, Numbers):
@@ -185,11 +185,11 @@ class CMAwM(Strategy[CMAwMState]):
         return layout.genotype(parts)
 
     def stop(self, state: CMAwMState) -> Scalar:
-        """Return the first of CMA-ES's reasons to stop that has come true since the start, or 0."""
+        """Return CMA-ES's stop code: 1 + the index of the first stop reason that has held since the start, or 0."""
         return self._cmaes.stop(state.numbers.gaussian) if isinstance(state.numbers, Numbers) else jnp.int32(0)
 
     def diagnostics(self, state: CMAwMState) -> dict[str, Scalar]:
-        """Return those of CMA-ES, and the entropy of a category in nats, the mean over categories."""
+        """Return the diagnostics of CMA-ES, and the entropy of the categories in nats, averaged."""
         numbers, choices = state.numbers, state.choices
         return (self._cmaes.diagnostics(numbers.gaussian) if isinstance(numbers, Numbers) else {}) | (
             {"entropy": categorical.entropy(choices.probability)} if isinstance(choices, Choices) else {}
@@ -197,7 +197,7 @@ class CMAwM(Strategy[CMAwMState]):
 
 
 class _Layout:
-    """What is where in a genotype: M numbers and N categories."""
+    """Where the M numbers and the N categories are in a genotype."""
 
     def __init__(self, space: VectorSpace) -> None:
         lower, upper, kind, log = space.coordinates
@@ -213,13 +213,13 @@ class _Layout:
         return Dict({str(number): Categorical(int(count)) for number, count in enumerate(self.count)})
 
     def window(self, population_size: int) -> int:
-        """Return over how many generations the best fitness must be flat for a search to end."""
+        """Return for how many generations the best fitness must not change before the search stops."""
         integers = 10 + 6 * self.m * bool(self.ranges.whole.any())  # one of M changes in a generation, to either side
         choices = 10 + math.ceil(3 / CHANGED * int(np.sum(self.count - 1)) / population_size)
         return max(window(population_size, self.m), integers, choices)
 
     def genotype(self, parts: list[jax.Array]) -> jax.Array:
-        """Join numbers ``[..., M]`` and categories ``[..., N]`` into genotypes ``[..., D]``, either may be missing."""
+        """Join numbers ``[..., M]`` and categories ``[..., N]`` into genotypes ``[..., D]``; either may be empty."""
         if len(parts) == 1:
             return parts[0]
         return jnp.concatenate(parts, axis=-1)[..., np.argsort(np.concatenate([self.numeric, self.category]))]

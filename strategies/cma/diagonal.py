@@ -1,7 +1,7 @@
 """Diagonal decoding for CMA-ES (Akimoto & Hansen 2020, "Diagonal acceleration for covariance matrix adaptation").
 
-The scales of the coordinates are learned beside C, at a rate of 1/D where C needs 1/D². They are damped as C becomes
-correlated, since the scales of coordinates mean little then.
+The scales of the coordinates are learned beside C, at a rate of 1/D where C needs 1/D². The more
+correlated C is, the more the changes of the scales are damped.
 """
 
 from typing import NamedTuple
@@ -14,7 +14,7 @@ from evometa.types import Scalar
 
 
 class Diagonal(NamedTuple):
-    """Scales of the coordinates, and what adapts them; ``[D]`` each."""
+    """Scales of the coordinates and the state of their adaptation; ``[D]`` each."""
 
     scale: jax.Array
     """Candidates are mean + σ · scale · L z."""
@@ -53,7 +53,7 @@ def adapt_diagonal(
         factor: L ``[D, D]``.
         noise: z ``[P, D]``.
         gain: weights > 0 of the candidates ``[P]``.
-        loss: sizes of the weights < 0 ``[P]``.
+        loss: absolute values of the weights < 0 ``[P]``.
         short: h_σ, 1 while the path of σ is not too long, otherwise 0.
         r: the learning rates of C.
     """
@@ -73,7 +73,8 @@ def adapt_diagonal(
 def _condition(diagonal: Diagonal, covariance: jax.Array, factor: jax.Array) -> tuple[Diagonal, Scalar]:
     """Return the condition number of the correlation matrix of C, by one step of power iteration at either end.
 
-    The axes change slowly, so one step a generation follows them; eigenvalues would cost more than all the rest.
+    The axes change slowly, so one step of power iteration a generation is enough; an eigendecomposition would cost more
+    than all the rest.
     """
     deviation = jnp.sqrt(jnp.diagonal(covariance))
 

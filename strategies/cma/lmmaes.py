@@ -82,15 +82,15 @@ def rates(population_size: int, dimension: int, directions: int) -> Rates:
 
 @dataclasses.dataclass(frozen=True)
 class LMMAES(Strategy[LMMAESState]):
-    """Learn the few most useful directions of a very large space, at O(log D) of the cost of drawing the noise.
+    """Limited-memory matrix adaptation: a covariance of M = O(log D) directions, for very large spaces.
 
     For 10² to 10⁶ real numbers that depend on each other, when a full covariance is too large: time grows as P·M·D, the
-    state as M·D with M = 4 + ⌊3 ln D⌋. It follows ridges and curved valleys (cigar, Rosenbrock) best; a spectrum of
-    many different scales (ellipsoid) it learns slowly. It wants P well below D: with more candidates use CMAES, or
-    SepCMAES.
+    state as M·D with M = 4 + ⌊3 ln D⌋. It follows ridges and curved valleys (cigar, Rosenbrock) best; it is
+    slow on a spectrum of many different scales (ellipsoid). P should be well below D: for larger populations use CMAES
+    or SepCMAES.
 
-    Only directions are kept, no noise: the noise of the selected mean is recovered from the candidates through R's
-    inverse, one rank-one step at a time. Candidates of equal fitness share their weights; failed candidates have none.
+    The noise is not stored: that of the mean's move is recovered from the candidates by the inverse of R, one rank-one
+    factor at a time. Candidates of equal fitness share their weights; failed candidates have none.
 
     Raises:
         ConfigurationError: population_size below 2, fewer than one direction, sigma not positive, or a negative
@@ -172,7 +172,7 @@ class LMMAES(Strategy[LMMAESState]):
         return unless_all_failed(fitness, told, elsewhere(state, self.sigma))
 
     def _noise_of(self, state: LMMAESState, step: jax.Array) -> jax.Array:
-        """Return R⁻¹ of a step ``[D]``: each factor of R undone, the last first (Sherman & Morrison)."""
+        """Return R⁻¹ of a step ``[D]``: the inverse of each factor of R, the last one first (Sherman & Morrison)."""
         gram, c_d = state.directions @ state.directions.T, self._strengths(state)
         keep = 1 - c_d
         a, t = _combine(gram, 1 / keep, -c_d / (keep * (keep + c_d * jnp.diagonal(gram))), reverse=True)
@@ -183,7 +183,7 @@ class LMMAES(Strategy[LMMAESState]):
         return rates(self.population_size, d, count)
 
     def _strengths(self, state: LMMAESState) -> jax.Array:
-        """Return the strength of each direction ``[M]``: 0 for those that have not seen a generation each yet."""
+        """Return the strength of each direction ``[M]``: 0 for those not updated yet."""
         c_d = jnp.asarray(self._rates(state).c_d, state.mean.dtype)
         return jnp.where(jnp.arange(len(c_d)) < state.generation, c_d, 0.0)
 
@@ -203,14 +203,14 @@ class LMMAES(Strategy[LMMAESState]):
 def _combine(gram: jax.Array, keep: jax.Array, add: jax.Array, *, reverse: bool = False) -> tuple[Scalar, jax.Array]:
     """Return a and T ``[M, M]`` such that the product of all ``keep_j I + add_j m_j m_jᵀ`` is ``a I + Mᵀ T M``.
 
-    The first direction is the first to act (the last one with ``reverse``). All that is as long as D is then two matrix
-    products, instead of a pass over the candidates for each direction.
+    The first direction is applied first (with ``reverse`` the last one). Only two matrix products then have operands of
+    length D, instead of one pass over the candidates for each direction.
 
     Args:
         gram: ``[M, M]``, the inner products of the directions.
         keep: ``[M]``.
         add: ``[M]``.
-        reverse: whether the directions act in reverse.
+        reverse: whether the directions are applied in reverse order.
     """
 
     def step(carry: tuple[Scalar, jax.Array], one: tuple[jax.Array, ...]) -> tuple[tuple[Scalar, jax.Array], None]:

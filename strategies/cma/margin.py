@@ -1,4 +1,4 @@
-"""Integers under a Gaussian, and the margin that keeps them free to change (Hamano et al. 2022, arXiv:2205.13482)."""
+"""Integers as a rounded Gaussian, with a margin so that they can change (Hamano et al. 2022, arXiv:2205.13482)."""
 
 from typing import NamedTuple
 
@@ -16,7 +16,7 @@ a mean of 19.5 plus much less is 19.5. The chance to change does not depend on i
 class Ranges(NamedTuple):
     """What M numbers may be; numpy arrays ``[M]``.
 
-    The Gaussian is that of the numbers, but of the logarithm of an integer that is searched in its logarithm.
+    An integer on a logarithmic scale is represented by its logarithm in the Gaussian.
     """
 
     lower: NDArray[np.float64]
@@ -36,25 +36,25 @@ class Ranges(NamedTuple):
 
     @property
     def unit(self) -> NDArray[np.float64]:
-        """Genotype units for one unit of the Gaussian at first, ``[M]``: the range of an integer, 1 for reals."""
+        """Genotype units for one unit of the Gaussian at the start, ``[M]``: the range of an integer, 1 for reals."""
         return np.where(self.whole, self.extent, 1.0)
 
     def cell(self, x: jax.Array) -> jax.Array:
-        """Return the integer ``[..., M]`` that each number stands for; of no meaning for reals."""
+        """Return the integer ``[..., M]`` that each number stands for; meaningless for reals."""
         if np.any(self.log):
             x = jnp.where(self.log, jnp.exp(jnp.where(self.log, x, 0.0)), x)
         return jnp.clip(jnp.round(x), jnp.asarray(self.lower, x.dtype), jnp.asarray(self.upper, x.dtype))
 
     def number(self, x: jax.Array) -> jax.Array:
-        """Return where integers (or the middles between them) ``[..., M]`` lie under the Gaussian."""
+        """Return the coordinates of integers (or of the middles between them) ``[..., M]`` in the Gaussian."""
         return jnp.where(self.log, jnp.log(jnp.where(self.log, x, 1.0)), x) if np.any(self.log) else x
 
 
 def too_wide(deviation: jax.Array, stretch: jax.Array, sigma: float, ranges: Ranges) -> jax.Array:
-    """Return what to multiply standard deviations ``[M]`` by, 1 or less, so that none outgrows its range.
+    """Return factors for the standard deviations ``[M]``, at most 1, that limit them by the range of the number.
 
     A third of the range is the limit (pycma's ``maxstd_boundrange``), or the first step size where that is more.
-    Beyond it a coordinate is all but uniform whatever its mean, and nothing would ever narrow it again.
+    Beyond that a coordinate is nearly uniform for any mean, and selection could not narrow it again.
     """
     widest = max(1 / 3, sigma) * ranges.extent
     widest = np.where(widest > 0, widest, np.inf)  # an integer of a single value has stretch 0
@@ -65,8 +65,9 @@ def too_wide(deviation: jax.Array, stretch: jax.Array, sigma: float, ranges: Ran
 def recombined(x: jax.Array, mean: jax.Array, gain: jax.Array, ranges: Ranges) -> jax.Array:
     """Return the mean of the integers after selection, centered (Marty et al. 2024).
 
-    Whoever is no longer at the mean's integer counts with the middle of his, since nothing else is known of him. The
-    shift that this makes is taken back as far as the others can make up for it by going to their middle.
+    A candidate whose integer differs from the mean's counts with the middle of its integer's interval, since its exact
+    position has no effect on the fitness. The shift of the mean that results is reduced as far as the candidates at the
+    mean's integer allow, by moving them to the middle of their interval.
 
     Args:
         x: candidates before rounding ``[P, M]``.
@@ -84,14 +85,14 @@ def recombined(x: jax.Array, mean: jax.Array, gain: jax.Array, ranges: Ranges) -
 def with_margin(
     mean: jax.Array, stretch: jax.Array, deviation: jax.Array, margin: float, ranges: Ranges
 ) -> tuple[jax.Array, jax.Array]:
-    """Return mean and stretch of the integers, so that each changes with a chance of at least ``margin``.
+    """Return mean and stretch of the integers, so that each changes with a probability of at least ``margin``.
 
     Args:
         mean: ``[M]``.
         stretch: A ``[M]``.
         deviation: standard deviations before stretching ``[M]``.
         margin: α.
-        ranges: which are integers, and their range; an integer of a single value and reals are left alone.
+        ranges: which are integers, and their range; reals and integers with a single value are left unchanged.
     """
     cell = ranges.cell(mean)
     first, last = cell <= ranges.lower, cell >= ranges.upper

@@ -9,7 +9,7 @@ import numpy as np
 
 
 class Rates(NamedTuple):
-    """Table 1 of the tutorial, for one population size and dimension: numpy's numbers, or traced ones."""
+    """Table 1 of the tutorial, for one population size and dimension: numbers of numpy, or traced."""
 
     gain: Any
     """``[P]``, the weights > 0 by place, best first; sum 1."""
@@ -48,7 +48,7 @@ def rates(population_size: int, dimension: int) -> Rates:
 
 
 def padded_rates(population_size: Any, dimension: int, places: int) -> Rates:
-    """Return weights and learning rates for a population of traced size, padded to ``places`` places of weight 0."""
+    """Return weights and learning rates for a population of traced size; weights are padded with 0 to ``places``."""
     return _rates(population_size, dimension, places, jnp)
 
 

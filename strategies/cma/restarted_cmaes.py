@@ -1,8 +1,8 @@
 """CMA-ES with restarts: IPOP (Auger & Hansen 2005) and BIPOP (Hansen 2009).
 
-Both restart from random points of the space; IPOP with twice the population each time, BIPOP now with a larger and
-larger population, now with a small one and a small step size, spending alike on both. While all candidates of a run
-fail, it begins anew at other points, as it is.
+Both restart from random points of the space; IPOP with twice the population each time, BIPOP in turn with
+populations that double and with small ones and small step sizes, with the same budget for both. A run in which no
+candidate has succeeded yet restarts at another point with the same population.
 
 **No restart costs a compilation.** The population is asked for in *batches* of one size, the smallest population's: a
 population of 16 batches takes 16 generations of the search, evaluated on the same tasks (they are one *round*), and is
@@ -53,7 +53,7 @@ TWIN = 2
 
 
 class Run(NamedTuple):
-    """One run of CMA-ES between two restarts, and the plan it is part of."""
+    """One run of CMA-ES between two restarts, and its place in the schedule of restarts."""
 
     cma: CMAESState
     """The distribution; without noise, which is in the buffers."""
@@ -81,7 +81,7 @@ class Run(NamedTuple):
 
 
 class Buffers(NamedTuple):
-    """The population that is being evaluated; N places, the largest population."""
+    """The population that is being evaluated, batch by batch; N is the size of the largest population."""
 
     noise: jax.Array
     """``[N, D]``."""
@@ -92,7 +92,7 @@ class Buffers(NamedTuple):
 
 
 class RestartedState(NamedTuple):
-    """A run, the population it waits for, and the space it restarts in."""
+    """A run, the population that is being evaluated, and the space it restarts in."""
 
     run: Run
     buffers: Buffers
@@ -177,7 +177,7 @@ class _RestartedCMAES(Strategy[RestartedState]):
     def resized(
         self, key: Key, state: RestartedState, space: Space, former: Strategy[RestartedState]
     ) -> RestartedState:
-        """Keep the run and the budgets; the population that is being evaluated is asked for anew."""
+        """Keep the run and the budgets; the population that is being evaluated is drawn again."""
         fresh, run = self.init(key, space), state.run
         ratio = former.population_size / self.population_size  # budgets count batches
         most = self.largest.bit_length() - 1
@@ -243,7 +243,7 @@ class _RestartedCMAES(Strategy[RestartedState]):
         return after
 
     def _failed(self, run: Run) -> CMAESState:
-        """Return the distribution after a population that failed as a whole."""
+        """Return the distribution after a population in which every candidate failed."""
         progress = run.cma.progress
         assert isinstance(progress, Progress)
         progress = progress._replace(since=progress.since + 1)
@@ -254,11 +254,11 @@ class _RestartedCMAES(Strategy[RestartedState]):
         return tried._replace(progress=progress, stopped=jnp.where(stuck, stagnant, tried.stopped))
 
     def _moved(self, key: Key, run: Run, space: VectorSpace) -> Run:
-        """Return a run from which no candidate has succeeded, begun anew at another point."""
+        """Return a run in which no candidate has succeeded, restarted at another point."""
         return run._replace(cma=self._begun(space.sample(key), run.sigma), restarts=run.restarts + 1)
 
     def _told(self, run: Run, part: Buffers) -> CMAESState:
-        """Return the distribution after a population, in the first places of a part of the buffers."""
+        """Return the distribution after a population, which takes the first places of the buffers."""
         places, d = part.genotypes.shape
         population = run.batches * self.population_size
         inside = jnp.arange(places) < population
@@ -333,7 +333,7 @@ class _RestartedCMAES(Strategy[RestartedState]):
 
 @dataclasses.dataclass(frozen=True)
 class IPOPCMAES(_RestartedCMAES):
-    """CMA-ES that restarts with twice the population whenever it gets stuck.
+    """CMA-ES that restarts with twice the population whenever it stops.
 
     For rugged functions whose good optima lie in a common valley: the larger population smooths the ruggedness.
     """
@@ -344,10 +344,10 @@ class IPOPCMAES(_RestartedCMAES):
 
 @dataclasses.dataclass(frozen=True)
 class BIPOPCMAES(_RestartedCMAES):
-    """CMA-ES that restarts with large and small populations in turn, spending alike on both.
+    """CMA-ES that restarts with large and small populations in turn, with the same budget for both.
 
-    The first choice where nothing is known about the local optima: large populations for the ruggedness, small ones
-    with small steps for a global optimum that stands alone.
+    The first choice where nothing is known about the local optima: large populations for rugged functions, small ones
+    with small step sizes for isolated global optima.
     """
 
     def _large_next(self, spent_large: Scalar, spent_small: Scalar) -> jax.Array:

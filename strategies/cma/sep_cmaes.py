@@ -63,7 +63,7 @@ def stop_code(strategy: Any, state: Any, width: jax.Array) -> Scalar:
 
 
 class SepCMAESState(NamedTuple):
-    """The search distribution N(mean, σ² diag(variance)) and what adapts it."""
+    """The search distribution N(mean, σ² diag(variance)) and the state of its adaptation."""
 
     mean: jax.Array
     """``[D]``."""
@@ -85,7 +85,7 @@ class SepCMAESState(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class SepCMAES(Strategy[SepCMAESState]):
-    """CMA-ES with a diagonal covariance: learns the scale of each coordinate, and quickly.
+    """CMA-ES with a diagonal covariance: learns the scale of each coordinate quickly.
 
     For many real numbers that depend little on each other: time grows as P·D and the state as D, and the scales are
     learned (D + 2)/3 times faster than the full covariance would allow. On rotated, ill-conditioned functions it is

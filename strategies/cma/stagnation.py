@@ -1,7 +1,7 @@
 """Stagnation: has the fitness of a search stopped getting better, noise aside?
 
-The whole history of best and median fitness, thinned out as it grows, so that it takes a fixed place: when the rows
-are full, every second one is dropped and from then on half as many are written. The newest tenth of the history is
+The history of best and median fitness is thinned out as it grows, so that its size is fixed: when the rows
+are full, every second one is dropped, and from then on half as many are written. The newest tenth of the history is
 compared with the tenth before it.
 """
 
@@ -92,11 +92,11 @@ def extent(before: Scalar, generation: Scalar, now: Scalar) -> Scalar:
 
 
 def tolerance(absolute: float, scale: Scalar) -> Scalar:
-    """Return the difference in fitness that ends a search.
+    """Return the difference in fitness below which a search stops.
 
-    The field's usual tolerances are absolute, made for a fitness around 1. Where the largest difference that was seen
-    is so small that they would end a search before it has become ``RESOLVED`` times smaller, that counts instead. A
-    fitness that never differed has no scale, and a tolerance above ``USUAL`` was set for the scale of the problem.
+    The field's usual tolerances are absolute, made for a fitness around 1. So a tolerance up to ``USUAL`` is lowered to
+    ``RESOLVED`` times the largest difference so far, where that is less. A larger one was set for the scale of the
+    problem and is kept; so is that of a fitness that has never differed.
     """
     if absolute > USUAL:
         return jnp.asarray(absolute, scale.dtype)
@@ -105,12 +105,12 @@ def tolerance(absolute: float, scale: Scalar) -> Scalar:
 
 
 def narrowest(tolx: float, sigma: float) -> float:
-    """Return the width that ends a search: ``tolx``, or 1e-8 ``sigma`` where that is less than a usual ``tolx``."""
+    """Return the width below which a search stops: ``tolx``; up to ``USUAL`` it is at most 1e-8 ``sigma``."""
     return tolx if tolx > USUAL else min(tolx, 1e-8 * sigma)
 
 
 def patience(population_size: int | Scalar, dimension: int) -> Scalar:
-    """Return how many generations without progress stagnation takes at least (pycma's ``tolstagnation``)."""
+    """Return the least number of generations without progress that count as stagnation (pycma's ``tolstagnation``)."""
     return jnp.asarray(100 + 100 * float(dimension) ** 1.5 / population_size)
 
 
@@ -142,10 +142,10 @@ def stagnates(progress: Progress, generation: Scalar, population_size: int | Sca
 
 
 def most_generations(population_size: int | Scalar, dimension: int) -> Scalar:
-    """Return after how many generations a run is not worth going on (pycma's ``maxiter``)."""
+    """Return after how many generations a run is not worth continuing (pycma's ``maxiter``)."""
     return jnp.asarray(100 + 150 * (dimension + 3) ** 2 / population_size**0.5)
 
 
 def window(population_size: int, dimension: int) -> int:
-    """Return for how many generations a flat history ends a search."""
+    """Return after how many generations of unchanged best fitness a search stops."""
     return 10 + math.ceil(30 * dimension / population_size)

@@ -12,7 +12,7 @@ from evometa.types import Scalar
 
 
 class StepSize(NamedTuple):
-    """σ after a generation, and what its path says about the path of C."""
+    """σ after a generation, and what the length of its path means for the path of C."""
 
     path_sigma: jax.Array
     """``[D]``."""
@@ -22,7 +22,7 @@ class StepSize(NamedTuple):
 
 
 def cumulate(path: jax.Array, rate: Any, mu_eff: Any, move: jax.Array) -> jax.Array:
-    """Return an evolution path ``[D]`` with one more selected move, so weighted that it stays of unit variance."""
+    """Return an evolution path ``[D]`` with one more selected step, normalised to unit variance."""
     longer: jax.Array = (1 - rate) * path + jnp.sqrt(rate * (2 - rate) * mu_eff) * move
     return longer
 
@@ -50,23 +50,23 @@ def adapt_sigma(
 
 
 def pull(short: Scalar, c_c: Any, mu_eff: Any) -> Scalar:
-    """Return the weight with which the mean's move enters the path of C (45); none while σ grows fast."""
+    """Return the weight of the mean's step in the path of C (45); 0 while σ grows fast."""
     weight: Scalar = short * jnp.sqrt(c_c * (2 - c_c) * mu_eff)
     return weight
 
 
 def forgetting(c_1: Any, c_mu: Any, c_c: Any, short: Scalar) -> Scalar:
-    """Return the part of C that is kept (47), with more of it where the path of C is held back."""
+    """Return the factor of the old C (47), which is larger where the update of the path of C is stalled (h_σ = 0)."""
     kept: Scalar = 1 - c_1 - c_mu + c_1 * (1 - short) * c_c * (2 - c_c)
     return kept
 
 
 def factorise(covariance: jax.Array, last: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """Return the Cholesky factors of C, and what had to be added to C's diagonal, usually zeros.
+    """Return the Cholesky factor of C, and what had to be added to C's diagonal, usually zeros.
 
-    When rounding has cost C its definiteness, the diagonal is raised by what rounding may have taken, relative to each
-    coordinate's own variance so that small coordinates keep theirs. Should that not be enough yet, the last factor
-    stays in use, and the next refresh raises the diagonal again.
+    Where C is no longer positive definite because of rounding errors, the diagonal is raised by their size, relative to
+    the variance of each coordinate so that small ones are kept. If that is not enough, the last factor is used again,
+    and the next factorisation raises the diagonal once more.
 
     Args:
         covariance: C ``[..., D, D]``.

@@ -1,6 +1,6 @@
 """Population-based incremental learning (Baluja 1994) and the compact genetic algorithm (Harik, Lobo & Goldberg 1999).
 
-Both papers have bits; here a coordinate has any number of choices.
+The papers search bit strings; here a coordinate may have any number of choices.
 """
 
 import dataclasses
@@ -37,7 +37,8 @@ class PBIL(Strategy[PBILState]):
     incremental learning, ``p ← p + rate (winners - p)``; with the better half as winners and rate 1, UMDA. With
     ``away_from="losers"`` the probabilities move from the losers to the winners, ``p ← p + rate (winners - losers)``:
     with ``population_size=2``, ``winners=1``, ``learning_rate=1/n`` and neither negative learning nor mutation this is
-    the compact genetic algorithm, which stands for a genetic algorithm with n members. Tied candidates share a place.
+    the compact genetic algorithm, which behaves like a genetic algorithm with a population of n. Tied candidates share
+    their ranks.
 
     Raises:
         ConfigurationError: population_size below 2, winners not between 1 and population_size / 2, learning_rate not
@@ -73,7 +74,7 @@ class PBIL(Strategy[PBILState]):
         return categorical.refuse_unless_discrete(self, space)
 
     def init(self, key: Key, space: Space) -> PBILState:
-        """Begin with every choice equally likely."""
+        """Start with every choice equally probable."""
         space = vector_space(self, space)
         has = jnp.asarray(categorical.available(space), jnp.result_type(float))
         return PBILState(has / jnp.sum(has, axis=1, keepdims=True), space)
@@ -105,13 +106,13 @@ class PBIL(Strategy[PBILState]):
         return p + jnp.where(which, self.mutation_shift * pull, 0.0)
 
     def center(self, state: PBILState) -> jax.Array:
-        """Return the likeliest genotype ``[D]``."""
+        """Return the most probable genotype ``[D]``."""
         return categorical.mode(state.space, state.probability)
 
     def stop(self, state: PBILState) -> Scalar:
-        """Stop when nothing is left to chance, which mutation prevents."""
+        """Stop when every probability is 0 or 1, which mutation prevents."""
         return jnp.all(jnp.max(state.probability, axis=1) == 1).astype(jnp.int32)
 
     def diagnostics(self, state: PBILState) -> dict[str, Scalar]:
-        """Return the entropy of a coordinate in nats, the mean over coordinates."""
+        """Return the entropy of the coordinates in nats, averaged."""
         return {"entropy": categorical.entropy(state.probability)}

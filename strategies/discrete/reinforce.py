@@ -1,4 +1,4 @@
-"""REINFORCE over choices: the policy-gradient meta-optimizer (Williams 1992; Zoph & Le 2017, arXiv:1611.01578)."""
+"""REINFORCE for integers and categories, by policy gradient (Williams 1992; Zoph & Le 2017, arXiv:1611.01578)."""
 
 import dataclasses
 from typing import ClassVar, NamedTuple
@@ -31,10 +31,10 @@ class ReinforceState(NamedTuple):
 class Reinforce(Strategy[ReinforceState]):
     """Train a policy that draws each integer and category independently, by the gradient of its expected fitness.
 
-    The gradient is the score function's, with two means against its variance: each candidate is compared with the
-    mean of the others of its generation (a leave-one-out baseline, which keeps it unbiased, and which has seen the same
-    tasks), and fitness counts in standard deviations of the generation. A failed candidate counts as the worst, and
-    as worse than the mean by one standard deviation at least.
+    The gradient is the score-function estimator, with two measures to reduce its variance: the baseline of each
+    candidate is the mean of the others of its generation (leave-one-out, so the estimate stays unbiased, and on the
+    same tasks), and fitness is divided by the standard deviation of the generation. A failed candidate counts as the
+    worst, and as worse than the mean by one standard deviation at least.
 
     Raises:
         ConfigurationError: population_size below 2, a learning_rate that is not positive, a negative entropy_weight.
@@ -54,7 +54,7 @@ class Reinforce(Strategy[ReinforceState]):
         return categorical.refuse_unless_discrete(self, space)
 
     def init(self, key: Key, space: Space) -> ReinforceState:
-        """Begin with every choice equally likely."""
+        """Start with every choice equally probable."""
         space = vector_space(self, space)
         logits = jnp.zeros(categorical.available(space).shape)
         return ReinforceState(logits, self._optimizer().init(logits), space)
@@ -80,23 +80,23 @@ class Reinforce(Strategy[ReinforceState]):
         return optax.adam(self.learning_rate)
 
     def center(self, state: ReinforceState) -> jax.Array:
-        """Return the likeliest genotype ``[D]``."""
+        """Return the most probable genotype ``[D]``."""
         return categorical.mode(state.space, _log_policy(state))
 
     def diagnostics(self, state: ReinforceState) -> dict[str, Scalar]:
-        """Return the entropy of a coordinate in nats, the mean over coordinates."""
+        """Return the entropy of the coordinates in nats, averaged."""
         return {"entropy": categorical.entropy(jnp.exp(_log_policy(state)))}
 
 
 def _log_policy(state: ReinforceState) -> jax.Array:
-    """Return the log-probabilities ``[D, K]``, -inf for choices that a coordinate lacks."""
+    """Return the log-probabilities ``[D, K]``, -inf for choices that a coordinate does not have."""
     return jax.nn.log_softmax(jnp.where(categorical.available(state.space), state.logits, -jnp.inf), axis=1)
 
 
 def advantages(fitness: jax.Array) -> jax.Array:
-    """Return by how many standard deviations each fitness ``[P]`` exceeds the mean of the others.
+    """Return how far each fitness ``[P]`` is above the mean of the others, in standard deviations.
 
-    All are 0 when all tie.
+    0 for all when all tie.
     """
     valid = jnp.isfinite(fitness)
     # Halves, so that the difference of the largest numbers does not overflow; then parts of it, so that squares do not.

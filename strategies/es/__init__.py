@@ -1,4 +1,4 @@
-"""Evolution strategies that estimate a gradient, natural or not, from a population.
+"""Evolution strategies that estimate a gradient or a natural gradient from a population.
 
 ================  =====================================================
 file              holds

@@ -62,7 +62,7 @@ other now and then on a long slope, to infinity, there as here.
 
 @functools.cache
 def distance_exponent(dimension: int) -> float:
-    """Return h⁻¹ of the paper: how strongly far candidates are favoured while the distribution moves."""
+    """Return h⁻¹ of the paper: how strongly distant candidates are weighted while the distribution moves."""
     from scipy.optimize import brentq  # takes half as long to import as JAX, and only this strategy needs it
 
     root: float = brentq(lambda a: (1 + a * a) * math.exp(a * a / 2) / 0.24 - 10 - dimension, 0.0, 30.0, xtol=1e-12)
@@ -74,12 +74,12 @@ class CRFMNES(Strategy[CRFMNESState]):
     """Natural gradient on a covariance of 2 D numbers: a scale for each coordinate and one direction.
 
     For 10² to 10⁶ real numbers: time and memory grow as P·D. It learns scales as quickly as separable strategies,
-    follows one long direction through the coordinates, speeds up while it moves, and so goes well on ellipsoids, cigars
-    and curved valleys; many correlated directions it cannot represent. Only half the noise is drawn (mirrored pairs),
-    and none is kept: it is read off the candidates.
+    follows one long direction through the coordinates, and takes longer steps while it moves, so it does well on
+    ellipsoids, cigars and curved valleys; it cannot represent many correlated directions. Only half the noise is drawn
+    (mirrored pairs), and none is stored: it is recovered from the candidates.
 
-    The update is that of the authors' package ``crfmnes``, its sums taken over the population before the vector
-    algebra, but for a limit on the change of v and D that keeps it from diverging. Candidates of equal fitness share
+    The update is that of the authors' package ``crfmnes``, with the sums over the population taken first, and
+    with a limit on the change of v and D that keeps it from diverging. Candidates of equal fitness share
     their weights. With failed candidates the learning rates fall, as the paper asks for infeasible ones; they never
     pull the mean, whereas the package lets those close to the mean do so once more than half have failed.
 
@@ -225,8 +225,8 @@ def _stretch(rows: jax.Array, unit: jax.Array, factor: Scalar) -> jax.Array:
 def _natural_gradient(y: jax.Array, weights: jax.Array, norm: Scalar, unit: jax.Array) -> tuple[jax.Array, jax.Array]:
     """Return the weighted sums of s (for D) and t (for v), ``[D]`` each, of Akimoto & Hansen's VD-CMA (2014).
 
-    All steps but squares and products with v̄·y are linear in the candidates, so these are summed first: only two
-    products with ``[P + 1, D]`` remain.
+    Most terms are linear in the candidates, which are therefore summed first: only two products with ``[P + 1, D]``
+    remain.
 
     Args:
         y: ``[P + 1, D]``, candidates in the coordinates where D = I, and the path.

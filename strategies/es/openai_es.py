@@ -35,11 +35,11 @@ class OpenAIESState(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class OpenAIES(GradientSteps, Strategy[OpenAIESState]):
-    """Estimate the gradient of the fitness, smoothed by noise, from mirrored pairs and hand it to an optimizer.
+    """Estimate the gradient of the fitness, smoothed by noise, from mirrored pairs, and pass it to an optimizer.
 
     The choice for network weights and noisy fitness: time and memory grow as P·D, and the population averages the
-    noise. It keeps one σ for all coordinates. Only half the noise is drawn, and none is kept: it is read off the
-    candidates, or drawn again (``regenerate_noise``). A pair in which one member failed is dropped.
+    noise. It keeps one σ for all coordinates. Only half the noise is drawn, and none is stored: it is recovered from
+    the candidates, or drawn again (``regenerate_noise``). A pair in which one member failed is dropped.
 
     Raises:
         ConfigurationError: an odd population_size; sigma, learning_rate or decay_generations not positive; a negative
@@ -96,7 +96,7 @@ class OpenAIES(GradientSteps, Strategy[OpenAIESState]):
         return OpenAIESState(center, self._transformation(self.weight_decay).init(center), jnp.int32(0), noise_key)
 
     def ask(self, key: Key, state: OpenAIESState) -> tuple[jax.Array, OpenAIESState]:
-        """Draw ``[P, D]`` candidates center ± σ ε, each + before its -."""
+        """Draw ``[P, D]`` candidates center ± σ ε, in pairs of + and -."""
         if self.regenerate_noise:
             state = state._replace(noise_key=jax.random.key_data(key))
             noise = jax.vmap(lambda pair: _noise(state, pair))(jnp.arange(self.population_size // 2))
@@ -106,7 +106,7 @@ class OpenAIES(GradientSteps, Strategy[OpenAIESState]):
         return antithetic.join(state.center + step, state.center - step), state
 
     def member(self, state: OpenAIESState, index: jax.typing.ArrayLike) -> jax.Array | None:
-        """Return candidate ``index`` of the last ask ``[D]``, made alone; None without ``regenerate_noise``."""
+        """Return only candidate ``index`` of the last ask, ``[D]``; None without ``regenerate_noise``."""
         if not self.regenerate_noise:
             return None
         pair, odd = jnp.divmod(jnp.asarray(index), 2)
@@ -131,7 +131,7 @@ class OpenAIES(GradientSteps, Strategy[OpenAIESState]):
         return OpenAIESState(center, optimizer, state.generation + 1, state.noise_key)
 
     def _pair_weights(self, fitness: jax.Array) -> jax.Array:
-        """Return each pair's (u+ - u-)/2 over the number of pairs, ``[P/2]``; 0 for broken pairs."""
+        """Return each pair's (u+ - u-)/2 over the number of pairs, ``[P/2]``; 0 where a member failed."""
         fitness = antithetic.drop_broken(fitness)
         dtype = jnp.result_type(float)
         valid = jnp.isfinite(fitness[0::2])

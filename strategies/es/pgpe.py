@@ -46,12 +46,12 @@ class PGPE(EvosaxDistribution):
         Optimizer.of(self.optimizer)
 
     def ask(self, key: Key, state: EvosaxState) -> tuple[jax.Array, EvosaxState]:
-        """Draw ``[P, D]`` candidates mean ± σ ε, each + before its -."""
+        """Draw ``[P, D]`` candidates mean ± σ ε, in pairs of + and -."""
         halves, state = self._ask(key, state)
         return antithetic.join(*jnp.split(halves, 2)), state
 
     def tell(self, key: Key, state: EvosaxState, genotypes: jax.Array, feedback: Feedback) -> EvosaxState:
-        """Follow the gradient of the centred ranks; a broken pair ranks in the middle and so adds nothing."""
+        """Follow the gradient of the centred ranks; a pair with a failed member ranks in the middle, without effect."""
         ranks = centered_ranks(places(antithetic.drop_broken(feedback.fitness)))
         halves, ranks = (jnp.concatenate(antithetic.split(both)) for both in (genotypes, ranks))
         told = self._tell(key, state, halves, ranks)

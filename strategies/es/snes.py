@@ -61,6 +61,6 @@ class SNES(EvosaxDistribution):
 
 
 def _table(population_size: int) -> NDArray[np.float64]:
-    """Return what the places earn, best first: ln(P/2 + 1) - ln(place), at least 0; sum 1."""
+    """Return the utility of each rank, best first: ln(P/2 + 1) - ln(place), at least 0; sum 1."""
     raw = np.maximum(0.0, math.log(population_size / 2 + 1) - np.log(np.arange(1, population_size + 1)))
     return np.asarray(raw / raw.sum())

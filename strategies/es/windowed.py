@@ -4,8 +4,8 @@
 strategy              evaluates by                       noise is drawn                   the estimate is
 ====================  ==============================  ===============================  ============================
 :class:`FullES`       whole inner training            for each generation              unbiased
-:class:`TruncatedES`  a window of K inner steps       for each window                  biased: short-sighted
-:class:`PES`          a window of K inner steps       for each window, and summed up   unbiased
+:class:`TruncatedES`  a window of K inner steps       for each window                  biased: short horizon
+:class:`PES`          a window of K inner steps       for each window, and summed      unbiased
 :class:`NRES`         a window of K inner steps       for each episode                 unbiased
 ====================  ==============================  ===============================  ============================
 
@@ -55,9 +55,9 @@ class PairsState(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class _AntitheticES(GradientSteps, Strategy[PairsState]):
-    """The estimator that all four share: g = mean over pairs of ξ (L+ - L-) / (2 σ²), handed to an optimizer.
+    """The estimator that all four share: g = mean over pairs of ξ (L+ - L-) / (2 σ²), passed to an optimizer.
 
-    Losses enter as they are, not as ranks, so that the mean over the windows of an episode is the whole episode's
+    Losses are used as they are, not as ranks, so that the mean over the windows of an episode is the whole episode's
     gradient. Where the problem has constraints, the loss of a candidate that violates one is the worst feasible loss of
     the generation plus the violation.
     """
@@ -101,20 +101,20 @@ class _AntitheticES(GradientSteps, Strategy[PairsState]):
         return PairsState(center, self._transformation().init(center), direction, begins, jnp.int32(0))
 
     def resized(self, key: Key, state: PairsState, space: Space, former: Strategy[PairsState]) -> PairsState:
-        """Keep the first pairs in their episodes; further ones begin their first."""
+        """Keep the first pairs in their episodes; additional pairs begin their first one."""
         fresh = self.init(key, space)
         direction, begins = populations.resized((state.direction, state.begins), (fresh.direction, fresh.begins))
         return state._replace(direction=direction, begins=begins)
 
     def ask(self, key: Key, state: PairsState) -> tuple[jax.Array, PairsState]:
-        """Return ``[P, D]`` candidates center ± ε, each + before its -."""
+        """Return ``[P, D]`` candidates center ± ε, in pairs of + and -."""
         drawn = self.sigma * standard_normal(key, state.direction.shape)
         noise, direction = self._noise(drawn, state.begins[:, None], state.direction)
         state = state._replace(direction=direction, begins=jnp.zeros_like(state.begins))
         return antithetic.join(state.center + noise, state.center - noise), state
 
     def tell(self, key: Key, state: PairsState, genotypes: jax.Array, feedback: Feedback) -> PairsState:
-        """Step against the estimated gradient, shortened where it is too long."""
+        """Step against the estimated gradient, clipped where it is too long."""
         gradient, scale = self._gradient(state, feedback.fitness)
         norm = jnp.linalg.norm(gradient)
         gradient = gradient * jnp.minimum(scale, self.largest_norm / jnp.where(norm > 0, norm, 1.0))
@@ -123,7 +123,7 @@ class _AntitheticES(GradientSteps, Strategy[PairsState]):
         return state._replace(center=center, optimizer=optimizer, generation=state.generation + 1)
 
     def gradient(self, state: PairsState, fitness: jax.Array) -> jax.Array:
-        """Return the estimate ``[D]`` of the gradient in genotype units, before it is shortened.
+        """Return the estimate ``[D]`` of the gradient in genotype units, before clipping.
 
         Args:
             state: the state that ``ask`` returned.
@@ -133,7 +133,7 @@ class _AntitheticES(GradientSteps, Strategy[PairsState]):
         return gradient * scale
 
     def _gradient(self, state: PairsState, fitness: jax.Array) -> tuple[jax.Array, Scalar]:
-        """Return the estimate as a vector of moderate size times a factor, so that no fitness overflows it."""
+        """Return the estimate as a vector of moderate size and a factor, so that a large fitness does not overflow."""
         dtype = state.center.dtype
         fitness = antithetic.drop_broken(fitness)
         valid = jnp.isfinite(fitness[0::2])
@@ -157,7 +157,7 @@ class _AntitheticES(GradientSteps, Strategy[PairsState]):
 class FullES(_AntitheticES):
     """Evaluate each pair by whole inner training on tasks of its own.
 
-    The baseline of unrolled strategies: unbiased, and an update costs all inner steps. It takes any problem and any
+    The baseline of the unrolled strategies: unbiased, but each update costs all inner steps. Works with any problem and
     objective.
 
     Raises:
@@ -175,7 +175,7 @@ class FullES(_AntitheticES):
 
 @dataclasses.dataclass(frozen=True)
 class _WindowedES(_AntitheticES, Unrolled[PairsState]):
-    """What the strategies that evaluate by windows share.
+    """What strategies that evaluate by windows have in common.
 
     Raises:
         ConfigurationError: an odd population_size, a number that is not positive, a fraction outside (0, 1]; with the
@@ -203,10 +203,10 @@ class _WindowedES(_AntitheticES, Unrolled[PairsState]):
 
 @dataclasses.dataclass(frozen=True)
 class TruncatedES(_WindowedES):
-    """Treat each window as if the inner training began with it.
+    """Truncated unrolls: estimate the gradient of each window as if inner training began with it.
 
-    Cheap, and blind to what ω does to losses beyond the window: it settles where short-sighted gradients vanish, which
-    may be far from the optimum (Metz et al. 2019, arXiv:1810.10180). Here as the baseline of PES and NRES.
+    Cheap, but it ignores the effect of ω on losses beyond the window, so it converges to where truncated gradients
+    vanish, which may be far from the optimum (Metz et al. 2019, arXiv:1810.10180). The baseline of PES and NRES.
     """
 
     def _noise(self, drawn: jax.Array, begins: jax.Array, direction: jax.Array) -> tuple[jax.Array, jax.Array]:
@@ -217,8 +217,8 @@ class TruncatedES(_WindowedES):
 class PES(_WindowedES):
     """Persistent evolution strategies (Vicol, Metz & Sohl-Dickstein 2021, arXiv:2112.13835).
 
-    Each window has new noise, and its losses are weighted with the sum of all noise since the episode began, which is
-    what brought the learners where they are. Unbiased; its variance grows with the number of windows in an episode.
+    Each window has new noise, and its losses are multiplied by the sum of all noise since the episode began, which
+    all has influenced the learners. Unbiased; its variance grows with the number of windows in an episode.
     """
 
     def _noise(self, drawn: jax.Array, begins: jax.Array, direction: jax.Array) -> tuple[jax.Array, jax.Array]:
@@ -229,8 +229,8 @@ class PES(_WindowedES):
 class NRES(_WindowedES):
     """Noise-reuse evolution strategies (Li et al. 2023, arXiv:2304.12180).
 
-    The noise of a pair stays the same for a whole episode. Unbiased, and where losses are smooth with less variance
-    than PES: the first choice of the four.
+    The noise of a pair stays the same for a whole episode. Unbiased, and with less variance than PES
+    where losses are smooth: the first choice of the four.
     """
 
     def _noise(self, drawn: jax.Array, begins: jax.Array, direction: jax.Array) -> tuple[jax.Array, jax.Array]:

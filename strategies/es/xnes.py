@@ -27,7 +27,7 @@ from evometa.types import Key, Scalar
 
 
 def place_values(population_size: int) -> NDArray[np.float64]:
-    """Return what the places earn in natural evolution strategies, best first ``[P]``; at least 0, sum 1."""
+    """Return the utility of each rank in natural evolution strategies, best first ``[P]``; at least 0, sum 1."""
     raw = np.maximum(0.0, math.log(population_size / 2 + 1) - np.log(np.arange(1, population_size + 1)))
     return np.asarray(raw / raw.sum())
 
@@ -55,9 +55,9 @@ class XNESState(NamedTuple):
 class XNES(Strategy[XNESState]):
     """Follow the natural gradient of the mean and of the full covariance, in exponential coordinates.
 
-    The principled relative of CMA-ES: no evolution paths, one update for everything, and a covariance that stays
-    positive definite by construction, since it is changed by the true exponential of a symmetric matrix. Time grows as
-    P·D², memory as D²; CMAES needs fewer evaluations where these are what counts. For up to about a hundred real
+    Like CMA-ES, without evolution paths: one natural-gradient step updates everything, and the covariance stays
+    positive definite by construction, since it is multiplied by the exponential of a symmetric matrix. Time grows as
+    P·D², memory as D²; CMAES needs fewer evaluations. For up to about a hundred real
     numbers: with a thousand, the step sizes of the paper change the scale so little that a search hardly moves.
 
     Candidates of equal fitness share their utilities; failed candidates have the lowest. A search ends by itself for
@@ -153,8 +153,8 @@ class XNES(Strategy[XNESState]):
 def _changed(shape: jax.Array, noise: jax.Array, weight: jax.Array) -> jax.Array:
     """Return B exp(G_M) for G_M = Σ w z zᵀ, from the exponentials of its eigenvalues: exactly positive definite.
 
-    G_M is zero outside the plane of the z, so that fewer z than coordinates need no D³ operations: with Q an
-    orthonormal basis of that plane, exp(G_M) = I + Q (exp(Qᵀ G_M Q) - I) Qᵀ.
+    G_M is zero outside the subspace that the z span, so where there are fewer z than coordinates no D³ operations are
+    needed: with Q an orthonormal basis of that subspace, exp(G_M) = I + Q (exp(Qᵀ G_M Q) - I) Qᵀ.
     """
     basis, triangle = jnp.linalg.qr(noise.T)
     values, vectors = jnp.linalg.eigh((triangle * weight) @ triangle.T)

@@ -1,4 +1,4 @@
-"""Genetic algorithms: parents and children, over any space.
+"""Genetic algorithms, for any space.
 
 ========================  ===================================
 file                      holds

@@ -15,7 +15,7 @@ from evometa.types import Genotype, Key, Scalar
 
 
 class AgedEvolutionState(NamedTuple):
-    """A ring of the youngest candidates; L is its length."""
+    """A ring buffer of the L youngest candidates."""
 
     members: Genotype
     """``[L, ...]``."""
@@ -31,13 +31,13 @@ class AgedEvolutionState(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class AgedEvolution(Strategy[AgedEvolutionState]):
-    """Mutate the winner of a tournament among the living; each child replaces the oldest of them, good or bad.
+    """Mutate the winner of a tournament among the living; each child replaces the oldest of them, whatever its fitness.
 
-    Searches any space by its ``mutate``, as in architecture search. Since everybody dies of age, a genotype stays only
-    by being found good again and again in its children, which forgives a lucky evaluation. The first L candidates, in
-    whole generations, are drawn from the whole space. The ``population_size`` children of a generation have the same
-    living members to come from; 1 is the algorithm of the paper, and more fill the machine at a small price in
-    evaluations while they are few against L.
+    Searches any space by its ``mutate``, as in architecture search. Since members die of age, a genotype only lasts if
+    its children are evaluated as good again and again, which makes the search robust to lucky evaluations. The first L
+    candidates, in whole generations, are drawn from the whole space. The ``population_size`` children of a generation
+    have parents from the same living members; 1 is the algorithm of the paper. More children use parallel hardware
+    better and cost few additional evaluations while they are much fewer than L.
 
     Raises:
         ConfigurationError: population_size, living or tournament_size below 1; more children in a generation than
@@ -69,7 +69,7 @@ class AgedEvolution(Strategy[AgedEvolutionState]):
         return AgedEvolutionState(blank, fitness, jnp.int32(0), jnp.int32(0), space)
 
     def ask(self, key: Key, state: AgedEvolutionState) -> tuple[Genotype, AgedEvolutionState]:
-        """Return P draws while there are empty places, then P mutants of tournament winners."""
+        """Return P random draws while there are empty places, then P mutants of tournament winners."""
         size, space = self.population_size, state.space
 
         def drawn(key: Key) -> Genotype:

@@ -32,7 +32,7 @@ class GeneticAlgorithm(Strategy[GeneticAlgorithmState]):
     """Breed each generation from the tournament winners of the one before, by crossover and mutation.
 
     Searches any space by its ``crossover`` and ``mutate``. The elites, the best of a generation, are kept
-    unchanged and evaluated again with all others: where each generation has tasks of its own, a lucky one then does not
+    unchanged and evaluated again with all others: where each generation has its own tasks, a lucky elite then does not
     stay forever. The first generation is drawn from the whole space.
 
     Raises:
@@ -71,14 +71,14 @@ class GeneticAlgorithm(Strategy[GeneticAlgorithmState]):
     def resized(
         self, key: Key, state: GeneticAlgorithmState, space: Space, former: Strategy[GeneticAlgorithmState]
     ) -> GeneticAlgorithmState:
-        """Keep the best parents; draws, which win no tournament against them, fill the other places."""
+        """Keep the best parents; random draws, which win no tournament against them, fill the other places."""
         fresh = populations.draw(key, space, self.population_size, begin=False), self.init(key, space).fitness
         order = jnp.argsort(state.fitness)
         parents, fitness = populations.resized((state.parents, state.fitness), fresh, order)
         return state._replace(parents=parents, fitness=fitness)
 
     def ask(self, key: Key, state: GeneticAlgorithmState) -> tuple[Genotype, GeneticAlgorithmState]:
-        """Return the elites, best first, and children; at first draws."""
+        """Return the elites, best first, and children; in the first generation random draws."""
 
         def drawn(key: Key) -> Genotype:
             return populations.draw(key, state.space, self.population_size)
@@ -108,7 +108,7 @@ class GeneticAlgorithm(Strategy[GeneticAlgorithmState]):
     def tell(
         self, key: Key, state: GeneticAlgorithmState, genotypes: Genotype, feedback: Feedback
     ) -> GeneticAlgorithmState:
-        """Let the generation be the next parents."""
+        """Make the generation the next parents."""
         return GeneticAlgorithmState(
             genotypes, feedback.fitness.astype(state.fitness.dtype), jnp.asarray(True), state.space
         )

@@ -1,4 +1,4 @@
-"""Several objectives at once: a Pareto front.
+"""Multi-objective optimization: Pareto fronts.
 
 ==================  ==============================
 file                holds

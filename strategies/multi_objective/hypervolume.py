@@ -11,11 +11,10 @@ MOST_OBJECTIVES = 3
 
 
 def hypervolume(points: jax.Array, reference: jax.Array) -> Scalar:
-    """Return the size of what the points dominate up to the reference point; all is to be minimised.
+    """Return the volume that points dominate up to a reference point; objectives are minimised.
 
     Two objectives: one sweep along the sorted front, O(N log N). Three: points enter in the order of the third
-    objective, and the area of the staircase that the points so far make in the other two is a slice of the volume,
-    O(N²).
+    objective, and the area that the points so far dominate in the other two is a slice of the volume, O(N²).
 
     Args:
         points: ``[N, M]``, M 2 or 3; dominated ones and those beyond the reference point add nothing.
@@ -42,5 +41,5 @@ def hypervolume(points: jax.Array, reference: jax.Array) -> Scalar:
 
 
 def _widths(ascending: jax.Array, end: Scalar) -> jax.Array:
-    """Return the distance from each of the numbers ``[N]`` to the next, of the last one to the end."""
+    """Return the distance from each of the sorted numbers ``[N]`` to the next, and from the last one to the end."""
     return jnp.append(ascending[1:], end) - ascending

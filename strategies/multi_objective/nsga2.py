@@ -48,12 +48,12 @@ class NSGA2State(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class NSGA2(Strategy[NSGA2State]):
-    """Keep the best of parents and children by fronts, and within a front those with the most room around them.
+    """NSGA-II: keep the best of parents and children by fronts, and within a front the least crowded.
 
     For problems whose :class:`~evometa.Evaluation` has ``objectives``; ``Result.archive`` is the Pareto front.
-    Constraints count first: what violates them less is better, whatever its objectives. Real coordinates are bred by
-    simulated binary crossover and polynomial mutation, all others by the space's own ``crossover`` and ``mutate``.
-    Parents keep the objectives they were evaluated with, so on a noisy problem lucky ones stay.
+    Constraints come first: a candidate that violates them less is better, whatever its objectives. Real coordinates are
+    bred by simulated binary crossover and polynomial mutation, all others by the space's own ``crossover`` and
+    ``mutate``. Parents keep the objectives they were evaluated with, so on a noisy problem lucky candidates stay.
 
     Raises:
         ConfigurationError: population_size below 2, fewer than two objectives, a reference point of another length, a
@@ -106,13 +106,13 @@ class NSGA2(Strategy[NSGA2State]):
         )
 
     def resized(self, key: Key, state: NSGA2State, space: Space, former: Strategy[NSGA2State]) -> NSGA2State:
-        """Keep the best parents, which come first; draws, behind all others, fill the other places."""
+        """Keep the best parents, which come first; random draws, ranked behind all others, fill the other places."""
         fresh = self.init(key, space)
         names = ("parents", "fitness", "objectives", "violation", "front")
         return state._replace(**dict(zip(names, populations.resized(state[:5], fresh[:5]), strict=True)))
 
     def ask(self, key: Key, state: NSGA2State) -> tuple[Genotype, NSGA2State]:
-        """Return the first population as drawn, and further draws while each fails as a whole; then children."""
+        """Return random draws until a population has a candidate that did not fail; then children."""
 
         def first() -> Genotype:
             return lax.cond(
@@ -149,14 +149,14 @@ class NSGA2(Strategy[NSGA2State]):
         return children
 
     def _pairs(self, key: Key) -> jax.Array:
-        """Return the parents of ⌈P/2⌉ pairs, ``[2, ⌈P/2⌉]``: two tournaments of two; everybody takes part in both."""
+        """Return the parents of ⌈P/2⌉ pairs, ``[2, ⌈P/2⌉]``, by two rounds of binary tournaments among all members."""
         size = self.population_size
         rounds = jax.vmap(lambda key: jax.random.permutation(key, size))(jax.random.split(key))
         rounds = jnp.concatenate([rounds, rounds[:, : size % 2]], axis=1)
         return jnp.min(rounds.reshape(2, -1, 2), axis=2)  # parents are in order, so the smaller number is better
 
     def tell(self, key: Key, state: NSGA2State, genotypes: Genotype, feedback: Feedback) -> NSGA2State:
-        """Let the better half of parents and children be the next parents."""
+        """Make the better half of parents and children the next parents."""
         told = require_length(self, "objectives", feedback.objectives, self.objectives, "objectives")
         size, dtype = self.population_size, state.objectives.dtype
         violation = jnp.where(jnp.isfinite(feedback.fitness), 0.0, jnp.inf).astype(dtype)
@@ -198,7 +198,7 @@ class NSGA2(Strategy[NSGA2State]):
         return (state.front == 0) & (state.violation == 0)
 
     def diagnostics(self, state: NSGA2State) -> dict[str, Scalar]:
-        """Return how many different candidates are in the allowed first front, and its hypervolume.
+        """Return the number of different feasible candidates in the first front, and its hypervolume.
 
         There is no hypervolume for more than three objectives, whose exact computation takes too long.
         """

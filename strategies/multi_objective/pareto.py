@@ -1,6 +1,6 @@
 """Dominance, fronts and crowding (Deb et al. 2002), for hundreds of candidates in microseconds.
 
-Who dominates whom is kept as bits, 32 candidates a word, so that taking a front away from N candidates costs N²/32
+The dominance relation is stored as bits, 32 candidates a word, so that removing a front from N candidates costs N²/32
 operations on words that stay in cache. Many candidates with two objectives are sorted instead, which costs N log N.
 Letters: N candidates, M objectives, W = ⌈N/32⌉ words.
 """
@@ -21,14 +21,14 @@ _MANY = 2048
 def fronts(objectives: jax.Array, violation: jax.Array, enough: int) -> jax.Array:
     """Return the front that each candidate is in, int32 ``[N]``: 0 for those that none dominates, and so on.
 
-    Constrained domination: what violates no constraint dominates what does, and what violates them less what does more;
-    among those that violate none, a candidate dominates another if it is nowhere worse and somewhere better. Of
-    candidates that are equal in this the first dominates the rest, so that copies do not crowd out what is different.
+    Constrained dominance: a feasible candidate dominates an infeasible one, and of two infeasible ones the smaller
+    violation dominates; of two feasible ones, the one that is nowhere worse and somewhere better. Of equal candidates
+    the first dominates the others, so that copies do not displace different candidates.
 
     Args:
         objectives: ``[N, M]``, to be minimised, no NaN.
-        violation: ``[N]``, how far a candidate is from what is allowed; 0 when it is allowed.
-        enough: stop when so many candidates are in a front; the others get N.
+        violation: ``[N]``, how much a candidate violates the constraints; 0 where it is feasible.
+        enough: stop when so many candidates have a front; the others get N.
     """
     count = len(violation)
     if objectives.shape[1] == 2 and count >= _MANY:
@@ -50,9 +50,9 @@ def fronts(objectives: jax.Array, violation: jax.Array, enough: int) -> jax.Arra
 def _chains(objectives: jax.Array, violation: jax.Array) -> jax.Array:
     """Return the front of each candidate, for two objectives, by one pass over them in order (Jensen 2003).
 
-    In the order of the first objective, a candidate is dominated by somebody of a front if the least second objective
-    there so far is not above its own. These least values grow from front to front, so that the first front which lets
-    a candidate in is found by bisection.
+    In the order of the first objective, a candidate is dominated by a member of a front if the smallest second
+    objective in that front so far is not above its own. These minima grow from front to front, so the first front that
+    does not dominate a candidate is found by bisection.
     """
     count = len(violation)
     first, second = jnp.where(violation > 0, jnp.inf, objectives.T)
@@ -99,7 +99,7 @@ def _words(count: int) -> int:
 
 
 def _by_word(values: jax.Array, filler: float | bool) -> jax.Array:
-    """Return ``[N]`` as ``[32, W]``, filled up at the end."""
+    """Return ``[N]`` as ``[32, W]``, padded at the end."""
     return jnp.pad(values, (0, _words(len(values)) * _BITS - len(values)), constant_values=filler).reshape(_BITS, -1)
 
 
@@ -115,9 +115,9 @@ def _packed(members: jax.Array) -> jax.Array:
 
 
 def crowding(objectives: jax.Array, front: jax.Array) -> jax.Array:
-    """Return how far the neighbours of each candidate in its front are, ``[N]``, +inf at the ends of a front.
+    """Return the crowding distance of each candidate in its front, ``[N]``, +inf at the ends of a front.
 
-    The distance between the neighbours is taken in every objective, in parts of the front's extent, and summed.
+    The distance between the two neighbours in each objective, divided by the front's extent, and summed.
 
     Args:
         objectives: ``[N, M]``.

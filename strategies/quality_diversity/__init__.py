@@ -1,4 +1,4 @@
-"""Quality diversity: an archive over measures of behaviour.
+"""Quality diversity: archives over measures of behaviour.
 
 ==================  ================================
 file                holds

@@ -1,4 +1,4 @@
-"""One emitter of CMA-ME: a CMA-ES with positive weights whose number of parents may change with every generation."""
+"""One emitter of CMA-ME: a CMA-ES with positive weights whose number of parents may change each generation."""
 
 import functools
 from typing import Any, NamedTuple
@@ -50,7 +50,7 @@ class Rates(NamedTuple):
 
 @functools.cache
 def rates(most: int, d: int) -> Rates:
-    """Return the rates for up to ``most`` parents in D dimensions; those of no parents mean nothing."""
+    """Return the rates for up to ``most`` parents in D dimensions; those for 0 parents are meaningless."""
     n, place = np.arange(most + 1)[:, None], np.arange(1, most + 1)
     raw = np.where(place <= n, np.log(n + 0.5) - np.log(place), 0.0)
     weights = raw / np.maximum(raw.sum(axis=1, keepdims=True), 1e-300)
@@ -70,7 +70,7 @@ def rates(most: int, d: int) -> Rates:
 
 
 def refresh(batch: int, d: int) -> int:
-    """Return the generations from one factorisation of C to the next: half a time scale of C, spread over D."""
+    """Return the generations from one factorisation of C to the next."""
     of = rates(batch, d)
     return max(1, int(0.5 / (d * (of.c_1[batch // 2] + of.c_mu[batch // 2]))))
 
@@ -83,11 +83,11 @@ def begin(mean: jax.Array, sigma: float, batch: int) -> Emitter:
 
 
 def weigh(status: jax.Array, gain: jax.Array, parents: Scalar) -> jax.Array:
-    """Return recombination weights ``[B]``, the more the higher status and then gain; ties share their places.
+    """Return recombination weights ``[B]``, ranked by status, then by gain; ties share their ranks.
 
     Args:
-        status: ``[B]``, what counts first.
-        gain: ``[B]``, what counts among candidates of equal status.
+        status: ``[B]``, the first criterion; larger is better.
+        gain: ``[B]``, the criterion among candidates of equal status.
         parents: how many of the best share the weights; with 0, all weights are 0.
     """
     equal = status[:, None] == status[None]
@@ -99,7 +99,7 @@ def weigh(status: jax.Array, gain: jax.Array, parents: Scalar) -> jax.Array:
 
 
 def adapt(one: Emitter, genotypes: jax.Array, weights: jax.Array, parents: Scalar) -> Emitter:
-    """Return the emitter after a generation; L is left to be refreshed. Without parents it only grows older.
+    """Return the emitter after a generation; L is refreshed separately. Without parents only the age changes.
 
     Equation numbers are those of Hansen's tutorial (2016, arXiv:1604.00772).
 
@@ -133,14 +133,14 @@ def adapt(one: Emitter, genotypes: jax.Array, weights: jax.Array, parents: Scala
 
 
 def converged(one: Emitter, status: jax.Array, gain: jax.Array, tolerance: Scalar, narrowest: float) -> Scalar:
-    """Return whether nothing more can come of an emitter, by its distribution and by its last candidates ``[B]``.
+    """Return whether an emitter has converged, by its distribution and by its last candidates ``[B]``.
 
     Args:
         one: the emitter.
         status: ``[B]``.
         gain: ``[B]``.
-        tolerance: differences of gain below this are none.
-        narrowest: the width below which a distribution is a point.
+        tolerance: differences of gain below this count as 0.
+        narrowest: the standard deviation below which a distribution has converged.
     """
     diagonal = jnp.diagonal(one.factor)
     width = one.sigma * jnp.sqrt(jnp.max(jnp.diagonal(one.covariance)))

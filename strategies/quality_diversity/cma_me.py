@@ -23,7 +23,7 @@ from evometa.types import Key, Scalar
 
 
 class CMAMEState(NamedTuple):
-    """The archive, and what searches for it."""
+    """The archive, and the emitters that fill it."""
 
     elites: Elites
     emitters: Emitter
@@ -36,12 +36,13 @@ class CMAMEState(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class CMAME(GridStrategy[CMAMEState]):
-    """Fill a grid of behaviour by several CMA-ES, each following what is new to the archive or better than it has.
+    """CMA-ME: fill a grid of behaviour by several CMA-ES, which search for new cells and for better elites.
 
     For problems of real numbers whose :class:`~evometa.Evaluation` has ``measures``; ``Result.archive`` is the archive.
-    These are the paper's improvement emitters: an emitter ranks its candidates by what they did for the archive, those
-    that discovered a cell before those that improved one before the rest, each by how much; when it no longer
-    succeeds it starts again at a random elite. A candidate that violates a constraint is not let in.
+    These are the paper's improvement emitters: an emitter ranks its candidates by how they changed the archive: those
+    that discovered a cell first, then those that improved one, then the rest, each by the size of the improvement. An
+    emitter that no longer improves the archive restarts at a random elite. Candidates that violate a constraint do
+    not enter the archive.
 
     Raises:
         ConfigurationError: a population_size that the emitters cannot share evenly, fewer than two candidates each; a
@@ -87,7 +88,7 @@ class CMAME(GridStrategy[CMAMEState]):
         return state._replace(emitters=state.emitters._replace(noise=self.init(key, space).emitters.noise))
 
     def ask(self, key: Key, state: CMAMEState) -> tuple[jax.Array, CMAMEState]:
-        """Draw ``[P, D]`` candidates, those of an emitter in a row."""
+        """Draw ``[P, D]`` candidates, ordered by emitter."""
         noise = standard_normal(key, state.emitters.noise.shape)
 
         def draw(one: Emitter, noise: jax.Array) -> jax.Array:
@@ -97,7 +98,7 @@ class CMAME(GridStrategy[CMAMEState]):
         return genotypes, state._replace(emitters=state.emitters._replace(noise=noise))
 
     def tell(self, key: Key, state: CMAMEState, genotypes: jax.Array, feedback: Feedback) -> CMAMEState:
-        """Let the population into the archive, adapt the emitters to who got in, and begin some anew."""
+        """Add the population to the archive, adapt the emitters, and restart those that have converged."""
         elites, entry = self._enter(state.elites, genotypes, feedback)
         each = jax.tree.map(lambda leaf: leaf.reshape(self.emitters, self._batch), entry)
         equal = tolerance(1e-12, spread(feedback.fitness.astype(elites.fitness.dtype)))
@@ -123,7 +124,7 @@ class CMAME(GridStrategy[CMAMEState]):
         return CMAMEState(elites, emitters, generation, state.restarts + jnp.sum(done, dtype=jnp.int32))
 
     def _follow(self, one: Emitter, genotypes: jax.Array, entry: Entry, equal: Scalar) -> tuple[Emitter, Scalar]:
-        """Return an emitter that has learnt what became of its candidates ``[B]``, and whether it is done."""
+        """Return an emitter adapted to the outcome of its candidates ``[B]``, and whether it is to restart."""
         status, gain = entry
         if self.selection == "filter":
             parents = jnp.sum(status > REJECTED, dtype=jnp.int32)
@@ -137,6 +138,6 @@ class CMAME(GridStrategy[CMAMEState]):
         return adapted, done
 
     def diagnostics(self, state: CMAMEState) -> dict[str, Scalar]:
-        """Return coverage and QD score, the mean step size of the emitters, and how often one began anew."""
+        """Return coverage and QD score, the mean step size of the emitters, and the number of restarts."""
         own = {"sigma": jnp.mean(state.emitters.sigma), "restarts": state.restarts}
         return super().diagnostics(state) | own

@@ -1,7 +1,7 @@
-"""A grid over behaviour space that keeps the best candidate of each cell, and what strategies that fill it share.
+"""A grid over behaviour space that keeps the best candidate of each cell, and the base of strategies that fill it.
 
 Everything that happens in a generation costs O(P), whatever the number of cells: occupied cells are listed in the
-order of their discovery, so that elites can be drawn without looking at the whole grid. Letters: C cells, K measures.
+order of their discovery, so that elites can be drawn without a pass over the whole grid. Letters: C cells, K measures.
 """
 
 import dataclasses
@@ -42,7 +42,7 @@ class Elites(NamedTuple):
 
 
 class Entry(NamedTuple):
-    """What became of the candidates that asked to be kept, each beside the elites as they were before."""
+    """The outcome of adding candidates to the archive, relative to the elites before."""
 
     status: jax.Array
     """``[P]``, int32: ``REJECTED``, ``IMPROVED`` (the cell's elite) or ``DISCOVERED`` (a cell)."""
@@ -51,7 +51,7 @@ class Entry(NamedTuple):
 
 
 def no_elites(genotype: Genotype, cells: int, measures: int) -> Elites:
-    """Return an empty archive for genotypes like one."""
+    """Return an empty archive for genotypes of the form of a given one."""
     dtype = jnp.result_type(float)
     return Elites(
         genotypes=jax.tree.map(lambda leaf: jnp.zeros((cells, *leaf.shape), leaf.dtype), genotype),
@@ -63,7 +63,7 @@ def no_elites(genotype: Genotype, cells: int, measures: int) -> Elites:
 
 
 def pick(key: Key, elites: Elites, count: int) -> Genotype:
-    """Return ``count`` elites, drawn with replacement; of an archive that is not empty."""
+    """Return ``count`` elites, drawn with replacement from an archive that is not empty."""
     cell = elites.occupied[jax.random.randint(key, (count,), 0, jnp.maximum(elites.filled, 1))]
     return jax.tree.map(lambda leaf: leaf[cell], elites.genotypes)
 
@@ -71,7 +71,7 @@ def pick(key: Key, elites: Elites, count: int) -> Genotype:
 def enter(
     elites: Elites, cell: jax.Array, genotypes: Genotype, fitness: jax.Array, measures: jax.Array, worst: float
 ) -> tuple[Elites, Entry]:
-    """Let candidates into their cells ``[P]``, the best of each and the first of equals."""
+    """Add candidates to their cells ``[P]``: the best of each cell, and the first of equals."""
     cells, number = len(elites.fitness), lax.iota(jnp.int32, len(cell))
     before = elites.fitness[cell]
     accepted = fitness < before
@@ -141,7 +141,7 @@ class GridStrategy(Strategy[State]):
         return no_elites(genotype, math.prod(self.cells), len(self.cells))
 
     def _cell(self, measures: jax.Array) -> jax.Array:
-        """Return the cell of each of the measures ``[P, K]``, int32 ``[P]``; the last measure runs first."""
+        """Return the cell of each of the measures ``[P, K]``, int32 ``[P]``; the last measure varies fastest."""
         low, extent = np.array(self.low), np.array(self.high) - np.array(self.low)
         share = (measures - jnp.asarray(low, measures.dtype)) / jnp.asarray(extent, measures.dtype)
         cells = np.array(self.cells, np.int32)
@@ -150,7 +150,7 @@ class GridStrategy(Strategy[State]):
         return jnp.sum(along * stride, axis=1, dtype=jnp.int32)
 
     def _enter(self, elites: Elites, genotypes: Genotype, feedback: Feedback) -> tuple[Elites, Entry]:
-        """Let a population in; one that violates a constraint has failed."""
+        """Add a population to the archive; a candidate that violates a constraint counts as failed."""
         measures = require_length(self, "measures", feedback.measures, len(self.cells), "cells, low and high")
         fitness = feedback.fitness.astype(elites.fitness.dtype)
         if feedback.constraints is not None:
@@ -160,15 +160,15 @@ class GridStrategy(Strategy[State]):
         return enter(elites, cell, genotypes, fitness, measures, self.worst_fitness)
 
     def archive(self, state: Any) -> ArchiveRecord:
-        """Return the elites of all cells; cells that are not empty are occupied."""
+        """Return the elites of all cells; ``occupied`` says which hold one."""
         elites: Elites = state.elites
         occupied = jnp.isfinite(elites.fitness)
         return ArchiveRecord(elites.genotypes, elites.fitness, occupied, measures=elites.measures)
 
     def diagnostics(self, state: Any) -> dict[str, Scalar]:
-        """Return the part of all cells that hold a candidate, and the QD score (Pugh et al. 2015).
+        """Return the coverage (share of occupied cells), and the QD score (Pugh et al. 2015).
 
-        The QD score is the sum over those of ``worst_fitness`` minus the fitness.
+        The QD score is the sum over occupied cells of ``worst_fitness`` minus the fitness.
         """
         fitness = state.elites.fitness
         score = jnp.sum(jnp.where(jnp.isfinite(fitness), self.worst_fitness - fitness, 0.0))

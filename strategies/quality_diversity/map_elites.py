@@ -27,12 +27,12 @@ class MAPElitesState(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class MAPElites(GridStrategy[MAPElitesState]):
-    """Fill a grid of behaviour with the best candidate of each cell, by varying those that are there.
+    """Fill a grid of behaviour with the best candidate of each cell, by varying the elites in it.
 
     For problems whose :class:`~evometa.Evaluation` has ``measures``; ``Result.archive`` is the archive. A child is an
     elite x, changed by ``iso_sigma`` N(0, I) + ``line_sigma`` (y - x) N(0, 1), where y is another elite; its integers,
     categories and structures are bred from both by the space's own ``crossover`` and ``mutate``. The first generation
-    is drawn from the whole space. A candidate that violates a constraint is not let in.
+    is drawn from the whole space. Candidates that violate a constraint do not enter the archive.
 
     Raises:
         ConfigurationError: no candidates; cells, low and high of different length or without extent; a size below 0,
@@ -51,7 +51,7 @@ class MAPElites(GridStrategy[MAPElitesState]):
         return MAPElitesState(self._empty(space.start(key)), space)
 
     def ask(self, key: Key, state: MAPElitesState) -> tuple[Genotype, MAPElitesState]:
-        """Return children of elites; draws as long as there are none."""
+        """Return children of elites; random draws while there are none."""
         space = state.space
 
         def drawn() -> Genotype:
@@ -77,5 +77,5 @@ class MAPElites(GridStrategy[MAPElitesState]):
         return children
 
     def tell(self, key: Key, state: MAPElitesState, genotypes: Genotype, feedback: Feedback) -> MAPElitesState:
-        """Let the population into the archive."""
+        """Add the population to the archive."""
         return state._replace(elites=self._enter(state.elites, genotypes, feedback)[0])

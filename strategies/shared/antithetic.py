@@ -17,7 +17,7 @@ def split(joined: jax.Array) -> tuple[jax.Array, jax.Array]:
 def drop_broken(fitness: jax.Array) -> jax.Array:
     """Return the fitness ``[P]`` with ``+inf`` for both members of each pair in which one has failed.
 
-    One side alone says nothing of the slope between the two.
+    One member alone gives no estimate of the slope between the two.
     """
     paired = fitness.reshape(-1, 2)
     return jnp.where(jnp.all(jnp.isfinite(paired), axis=1, keepdims=True), paired, jnp.inf).reshape(-1)

@@ -1,4 +1,4 @@
-"""A distribution over choices, coordinate by coordinate: what strategies for integers and categories learn.
+"""A categorical distribution for each coordinate: what strategies for integers and categories learn.
 
 An integer is treated as a category: each of its values is a choice of its own. Coordinates with fewer choices than the
 widest one are padded with choices of probability 0. Letters: K, the most choices of any coordinate.
@@ -49,7 +49,7 @@ def sample(key: Key, space: VectorSpace, log_probability: jax.Array, count: int)
 
 
 def mode(space: VectorSpace, log_probability: jax.Array) -> jax.Array:
-    """Return the likeliest genotype ``[D]``."""
+    """Return the most probable genotype ``[D]``."""
     return _genotype(space, jnp.argmax(log_probability, axis=1))
 
 
@@ -59,12 +59,12 @@ def _genotype(space: VectorSpace, choice: jax.Array) -> jax.Array:
 
 
 def frequencies(space: VectorSpace, weights: jax.Array, genotypes: jax.Array) -> jax.Array:
-    """Return the weight of each choice, ``[D, K]``: that of all candidates ``[P, D]`` which took it, summed."""
+    """Return the weight of each choice, ``[D, K]``: the sum over the candidates ``[P, D]`` that have it."""
     choice = jnp.round(genotypes - jnp.asarray(space.coordinates.lower, genotypes.dtype)).astype(jnp.int32)
     table = jnp.zeros(available(space).shape, weights.dtype)
     return table.at[jnp.arange(space.size), choice].add(weights[:, None])
 
 
 def entropy(probability: jax.Array) -> Scalar:
-    """Return the mean over coordinates of the entropy of ``[D, K]``, in nats; 0 when everything is decided."""
+    """Return the entropy of probabilities ``[D, K]`` in nats, averaged over coordinates; 0 when all are 0 or 1."""
     return jnp.mean(jnp.sum(jax.scipy.special.entr(probability), axis=1))

@@ -7,6 +7,6 @@ from evometa.strategy import Strategy, require_space
 
 
 def vector_space(strategy: Strategy[Any], space: Space) -> VectorSpace:
-    """Return the space of a strategy that refuses all but vectors, or raise ConfigurationError in its own words."""
+    """Return the space of a strategy that refuses all but vectors, or raise its ConfigurationError."""
     require_space(strategy, space)
     return cast(VectorSpace, space)

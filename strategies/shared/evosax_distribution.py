@@ -1,8 +1,8 @@
 """Algorithms of evosax (Lange 2022) behind the contract of strategies.
 
-evosax is handed utilities that are ready to use, ties and failed candidates already dealt with, and shapes nothing
-itself: its own shaping gives tied candidates weights that do not sum to zero. Since it takes those utilities for
-fitness, the best solution in its state means nothing here; the search keeps the best.
+evosax is given final utilities, in which ties and failed candidates are accounted for, and does no fitness shaping: its
+own shaping gives tied candidates weights that do not sum to zero. Since it takes these utilities as fitness, the best
+solution in its state is meaningless here; the search keeps the best.
 """
 
 import abc
@@ -31,9 +31,9 @@ class EvosaxState(NamedTuple):
 def algorithms() -> Any:
     """Return the module ``evosax.algorithms``.
 
-    It takes half as long to import as JAX, so that waits for a strategy that needs it; to be called when that is made.
-    The module makes an array for itself when it is imported, which must not happen inside a trace or in the precision
-    of one search.
+    Importing it takes half as long as importing JAX, so it is imported when a strategy that needs it is constructed.
+    The module makes an array when it is imported, which must not happen inside a trace or in the precision of one
+    search.
     """
     import evosax.algorithms
 
@@ -41,7 +41,7 @@ def algorithms() -> Any:
 
 
 def build(algorithm: Callable[..., Any], population_size: int, dimension: int, **settings: Any) -> Any:
-    """Return an evosax algorithm that takes utilities as they are; safe to call, and to cache, inside a trace."""
+    """Return an evosax algorithm without fitness shaping; it may be called, and cached, inside a trace."""
     from evosax.core.fitness_shaping import identity_fitness_shaping_fn  # slow to import, as the algorithms are
 
     with jax.ensure_compile_time_eval():
@@ -51,7 +51,7 @@ def build(algorithm: Callable[..., Any], population_size: int, dimension: int, *
 
 
 def settle(state: Any) -> Any:
-    """Return a state of evosax with its numbers made arrays of the types they keep: default floats and int32."""
+    """Return a state of evosax with Python numbers replaced by arrays: default floats and int32."""
 
     def one(leaf: Any) -> jax.Array:
         kind = jnp.result_type(float) if jnp.issubdtype(jnp.result_type(leaf), jnp.floating) else jnp.int32
@@ -61,7 +61,7 @@ def settle(state: Any) -> Any:
 
 
 class EvosaxDistribution(Strategy[EvosaxState]):
-    """What strategies share whose distribution, with a standard deviation for each coordinate, evosax adapts."""
+    """Base of strategies whose distribution, with a standard deviation for each coordinate, evosax adapts."""
 
     told_when_all_fail: ClassVar[bool] = True
 
@@ -104,7 +104,7 @@ class EvosaxDistribution(Strategy[EvosaxState]):
     def _unless_all_failed(
         self, feedback: Feedback, told: EvosaxState, state: EvosaxState, sigma: float
     ) -> EvosaxState:
-        """Return the state that was told, or where all failed the one before, widened while nothing has succeeded."""
+        """Return the new state; if all failed the old one, with another step size while none has succeeded."""
         inner = state.inner
         width = jnp.where(inner.generation_counter == 0, another_width(inner.std, sigma), inner.std)
         return unless_all_failed(feedback.fitness, told, EvosaxState(inner.replace(std=width)))

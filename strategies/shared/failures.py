@@ -16,8 +16,8 @@ WIDEST = 16
 def another_width(width: jax.Array, first: float | Scalar) -> jax.Array:
     """Return the next step size to try for a distribution from which no candidate has succeeded yet.
 
-    Nobody knows then whether the distribution is too narrow, around a point from which nothing succeeds, or too wide.
-    So the first width is multiplied by 2, 1/2, 4, 1/4, 8, 1/8, 16, 1/16 in turn, and then by 1 again.
+    The distribution may be too narrow, around a point near which all candidates fail, or too wide. So the first width
+    is multiplied by 2, 1/2, 4, 1/4, 8, 1/8, 16, 1/16 in turn, and then by 1 again.
 
     Args:
         width: the present step size, or one for each coordinate.
@@ -29,10 +29,10 @@ def another_width(width: jax.Array, first: float | Scalar) -> jax.Array:
 
 
 def elsewhere(state: State, first: float | Scalar) -> State:
-    """Return the state of a distribution after a population that failed as a whole.
+    """Return the state of a distribution after a population in which every candidate failed.
 
-    While nothing has succeeded the next population is drawn with another step size; later it is drawn again, since
-    candidates have succeeded from about there.
+    While no candidate has succeeded, the next population is drawn with another step size; later with the same one,
+    since candidates near there have succeeded.
 
     Args:
         state: the state that asked for the population, a NamedTuple with ``sigma`` and ``generation``.

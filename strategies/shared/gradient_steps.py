@@ -1,4 +1,4 @@
-"""What strategies share that take gradient steps: how the optimizer is checked and made, and how its rate falls."""
+"""What strategies that take gradient steps have in common: the optimizer and the schedule of its learning rate."""
 
 import jax
 import optax
@@ -8,7 +8,7 @@ from evometa.types import Scalar
 
 
 class GradientSteps:
-    """A strategy with an optimizer, whose learning rate falls over generations."""
+    """A strategy with a gradient optimizer, whose learning rate decays over generations."""
 
     learning_rate: float
     optimizer: Optimizer | str

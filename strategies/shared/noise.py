@@ -1,4 +1,4 @@
-"""Gaussian noise, the largest cost of a light strategy."""
+"""Gaussian noise, the largest cost of a fast strategy."""
 
 import jax
 import jax.numpy as jnp
@@ -7,9 +7,9 @@ from evometa.types import Key
 
 
 def standard_normal(key: Key, shape: tuple[int, ...]) -> jax.Array:
-    """Draw standard normal numbers in JAX's default float type, of float32's resolution also under x64.
+    """Draw standard normal numbers in JAX's default float type; under x64 with the resolution of float32.
 
-    Noise needs its resolution relative to itself: what a strategy makes of it, center + σ·noise, has the full
-    precision of the state. Draws in float32 take 0.6 of the time of float64.
+    That is enough, since the sum center + σ·noise is computed in the full precision of the state. Drawing in float32
+    takes 0.6 times as long as in float64.
     """
     return jax.random.normal(key, shape, jnp.float32).astype(jnp.result_type(float))

@@ -107,13 +107,13 @@ class Optimizer(metaclass=Checked):
 
 
 def decayed(value: float, generation: jax.typing.ArrayLike, generations: float, final: float) -> Scalar:
-    """Return a value that falls exponentially to a final fraction of itself over some generations; then constant."""
+    """Return a value that decays exponentially to a final fraction over some generations, and is constant then."""
     progress = jnp.minimum(jnp.asarray(generation).astype(jnp.result_type(float)) / generations, 1.0)
     return value * final**progress
 
 
 class ClipUpState(NamedTuple):
-    """What ClipUp keeps when its learning rate follows a schedule."""
+    """The state of ClipUp when its learning rate follows a schedule."""
 
     velocity: jax.Array
     """``[D]``, the last step."""
@@ -122,7 +122,7 @@ class ClipUpState(NamedTuple):
 
 
 def clip_up(learning_rate: LearningRate, max_speed: float = 2.0, momentum: float = 0.9) -> optax.GradientTransformation:
-    """Return ClipUp (Toklu et al. 2020, arXiv:2008.02387): momentum on normalised gradients, and a longest step.
+    """Return ClipUp (Toklu et al. 2020, arXiv:2008.02387): momentum on normalised gradients, with clipped steps.
 
     Args:
         learning_rate: length of the step that a gradient ``[D]`` adds to the velocity.
@@ -210,7 +210,7 @@ def _check(optimizer: Optimizer) -> None:
 
 
 def _try(optimizer: Optimizer) -> None:
-    """Take one abstract step."""
+    """Take one step on abstract values."""
     point = jax.ShapeDtypeStruct((2,), jnp.result_type(float))
     made = optimizer.transformation(lambda _: jnp.ones(()))
     before = jax.eval_shape(made.init, point)

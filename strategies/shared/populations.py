@@ -1,4 +1,4 @@
-"""What strategies that breed a population share; a population is a pytree whose leaves have a leading axis."""
+"""What strategies that breed a population have in common; a population is a pytree whose leaves have a leading axis."""
 
 import jax
 import jax.numpy as jnp
@@ -8,7 +8,7 @@ from evometa.types import Genotype, Key
 
 
 def draw(key: Key, space: Space, count: int, begin: bool | jax.Array = True) -> Genotype:
-    """Return ``count`` draws from the whole space, at the beginning of a search with its starts in the first places."""
+    """Return ``count`` random draws from the whole space; in the first generation the initial points come first."""
     key_start, key_sample = jax.random.split(key)
     drawn = jax.vmap(space.sample)(jax.random.split(key_sample, count))
     starts = space.starts
@@ -23,11 +23,11 @@ def draw(key: Key, space: Space, count: int, begin: bool | jax.Array = True) -> 
 
 
 def resized(rows: Genotype, fresh: Genotype, order: jax.Array | None = None) -> Genotype:
-    """Return as many members as another population has: the first ones, then fresh ones where there are too few.
+    """Return a population in another size: the first members, then fresh ones where there are too few.
 
     Args:
         rows: the members, leaves ``[N, ...]``.
-        fresh: a whole population of the other size, leaves ``[M, ...]``; its last ones fill up.
+        fresh: a whole population of the other size, leaves ``[M, ...]``; its last ones fill the places that are left.
         order: ``[N]``, which members come first; None: as they are.
     """
     if order is not None:
@@ -46,8 +46,8 @@ def tournament(key: Key, fitness: jax.Array, size: int, count: int) -> jax.Array
     Args:
         key: random key.
         fitness: ``[N]``, smaller is better.
-        size: contestants of each tournament, drawn with replacement; of the best ones the first drawn wins, so that
-            ties fall to chance.
+        size: contestants of each tournament, drawn with replacement; of equals the first drawn wins, so that ties are
+            broken at random.
         count: how many tournaments.
     """
     contestants = jax.random.randint(key, (count, size), 0, len(fitness))

@@ -1,7 +1,7 @@
-"""Ranks with ties: what every strategy here makes of the fitness.
+"""Ranks with ties, the fitness shaping of every strategy here.
 
-Ranks are taken in the full precision of the fitness. Candidates of equal fitness share their places, and with them the
-average of what those places earn, so that the order of storage never matters; failed candidates (``+inf``) tie last.
+Ranks are taken in the full precision of the fitness. Candidates of equal fitness get the average of the
+weights of their ranks, so that the order of storage never matters; failed candidates (``+inf``) tie last.
 """
 
 from typing import NamedTuple
@@ -32,12 +32,12 @@ def places(fitness: jax.Array, size: int | Scalar | None = None) -> Places:
     """Sort a fitness ``[P]``, smaller is better, no NaN.
 
     Ties are found among the sorted values only. Comparing the fitness with itself would cost less for small P, but XLA
-    may compute a fused operand once for each side and round the two otherwise, so that nothing equals itself.
+    may compute a fused operand once for each side with different rounding, so that a value differs from itself.
 
     Args:
         fitness: ``[P]``; +inf for failed candidates, and for what pads the population.
-        size: how many candidates the population has, the first ones; the others pad it, come after failed candidates
-            and tie with each other only. None: all.
+        size: how many candidates the population has, the first ones; the others are padding, come after failed
+            candidates and tie only with each other. None: all.
     """
     position = lax.iota(jnp.int32, len(fitness))
     ordered, member = lax.sort((fitness, position), num_keys=1)
@@ -63,7 +63,7 @@ def _share(table: NDArray[np.float64] | jax.Array, at: Places) -> jax.Array:
 
 
 def shares(table: NDArray[np.float64] | jax.Array, at: Places) -> jax.Array:
-    """Return what each candidate earns when the best earns ``table[0]``, the second ``table[1]``, and ties share.
+    """Return the weight of each candidate: ``table[0]`` for the best, ``table[1]`` for the second; ties share.
 
     The result ``[P]`` has JAX's default float type and the sum of the table.
     """
@@ -71,7 +71,7 @@ def shares(table: NDArray[np.float64] | jax.Array, at: Places) -> jax.Array:
 
 
 def gains(table: NDArray[np.float64] | jax.Array, at: Places) -> jax.Array:
-    """Return recombination weights ``[P]`` of sum 1: :func:`shares`, with nothing for failed candidates."""
+    """Return recombination weights ``[P]`` of sum 1: :func:`shares`, with 0 for failed candidates."""
     shared = jnp.where(at.valid, _share(table, at), 0.0)
     return _by_member(at, shared / jnp.sum(shared))
 

@@ -1,7 +1,7 @@
-"""How two parents make a child: real coordinates as in the code of NSGA-II's authors, others as their space says.
+"""Crossover and mutation: of real coordinates as in the code of NSGA-II's authors, of others by their space.
 
 Papers: Deb & Agrawal, "Simulated binary crossover for continuous search space" (1995); Deb & Agrawal, "A niched-penalty
-approach for constraint handling in genetic algorithms" (1999), where both got their bounds.
+approach for constraint handling in genetic algorithms" (1999), for both with bounds.
 """
 
 import jax
@@ -15,9 +15,10 @@ from evometa.types import Genotype, Key
 def simulated_binary_crossover(
     key: Key, bounds: Coordinates, parents: jax.Array, *, rate: float, eta: float
 ) -> jax.Array:
-    """Return the two children of each pair of parents, ``[2 N, D]``: the first ones, then the second ones.
+    """Return the two children of each pair of parents, ``[2 N, D]``: all first children, then all second ones.
 
-    The children lie around the middle of their parents, as far apart as the parents on average, and inside the bounds.
+    The children lie symmetrically about the middle of their parents, on average as far apart as these, and inside the
+    bounds.
 
     Args:
         key: random key.
@@ -53,7 +54,7 @@ def polynomial_mutation(key: Key, bounds: Coordinates, genotypes: jax.Array, *, 
 
     Args:
         key: random key.
-        bounds: of the coordinates; where there are none a change is in genotype units, otherwise in parts of the range.
+        bounds: of the coordinates; where there are none a change is in genotype units, otherwise relative to the range.
         genotypes: ``[N, D]``, inside the bounds.
         rate: chance of each coordinate to change.
         eta: the larger, the smaller the changes; of the size 1 / eta about.
@@ -97,7 +98,7 @@ def others(
         first: the parent of each child that is not crossed.
         second: the other parent.
         crossover_rate: chance of a child to have parts of both.
-        mutation_rate: chance of each part to change; one does in any case.
+        mutation_rate: chance of each part to change; at least one does.
     """
 
     def breed(key: Key, one: Genotype, two: Genotype) -> Genotype:

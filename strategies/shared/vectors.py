@@ -22,7 +22,7 @@ def refuse_unless_length(
         problem: the problem; one that gives no such vector is not refused here, but by the search.
         name: which vector.
         length: how long it must be.
-        fields: what of the strategy says so.
+        fields: the fields of the strategy that decide it.
     """
     found = vector_lengths(problem).get(name)
     return None if found in (None, length) else _reason(strategy, name, found, length, fields)

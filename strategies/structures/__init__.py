@@ -1,4 +1,4 @@
-"""Structures: expressions and topologies, with the constants in them.
+"""Structures: expressions with their constants, and topologies of networks.
 
 ==========================  =========================================
 file                        holds

@@ -27,7 +27,7 @@ LINE_SEARCH = 6
 
 @dataclasses.dataclass(frozen=True)
 class ConstantTuning(EvaluationPlan):
-    """Evaluate from scratch, and then tune the constants of the best trees by gradient."""
+    """The plan: evaluate from scratch, then tune the constants of the best trees by gradient."""
 
     count: int
     """How many trees are tuned in a generation."""
@@ -37,7 +37,7 @@ class ConstantTuning(EvaluationPlan):
 
 @dataclasses.dataclass(frozen=True)
 class GivenConstants:
-    """Passes on trees whose constants were tuned where they were evaluated; the same methods as ``TunedConstants``.
+    """Passes on trees whose constants were tuned during evaluation; has the methods of ``TunedConstants``.
 
     Args:
         count: how many in a generation.
@@ -46,7 +46,7 @@ class GivenConstants:
     count: int
 
     def init(self, key: Key, tree: Tree) -> Tree:
-        """Begin with copies of a tree."""
+        """Start with copies of a tree."""
         copies: Tree = jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (self.count, *leaf.shape)), tree)
         return copies
 
@@ -55,22 +55,21 @@ class GivenConstants:
         return state, state
 
     def tell(self, key: Key, state: Tree, *told: Any) -> Tree:
-        """Learn nothing: the next trees come from :class:`TuningByGradient`."""
+        """Return the state unchanged: the next trees come from :class:`TuningByGradient`."""
         return state
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class TuningByGradient(FullEvaluator):
-    """Evaluates each population as the problem says, and then moves the constants of its best trees down the gradient.
+    """Evaluates each population, and then tunes the constants of its best trees by gradient descent.
 
-    By L-BFGS (Liu & Nocedal 1989) on the fitness, on the same tasks. The moved trees are carried into the next
-    generation, where they are candidates like all others. Trees of equal fitness, likely copies, are tuned once, and
-    trees without constants only if there are not enough others. What got no better stays as it was. The inner steps of
-    tuning are not counted.
+    By L-BFGS (Liu & Nocedal 1989) on the fitness, on the same tasks. The tuned trees are candidates of the next
+    generation like all others. Trees of equal fitness, likely copies, are tuned once, and trees without constants only
+    if there are not enough others. Trees that do not improve stay unchanged. The inner steps of tuning are not counted.
 
     Args:
         plan: how many trees, and how many steps for each.
-        code: of the constant in the trees.
+        code: the code of the constant in the trees.
     """
 
     plan: ConstantTuning = dataclasses.field(kw_only=True)
@@ -107,7 +106,7 @@ class TuningByGradient(FullEvaluator):
         return sign_of(self.problem) * jnp.asarray(evaluation.fitness)
 
     def tune(self, shared: Any, tree: Tree) -> Tree:
-        """Return a tree with its constants moved."""
+        """Return a tree with its constants tuned."""
         loss = functools.partial(self.loss, shared, tree.op)
         search = optax.scale_by_zoom_linesearch(LINE_SEARCH, initial_guess_strategy="one")
         solver = optax.lbfgs(memory_size=8, linesearch=search)

@@ -18,7 +18,7 @@ MOST = 8
 
 
 class ConstantSearch(NamedTuple):
-    """Where the search for constants stands."""
+    """The state of the search for constants."""
 
     tree: Tree
     """The tree whose constants are searched, ``[L]``."""
@@ -28,11 +28,11 @@ class ConstantSearch(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class TunedConstants:
-    """Draws trees that differ from the best one in their constants.
+    """Draws variants of the best tree with other constants, by CMA-ES.
 
     Args:
         count: how many in a generation; 0: none.
-        code: of the constant in the trees.
+        code: the code of the constant in the trees.
     """
 
     count: int
@@ -65,7 +65,7 @@ class TunedConstants:
         asked: Scalar,
         best: Tree,
     ) -> ConstantSearch:
-        """Tell CMA-ES the fitness of the trees, if they were asked for; start again where another tree is the best."""
+        """Tell CMA-ES the fitness of the trees, if they were asked for; restart when another tree is the best."""
         key_tell, key_init = jax.random.split(key)
         same = asked & jnp.all(best.op == state.tree.op)
         told = self._cmaes.tell(key_tell, state.cmaes, self._steps(state, genotypes)[tried], Feedback(fitness[tried]))
@@ -74,7 +74,7 @@ class TunedConstants:
         return after
 
     def _steps(self, state: ConstantSearch, genotypes: Tree) -> jax.Array:
-        """Return what was added to the constants ``[P, MOST]``; 0 for those that the tree does not have."""
+        """Return the steps added to the constants ``[P, MOST]``; 0 where the tree has fewer constants."""
         constants = state.tree.op == self.code
         place = jnp.argsort(~constants, stable=True)[:MOST]
         return jnp.where(constants[place], genotypes.constant[:, place] - state.tree.constant[place], 0.0)

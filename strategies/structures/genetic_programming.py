@@ -1,4 +1,4 @@
-"""Genetic programming (Koza 1992): expressions bred from the better ones; no behaviour is evaluated twice."""
+"""Genetic programming (Koza 1992): breeding expressions, with a preference for new behaviour."""
 
 import dataclasses
 from typing import Any, ClassVar, Literal, NamedTuple
@@ -26,7 +26,7 @@ from evometa.types import Genotype, Key, Scalar
 
 
 class GeneticProgrammingState(NamedTuple):
-    """The parents, best first, and what was found on the way."""
+    """The parents, best first, and the best of each size."""
 
     parents: Tree
     """``[P, L]``."""
@@ -54,14 +54,14 @@ class GeneticProgrammingState(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class GeneticProgramming(Strategy[GeneticProgrammingState]):
-    """Breed expressions by crossover and mutation of tournament winners, and evaluate only new behaviour.
+    """Breed expressions by crossover and mutation of tournament winners, with preference for new behaviour.
 
     For :class:`~evometa.expressions.Expression` spaces. A child comes from a subtree exchange of two parents, or from
     one parent by one of the space's mutations. For each place in a generation several children are proposed; each is
-    computed at a few fixed points, and those come first that differ there from all candidates before and from each
-    other. Those with a value that is not finite, or without a gradient where the space differentiates, come last. The
-    elites are kept unchanged and evaluated again, so that luck with a generation's tasks does not last. Of two equally
-    good expressions the smaller one wins.
+    computed at a few fixed points, and those whose values there differ from all earlier candidates and from each other
+    are preferred. Those with a value that is not finite, or without a gradient where the space needs one, come last.
+    The elites are kept unchanged and evaluated again, so that an elite that was lucky with a generation's tasks does
+    not last. Of two equally good expressions the smaller one wins.
 
     ``Result.archive`` is the Pareto front of fitness against size; ``Result.best`` the best.
 
@@ -115,7 +115,7 @@ class GeneticProgramming(Strategy[GeneticProgrammingState]):
 
     @property
     def required_feedback(self) -> tuple[str, ...]:
-        """Objectives, for lexicase selection."""
+        """Objectives, if there is lexicase selection."""
         return ("objectives",) if self.cases else ()
 
     def incompatibility(self, space: Space) -> str | None:
@@ -181,7 +181,7 @@ class GeneticProgramming(Strategy[GeneticProgrammingState]):
         return state._replace(parents=parents, fitness=fitness, cases=cases)
 
     def ask(self, key: Key, state: GeneticProgrammingState) -> tuple[Genotype, GeneticProgrammingState]:
-        """Return the elites, what is tuned, and children; at first draws."""
+        """Return the elites, trees with tuned constants, and children; in the first generation random draws."""
         key_breed, key_tune = jax.random.split(key)
         size, count = self.population_size, self.population_size * self.proposals
         proposed = lax.cond(
@@ -228,7 +228,7 @@ class GeneticProgramming(Strategy[GeneticProgrammingState]):
         return shuffled
 
     def _choose(self, state: GeneticProgrammingState, proposed: Tree) -> tuple[Tree, GeneticProgrammingState]:
-        """Return P of the proposals, those that behave in a new way first, and remember what they do."""
+        """Return P of the proposals, those with new behaviour first, and remember their behaviour."""
         size = self.population_size
         if self.proposals == 1:
             return proposed, state
@@ -254,7 +254,7 @@ class GeneticProgramming(Strategy[GeneticProgrammingState]):
     def tell(
         self, key: Key, state: GeneticProgrammingState, genotypes: Genotype, feedback: Feedback
     ) -> GeneticProgrammingState:
-        """Let the generation be the next parents, and keep the best of each size that keeps the constraints."""
+        """Make the generation the next parents, and keep the best feasible tree of each size."""
         key_order, key_tune = jax.random.split(key)
         fitness = feedback.fitness.astype(state.fitness.dtype)
         count = sizes(genotypes)
@@ -295,20 +295,20 @@ class GeneticProgramming(Strategy[GeneticProgrammingState]):
         )
 
     def archive(self, state: GeneticProgrammingState) -> ArchiveRecord:
-        """Return the best of each size; those that are better than all smaller ones are the archive."""
+        """Return the best of each size; the archive is those that are better than all smaller ones."""
         count = jnp.arange(1, len(state.best_fitness) + 1, dtype=state.best_fitness.dtype)
         before = jnp.concatenate([jnp.full(1, jnp.inf, count.dtype), lax.cummin(state.best_fitness)[:-1]])
         objectives = jnp.stack([state.best_fitness, count], axis=1)
         return ArchiveRecord(state.best, state.best_fitness, state.best_fitness < before, objectives=objectives)
 
     def diagnostics(self, state: GeneticProgrammingState) -> dict[str, Scalar]:
-        """Return the mean and the best parent's number of nodes, and which share of the proposals was new and alive."""
+        """Return the mean size, the size of the best parent, and the share of proposals with new, finite behaviour."""
         count = sizes(state.parents)
         return {"mean_size": jnp.mean(count, dtype=state.fitness.dtype), "best_size": count[0], "fresh": state.fresh}
 
 
 def _starts(space: Expression, one: Tree) -> Tree:
-    """Return where a search begins ``[K, L]``: the initial expressions that it was given, or one start."""
+    """Return the initial expressions ``[K, L]``: those given to the search, or the start of the space."""
     return Tree(*(jnp.asarray(leaf)[None] for leaf in one)) if space.starts is None else space.starts
 
 

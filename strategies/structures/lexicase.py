@@ -1,4 +1,4 @@
-"""Lexicase selection: parents that are good at some of the cases, in an order that is drawn anew for each."""
+"""Lexicase selection: parents are selected by one case after another, in a random order for each parent."""
 
 import jax
 import jax.numpy as jnp
@@ -9,9 +9,9 @@ from evometa.types import Key, Scalar
 def lexicase(key: Key, cases: jax.Array, count: int) -> jax.Array:
     """Return which members become parents, int32 ``[count]``, by ε-lexicase (La Cava, Spector & Danai 2016).
 
-    Case after case, in a random order, only those stay whose error is within ε of the least among those that are left;
-    ε is the median absolute deviation of the case's errors over the population. Of those that stay to the end any one
-    is taken.
+    For one case after another, in a random order, only members whose error is within ε of the least remaining error
+    are kept; ε is the median absolute deviation of the case's errors over the population. Of those that remain at the
+    end one is drawn.
 
     Args:
         key: random key.

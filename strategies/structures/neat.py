@@ -43,16 +43,17 @@ class NEATState(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class NEAT(Strategy[NEATState]):
-    """Breed networks that grow: crossing by historical markings, species that share their fitness, minimal beginnings.
+    """NEAT: networks that grow from minimal ones, crossover by historical markings, and fitness sharing in species.
 
     Searches :class:`~evometa.topology.Topology`, whose markings say which genes of two networks match. Networks that
     resemble each other, measured by the genes that do not match and by the weights of those that do, form a species. A
     species has children in proportion to the mean fitness of its members, and they compete with each other only, so
-    that a new structure has time to become good. Defaults are the paper's for a population of 150, but for the size of
-    a weight's change, which it does not give.
+    that a new structure has time to become good. Defaults are the paper's for a population of 150, except for the
+    size of weight mutations, which it does not give.
 
-    Since fitness here may be of any sign and scale, a species' part comes from where its members stand between the
-    worst and the best of the generation. Disjoint and excess genes count alike, as in all the paper's experiments.
+    Since fitness here may have any sign and scale, a species' share of the children depends on the fitness of its
+    members relative to the worst and the best of the generation. Disjoint and excess genes count alike, as in all the
+    paper's experiments.
 
     Raises:
         ConfigurationError: population_size below 2, a chance outside [0, 1], sizes or coefficients that are not
@@ -87,7 +88,7 @@ class NEAT(Strategy[NEATState]):
     constraint_handling: ClassVar[ConstraintHandling] = "penalised"
 
     def incompatibility(self, space: Space) -> str | None:
-        """Refuse all but growing networks."""
+        """Refuse all spaces but topologies."""
         if isinstance(space, Topology):
             return None
         return (
@@ -96,7 +97,7 @@ class NEAT(Strategy[NEATState]):
         )
 
     def init(self, key: Key, space: Space) -> NEATState:
-        """Begin without parents."""
+        """Start without parents."""
         require_space(self, space)
         assert isinstance(space, Topology)
         one = space.start(key)
@@ -106,7 +107,7 @@ class NEAT(Strategy[NEATState]):
         return NEATState(blank, infinity, species, infinity[0], jnp.int32(0), jnp.asarray(False), space)
 
     def resized(self, key: Key, state: NEATState, space: Space, former: Strategy[NEATState]) -> NEATState:
-        """Keep the best of each species, in proportion; draws, of no species yet, fill the other places."""
+        """Keep the best of each species, in proportion; random draws, not in a species yet, fill the other places."""
         size, count = state.species.size, len(state.fitness)
         end = jnp.cumsum(size)
         own = jnp.searchsorted(end, jnp.arange(count), side="right")
@@ -121,7 +122,7 @@ class NEAT(Strategy[NEATState]):
         return state._replace(parents=parents, fitness=fitness, species=species)
 
     def ask(self, key: Key, state: NEATState) -> tuple[Genotype, NEATState]:
-        """Return children, and the best of each large species; at first the smallest networks."""
+        """Return children, and the best of each large species; in the first generation minimal networks."""
 
         def drawn(key: Key) -> Genotype:
             return populations.draw(key, state.space, self.population_size)

@@ -1,4 +1,4 @@
-"""Species: candidates that resemble a representative, and how many children each may have; K species at most."""
+"""Speciation: species of similar candidates, and how many children each may have; at most K species."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -12,7 +12,7 @@ Distance = Callable[[Genotype, Genotype], Scalar]
 
 
 class Species(NamedTuple):
-    """The living species; where one has no members its place is free."""
+    """The species; a place without members is free."""
 
     representatives: Genotype
     """``[K, ...]``: who else belongs to a species is measured by."""
@@ -27,7 +27,7 @@ class Species(NamedTuple):
 
 
 def empty_species(one: Genotype, count: int) -> Species:
-    """Return ``count`` free places for species; ``one`` genotype says what representatives look like."""
+    """Return ``count`` free places for species; representatives have the form of ``one`` genotype."""
     blank = jax.tree.map(lambda leaf: jnp.zeros((count, *leaf.shape), leaf.dtype), one)
     zeros = jnp.zeros(count, jnp.int32)
     infinity = jnp.full(count, jnp.inf, jnp.result_type(float))
@@ -35,10 +35,10 @@ def empty_species(one: Genotype, count: int) -> Species:
 
 
 def assign(distance: Distance, species: Species, members: Genotype, threshold: float) -> tuple[jax.Array, Species]:
-    """Return which species each member belongs to, int32 ``[P]``, and the species with those that are new.
+    """Return which species each member belongs to, int32 ``[P]``, and the species, including new ones.
 
     A member joins the first species whose representative is nearer than the threshold, or founds one in a free place;
-    where there is none left, it joins the nearest.
+    if there is none, it joins the nearest species.
     """
 
     def join(carry: tuple[Genotype, jax.Array], member: Genotype) -> tuple[tuple[Genotype, jax.Array], jax.Array]:
@@ -63,11 +63,11 @@ def assign(distance: Distance, species: Species, members: Genotype, threshold: f
 
 
 def allot_shares(species: Species, own: jax.Array, fitness: jax.Array, patience: int, refocus: Scalar) -> Species:
-    """Return the species after a generation, with what each may have of the next one.
+    """Return the species after a generation, with the share of each in the next one.
 
     Explicit fitness sharing: children in proportion to the mean worth of the members, from 0 for the worst of the
-    generation to 1 for the best. Species that found nothing better for more than ``patience`` generations have none,
-    and where ``refocus``, all but the two best; the one that found the best of all always may.
+    generation to 1 for the best. A species that has not improved for more than ``patience`` generations has none, and
+    with ``refocus`` only the two best have any; the one that found the best so far always has some.
     """
     count = len(species.size)
     belongs = own[:, None] == jnp.arange(count)
@@ -87,7 +87,7 @@ def allot_shares(species: Species, own: jax.Array, fitness: jax.Array, patience:
 
 
 def _worth(fitness: jax.Array) -> jax.Array:
-    """Return how good each is, from 0 for the worst and for failed ones to 1 for the best."""
+    """Return the fitness of each scaled to 0 for the worst and failed ones, and 1 for the best."""
     sound = jnp.isfinite(fitness)
     half = jnp.where(sound, fitness, 0.0) / 2  # so that no difference is infinite
     worst, best = (end(jnp.where(sound, half, -sign * jnp.inf)) for end, sign in ((jnp.max, 1), (jnp.min, -1)))

@@ -3,11 +3,11 @@
 ===========================  =====================================
 file                         holds
 ===========================  =====================================
-:mod:`wrapper`               what wrappers leave as it is
-:mod:`restarts`              begun anew when it stops or stagnates
+:mod:`wrapper`               what wrappers forward unchanged
+:mod:`restarts`              restarted when it stops or stagnates
 :mod:`averaged`              its center, averaged over generations
 :mod:`reevaluated`           each candidate several times
-:mod:`uh_cmaes`              CMA-ES that measures and treats noise
+:mod:`uh_cmaes`              CMA-ES that adapts to the noise
 :mod:`augmented_lagrangian`  inequality constraints
 ===========================  =====================================
 """

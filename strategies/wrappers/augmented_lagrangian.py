@@ -23,7 +23,7 @@ K_1, K_2, DAMPING = 3.0, 5.0, 5.0
 
 
 class LagrangianState(NamedTuple):
-    """The strategy inside, and the price of each constraint."""
+    """The state of the inner strategy, and the penalty coefficients of each constraint."""
 
     inner: Any
     multiplier: jax.Array
@@ -38,15 +38,15 @@ class LagrangianState(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class AugmentedLagrangian(Wrapper[LagrangianState]):
-    """Let a continuous strategy keep inequality constraints g(ω) ≤ 0, at a price that is learned.
+    """Handle inequality constraints g(ω) ≤ 0 by adaptive penalties, for any continuous strategy.
 
-    The strategy inside minimises the fitness plus, for each constraint, γ g + μ g²/2 (where that grows with g). The
-    prices γ and μ follow from fitness and constraints at the strategy's center, which is evaluated as one more
-    candidate in each generation. Where the constrained optimum is a minimum of the Lagrangian, convergence is as fast
-    as without constraints. The search's best is the best candidate that keeps all of them.
+    The inner strategy minimises the fitness plus, for each constraint, γ g + μ g²/2 (where that grows with g). The
+    multipliers γ and penalties μ adapt to fitness and constraints at the strategy's center, which is evaluated as an
+    additional candidate in each generation. Where the constrained optimum is a minimum of the Lagrangian, convergence
+    is as fast as without constraints. The search's best is the best feasible candidate.
 
     Raises:
-        ConfigurationError: with the space: the strategy inside has no center, or the space is not continuous; with the
+        ConfigurationError: with the space: the inner strategy has no center, or the space is not continuous; with the
             problem: it has no constraints.
     """
 
@@ -63,7 +63,7 @@ class AugmentedLagrangian(Wrapper[LagrangianState]):
 
     @property
     def required_feedback(self) -> tuple[str, ...]:
-        """Constraints, and what the strategy inside requires."""
+        """Constraints, and what the inner strategy requires."""
         return ("constraints", *self.strategy.required_feedback)
 
     @property
@@ -72,7 +72,7 @@ class AugmentedLagrangian(Wrapper[LagrangianState]):
         return self.strategy.population_size + 1
 
     def incompatibility(self, space: Space) -> str | None:
-        """Refuse what is not continuous, what the strategy inside refuses, and strategies without a center."""
+        """Refuse what is not continuous, what the inner strategy refuses, and strategies without a center."""
         if refuse_unless_continuous(self, space):
             return (
                 "AugmentedLagrangian searches real vectors only (Box, Like, Dict of these), and "
@@ -92,18 +92,18 @@ class AugmentedLagrangian(Wrapper[LagrangianState]):
         return self.strategy.problem_incompatibility(problem)
 
     def init(self, key: Key, space: Space) -> LagrangianState:
-        """Begin without prices."""
+        """Start without penalties."""
         none = jnp.zeros((self.num_constraints,))
         return LagrangianState(self.strategy.init(key, space), none, none, jnp.zeros(()), none)
 
     def ask(self, key: Key, state: LagrangianState) -> tuple[jax.Array, LagrangianState]:
-        """Return the candidates of the strategy inside, and its center as the last one."""
+        """Return the candidates of the inner strategy, and its center as the last one."""
         genotypes, inner = self.strategy.ask(key, state.inner)
         center = jnp.asarray(self.strategy.center(state.inner))
         return jnp.concatenate([genotypes, center[None]]), state._replace(inner=inner)
 
     def tell(self, key: Key, state: LagrangianState, genotypes: jax.Array, feedback: Feedback) -> LagrangianState:
-        """Set the prices from the center, and tell the strategy inside the fitness with prices."""
+        """Update the penalties by the center, and tell the inner strategy the penalised fitness."""
         dtype = state.multiplier.dtype
         assert feedback.constraints is not None
         fitness, constraints = feedback.fitness.astype(dtype), feedback.constraints.astype(dtype)
@@ -119,7 +119,7 @@ class AugmentedLagrangian(Wrapper[LagrangianState]):
         return state._replace(inner=tell_population(self.strategy, key, state.inner, genotypes[:-1], parts))
 
     def _priced(self, state: LagrangianState, value: Scalar, g: jax.Array, begins: Scalar, d: int) -> LagrangianState:
-        """Return the state with the prices that the center asks for, of fitness ``value`` and constraints g ``[C]``."""
+        """Return the state with penalties updated by the fitness ``value`` and constraints g ``[C]`` of the center."""
         known = jnp.isfinite(value)
         g = jnp.where(known, g, state.last_constraints)
         multiplier = jnp.maximum(0.0, state.multiplier + state.penalty * g / DAMPING)
@@ -139,7 +139,7 @@ class AugmentedLagrangian(Wrapper[LagrangianState]):
         )
 
     def diagnostics(self, state: LagrangianState) -> dict[str, Scalar]:
-        """Return the strategy's own, and the largest prices."""
+        """Return the diagnostics of the inner strategy, and the largest penalties."""
         own = self.strategy.diagnostics(state.inner)
         return {**own, "multiplier": jnp.max(state.multiplier), "penalty": jnp.max(state.penalty)}
 
@@ -152,7 +152,7 @@ def _price(state: LagrangianState, g: jax.Array) -> jax.Array:
 
 
 def _first_penalty(fitness: jax.Array, constraints: jax.Array, genotypes: jax.Array) -> jax.Array:
-    """Return μ ``[C]`` with which constraints and fitness vary alike over the first population."""
+    """Return μ ``[C]`` for which penalties and fitness vary by as much over the first population."""
 
     def spread(values: jax.Array) -> Scalar:
         low, high = jnp.nanpercentile(jnp.where(jnp.isfinite(values), values, jnp.nan), jnp.array([25.0, 75.0]))

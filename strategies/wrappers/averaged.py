@@ -1,4 +1,4 @@
-"""An average of the center over generations, against the noise of the fitness."""
+"""Averaging the center over generations, to reduce the effect of noise."""
 
 import dataclasses
 from typing import Any, ClassVar, NamedTuple
@@ -15,7 +15,7 @@ from evometa.types import Genotype, Key, Scalar
 
 
 class AveragedState(NamedTuple):
-    """The state of the strategy inside, and the average of its centers."""
+    """The state of the inner strategy, and the average of its centers."""
 
     inner: Any
     average: Genotype
@@ -26,14 +26,14 @@ class AveragedState(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Averaged(Wrapper[AveragedState]):
-    """Give the average of a strategy's latest centers as the center, as Polyak & Juditsky (1992) do for gradients.
+    """Use the average of a strategy's latest centers as the center (Polyak & Juditsky 1992).
 
-    On a noisy problem the center of a distribution walks around the optimum; its average is closer. That holds where
-    steps stay long (OpenAIES, PGPE, PES, Gradient, Reinforce); CMAES, whose steps shrink in noise, gains nothing: see
-    UHCMAES. The search itself is that of the strategy inside, candidate for candidate.
+    On a noisy problem the center of a distribution walks around the optimum; its average is closer. That holds for
+    strategies whose steps stay long (OpenAIES, PGPE, PES, Gradient, Reinforce), not for CMAES, whose steps shrink in
+    noise: see UHCMAES. The candidates are exactly those of the inner strategy.
 
     Raises:
-        ConfigurationError: generations not positive; with the space: the strategy inside has no center.
+        ConfigurationError: generations not positive; with the space: the inner strategy has no center.
     """
 
     generations: Positive = 20.0
@@ -42,22 +42,22 @@ class Averaged(Wrapper[AveragedState]):
     forwarded_plans: ClassVar[tuple[type[EvaluationPlan], ...]] = (EvaluationPlan,)
 
     def incompatibility(self, space: Space) -> str | None:
-        """Refuse what the strategy inside refuses, and strategies without a center."""
+        """Refuse what the inner strategy refuses, and strategies without a center."""
         return refuse_without_center(self, self.strategy, space)
 
     def init(self, key: Key, space: Space) -> AveragedState:
-        """Begin without an average."""
+        """Start without an average."""
         inner = self.strategy.init(key, space)
         average = jax.tree.map(jnp.zeros_like, self.strategy.center(inner))
         return AveragedState(inner, average, jnp.zeros(()))
 
     def ask(self, key: Key, state: AveragedState) -> tuple[Genotype, AveragedState]:
-        """Ask the strategy inside."""
+        """Ask the inner strategy."""
         genotypes, inner = self.strategy.ask(key, state.inner)
         return genotypes, state._replace(inner=inner)
 
     def tell(self, key: Key, state: AveragedState, genotypes: Genotype, feedback: Feedback) -> AveragedState:
-        """Tell the strategy inside, and add its new center."""
+        """Tell the inner strategy, and add its new center."""
         inner = tell_population(self.strategy, key, state.inner, genotypes, feedback)
         decay = jnp.exp(-1 / jnp.asarray(self.generations))
         average = jax.tree.map(lambda old, new: decay * old + new, state.average, self.strategy.center(inner))
@@ -65,7 +65,7 @@ class Averaged(Wrapper[AveragedState]):
         return unless_all_failed(feedback.fitness, told, state._replace(inner=inner))
 
     def center(self, state: AveragedState) -> Genotype:
-        """Return the average, before the first generation the center itself."""
+        """Return the average; before the first generation the center of the inner strategy."""
         return jax.tree.map(
             lambda sum_, now: jnp.where(state.weight > 0, sum_ / jnp.maximum(state.weight, 1), now),
             state.average,

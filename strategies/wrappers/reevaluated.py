@@ -1,4 +1,4 @@
-"""Evaluating every candidate several times, against the noise of the fitness."""
+"""Evaluating every candidate several times, to reduce the noise of the fitness."""
 
 import dataclasses
 from typing import Any, ClassVar, NamedTuple
@@ -16,7 +16,7 @@ from evometa.types import Genotype, Key
 
 
 class ReevaluatedState(NamedTuple):
-    """The state of the strategy inside."""
+    """The state of the inner strategy."""
 
     inner: Any
 
@@ -26,7 +26,7 @@ class Reevaluated(Wrapper[ReevaluatedState]):
     """Evaluate each candidate several times, on tasks of their own, and tell the strategy the mean.
 
     For problems whose noise cannot be averaged by more tasks (``num_tasks``): each evaluation has a key of its own.
-    A candidate that fails once has failed.
+    A candidate of which one evaluation fails counts as failed.
 
     Raises:
         ConfigurationError: times below 2.
@@ -47,26 +47,26 @@ class Reevaluated(Wrapper[ReevaluatedState]):
 
     @property
     def population_size(self) -> int:
-        """The population of the strategy inside times the evaluations of each candidate."""
+        """The population of the inner strategy times the evaluations of each candidate."""
         return self.times * self.strategy.population_size
 
     @property
     def members_per_task_set(self) -> int:
-        """The candidates of the strategy inside: they share tasks each time."""
+        """The candidates of the inner strategy: they share tasks each time."""
         return self.strategy.population_size
 
     def init(self, key: Key, space: Space) -> ReevaluatedState:
-        """Begin the strategy inside."""
+        """Begin the inner strategy."""
         return ReevaluatedState(self.strategy.init(key, space))
 
     def ask(self, key: Key, state: ReevaluatedState) -> tuple[Genotype, ReevaluatedState]:
-        """Return the strategy's candidates one time after the other."""
+        """Return the inner strategy's candidates, repeated: all of them, then all again."""
         genotypes, inner = self.strategy.ask(key, state.inner)
         again = jax.tree.map(lambda leaf: jnp.tile(leaf, (self.times, *[1] * (leaf.ndim - 1))), genotypes)
         return again, ReevaluatedState(inner)
 
     def tell(self, key: Key, state: ReevaluatedState, genotypes: Genotype, feedback: Feedback) -> ReevaluatedState:
-        """Tell the strategy inside the mean of each candidate, that of its constraints too."""
+        """Tell the inner strategy the mean of each candidate, of its constraints too."""
         size = self.strategy.population_size
         means = jax.tree.map(lambda leaf: jnp.mean(leaf.reshape(self.times, size, *leaf.shape[1:]), axis=0), feedback)
         first = jax.tree.map(lambda leaf: leaf[:size], genotypes)

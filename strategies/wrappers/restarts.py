@@ -20,7 +20,7 @@ FAILED_GENERATIONS = 10
 
 
 class RestartsState(NamedTuple):
-    """The state of the strategy inside, and how well it does."""
+    """The state of the inner strategy, and its progress."""
 
     inner: Any
     best: Scalar
@@ -36,11 +36,11 @@ class RestartsState(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Restarts(Wrapper[RestartsState]):
-    """Begin a strategy anew at a random point whenever it stops by itself, or has not got better for long.
+    """Restart a strategy at a random point when it stops, or has not improved for ``patience`` generations.
 
-    Without a patience it does so, too, after ten generations in which every candidate failed, when none had succeeded
+    Without ``patience`` it also restarts after ten generations in which every candidate failed, if none has succeeded
     before. The search keeps the best of all runs. A restart is part of the compiled program, and costs no compilation.
-    Where it is CMA-ES that restarts, ``BIPOPCMAES`` and ``IPOPCMAES`` also change the population.
+    For CMA-ES, ``BIPOPCMAES`` and ``IPOPCMAES`` also change the population size.
 
     Raises:
         ConfigurationError: patience below 1, or no strategy that can be wrapped.
@@ -61,12 +61,12 @@ class Restarts(Wrapper[RestartsState]):
 
     @property
     def told_when_all_fail(self) -> bool:
-        """True: such a generation is one without a better candidate."""
+        """True: such a generation counts as one without improvement."""
         return True
 
     @property
     def stop_reasons(self) -> tuple[str, ...]:
-        """None: a restart takes the place of a stop."""
+        """None: it restarts instead of stopping."""
         return ()
 
     def init(self, key: Key, space: Space) -> RestartsState:
@@ -78,12 +78,12 @@ class Restarts(Wrapper[RestartsState]):
         )
 
     def ask(self, key: Key, state: RestartsState) -> tuple[Genotype, RestartsState]:
-        """Ask the strategy inside."""
+        """Ask the inner strategy."""
         genotypes, inner = self.strategy.ask(key, state.inner)
         return genotypes, state._replace(inner=inner)
 
     def tell(self, key: Key, state: RestartsState, genotypes: Genotype, feedback: Feedback) -> RestartsState:
-        """Tell the strategy inside, and restart it when it is at an end."""
+        """Tell the inner strategy, and restart it where that is due."""
         key_inner, key_start = jax.random.split(key)
         inner = tell_population(self.strategy, key_inner, state.inner, genotypes, feedback)
         fitness = feedback.fitness
@@ -118,7 +118,7 @@ class Restarts(Wrapper[RestartsState]):
         return counted
 
     def center(self, state: RestartsState) -> None:
-        """Return None: the center of the present run may be worse than an earlier one; the best candidate counts."""
+        """Return None: the center of the present run may be worse than that of an earlier one."""
         return None
 
     def stop(self, state: RestartsState) -> Scalar:
@@ -131,7 +131,7 @@ class Restarts(Wrapper[RestartsState]):
 
 
 def _cond(holds: Scalar, then: Any, otherwise: Any) -> RestartsState:
-    """Choose between two states of one structure but for the space they were begun in; the latter's is kept."""
+    """Choose between two states that may differ in the space they started in; that of the second is kept."""
     structure = jax.tree.structure(otherwise())
     leaves = jax.lax.cond(holds, lambda: jax.tree.leaves(then()), lambda: jax.tree.leaves(otherwise()))
     state: RestartsState = jax.tree.unflatten(structure, leaves)

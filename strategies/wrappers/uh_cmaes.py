@@ -21,7 +21,7 @@ THETA, CUMULATION = 0.5, 0.3
 
 
 class UHCMAESState(NamedTuple):
-    """CMA-ES, the population that is being evaluated, and how uncertain its ranks were."""
+    """CMA-ES, the population that is being evaluated, and the uncertainty of its ranks."""
 
     inner: CMAESState
     genotypes: jax.Array
@@ -38,12 +38,12 @@ class UHCMAESState(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class UHCMAES(Wrapper[UHCMAESState]):
-    """CMA-ES that measures the noise by evaluating some candidates twice, and treats it where it disturbs the ranks.
+    """CMA-ES that evaluates some candidates twice to measure the noise, and averages more where it changes the ranks.
 
-    In each generation the first R candidates are evaluated once more, on other tasks. When their ranks change by more
-    than is harmless, the population is evaluated over more and more generations, and the median of its evaluations
-    counts, which outliers do not move; beyond ``most_rounds``, and with each further disturbed generation, σ is raised,
-    so that the candidates differ by more than the noise. When the ranks are sound again, fewer rounds are made.
+    In each generation the first R candidates are evaluated once more, on other tasks. If their ranks change by more
+    than a threshold, the population is evaluated over more and more generations (rounds), and the median of the
+    evaluations, which is robust to outliers, is its fitness. If ``most_rounds`` are not enough, σ is raised, so that
+    the candidates differ by more than the noise. When the ranks are reliable again, there are fewer rounds.
 
     Raises:
         ConfigurationError: a strategy other than CMAES, reevaluations outside 1 to its population, most_rounds below 1.
@@ -73,7 +73,7 @@ class UHCMAES(Wrapper[UHCMAESState]):
 
     @property
     def constraint_handling(self) -> ConstraintHandling:
-        """As CMA-ES, which is told a fitness of many rounds."""
+        """As CMA-ES, which is told the median fitness of several rounds."""
         return self.strategy.constraint_handling
 
     @property
@@ -83,23 +83,23 @@ class UHCMAES(Wrapper[UHCMAESState]):
 
     @property
     def members_per_task_set(self) -> int:
-        """P: what is evaluated twice is evaluated on other tasks."""
+        """P: a second evaluation is on other tasks."""
         return self.strategy.population_size
 
     def init(self, key: Key, space: Space) -> UHCMAESState:
-        """Begin with one round."""
+        """Start with one round."""
         inner = self.strategy.init(key, space)
         fitness = jnp.zeros((self.most_rounds, self.population_size), inner.mean.dtype)
         one = jnp.ones((), inner.mean.dtype)
         return UHCMAESState(inner, jnp.zeros_like(inner.noise), fitness, jnp.int32(0), one, jnp.zeros_like(one))
 
     def resized(self, key: Key, state: UHCMAESState, space: Space, former: Strategy[UHCMAESState]) -> UHCMAESState:
-        """Resize CMA-ES; the population that is being evaluated is asked for anew."""
+        """Resize CMA-ES; the population that is being evaluated is drawn again."""
         inner, fresh = super().resized(key, state, space, former).inner, self.init(key, space)
         return fresh._replace(inner=inner, rounds=state.rounds, uncertainty=state.uncertainty)
 
     def ask(self, key: Key, state: UHCMAESState) -> tuple[jax.Array, UHCMAESState]:
-        """Return the population and its first R candidates again: a new one, or the one that waits for more rounds."""
+        """Return the population and its first R candidates again: a new one, or the same for another round."""
         drawn, asked = self.strategy.ask(key, state.inner)
         new = state.judged == 0
         genotypes = jnp.where(new, drawn, state.genotypes)
@@ -107,7 +107,7 @@ class UHCMAES(Wrapper[UHCMAESState]):
         return jnp.concatenate([genotypes, genotypes[: self._again]]), state._replace(inner=inner, genotypes=genotypes)
 
     def tell(self, key: Key, state: UHCMAESState, genotypes: jax.Array, feedback: Feedback) -> UHCMAESState:
-        """Add a round; after the last one measure the uncertainty, tell CMA-ES and treat the noise."""
+        """Add a round; after the last one measure the uncertainty, tell CMA-ES, and adapt the rounds or σ."""
         fitness = state.fitness.at[state.judged].set(feedback.fitness.astype(state.fitness.dtype))
         state = state._replace(fitness=fitness, judged=state.judged + 1)
         complete = state.judged >= state.rounds.astype(jnp.int32)
@@ -137,7 +137,7 @@ class UHCMAES(Wrapper[UHCMAESState]):
         )
 
     def diagnostics(self, state: UHCMAESState) -> dict[str, Scalar]:
-        """Return CMA-ES's own, the rounds a population gets, and the uncertainty."""
+        """Return the diagnostics of CMA-ES, the rounds of a population, and the uncertainty."""
         own = self.strategy.diagnostics(state.inner)
         return {**own, "rounds": jnp.floor(state.rounds), "uncertainty": state.uncertainty}
 
@@ -150,7 +150,7 @@ def _median(fitness: jax.Array, rows: Scalar) -> jax.Array:
 
 
 def _rank_changes(first: jax.Array, second: jax.Array) -> Scalar:
-    """Return by how much the ranks of two evaluations differ more than they may, on average.
+    """Return by how much the rank changes between two evaluations exceed their threshold, on average.
 
     Args:
         first: fitness ``[P]``.

@@ -1,4 +1,4 @@
-"""Strategies around another strategy: what they leave as it is."""
+"""The base of strategies that wrap another strategy: forwards what they do not change."""
 
 import dataclasses
 from typing import Any, ClassVar, Protocol, TypeVar
@@ -20,7 +20,7 @@ class Wrapping(Protocol):
 
     @property
     def inner(self) -> Any:
-        """The state of the strategy inside."""
+        """The state of the inner strategy."""
 
 
 State = TypeVar("State", bound=Wrapping)
@@ -28,17 +28,17 @@ State = TypeVar("State", bound=Wrapping)
 
 @dataclasses.dataclass(frozen=True)
 class Wrapper(Strategy[State]):
-    """Forwards to the strategy inside what does not concern the wrapper.
+    """Forwards everything to the inner strategy; wrappers override what they change.
 
     Raises:
-        ConfigurationError: the strategy inside has its population evaluated in a way that the wrapper cannot forward.
+        ConfigurationError: the inner strategy needs a way of evaluation that the wrapper cannot forward.
     """
 
     forwarded_plans: ClassVar[tuple[type[EvaluationPlan], ...]] = (FullEvaluation,)
-    """The evaluation plans of the strategy inside that the wrapper can forward."""
+    """The evaluation plans of the inner strategy that the wrapper can forward."""
 
     strategy: Strategy[Any] = CMAES()  # noqa: RUF009 (frozen)
-    """The strategy inside."""
+    """The inner strategy."""
 
     def __post_init__(self) -> None:
         if not isinstance(self.strategy.evaluation, self.forwarded_plans):
@@ -51,76 +51,76 @@ class Wrapper(Strategy[State]):
 
     @property
     def population_size(self) -> int:
-        """The candidates of the strategy inside."""
+        """The candidates of the inner strategy."""
         return self.strategy.population_size
 
     @property
     def stop_reasons(self) -> tuple[str, ...]:
-        """Those of the strategy inside."""
+        """Those of the inner strategy."""
         return self.strategy.stop_reasons
 
     @property
     def required_feedback(self) -> tuple[str, ...]:
-        """That of the strategy inside."""
+        """That of the inner strategy."""
         return self.strategy.required_feedback
 
     @property
     def told_when_all_fail(self) -> bool:
-        """Whether the strategy inside is told of generations in which all failed."""
+        """Whether the inner strategy is told of generations in which all failed."""
         return self.strategy.told_when_all_fail
 
     @property
     def constraint_handling(self) -> ConstraintHandling:
-        """The strategy inside is told of constraints in its own form (:func:`evometa.strategy.tell_population`)."""
+        """The inner strategy is told of constraints in its own form (:func:`evometa.strategy.tell_population`)."""
         return "none" if self.strategy.constraint_handling == "none" else "own"
 
     @property
     def objective_names(self) -> tuple[str, ...]:
-        """Those of the strategy inside."""
+        """Those of the inner strategy."""
         return self.strategy.objective_names
 
     @property
     def members_per_task_set(self) -> int:
-        """That of the strategy inside."""
+        """That of the inner strategy."""
         return self.strategy.members_per_task_set
 
     @property
     def evaluation(self) -> EvaluationPlan:
-        """That of the strategy inside."""
+        """That of the inner strategy."""
         return self.strategy.evaluation
 
     def incompatibility(self, space: Space) -> str | None:
-        """Refuse what the strategy inside refuses."""
+        """Refuse what the inner strategy refuses."""
         return self.strategy.incompatibility(space)
 
     def problem_incompatibility(self, problem: BaseProblem) -> str | None:
-        """Refuse what the strategy inside refuses."""
+        """Refuse what the inner strategy refuses."""
         return self.strategy.problem_incompatibility(problem)
 
     def begin_episodes(self, state: Any, begins: jax.Array) -> Any:
-        """Tell the strategy inside which pairs begin an episode, where it has windows."""
+        """Tell the inner strategy which pairs begin an episode, where it has windows."""
         inner: Any = self.strategy
         return state._replace(inner=inner.begin_episodes(state.inner, begins))
 
     def told(self, state: Any) -> Scalar:
-        """Return the windows that the strategy inside was told of, where it trains a population."""
+        """Return the windows that the inner strategy was told of, where it trains a population."""
         inner: Any = self.strategy
         windows: Scalar = inner.told(state.inner)
         return windows
 
     def parents(self, state: Any) -> jax.Array:
-        """Return whose learners each member continues with, where the strategy inside trains a population."""
+        """Return whose learners each member continues with, where the inner strategy trains a population."""
         inner: Any = self.strategy
         members: jax.Array = inner.parents(state.inner)
         return members
 
     def begin_training(self, state: Any, begins: Scalar) -> Any:
-        """Tell the strategy inside whether a training run begins, where it trains a population."""
+        """Tell the inner strategy whether a training run begins, where it trains a population."""
         inner: Any = self.strategy
         return state._replace(inner=inner.begin_training(state.inner, begins))
 
     def resized(self, key: Key, state: State, space: Space, former: Strategy[State]) -> State:
-        """Resize the state of the strategy inside, where that is of the same class as before."""
+        """Resize the state of the inner strategy, where that is of the same class as before."""
         before = former.strategy if isinstance(former, Wrapper) else None
         if before is None or not isinstance(self.strategy, type(before)):
             return state
@@ -129,23 +129,23 @@ class Wrapper(Strategy[State]):
         return resized
 
     def center(self, state: State) -> Genotype | None:
-        """Return that of the strategy inside."""
+        """Return that of the inner strategy."""
         return self.strategy.center(state.inner)
 
     def round(self, state: State) -> Scalar | None:
-        """Return that of the strategy inside."""
+        """Return that of the inner strategy."""
         return self.strategy.round(state.inner)
 
     def archive(self, state: State) -> ArchiveRecord | None:
-        """Return that of the strategy inside."""
+        """Return that of the inner strategy."""
         return self.strategy.archive(state.inner)
 
     def stop(self, state: State) -> Scalar:
-        """Stop when the strategy inside does."""
+        """Stop when the inner strategy does."""
         return self.strategy.stop(state.inner)
 
     def diagnostics(self, state: State) -> dict[str, Scalar]:
-        """Return those of the strategy inside."""
+        """Return those of the inner strategy."""
         return self.strategy.diagnostics(state.inner)
 
 

@@ -1,4 +1,4 @@
-"""Episodes end as they should, agents see what they should, and the checks find what breaks the contract."""
+"""Episodes end when they should, observations are right, and the checks find violations of the contract."""
 
 import dataclasses
 import sys

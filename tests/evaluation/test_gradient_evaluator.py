@@ -1,4 +1,4 @@
-"""Fitness with its gradient: the values are right, broken gradients are failed candidates, layouts change nothing."""
+"""Fitness with its gradient: values are right, gradients that are not finite are failures, layouts do not matter."""
 
 import dataclasses
 import re

@@ -1,4 +1,4 @@
-"""Training runs that go on: windows are pieces of one training, learners go where they are sent, nothing is lost."""
+"""Population-based training: windows continue one training run, learners are copied as selected, resuming is exact."""
 
 import re
 import shutil
@@ -33,7 +33,7 @@ def samples(problem: Any, count: int) -> Any:
 
 
 def run(trainer: TrainingEvaluator, genotypes: Any, windows: int) -> tuple[list[Any], TrainingRun]:
-    """Train one population window after window, everybody with its own learners; return evaluations and the end."""
+    """Train one population window after window, each member on its own; return evaluations and final state."""
     step = jax.jit(lambda carried: trainer.evaluate(KEY, KEY, carried, genotypes))
     carried, found = trainer.initial(), []
     for _ in range(windows):

@@ -1,4 +1,4 @@
-"""Unrolled inner training: windows are pieces of whole training, episodes follow their schedule, nothing is lost."""
+"""Unrolled inner training: windows add up to whole training, episodes follow their schedule, resuming is exact."""
 
 import itertools
 import re
@@ -35,7 +35,7 @@ def samples(problem: Any, count: int) -> Any:
 
 
 def run(unroller: WindowedEvaluator, genotypes: Any, windows: int) -> tuple[Any, list[Episodes]]:
-    """Evaluate one population again and again; return the fitness ``[windows, P]`` and where episodes stood."""
+    """Evaluate one population repeatedly; return the fitness ``[windows, P]`` and the positions of the episodes."""
     step = jax.jit(lambda episodes: unroller.evaluate(KEY, KEY, episodes, genotypes))
     episodes, fitness, seen = unroller.initial(), [], []
     for _ in range(windows):

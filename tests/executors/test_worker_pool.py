@@ -1,4 +1,4 @@
-"""Worker processes: whatever user code does costs one candidate, never the search."""
+"""Worker processes: a crash or a hang of user code fails one candidate, never the search."""
 
 import fcntl
 import math
@@ -239,7 +239,7 @@ def test_a_script_that_starts_its_search_when_imported_is_told_so(tmp_path: Path
 
 
 def does(*codes: str, workers: int = 1, **limits: Any) -> list[Outcome]:
-    """Return the outcomes of candidates that run a piece of code each, one after the other for a single worker."""
+    """Return the outcomes of candidates that each run a piece of code; a single worker runs them in turn."""
     time_limit = limits.pop("time_limit", None)
     with WorkerPool(problem("Does", codes=codes, time_limit=time_limit), workers, **limits) as pool:
         return evaluate(pool, [np.int32(i) for i in range(len(codes))], seed=(0,))

@@ -1,4 +1,4 @@
-"""Expressions in SymPy have the values of plain arithmetic, and LaTeX is as one would write it."""
+"""Expressions in SymPy have the values of plain arithmetic, and the LaTeX that one would write by hand."""
 
 import subprocess
 import sys

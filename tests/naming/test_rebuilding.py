@@ -1,4 +1,4 @@
-"""What cannot be built again from its fields is refused when a search is made that needs it, and only there."""
+"""Objects that cannot be rebuilt from their fields are refused by searches that need that, and only by these."""
 
 import dataclasses
 import functools

@@ -1,4 +1,4 @@
-"""Searches in which every candidate fails: they say so, end, and leave other candidates to be tried until then."""
+"""Searches in which every candidate fails: they say so and stop, after other candidates were tried."""
 
 import dataclasses
 import logging

@@ -1,4 +1,4 @@
-"""Ctrl-C ends a search at a checkpoint; what follows is what would have followed."""
+"""Ctrl-C ends a search at a checkpoint; a resumed search continues bit for bit."""
 
 import logging
 import os

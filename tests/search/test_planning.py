@@ -1,4 +1,4 @@
-"""Chunks that fit, devices where they pay, and budgets that hold."""
+"""Chunks fit the memory budget, and several devices are used where that is faster."""
 
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ def chosen(problem: Any, population: int, **options: Any) -> Any:
 
 
 def temporary(evaluator: Any, chunk: int) -> int:
-    """What the compiler says a batch of so many candidates takes."""
+    """The temporary memory of a batch of so many candidates, as the compiler states it."""
     source, key = evaluator.tasks, jax.random.key(0)
     batch = jax.ShapeDtypeStruct((chunk, evaluator.space.size), jnp.float32)
     evaluate = jax.vmap(lambda shared, one: source.evaluate(shared, evaluator.space.decode(one)), in_axes=(None, 0))

@@ -1,4 +1,4 @@
-"""The search as a user meets it: what it records, what stays the same whatever happens, and what it refuses."""
+"""The search as a user meets it: what it records, what equals bit for bit, and what it refuses."""
 
 import json
 import subprocess
@@ -124,7 +124,7 @@ def test_a_search_in_which_all_fail_goes_on_and_learns_nothing() -> None:
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, tuple[Search, Path]]]:
-    """A run of 40 generations of each strategy, at one go."""
+    """A run of 40 generations of each strategy, without interruption."""
     runs = {}
     for strategy in STRATEGIES:
         name = type(strategy).__name__

@@ -1,4 +1,4 @@
-"""The final selection: who is kept, who wins, what the result says; objectives and constraints on their way."""
+"""The final selection: finalists, winner and result; objectives and constraints."""
 
 import dataclasses
 import os
@@ -137,7 +137,7 @@ def test_a_negative_number_of_finalists_is_refused() -> None:
 
 
 def test_failed_and_forbidden_candidates() -> None:
-    """A candidate fails by any of its numbers; one that violates a constraint comes behind, and is not the best."""
+    """A candidate fails by any of its numbers; one that violates a constraint ranks behind, and is not the best."""
     seen = {}
 
     @dataclasses.dataclass(frozen=True)

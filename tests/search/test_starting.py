@@ -1,4 +1,4 @@
-"""A start that the user gave is evaluated once, and counts."""
+"""A start that the user gave is evaluated once, and counted."""
 
 import dataclasses
 import shutil
@@ -60,7 +60,7 @@ def test_a_start_that_reaches_the_target_ends_the_search_and_without_one_nothing
 
 @dataclasses.dataclass(frozen=True)
 class Shifted(Problem):
-    """A bowl around 1 that fails where the first number is below -4 and is to be kept below 3."""
+    """A bowl around 1 that fails where the first number is below -4 with the constraint that it is below 3."""
 
     constrained: bool = False
 

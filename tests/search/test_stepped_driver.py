@@ -1,4 +1,4 @@
-"""A search whose problem is plain Python keeps the promises of any other."""
+"""A search whose problem is plain Python keeps the same promises as any other."""
 
 import json
 import logging
@@ -32,7 +32,7 @@ def search(folder: Path | None, workers: int) -> Search:
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> tuple[Search, Any, Path]:
-    """A run of eight generations at one go, by one worker."""
+    """A run of eight generations without interruption, by one worker."""
     folder = tmp_path_factory.mktemp("whole") / "run"
     one = search(folder, workers=1)
     return one, one.run(generations=8), folder

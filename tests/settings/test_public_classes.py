@@ -1,4 +1,4 @@
-"""Every field of every public class takes what fits, of numpy too, and answers the rest in a sentence."""
+"""Every field of every public class accepts valid values, also of numpy, and refuses others in one clear sentence."""
 
 import dataclasses
 import inspect

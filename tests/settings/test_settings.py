@@ -1,4 +1,4 @@
-"""What every class and function does with settings that fit, and with those that do not."""
+"""Settings of classes and functions: valid ones are accepted, others refused."""
 
 import dataclasses
 import enum

@@ -1,4 +1,4 @@
-"""Spaces that a float type cannot hold: represented exactly, or refused in words."""
+"""Spaces that a float type cannot hold: represented exactly, or refused with a reason."""
 
 import re
 from typing import Any

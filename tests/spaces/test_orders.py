@@ -72,7 +72,7 @@ def test_a_mutation_is_a_reversal_a_swap_or_a_move() -> None:
 
 
 def order_crossover(first: list[int], second: list[int], begin: int, end: int) -> tuple[int, ...]:
-    """Return Davis's child, as it is told in words."""
+    """Return Davis's child, by its description."""
     n, kept = len(first), first[begin:end]
     rest = [item for item in second[end:] + second[:end] if item not in kept]
     child: list[int] = [-1] * n

@@ -1,4 +1,4 @@
-"""The archive file: every part is read back, without pickle, and never from an earlier run."""
+"""The archive file: every part is read back, without pickle, and only from the same run."""
 
 import dataclasses
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""A checkpoint is either whole or not there, and gives back every bit of a state."""
+"""A checkpoint is either complete or absent, and restores every bit of a state."""
 
 import shutil
 import warnings

@@ -1,4 +1,4 @@
-"""Faults of the machine: nothing already written is lost, and a resumed run is the run that never stopped."""
+"""Faults of the machine: nothing already written is lost, and a resumed run equals one without interruption."""
 
 import errno
 import io

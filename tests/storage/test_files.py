@@ -1,4 +1,4 @@
-"""Files are whole or not there, also on mounts that offer less than a local disk."""
+"""Files are complete or absent, also on file systems without all features of a local disk."""
 
 import errno
 import os

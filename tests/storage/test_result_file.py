@@ -1,4 +1,4 @@
-"""What a run has found is read again without a search: the same numbers, the same ω, the same archive."""
+"""The result of a run is read without a search: the same numbers, the same ω, the same archive."""
 
 import dataclasses
 import json

@@ -1,4 +1,4 @@
-"""A run directory belongs to one run and one writer, and says in words what is wrong with it."""
+"""A run directory belongs to one run and one writer, and errors say what is wrong with it."""
 
 import errno
 import fcntl

@@ -12,7 +12,7 @@ from evometa.strategy import Feedback, Strategy
 
 
 class Found(NamedTuple):
-    """What a search came to."""
+    """The result of a search."""
 
     state: Any
     center: Any

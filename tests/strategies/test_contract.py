@@ -1,4 +1,4 @@
-"""Every strategy keeps the contract, in both precisions, and refuses what it cannot do in words."""
+"""Every strategy keeps the contract, in both precisions, and refuses what it cannot do, with a reason."""
 
 import dataclasses
 import re

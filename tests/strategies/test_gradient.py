@@ -1,4 +1,4 @@
-"""Gradient: its steps are the optimizer's, failures do it no harm, and evolution continues from where it ends."""
+"""Gradient: its steps are the optimizer's, it recovers from failures, and evolution continues from its result."""
 
 import dataclasses
 import re

@@ -1,4 +1,4 @@
-"""PBT: who exploits whom, how they explore, and the toy of its paper."""
+"""PBT: exploitation, exploration, and the toy example of the paper."""
 
 import dataclasses
 import re
@@ -83,7 +83,7 @@ def test_exploring_changes_what_it_may() -> None:
 
 
 class Corners(Box):
-    """Numbers between 0 and 1; draws are corners."""
+    """Numbers between 0 and 1, whose random draws are corners."""
 
     def sample(self, key: Any) -> Any:
         return jax.random.permutation(key, jnp.array([0.0, 1.0]))

@@ -1,4 +1,4 @@
-"""Random search draws from the whole space, anew in each generation."""
+"""Random search draws from the whole space, independently in each generation."""
 
 import jax
 import numpy as np

@@ -1,4 +1,4 @@
-"""The contract checks notice what breaks the contract, and name it."""
+"""The contract checks find violations of the contract, and name them."""
 
 import dataclasses
 from pathlib import Path

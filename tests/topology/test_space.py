@@ -1,4 +1,4 @@
-"""Growing networks: equal mutations have equal markings, and networks compute the function of their genes."""
+"""Growing networks: equal mutations get equal historical markings, and networks compute the function of their genes."""
 
 import re
 from typing import Any

@@ -36,7 +36,7 @@ class Picky(HostProblem):
 
 
 class Diverging(HostProblem):
-    """Is sound, and finds no finite fitness."""
+    """Runs without an error, but no fitness is finite."""
 
     @property
     def space(self) -> Space:
@@ -47,7 +47,7 @@ class Diverging(HostProblem):
 
 
 class Nowhere(Problem):
-    """A compiled one likewise."""
+    """A compiled problem without a finite fitness."""
 
     @property
     def space(self) -> Space:

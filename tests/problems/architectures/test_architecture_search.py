@@ -1,4 +1,4 @@
-"""Cells: the network is the one that ω describes, and the table holds what training gives."""
+"""Cells: the network is the one that ω describes, and the table holds the results of training."""
 
 import dataclasses
 import re

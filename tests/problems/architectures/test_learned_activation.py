@@ -1,4 +1,4 @@
-"""A formula as an activation is the network that it spells, trained through the formula's own derivative."""
+"""A formula as the activation gives the network with that activation, trained by the formula's derivative."""
 
 import functools
 from typing import Any
@@ -29,7 +29,7 @@ def read(written: str) -> Any:
 
 @functools.cache
 def compiled() -> Any:
-    """From expressions to losses and learners, one expression after the other as the engine has it."""
+    """From expressions to losses and learners, one expression after the other, as the engine evaluates them."""
     task, devices = SMALL.sample_test_task(KEY), (jax.local_devices()[0],)
 
     def one(task: Any, tree: Any) -> Any:

@@ -1,4 +1,4 @@
-"""A player that looks at what came of its pulls; nothing is differentiated."""
+"""Bandits: the player observes the rewards of its pulls; nothing is differentiated."""
 
 import re
 from typing import Any

@@ -1,4 +1,4 @@
-"""Policies in environments: the mechanics are right, and the episodes are those that are recorded."""
+"""Policies in environments: the mechanics are right, and recorded episodes are those that were evaluated."""
 
 import sys
 from typing import Any

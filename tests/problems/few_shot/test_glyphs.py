@@ -1,4 +1,4 @@
-"""Made-up characters are many, unlike each other, and like themselves whoever draws them."""
+"""Synthetic characters are many, differ from each other, and stay recognisable when drawn again."""
 
 import subprocess
 import sys

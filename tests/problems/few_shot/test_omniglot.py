@@ -1,4 +1,4 @@
-"""Files with the layout of Omniglot's are read as they are, and what is wrong with them is said."""
+"""Files with the layout of Omniglot are read exactly, and errors say what is wrong with a file."""
 
 import dataclasses
 import io

@@ -1,4 +1,4 @@
-"""Queries are classified by the nearest mean of embedded examples, and nothing else tells on them."""
+"""Queries are classified by the nearest mean of embedded examples, and nothing else reveals their class."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Sinusoid tasks, and the learner that adapts to them, against numbers computed apart."""
+"""Sinusoid tasks, and the learner that adapts to them, against numbers computed independently."""
 
 from typing import Any
 

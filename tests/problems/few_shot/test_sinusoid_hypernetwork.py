@@ -1,4 +1,4 @@
-"""The support points alone decide about the learner, whatever their order."""
+"""The learner depends on the support points alone, not on their order."""
 
 from typing import Any
 

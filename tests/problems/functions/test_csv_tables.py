@@ -1,4 +1,4 @@
-"""Tables as other programs write them."""
+"""CSV files as other programs write them are read."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Influence balancing: the optimum of long unrolls, and the sign of short ones."""
+"""Influence balancing: the optimum of long unrolls, and the wrong sign of short ones."""
 
 from typing import Any
 

@@ -12,7 +12,7 @@ KEY = jax.random.key(0)
 
 
 def reference(x: np.ndarray) -> tuple[float, np.ndarray]:
-    """Compute fitness and measures as the paper words them."""
+    """Compute fitness and measures as the paper defines them."""
     worst = len(x) * (5.12 + 2.048) ** 2
     fitness = 100 * (worst - ((x - 2.048) ** 2).sum()) / worst
     clipped = np.array([v if abs(v) <= 5.12 else 5.12 / v for v in x])

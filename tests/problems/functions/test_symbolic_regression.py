@@ -1,4 +1,4 @@
-"""Symbolic regression: its targets, its fitness by hand, its tables, and formulas that are found."""
+"""Symbolic regression: targets, fitness by hand, tables, and formulas that are found."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Training on digits does what its hyperparameters say, and never sees what it is evaluated on."""
+"""Training on digits follows its hyperparameters, and never uses the data of the evaluation."""
 
 from typing import Any
 

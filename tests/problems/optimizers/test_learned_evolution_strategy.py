@@ -1,4 +1,4 @@
-"""A learned evolution strategy computes what it says, sees no units, and is evaluated on functions it never saw."""
+"""A learned evolution strategy computes its equations, is invariant to units, and is tested on held-out functions."""
 
 import dataclasses
 import re
@@ -33,7 +33,7 @@ def omega() -> Any:
 
 
 def reference(omega: Any, learner: Any, noise: Any, values: Any) -> dict[str, Any]:
-    """Return mean, sigma and paths after one population, as the docstring says it, in float64."""
+    """Return mean, sigma and paths after one population, by the equations of the docstring, in float64."""
     w = {name: np.asarray(leaf, np.float64) for name, leaf in omega.items()}
     values, noise = np.asarray(values, np.float64), np.asarray(noise, np.float64)
     count = len(values)

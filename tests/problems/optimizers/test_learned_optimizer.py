@@ -1,4 +1,4 @@
-"""A learned optimizer computes what it says, weight by weight, and is evaluated on what it never trained on."""
+"""A learned optimizer computes its equations for each weight, and is evaluated on held-out data."""
 
 import dataclasses
 from typing import Any
@@ -25,7 +25,7 @@ def drawn(problem: LearnedOptimizer) -> Any:
 
 
 def reference(problem: LearnedOptimizer, omega: Any, tensors: list[Any], gradients: list[list[Any]]) -> list[Any]:
-    """Apply the optimizer to each weight by itself, as the docstring says it, in float64."""
+    """Apply the optimizer to each weight by itself, by the equations of the docstring, in float64."""
     layers = [(np.asarray(layer["kernel"], np.float64), np.asarray(layer["bias"], np.float64)) for layer in omega]
     tensors = [np.asarray(w, np.float64) for w in tensors]
     for t in range(len(gradients)):

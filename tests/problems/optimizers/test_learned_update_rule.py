@@ -1,4 +1,4 @@
-"""A formula as an update rule is the optimizer that it spells, and evaluated on what it never trained on."""
+"""A formula as the update rule gives that optimizer, and is evaluated on held-out data."""
 
 import dataclasses
 import functools
@@ -40,7 +40,7 @@ def read(text: str) -> Any:
 
 @functools.cache
 def compiled() -> Any:
-    """From expressions to losses and learners, one expression after the other as the engine has it."""
+    """From expressions to losses and learners, one expression after the other, as the engine evaluates them."""
     task, devices = SMALL.sample_task(KEY), (jax.local_devices()[0],)
 
     def one(task: Any, tree: Any) -> Any:

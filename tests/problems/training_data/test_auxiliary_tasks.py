@@ -1,4 +1,4 @@
-"""AuxiliaryTasks: what was planted as useful is, what was planted as useless is not, and losses add up."""
+"""AuxiliaryTasks: tasks made to be useful are, tasks made to be useless are not, and losses add up."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Curriculum: the teacher's difficulty is that of leaving each example out, and examples come from where ω says."""
+"""Curriculum: the teacher's difficulty is the leave-one-out loss, and examples are drawn as ω says."""
 
 import re
 from typing import Any

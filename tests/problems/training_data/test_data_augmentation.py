@@ -1,4 +1,4 @@
-"""DataAugmentation: changes of an image are what scipy makes of them, and are made as often as ω says."""
+"""DataAugmentation: images are changed as by scipy, and as often as ω says."""
 
 from typing import Any
 

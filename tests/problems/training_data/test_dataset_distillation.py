@@ -1,4 +1,4 @@
-"""DatasetDistillation: real images to begin with, learners that see ω alone, and means of classes that teach."""
+"""DatasetDistillation: ω starts at real images, learners see ω alone, and class means are good training data."""
 
 from typing import Any
 

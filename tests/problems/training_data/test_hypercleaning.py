@@ -1,4 +1,4 @@
-"""Hypercleaning: weights decide which examples are learned from, and training is what optax makes of that."""
+"""Hypercleaning: weights decide which examples count in training, and training equals that with optax."""
 
 import dataclasses
 from typing import Any

@@ -1,4 +1,4 @@
-"""SampleSelection: all examples count alike at first, and as the scoring network says afterwards."""
+"""SampleSelection: all examples count equally at the start, later as the scoring network says."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""CMA-ES with margin: the papers' formulas, what the margin is for, and what it needs in evaluations."""
+"""CMA-ES with margin: the papers' formulas, the effect of the margin, and the number of evaluations."""
 
 import re
 

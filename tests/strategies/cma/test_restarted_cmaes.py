@@ -1,4 +1,4 @@
-"""IPOP and BIPOP: populations in batches, restarts as planned, the multimodal solved, nothing compiled again."""
+"""IPOP and BIPOP: populations in batches, the schedule of restarts, multimodal functions, and no recompilation."""
 
 import dataclasses
 import re

@@ -1,4 +1,4 @@
-"""Aged evolution: who dies, who may be a parent, how much a child differs."""
+"""Aged evolution: which members die, which may be parents, and how much a child differs."""
 
 import jax
 import jax.numpy as jnp

@@ -1,4 +1,4 @@
-"""CMA-ME: who is a parent, what a single emitter does, when it begins anew, and whole searches."""
+"""CMA-ME: parents, a single emitter, restarts, and whole searches."""
 
 import re
 import shutil

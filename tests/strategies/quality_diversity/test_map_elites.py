@@ -1,4 +1,4 @@
-"""The archive as a dictionary would keep it; MAP-Elites on any space."""
+"""The archive equals one kept in a dictionary; MAP-Elites on any space."""
 
 import re
 import shutil

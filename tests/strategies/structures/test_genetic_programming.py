@@ -1,4 +1,4 @@
-"""GeneticProgramming: what it evaluates and what not, what it keeps, and that no candidate causes a compilation."""
+"""GeneticProgramming: which candidates it evaluates, what it keeps, and that no candidate causes a compilation."""
 
 import dataclasses
 import itertools

@@ -1,4 +1,4 @@
-"""NEAT: who is of which species, who has children, who is kept unchanged."""
+"""NEAT: species, their children, and members that are kept unchanged."""
 
 import re
 from typing import Any

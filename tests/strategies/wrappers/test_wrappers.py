@@ -1,4 +1,4 @@
-"""Strategies around strategies: restarts, averaging, evaluating again, uncertainty, constraints."""
+"""Strategies that wrap strategies: restarts, averaging, evaluating again, uncertainty, constraints."""
 
 import dataclasses
 import re
@@ -211,7 +211,7 @@ def test_evaluating_again_averages_gradients_and_restarts_reach_several_minima()
 
 
 def slow() -> Gradient:
-    """Hardly moves, so that the gradient's noise is all that there is to see."""
+    """Hardly moves, so that only the noise of the gradient matters."""
     return Gradient(learning_rate=1e-6, optimizer="sgd", largest_norm=1e6)
 
 
@@ -227,7 +227,7 @@ class NoisySlope(Problem):
 
 
 class Flat(NoisySlope):
-    """Nothing to follow."""
+    """A constant fitness."""
 
     def evaluate(self, key: Any, omega: Any) -> Any:
         return jnp.sum(jnp.round(omega))
