@@ -2,12 +2,14 @@
 
 import errno
 import io
+import json
 import os
+import select
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +30,8 @@ FOREVER = 10**9
 def new(folder: Path, **options: Any) -> Search:
     """The search that runner.py runs."""
     strategy = OpenAIES(population_size=8)
-    return Search(Chase(), strategy, seed=3, run_directory=folder, validate_every=7, validation_tasks=4, **options)
+    validation = {"validate_every": 7, "validation_tasks": 4, "finalists": 0}
+    return Search(Chase(), strategy, seed=3, run_directory=folder, **validation, **options)
 
 
 def assert_same_runs(first: Path, second: Path) -> None:
@@ -49,16 +52,30 @@ class Killer:
     """Starts a run again and again, and kills it at a moment drawn from a fixed seed."""
 
     def __init__(self, folder: Path, cache: Path) -> None:
-        self.folder = folder
+        self.folder, self.output = folder, folder.with_suffix(".txt")
         # A cache of its own, filled before the first kill: an entry cut by a kill would never be written again.
-        self.environment = {**os.environ, "JAX_COMPILATION_CACHE_DIR": str(cache)}
+        environment = {**os.environ, "JAX_COMPILATION_CACHE_DIR": str(cache)}
         self.random = np.random.default_rng(0)
-
-    def start(self, folder: Path, generations: int) -> "subprocess.Popen[str]":
-        command = [sys.executable, str(RUNNER), str(folder), str(generations)]
-        return subprocess.Popen(
-            command, env=self.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        self.server = subprocess.Popen(
+            [sys.executable, str(RUNNER)], env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
+
+    def start(self, folder: Path, generations: int) -> int:
+        """Start a run in a process of its own, and return its id."""
+        assert self.server.stdin is not None
+        self.server.stdin.write(json.dumps([str(folder), generations, str(self.output)]) + "\n")
+        self.server.stdin.flush()
+        return self.answer()
+
+    def answer(self) -> int:
+        """Return the next number that the server prints."""
+        assert self.server.stdout is not None
+        return int(self.server.stdout.readline())
+
+    def ended(self) -> bool:
+        """Return whether the run has ended, which the server says before it is asked for the exit code."""
+        assert self.server.stdout is not None
+        return bool(select.select([self.server.stdout], [], [], 0)[0])
 
     def generation(self) -> int:
         """The generation of the newest checkpoint, 0 for none."""
@@ -70,41 +87,49 @@ class Killer:
 
     def kill(self, moment: str) -> bool:
         """Run and kill once; return whether a checkpoint was being written."""
-        with self.start(self.folder, FOREVER) as process:
+        before = self.generation()
+        process = self.start(self.folder, FOREVER)
 
-            def wait(condition: Callable[[], bool]) -> None:
-                end = time.monotonic() + 120
-                while not condition():
-                    if process.poll() is not None or time.monotonic() > end:
-                        process.kill()
-                        pytest.fail(f"the search ended by itself, or got stuck:\n{process.communicate()[1]}")
-                    time.sleep(0.0005)
+        def wait(condition: Callable[[], bool], every: float = 0.005) -> None:
+            end = time.monotonic() + 120
+            while not condition():
+                if self.ended() or time.monotonic() > end:
+                    self.server.kill()
+                    pytest.fail(f"the search ended by itself, or got stuck:\n{self.output.read_text()}")
+                time.sleep(every)
 
-            if moment == "start":  # importing, compiling, restoring, cutting the history back, the first rows
-                if self.random.random() < 0.7:
-                    assert process.stdout is not None
-                    assert process.stdout.readline() == "ready\n"
-                time.sleep(self.random.uniform(0.0, 0.8))
-            elif moment == "dispatch":
-                before = self.generation()
-                wait(lambda: self.generation() > before)
-                time.sleep(self.random.uniform(0.0, 0.3))
-            else:
-                before, after = self.generation(), self.random.integers(1, 3)
-                wait(lambda: self.generation() >= before + after and self.writing())
-                time.sleep(self.random.uniform(0.0, 0.01))
-            process.kill()
-            _, words = process.communicate()
-        assert process.returncode == -signal.SIGKILL, words  # it was running, and nothing else had ended it
+        if moment == "start":  # compiling, restoring, cutting the history back, the first rows
+            if self.random.random() < 0.7:
+                wait(lambda: self.output.exists() and self.output.read_text().startswith("ready\n"))
+            time.sleep(self.random.uniform(0.0, 0.8))
+        elif moment == "dispatch":
+            wait(lambda: self.generation() > before)
+            time.sleep(self.random.uniform(0.0, 0.3))
+        else:
+            after = self.random.integers(1, 3)
+            wait(lambda: self.generation() >= before + after)
+            wait(self.writing, every=0.0005)
+            time.sleep(self.random.uniform(0.0, 0.01))
+        os.kill(process, signal.SIGKILL)
+        # It was running, and nothing else had ended it.
+        assert self.answer() == -signal.SIGKILL, self.output.read_text()
+        self.output.unlink()
         return self.writing()
 
 
-@pytest.mark.xdist_group("kill")
-def test_killed_thirty_times_a_run_is_the_run_that_never_stopped(tmp_path: Path) -> None:
+@pytest.fixture
+def killer(tmp_path: Path) -> Iterator[Killer]:
     killer = Killer(tmp_path / "killed", tmp_path / "cache")
-    with killer.start(tmp_path / "warm", 50) as warm:
-        output, words = warm.communicate()
-    assert output == "ready\nthe limit of 50 generations was reached\n", words
+    with killer.server:
+        yield killer
+        killer.server.kill()
+
+
+@pytest.mark.xdist_group("kill")
+def test_killed_thirty_times_a_run_is_the_run_that_never_stopped(tmp_path: Path, killer: Killer) -> None:
+    killer.start(tmp_path / "warm", 50)
+    assert killer.answer() == 0, killer.output.read_text()
+    assert killer.output.read_text().endswith("\nthe limit of 50 generations was reached\n")
 
     moments = ["start"] * 9 + ["dispatch"] * 9 + ["writing"] * 10
     killer.random.shuffle(moments)
