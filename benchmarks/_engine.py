@@ -70,7 +70,12 @@ def map_population(
 
 def draw_trials(problem: InnerTraining, seed: int, count: int, *, test: bool) -> Any:
     """Return tasks of a problem and keys for their learners, ``(keys, tasks)`` with leading axis ``count``."""
-    return TrainingTasks(problem).sample(jax.random.key(seed), count, test=test)
+    return _drawn(problem, count, test)(jax.random.key(seed))
+
+
+@functools.cache
+def _drawn(problem: InnerTraining, count: int, test: bool) -> Any:
+    return jax.jit(functools.partial(TrainingTasks(problem).sample, count=count, test=test))
 
 
 def on_trial(problem: InnerTraining, *, test: bool) -> Callable[[Any, Any], Evaluation]:

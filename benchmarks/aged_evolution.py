@@ -80,9 +80,9 @@ def evaluations(strategy: Strategy[Any], table: np.ndarray, seeds: int, fitness:
     return np.asarray(jax.jit(lambda seeds: jax.lax.map(run, seeds, batch_size=together))(jnp.arange(seeds)))
 
 
-def trained(tasks: int, *, fixed: bool) -> Fitness:
+def trained(tasks: int, steps: int, *, fixed: bool) -> Fitness:
     """Return the fitness by training each candidate: on tasks of its own, or on those of its search."""
-    evaluate = population_evaluator(ArchitectureSearch(num_tasks=tasks))
+    evaluate = population_evaluator(ArchitectureSearch(num_tasks=tasks, inner_steps=steps))
 
     def fitness(search: jax.Array, generation: jax.Array, genotypes: jax.Array) -> jax.Array:
         return jnp.asarray(evaluate(search if fixed else generation, genotypes).fitness)
@@ -153,7 +153,8 @@ def main() -> None:
     parser.add_argument("--choosing", type=pathlib.Path, default=default)
     parser.add_argument("--settings", type=int, help="of the grid, the first so many; by default all")
     parser.add_argument("--trained", nargs="+", choices=TRAININGS, default=list(TRAININGS))
-    small = "--seeds 50 --choosing-seeds 2 --settings 1 --trained 2 --trained-seeds 1"
+    parser.add_argument("--steps", type=int, default=ArchitectureSearch.inner_steps, help="of training a candidate")
+    small = "--seeds 50 --choosing-seeds 2 --settings 1 --trained 2 --trained-seeds 1 --steps 2"
     arguments = parse_arguments(parser, f"{small} --choosing {shlex.quote(str(DIGITS))}")
     chosen = choose(table_of("synthetic", arguments.choosing).validation, arguments.choosing_seeds, arguments.settings)
     table = ArchitectureTable().trained.validation
@@ -173,7 +174,8 @@ def main() -> None:
     sides = {side: sides[side] for side in kept}
     for tasks, fixed in (TRAININGS[one] for one in arguments.trained):
         which = f"{tasks} tasks, {'the same all along' if fixed else 'new ones for each'}"
-        sides[f"aged evolution, trained on {which}"] = evaluations(chosen, table, seeds, trained(tasks, fixed=fixed))
+        fitness = trained(tasks, arguments.steps, fixed=fixed)
+        sides[f"aged evolution, trained on {which}"] = evaluations(chosen, table, seeds, fitness)
         note(f"trained on {which}")
     print(f"\nwithout the table, every candidate of {name(chosen)} trained; {seeds} seeds\n")
     print_table(header, rows_of(sides))

@@ -64,7 +64,7 @@ def main() -> None:
     parser.add_argument("--population", type=int, default=POPULATION)
     parser.add_argument("--formulas", type=int, nargs="+", default=list(range(len(FORMULAS))), help="by number")
     parser.add_argument("--sides", nargs="+", choices=SIDES, default=list(SIDES))
-    small = "--seeds 1 --evaluations 2000 --population 16 --formulas 0 --sides gradient"
+    small = "--seeds 1 --evaluations 2000 --population 16 --formulas 0 --sides 'mutation alone'"
     arguments = parse_arguments(parser, small)
     rows = []
     with tempfile.TemporaryDirectory() as folder:
@@ -79,9 +79,7 @@ def main() -> None:
                 errors, seconds = [], []
                 for seed in range(arguments.seeds):
                     strategy = GeneticProgramming(arguments.population, **settings)
-                    search = em.Search(
-                        problem, strategy, seed=seed, validate_every=generations, finalists=0, progress=False, devices=1
-                    )
+                    search = em.Search(problem, strategy, seed=seed, validation_share=0.0, progress=False, devices=1)
                     search.run(generations=1)  # compiles
                     start = time.process_time()
                     found = search.run(generations=generations, target=1e-11)

@@ -73,9 +73,7 @@ def searched(problem: Any, seed: int, args: argparse.Namespace) -> str:
         problem,
         GeneticProgramming(args.population),
         seed=seed,
-        validate_every=args.generations,
-        validation_tasks=8,
-        finalists=0,
+        validation_share=0.0,  # the front is compared on fresh tasks below
         progress=False,
     )
     front = search.run(generations=args.generations).archive

@@ -86,11 +86,11 @@ def trees_of(space: Expression, size: int, count: int) -> Tree:
     @jax.jit
     def draw(key: jax.Array) -> tuple[Tree, jax.Array]:
         def one(key: jax.Array) -> Tree:
-            keys = jax.random.split(key, 7)
-            tree = space.sample(keys[0])
-            for other in keys[1:]:
-                tree = space.crossover(other, tree, space.sample(jax.random.fold_in(other, 1)))
-            return tree
+            def crossed(tree: Tree, key: jax.Array) -> tuple[Tree, None]:
+                return space.crossover(key, tree, space.sample(jax.random.fold_in(key, 1))), None
+
+            first, *others = jax.random.split(key, 7)
+            return jax.lax.scan(crossed, space.sample(first), jnp.stack(others))[0]
 
         trees = jax.vmap(one)(jax.random.split(key, 1024))
         return trees, jnp.sum(trees.op >= 0, axis=1)

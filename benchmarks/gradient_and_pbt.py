@@ -50,7 +50,7 @@ def spread(values: Sequence[float], digits: int = 3) -> str:
 
 def search(problem: Any, strategy: Any, seed: int, **settings: Any) -> em.Search:
     """Return a search that spends its time on searching."""
-    return em.Search(problem, strategy, seed=seed, **({"validate_every": 10**9, "progress": False} | settings))
+    return em.Search(problem, strategy, seed=seed, **({"validation_share": 0.0, "progress": False} | settings))
 
 
 # Sinusoid: gradient and evolution.
@@ -189,17 +189,16 @@ class Surrogate(em.InnerTraining):
         return 1.2 - jnp.sum(learner**2)
 
 
-def toy(seeds: int) -> None:
+def toy(seeds: int, sizes: Sequence[int]) -> None:
     """Print Q at the end of as many inner steps for each side."""
     rows = []
-    for size in (2, 10):
+    for size in sizes:
         strategy = PBT(size, windows=50, mutation_scale=0.1, resample_probability=0.0)
         sides = {"PBT": strategy, "random search": RandomSearch(size)}
         for name, one in sides.items():
             found = []
             for seed in range(seeds):
-                settings = {"validation_share": 0.0}
-                result = search(Surrogate(), one, seed, **settings).run(inner_steps=size * 200)
+                result = search(Surrogate(), one, seed).run(inner_steps=size * 200)
                 found.append(result.archive.fitness[-1] if result.archive else result.best_fitness)
             rows.append([name, size, spread(found)])
     trained = (0.9 * 0.98**200) ** 2
@@ -215,10 +214,10 @@ def quadratic(seeds: int) -> None:
     problem, size = NoisyQuadratic(knots=1), 32
     schedules, constants = [], []
     for seed in range(seeds):
-        kept = search(problem, PBT(size), seed, validation_tasks=1, finalists=0).run(generations=20).archive
+        kept = search(problem, PBT(size), seed).run(generations=20).archive
         assert kept is not None
         schedules.append(problem.expected(kept.omegas))
-        drawn = search(problem, RandomSearch(size), seed, validation_tasks=1, finalists=0).run(generations=1)
+        drawn = search(problem, RandomSearch(size), seed).run(generations=1)
         constants.append(problem.expected(drawn.best_omega))
         note(f"quadratic, seed {seed}: {schedules[-1]:.4f} {constants[-1]:.4f}; {np.round(kept.omegas[:, 0], 4)}")
     print("\n")
@@ -265,12 +264,13 @@ def digits(seeds: int) -> None:
             "CMA-ES, 20 times": [],
         }
         for seed in range(seeds):
-            kept = search(problem, PBT(size), seed, validation_share=0.0).run(inner_steps=budget).archive
+            kept = search(problem, PBT(size), seed).run(inner_steps=budget).archive
             assert kept is not None
             found["PBT's schedule"].append((float(kept.fitness[-1]), held_out(problem, kept.omegas)))
-            drawn = search(problem, RandomSearch(size), seed, validation_share=0.0).run(inner_steps=budget)
+            drawn = search(problem, RandomSearch(size), seed).run(inner_steps=budget)
             found["random search"].append((drawn.best_fitness, held_out(problem, constant(drawn.best_omega))))
-            long = search(problem, CMAES(size), seed, finalists=0, validation_tasks=64).run(inner_steps=20 * budget)
+            last = {"validate_every": 10**9, "finalists": 0, "validation_tasks": 64, "validation_share": None}
+            long = search(problem, CMAES(size), seed, **last).run(inner_steps=20 * budget)
             found["CMA-ES, 20 times"].append((long.center_fitness, held_out(problem, constant(long.center_omega))))
             note(f"digits, {inner_steps} steps, seed {seed}: { {name: each[-1] for name, each in found.items()} }")
             note(f"{jax.tree.map(lambda leaf: np.round(leaf, 4), kept.omegas)}")
@@ -294,7 +294,8 @@ def main() -> None:
     parser.add_argument("--tasks", type=int, default=1000, help="held-out tasks of the tables of sinusoids")
     parser.add_argument("--priced", type=int, default=3, help="problems in the table 'price'")
     parser.add_argument("--rounds", type=int, default=9, help="turns of each side in the table 'price'")
-    small = "--tables steps price toy --seeds 1 --steps 1 --sides Gradient --tasks 16 --priced 1 --rounds 1"
+    parser.add_argument("--members", type=int, nargs="+", default=[2, 10], help="trainings of the table 'toy'")
+    small = "--tables steps price toy --seeds 1 --steps 1 --sides Gradient --tasks 16 --priced 1 --rounds 1 --members 2"
     arguments = parse_arguments(parser, small)
     chosen, sides = arguments.tables, {name: SIDES[name] for name in arguments.sides}
     if "seconds" in chosen:
@@ -305,7 +306,9 @@ def main() -> None:
         sinusoid(sides, arguments.seeds, arguments.tasks, steps=arguments.steps)
     if "price" in chosen:
         price(arguments.priced, arguments.rounds)
-    for name, table in (("toy", toy), ("quadratic", quadratic), ("digits", digits)):
+    if "toy" in chosen:
+        toy(arguments.seeds, arguments.members)
+    for name, table in (("quadratic", quadratic), ("digits", digits)):
         if name in chosen:
             table(arguments.seeds)
 

@@ -53,7 +53,7 @@ def learn(seed: int, generations: int) -> tuple[Any, int]:
         decay_generations=generations,
         learning_rate_final=0.1,
     )
-    settings: dict[str, Any] = {"validate_every": 10**9, "validation_tasks": 1, "finalists": 0, "progress": False}
+    settings: dict[str, Any] = {"validation_share": 0.0, "progress": False}
     result = em.Search(PROBLEM, strategy, seed=seed, **settings).run(generations=generations)
     return result.center_omega, result.inner_steps * PROBLEM.population_size
 

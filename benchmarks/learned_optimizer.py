@@ -87,7 +87,7 @@ POINTS = 10
 def learn(setting: Setting, seed: int, generations: int) -> tuple[Any, float]:
     """Return ω at the center of a search, and the seconds of the process that it took."""
     strategy = dataclasses.replace(setting.strategy, decay_generations=generations)
-    settings: dict[str, Any] = {"validate_every": 10**9, "validation_tasks": 1, "finalists": 0, "progress": False}
+    settings: dict[str, Any] = {"validation_share": 0.0, "progress": False}
     begun = time.process_time()
     result = em.Search(setting.problem, strategy, seed=seed, **settings).run(generations=generations)
     return result.center_omega, time.process_time() - begun

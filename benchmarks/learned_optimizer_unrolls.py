@@ -12,6 +12,7 @@ are not counted) is what FullES ends with?
 """
 
 import argparse
+import dataclasses
 import functools
 import itertools
 import math
@@ -32,13 +33,15 @@ POPULATION, WINDOW, VALIDATIONS, TUNING_SEED = 16, 10, 32, 1000
 PROBLEM = LearnedOptimizer(inner_steps=200, batch_size=64, hidden=(16,), optimizer_hidden=(16, 16))
 
 
-def curve(cls: Any, learning_rate: float, sigma: float, seed: int, budget: int) -> list[list[float]]:
+def curve(
+    problem: LearnedOptimizer, cls: Any, learning_rate: float, sigma: float, seed: int, budget: int
+) -> list[list[float]]:
     """Search, and return pairs of inner steps and held-out loss."""
     windows = {} if cls is FullES else {"unroll_length": WINDOW}
     strategy = cls(POPULATION, sigma=sigma, learning_rate=learning_rate, **windows)
-    generations = budget // (POPULATION * (WINDOW if windows else PROBLEM.inner_steps))
+    generations = budget // (POPULATION * (WINDOW if windows else problem.inner_steps))
     search = em.Search(
-        PROBLEM,
+        problem,
         strategy,
         seed=seed,
         validate_every=max(1, generations // VALIDATIONS),
@@ -56,13 +59,15 @@ def curve(cls: Any, learning_rate: float, sigma: float, seed: int, budget: int) 
 class Curves:
     """Curves of searches, each made once and kept in a file where there is one."""
 
-    def __init__(self, budget: int, path: pathlib.Path | None) -> None:
-        self._budget, self._kept = budget, Kept(path)
+    def __init__(self, problem: LearnedOptimizer, budget: int, path: pathlib.Path | None) -> None:
+        self._problem, self._budget, self._kept = problem, budget, Kept(path)
 
     def __call__(self, cls: Any, learning_rate: float, sigma: float, seed: int) -> np.ndarray:
         """Return ``[V, 2]``, inner steps and held-out loss."""
         name = f"{cls.__name__} learning_rate={learning_rate} sigma={sigma} seed={seed} budget={self._budget}"
-        search = functools.partial(curve, cls, learning_rate, sigma, seed, self._budget)
+        if self._problem != PROBLEM:
+            name += f" steps={self._problem.inner_steps}"
+        search = functools.partial(curve, self._problem, cls, learning_rate, sigma, seed, self._budget)
         return np.array(self._kept.get_or(name, search))
 
 
@@ -82,9 +87,11 @@ def main() -> None:
     parser.add_argument("--learning-rates", type=float, nargs="+", default=LEARNING_RATES)
     parser.add_argument("--sigmas", type=float, nargs="+", default=SIGMAS)
     parser.add_argument("--tuning-seed", type=int, default=TUNING_SEED)
-    small = "--budget 3200 --seeds 1 --tuning-seed 0 --strategies 2 --learning-rates 0.01 --sigmas 0.03"
+    parser.add_argument("--steps", type=int, default=PROBLEM.inner_steps, help="of each training")
+    small = "--budget 320 --steps 20 --seeds 1 --tuning-seed 0 --strategies 2 --learning-rates 0.01 --sigmas 0.03"
     arguments = parse_arguments(parser, small)
-    curves = Curves(arguments.budget, arguments.keep)
+    problem = dataclasses.replace(PROBLEM, inner_steps=arguments.steps)
+    curves = Curves(problem, arguments.budget, arguments.keep)
 
     grid = list(itertools.product(arguments.learning_rates, arguments.sigmas))
     tuned, rows = {}, []

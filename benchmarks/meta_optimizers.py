@@ -129,7 +129,7 @@ def search(problem: Any, chosen: Any, seed: int, seconds: float) -> Run:
         used = time.process_time() - begun
         return used >= seconds
 
-    settings: dict[str, Any] = {"validate_every": 10**9, "validation_tasks": 1, "finalists": 0, "progress": False}
+    settings: dict[str, Any] = {"validation_share": 0.0, "progress": False}
     one = em.Search(problem, chosen, seed=seed, devices=1, callbacks=[over], **settings)
     begun = time.process_time() + seconds
     one.run(generations=1)

@@ -57,7 +57,7 @@ def searched(problem: FewShot, strategy: str, seed: int, generations: int) -> tu
         problem, chosen = dataclasses.replace(problem, num_tasks=1, queries=1), EVOLUTION
     chosen = dataclasses.replace(chosen, decay_generations=generations)
     began = time.process_time()
-    omega = em.Search(problem, chosen, seed=seed).run(generations=generations).center_omega
+    omega = em.Search(problem, chosen, seed=seed, validation_share=0.0).run(generations=generations).center_omega
     return omega, time.process_time() - began
 
 

@@ -136,7 +136,7 @@ def rows(work: Work, given: argparse.Namespace) -> tuple[list[str], list[list[st
         place = problem.shifted()[where] if where else problem
         return 100 * np.mean([metrics(place, omega, tasks)["accuracy"] for omega in sides[name][number]], axis=0)
 
-    shifts = list(work.problem.shifted())
+    shifts = list(work.problem.shifted())[: given.shifted]
     base = next(iter(sides))
     table = []
     for name, omegas in sides.items():
@@ -326,11 +326,15 @@ def main() -> None:
     parser.add_argument("--tuning-tasks", type=int, default=TUNING_TASKS, help="training tasks of the tuning")
     parser.add_argument("--generations", type=int, help="of each search; by default those of each problem")
     parser.add_argument("--validation-tasks", type=int, help="that finalists are chosen by; by default 32")
+    parser.add_argument("--shifted", type=int, help="shifted distributions, the first so many; by default all")
+    parser.add_argument("--steps", type=int, help="of inner training; by default the problem's own")
     small = "--only auxiliary --seeds 1 --tasks 2 --rates 1 --tuning-tasks 2 --generations 1 --validation-tasks 2"
-    arguments = parse_arguments(parser, small)
+    arguments = parse_arguments(parser, f"{small} --shifted 1 --steps 2")
     for name in arguments.only:
         print(f"\n{name}: accuracy on {arguments.tasks} held-out tasks in %, {arguments.seeds} seeds\n")
-        print_table(*rows(WORKS[name], arguments))
+        work = WORKS[name]
+        problem = dataclasses.replace(work.problem, inner_steps=arguments.steps or work.problem.inner_steps)
+        print_table(*rows(dataclasses.replace(work, problem=problem), arguments))
 
 
 if __name__ == "__main__":

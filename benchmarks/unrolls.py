@@ -41,8 +41,8 @@ def search(cls: Any, seed: int, generations: int, population: int) -> tuple[floa
     )
     problem = InfluenceBalancing(inner_steps=10_000)
     start = time.perf_counter()
-    options = {"validate_every": generations, "validation_tasks": 1, "progress": False}
-    result = em.Search(problem, strategy, seed=seed, **options).run(generations=generations)
+    search = em.Search(problem, strategy, seed=seed, validation_share=0.0, progress=False)
+    result = search.run(generations=generations)
     return float(np.asarray(result.center_omega)), time.perf_counter() - start
 
 

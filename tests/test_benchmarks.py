@@ -35,7 +35,7 @@ HEADERS = {
     "expression_problems": "rule | loss,",
     "expression_training": "losses | candidates / CPU-s",
     "gradient_and_pbt": "problem | one candidate | ms",
-    "gradient_free_learners": "2 seeds, 2 held-out tasks | defaults: loss",
+    "gradient_free_learners": "1 seeds, 2 held-out tasks | defaults: loss",
     "hyperparameter_schedule": "learning rate | loss | 10⁶ inner steps",
     "large_dimensions": "strategy | function | D | P | evaluations",
     "learned_evolution_strategy": "where | learned | OpenAI-ES, tuned",
