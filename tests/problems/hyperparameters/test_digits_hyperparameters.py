@@ -35,20 +35,20 @@ def test_the_parts_hold_every_image_once() -> None:
 
 def test_tasks_train_on_the_training_part_and_are_evaluated_elsewhere() -> None:
     problem, data = DigitsHyperparameters(inner_steps=20), digits()
-    task, held_out = problem.sample_task(KEY), problem.sample_test_task(KEY)
+    task, held_out = jax.jit(problem.sample_task)(KEY), jax.jit(problem.sample_test_task)(KEY)
     for drawn, part in ((task, data.validation), (held_out, data.test)):
         assert drawn.batches.shape == (20, 64)
         assert np.isin(drawn.batches, data.training).all()
         np.testing.assert_array_equal(drawn.evaluation_rows, part)
     assert len(np.unique(task.batches)) > 600  # 1280 draws with replacement from 1077 rows leave 749 on average
-    other = problem.sample_task(jax.random.key(3))
+    other = jax.jit(problem.sample_task)(jax.random.key(3))
     assert (task.batches != other.batches).any()
     assert (task.weights["Dense_0"]["kernel"] != other.weights["Dense_0"]["kernel"]).any()
 
 
 def test_training_is_stochastic_gradient_descent_as_optax_does_it() -> None:
     problem, data = DigitsHyperparameters(inner_steps=3, batch_size=8, hidden=(5,)), digits()
-    task = problem.sample_task(KEY)
+    task = jax.jit(problem.sample_task)(KEY)
     losses, learner = learning_curve(problem, KEY, OMEGA, task, (3,))
 
     optimizer = optax.chain(optax.add_decayed_weights(0.05), optax.sgd(0.2, momentum=0.7))
@@ -86,9 +86,9 @@ def test_customary_hyperparameters_learn_the_digits() -> None:
         "init_scale": 1.0,
     }
     evaluate = jax.jit(problem.evaluate_task)
-    assert evaluate(KEY, omega, problem.sample_test_task(KEY)).metrics["accuracy"] > 0.75
+    assert evaluate(KEY, omega, jax.jit(problem.sample_test_task)(KEY)).metrics["accuracy"] > 0.75
     better = omega | {"learning_rate": jnp.float32(0.1), "label_smoothing": jnp.float32(0.0)}
-    assert evaluate(KEY, better, problem.sample_test_task(KEY)).metrics["accuracy"] > 0.93
+    assert evaluate(KEY, better, jax.jit(problem.sample_test_task)(KEY)).metrics["accuracy"] > 0.93
 
 
 def test_inner_training_stays_float32_under_x64() -> None:
@@ -96,8 +96,8 @@ def test_inner_training_stays_float32_under_x64() -> None:
         problem = DigitsHyperparameters(inner_steps=2, batch_size=4)
         key = jax.random.key(0)
         omega = problem.space.decode(problem.space.start(key))
-        _, learner = learning_curve(problem, key, omega, problem.sample_task(key), (2,))
-        loss = problem.loss(key, omega, problem.sample_task(key), learner)
+        _, learner = learning_curve(problem, key, omega, jax.jit(problem.sample_task)(key), (2,))
+        loss = problem.loss(key, omega, jax.jit(problem.sample_task)(key), learner)
     assert {leaf.dtype for leaf in (*jax.tree.leaves((omega, learner[:2])), loss)} == {jnp.dtype("float32")}
 
 

@@ -29,7 +29,7 @@ def program(problem: LearnedLoss, given: str) -> Any:
 @pytest.mark.parametrize("data_set", ["digits", "wine", "breast_cancer"])
 def test_cross_entropy_as_an_expression_is_a_step_down_cross_entropy(data_set: Any) -> None:
     problem = dataclasses.replace(SMALL, data_set=data_set)
-    data, task = table(data_set), problem.sample_task(KEY)
+    data, task = table(data_set), jax.jit(problem.sample_task)(KEY)
     omega = program(problem, CROSS_ENTROPY)
     learner = problem.init(KEY, omega, task)
     after = problem.step(KEY, omega, task, learner)
@@ -49,14 +49,14 @@ def test_cross_entropy_as_an_expression_is_a_step_down_cross_entropy(data_set: A
 def test_labels_are_wrong_as_often_as_asked_and_evaluated_by_right_ones() -> None:
     data = table("digits")
     noisy = dataclasses.replace(SMALL, label_noise=0.4)
-    classes = np.asarray(noisy.sample_task(KEY).labels)
+    classes = np.asarray(jax.jit(noisy.sample_task)(KEY).labels)
     assert np.mean(classes != data.labels) == pytest.approx(0.4, abs=0.04)
     assert set(classes.tolist()) == set(range(10))
-    np.testing.assert_array_equal(SMALL.sample_task(KEY).labels, data.labels)
+    np.testing.assert_array_equal(jax.jit(SMALL.sample_task)(KEY).labels, data.labels)
     seen = (
-        noisy.sample_task(KEY).evaluation_rows,
-        noisy.sample_test_task(KEY).evaluation_rows,
-        noisy.sample_task(KEY).batches,
+        jax.jit(noisy.sample_task)(KEY).evaluation_rows,
+        jax.jit(noisy.sample_test_task)(KEY).evaluation_rows,
+        jax.jit(noisy.sample_task)(KEY).batches,
     )
     parts = [set(np.asarray(rows).ravel().tolist()) for rows in seen]
     assert not parts[0] & parts[1]

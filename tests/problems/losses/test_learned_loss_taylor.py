@@ -37,7 +37,7 @@ def test_a_search_begins_at_cross_entropy_to_second_order() -> None:
 
 def test_a_step_down_the_squared_error() -> None:
     """(p - y)²: a = 0, b = -2, d = 2 around 0, but for y², which has no gradient."""
-    task, data = SMALL.sample_task(KEY), table("digits")
+    task, data = jax.jit(SMALL.sample_task)(KEY), table("digits")
     learner = SMALL.init(KEY, None, task)
     after = SMALL.step(KEY, jnp.array([0.0, 0, 0, -2, 0, 2, 0, 0]), task, learner)
     rows = np.asarray(task.batches[0])

@@ -59,7 +59,7 @@ def reference(problem: LearnedOptimizer, omega: Any, tensors: list[Any], gradien
 def test_each_weight_is_moved_as_the_description_says(settings: Any) -> None:
     problem = dataclasses.replace(SMALL, step_scale=0.5, **settings)
     omega = drawn(problem)
-    learner = begin(problem, KEY, omega, problem.sample_task(KEY))
+    learner = begin(problem, KEY, omega, jax.jit(problem.sample_task)(KEY))
     shapes = jax.tree.leaves(problem._shapes)
     ends = np.cumsum([leaf.size for leaf in shapes])[:-1]
 
@@ -83,7 +83,7 @@ def test_adam_is_one_of_them() -> None:
     first[:, feature] = [1, -1]
     layers = [(first, np.zeros(2)), (np.array([[1, -1], [0, 0]]), np.zeros(2))]
     omega = [{"kernel": jnp.asarray(k, jnp.float32), "bias": jnp.asarray(b, jnp.float32)} for k, b in layers]
-    task = problem.sample_test_task(KEY)
+    task = jax.jit(problem.sample_test_task)(KEY)
     losses, learner = jax.jit(lambda: learning_curve(problem, KEY, omega, task, (0, 30)))()
 
     start = begin(problem, KEY, omega, task)
@@ -109,7 +109,7 @@ def test_adam_is_one_of_them() -> None:
 
 def test_what_is_trained_on_and_what_is_evaluated_on() -> None:
     data, problem = digits(), SMALL
-    order = begin(problem, KEY, drawn(problem), problem.sample_task(KEY)).order
+    order = begin(problem, KEY, drawn(problem), jax.jit(problem.sample_task)(KEY)).order
     np.testing.assert_array_equal(np.sort(order), np.sort(data.training))
     assert np.any(np.asarray(order) != data.training)
 
@@ -119,16 +119,16 @@ def test_what_is_trained_on_and_what_is_evaluated_on() -> None:
         assert (equal.sum(axis=1) == 1).all()
         return equal.argmax(axis=1)
 
-    task, held_out = problem.sample_task(KEY), problem.sample_test_task(KEY)
+    task, held_out = jax.jit(problem.sample_task)(KEY), jax.jit(problem.sample_test_task)(KEY)
     assert len(task.images) == 8
     assert np.isin(rows(task), data.validation).all()
     np.testing.assert_array_equal(rows(held_out), data.test)
     np.testing.assert_array_equal(held_out.targets, data.targets[data.test])
-    assert np.any(rows(task) != rows(problem.sample_task(jax.random.key(5))))
+    assert np.any(rows(task) != rows(jax.jit(problem.sample_task)(jax.random.key(5))))
 
 
 def test_a_diverged_learner_is_as_bad_as_it_gets_and_no_worse() -> None:
-    problem, task = SMALL, SMALL.sample_task(KEY)
+    problem, task = SMALL, jax.jit(SMALL.sample_task)(KEY)
     omega = drawn(problem)
     learner = begin(problem, KEY, omega, task)
     assert 2 < float(problem.loss(KEY, omega, task, learner)) < WORST_LOSS
@@ -149,7 +149,7 @@ def test_one_optimizer_trains_networks_of_any_size() -> None:
 def test_quadratics_are_trained_alike() -> None:
     problem = dataclasses.replace(SMALL, base="quadratics", dimension=3, step_scale=0.5)
     assert problem.space.size == SMALL.space.size
-    omega, task = drawn(problem), problem.sample_test_task(KEY)
+    omega, task = drawn(problem), jax.jit(problem.sample_test_task)(KEY)
     matrix, target = (np.asarray(part, np.float64) for part in task)
     learner = begin(problem, KEY, omega, task)
     weights = [np.asarray(learner.weights)]
@@ -173,7 +173,7 @@ def test_quadratics_are_trained_alike() -> None:
 def test_time_stands_still() -> None:
     problem = dataclasses.replace(SMALL, time_stops=7)
     omega = drawn(problem)
-    learner = begin(problem, KEY, omega, problem.sample_task(KEY))
+    learner = begin(problem, KEY, omega, jax.jit(problem.sample_task)(KEY))
     gradient = jax.random.normal(KEY, learner.weights.shape, jnp.float32)
 
     def moved(problem: LearnedOptimizer, steps: int) -> Any:
@@ -199,7 +199,7 @@ def test_shifted_tasks_are_longer_and_larger() -> None:
 
 def test_inner_training_stays_float32_under_x64() -> None:
     with jax.enable_x64(True):
-        omega, task = drawn(SMALL), SMALL.sample_task(jax.random.key(0))
+        omega, task = drawn(SMALL), jax.jit(SMALL.sample_task)(jax.random.key(0))
         losses, learner = learning_curve(SMALL, jax.random.key(0), omega, task, (3,))
     assert {leaf.dtype for leaf in (*jax.tree.leaves((omega, task, learner[:3])), losses)} == {jnp.dtype("float32")}
 

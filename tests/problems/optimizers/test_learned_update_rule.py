@@ -41,7 +41,7 @@ def read(text: str) -> Any:
 @functools.cache
 def compiled() -> Any:
     """From expressions to losses and learners, one expression after the other, as the engine evaluates them."""
-    task, devices = SMALL.sample_task(KEY), (jax.local_devices()[0],)
+    task, devices = jax.jit(SMALL.sample_task)(KEY), (jax.local_devices()[0],)
 
     def one(task: Any, tree: Any) -> Any:
         return learning_curve(SMALL, KEY, SPACE.decode(tree), task, (4,))
@@ -75,7 +75,7 @@ PEERS: dict[str, Any] = {
 
 
 def test_a_formula_is_the_optimizer_that_it_spells() -> None:
-    task = SMALL.sample_task(KEY)
+    task = jax.jit(SMALL.sample_task)(KEY)
     _, learners = trained(*PEERS)
     for number, peer in enumerate(PEERS.values()):
         for place, rate in enumerate(SMALL.learning_rates):
@@ -90,7 +90,10 @@ def test_a_formula_is_the_optimizer_that_it_spells() -> None:
 
 def test_tasks_train_on_the_training_part_and_are_evaluated_elsewhere() -> None:
     data = digits()
-    for task, part in ((SMALL.sample_task(KEY), data.validation), (SMALL.sample_test_task(KEY), data.test)):
+    for task, part in (
+        (jax.jit(SMALL.sample_task)(KEY), data.validation),
+        (jax.jit(SMALL.sample_test_task)(KEY), data.test),
+    ):
         assert task.batches.shape == (4, 8)
         assert np.isin(task.batches, data.training).all()
         np.testing.assert_array_equal(task.evaluation_rows, part)
@@ -98,7 +101,7 @@ def test_tasks_train_on_the_training_part_and_are_evaluated_elsewhere() -> None:
 
 def test_validation_chooses_the_learning_rate_and_the_test_part_evaluates() -> None:
     many = dataclasses.replace(SMALL, learning_rates=tuple(np.linspace(0.1, 1.0, 16).tolist()))
-    task, omega, data = many.sample_test_task(KEY), SPACE.decode(read(MOMENTUM)), digits()
+    task, omega, data = jax.jit(many.sample_test_task)(KEY), SPACE.decode(read(MOMENTUM)), digits()
     learner = begin(many, KEY, omega, task)
     noise = jax.random.normal(KEY, learner.weights.shape, jnp.float32)
     learner = learner._replace(weights=(learner.weights + 0.1 * noise).at[3].set(jnp.nan))
@@ -153,7 +156,7 @@ def test_inner_training_stays_float32_under_x64() -> None:
         tree = read(ADAM)
 
         def run(key: Any) -> Any:
-            task = SMALL.sample_task(key)
+            task = jax.jit(SMALL.sample_task)(key)
             return task.weights, learning_curve(SMALL, key, SPACE.decode(tree), task, (4,))
 
         shapes = jax.tree.leaves(jax.eval_shape(run, KEY))

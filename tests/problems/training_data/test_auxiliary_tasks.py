@@ -24,7 +24,7 @@ def omega(weight: Any, fade: float = 0.0, power: float = 1.0) -> dict[str, jax.A
 
 def test_five_questions_follow_from_the_digit_and_five_from_nothing() -> None:
     labels = digits().labels[digits().training]
-    answers = np.asarray(SMALL.sample_task(KEY).drawn.answers)
+    answers = np.asarray(jax.jit(SMALL.sample_task)(KEY).drawn.answers)
     np.testing.assert_array_equal(answers[:, 0], labels % 2)
     np.testing.assert_array_equal(answers[:, 1], labels >= 5)
     np.testing.assert_array_equal(answers[:, 2], np.isin(labels, (0, 6, 8, 9)))
@@ -33,7 +33,7 @@ def test_five_questions_follow_from_the_digit_and_five_from_nothing() -> None:
     for useless in answers[:, 5:].T:
         shares = [useless[labels == digit].mean() - useless.mean() for digit in range(10)]
         assert np.abs(shares).max() < 4 * 0.5 / np.sqrt(90)  # four standard errors
-    others = np.asarray(SMALL.sample_task(jax.random.key(1)).drawn.answers)
+    others = np.asarray(jax.jit(SMALL.sample_task)(jax.random.key(1)).drawn.answers)
     np.testing.assert_array_equal(others[:, :5], answers[:, :5])
     assert (np.mean(others[:, 5:] != answers[:, 5:], axis=0) > 0.3).all()
 
@@ -43,11 +43,11 @@ def test_the_main_task_sees_few_examples_and_the_others_all() -> None:
     assert len(np.unique(task.drawn.labelled)) == 20
     assert len(np.unique(task.drawn.unlabelled)) > 1000  # of 1077, in 4800 draws
     np.testing.assert_array_equal(task.evaluation_rows, digits().validation)
-    np.testing.assert_array_equal(SMALL.sample_test_task(KEY).evaluation_rows, digits().test)
+    np.testing.assert_array_equal(jax.jit(SMALL.sample_test_task)(KEY).evaluation_rows, digits().test)
 
 
 def test_losses_add_up_as_omega_says() -> None:
-    data, task = digits(), SMALL.sample_task(KEY)
+    data, task = digits(), jax.jit(SMALL.sample_task)(KEY)
     images, labels = data.features[data.training], data.labels[data.training]
     labelled, asked = task.drawn.labelled[2], task.drawn.unlabelled[2]
 
@@ -69,7 +69,7 @@ def test_losses_add_up_as_omega_says() -> None:
 
 
 def test_auxiliary_tasks_leave_the_outputs_of_the_main_task_alone() -> None:
-    task = SMALL.sample_task(KEY)
+    task = jax.jit(SMALL.sample_task)(KEY)
     slope = jax.grad(SMALL.training_loss, argnums=2)
     alone, beside = (slope(omega(np.full(10, w)), task.drawn, task.weights, jnp.int32(0)) for w in (0.0, 1.0))
     heads = [np.asarray(each["Dense_1"]["kernel"]) for each in (alone, beside)]

@@ -36,7 +36,7 @@ def test_difficulty_is_what_a_teacher_without_the_example_leaves_of_its_label() 
 
 def test_wrong_labels_come_last_and_are_as_many_as_asked() -> None:
     problem = Curriculum(label_noise=0.4, inner_steps=1)
-    drawn = problem.sample_task(KEY).drawn
+    drawn = jax.jit(problem.sample_task)(KEY).drawn
     wrong = np.asarray(drawn.labels) != problem.data.labels[drawn.order]
     np.testing.assert_array_equal(np.sort(drawn.order), np.sort(problem.data.training))
     assert wrong.mean() == pytest.approx(0.4, abs=0.045)  # three standard errors
@@ -64,7 +64,7 @@ def test_places_move_from_the_first_settings_to_the_last() -> None:
 
 
 def test_a_step_descends_the_loss_of_the_examples_at_these_places() -> None:
-    task = WINE.sample_task(KEY)
+    task = jax.jit(WINE.sample_task)(KEY)
     settings = omega((0.1, 0.1))
     loss = float(WINE.training_loss(settings, task.drawn, task.weights, jnp.int32(1)))
     places = np.asarray(WINE.places(settings, task.drawn.quantiles[1], 1 / 3))

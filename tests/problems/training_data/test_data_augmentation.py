@@ -55,7 +55,7 @@ def test_a_mixture_of_changes_is_an_affine_map_as_scipy_does_it() -> None:
 
 
 def test_changes_are_made_as_often_and_as_strongly_as_omega_says() -> None:
-    data, task = digits(), SMALL.sample_task(KEY)
+    data, task = digits(), jax.jit(SMALL.sample_task)(KEY)
     assert len(np.unique(task.drawn.batches)) <= 30
     assert np.isin(task.drawn.batches, data.training).all()
     rows = task.drawn.batches[1]

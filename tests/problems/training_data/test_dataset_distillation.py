@@ -27,7 +27,7 @@ def test_a_search_begins_at_different_training_images_of_each_class() -> None:
 
 def test_networks_learn_from_the_images_in_the_order_of_the_classes() -> None:
     data, problem = digits(), DatasetDistillation(inner_steps=1, hidden=(), images_per_class=2)
-    task = problem.sample_test_task(KEY)
+    task = jax.jit(problem.sample_test_task)(KEY)
     images = np.random.default_rng(0).normal(size=(20, 64)).astype(np.float32)
     omega = {"images": jnp.asarray(images), "learning_rate": jnp.float32(0.5)}
     losses, learner = learning_curve(problem, KEY, omega, task, (1,))
@@ -44,11 +44,11 @@ def test_networks_learn_from_the_images_in_the_order_of_the_classes() -> None:
 
 def test_searches_are_evaluated_on_training_examples_and_held_out_tasks_on_the_test_part() -> None:
     data, problem = digits(), DatasetDistillation(judged_examples=50)
-    rows = np.asarray(problem.sample_task(KEY).evaluation_rows)
+    rows = np.asarray(jax.jit(problem.sample_task)(KEY).evaluation_rows)
     assert rows.shape == (50,)
     assert np.isin(rows, data.training).all()
-    assert (rows != problem.sample_task(jax.random.key(5)).evaluation_rows).any()
-    np.testing.assert_array_equal(problem.sample_test_task(KEY).evaluation_rows, data.test)
+    assert (rows != jax.jit(problem.sample_task)(jax.random.key(5)).evaluation_rows).any()
+    np.testing.assert_array_equal(jax.jit(problem.sample_test_task)(KEY).evaluation_rows, data.test)
 
 
 def test_the_mean_image_of_each_class_teaches_more_than_real_images() -> None:
@@ -59,7 +59,7 @@ def test_the_mean_image_of_each_class_teaches_more_than_real_images() -> None:
 
     def accuracy(images: Any) -> float:
         omega = {"images": jnp.asarray(images), "learning_rate": jnp.float32(0.2)}
-        return float(evaluate(KEY, omega, problem.sample_test_task(KEY)).metrics["accuracy"])
+        return float(evaluate(KEY, omega, jax.jit(problem.sample_test_task)(KEY)).metrics["accuracy"])
 
     assert accuracy(means) > max(0.7, accuracy(problem.real(KEY)))
 

@@ -29,13 +29,13 @@ def test_half_of_the_labels_are_wrong_and_the_same_ones_whenever_asked() -> None
     assert (problem.labels != dataclasses.replace(problem, corruption=1).labels).any()
     assert set(problem.labels.tolist()) == set(range(10))
     assert not dataclasses.replace(problem, label_noise=0.0).wrong.any()
-    drawn = problem.sample_task(KEY).evaluation_rows, problem.sample_test_task(KEY).evaluation_rows
+    drawn = jax.jit(problem.sample_task)(KEY).evaluation_rows, jax.jit(problem.sample_test_task)(KEY).evaluation_rows
     assert [len(rows) for rows in drawn] == [300, 360]
     assert not set(problem.rows.tolist()) & {*drawn[0].tolist(), *drawn[1].tolist()}
 
 
 def test_training_is_weighted_descent_with_momentum_as_optax_does_it() -> None:
-    data, task = digits(), SMALL.sample_task(KEY)
+    data, task = digits(), jax.jit(SMALL.sample_task)(KEY)
     logits = np.linspace(-3, 3, 40)
     losses, learner = learning_curve(SMALL, KEY, omega(logits, l2=0.1), task, (3,))
 
@@ -62,7 +62,7 @@ def test_training_is_weighted_descent_with_momentum_as_optax_does_it() -> None:
 
 
 def test_examples_with_no_weight_are_not_learned_from() -> None:
-    task = SMALL.sample_task(KEY)
+    task = jax.jit(SMALL.sample_task)(KEY)
     known = omega(np.where(SMALL.wrong, -200.0, 1.0))
     cleaned = dataclasses.replace(SMALL, label_noise=0.0)
     loss = SMALL.training_loss(known, (), task.weights, jnp.int32(0))
@@ -71,7 +71,7 @@ def test_examples_with_no_weight_are_not_learned_from() -> None:
 
 
 def test_f1_is_that_of_weights_below_a_half() -> None:
-    task = SMALL.sample_task(KEY)
+    task = jax.jit(SMALL.sample_task)(KEY)
     learner = SMALL.init(KEY, None, task)
 
     def f1(found: Any) -> float:

@@ -31,7 +31,7 @@ def losses_of(task: Any, number: int) -> Any:
 
 
 def test_a_search_begins_with_plain_training() -> None:
-    task = SMALL.sample_task(KEY)
+    task = jax.jit(SMALL.sample_task)(KEY)
     start = SMALL.space.decode(SMALL.space.start(KEY))
     np.testing.assert_allclose(SMALL.weigh(start, jnp.linspace(0.0, 5.0, 16), 0.3), 0.5)
     loss = SMALL.training_loss(start, task.drawn, task.weights, jnp.int32(1))
@@ -40,7 +40,7 @@ def test_a_search_begins_with_plain_training() -> None:
 
 @pytest.mark.parametrize("sign", [1.0, -1.0])
 def test_weights_are_what_the_scoring_network_makes_of_the_rank(sign: float) -> None:
-    task = SMALL.sample_task(KEY)
+    task = jax.jit(SMALL.sample_task)(KEY)
     omega = {"scorer": half(sign), "learning_rate": jnp.float32(0.1)}
     loss = SMALL.training_loss(omega, task.drawn, task.weights, jnp.int32(2))
     ordered = np.sort(losses_of(task, 2))[:: int(sign)]
@@ -51,7 +51,7 @@ def test_weights_are_what_the_scoring_network_makes_of_the_rank(sign: float) -> 
 
 
 def test_what_is_descended_is_the_losses_and_not_the_weights() -> None:
-    task = SMALL.sample_task(KEY)
+    task = jax.jit(SMALL.sample_task)(KEY)
     omega = {"scorer": half(1.0), "learning_rate": jnp.float32(0.1)}
     found = jax.grad(SMALL.training_loss, argnums=2)(omega, task.drawn, task.weights, jnp.int32(0))
     order = np.argsort(losses_of(task, 0))
@@ -71,7 +71,7 @@ def test_what_is_descended_is_the_losses_and_not_the_weights() -> None:
 
 
 def test_wrong_labels_are_in_the_training_part_alone() -> None:
-    data, task = SMALL.data, SMALL.sample_task(KEY)
+    data, task = SMALL.data, jax.jit(SMALL.sample_task)(KEY)
     wrong = np.asarray(task.drawn.labels) != data.labels[data.training]
     assert wrong.mean() == pytest.approx(0.4, abs=0.045)  # three standard errors
     assert (task.drawn.batches < len(data.training)).all()
