@@ -59,12 +59,13 @@ class Points(NamedTuple):
     @property
     def label_deviation(self) -> Any:
         """The weighted standard deviation of the label."""
-        exponent = np.frexp(np.abs(self.label).max())[1]  # taken out, so that no square overflows or vanishes
-        label = np.ldexp(self.label, -exponent)
+        xp: Any = np if isinstance(self.label, np.ndarray) else jnp  # a compiled program may be given the points
+        exponent = xp.frexp(abs(self.label).max())[1]  # taken out, so that no square overflows or vanishes
+        label = xp.ldexp(self.label, -exponent)
         if self.weights is None:
-            return np.ldexp(label.std(), exponent)
-        mean = np.ldexp(self.label_mean, -exponent)
-        return np.ldexp(np.sqrt(np.sum(self.weights * (label - mean) ** 2)), exponent)
+            return xp.ldexp(label.std(), exponent)
+        mean = xp.ldexp(self.label_mean, -exponent)
+        return xp.ldexp(xp.sqrt(xp.sum(self.weights * (label - mean) ** 2)), exponent)
 
 
 class Formula(NamedTuple):
