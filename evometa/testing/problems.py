@@ -83,7 +83,8 @@ class _CompiledCheck:
 
     def alone(self, tasks: Any, population: Any) -> Evaluation:
         """Evaluate candidates one after the other."""
-        return jax.lax.map(functools.partial(self.one, tasks), population)
+        found: Evaluation = jax.lax.map(functools.partial(self.one, tasks), population)
+        return found
 
     def together(self, tasks: Any, population: Any) -> Evaluation:
         """Evaluate candidates at once, by the problem's own method where it has one."""
@@ -124,10 +125,11 @@ class _CompiledCheck:
 
     def tested(self, keys: Any, population: Any) -> Evaluation:
         """Evaluate the candidates on what is held out, with the first key."""
-        return jax.lax.map(
+        found: Evaluation = jax.lax.map(
             lambda genotype: self.evaluator.tasks.evaluate_on(self.evaluator.omega(genotype), keys[0], test=True),
             population,
         )
+        return found
 
     def require_finite(self, held_out: Evaluation) -> None:
         """Require that the first candidate's held-out fitness is finite."""
