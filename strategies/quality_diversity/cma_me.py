@@ -8,13 +8,14 @@ import jax.numpy as jnp
 from jax import lax
 
 from evometa.errors import ConfigurationError
+from evometa.feasibility import ranked
 from evometa.settings import Count, StepSize
 from evometa.spaces import Space
 from evometa.strategies.cma.stagnation import narrowest, spread, tolerance
 from evometa.strategies.cma.update import add_to_diagonal, factorise
 from evometa.strategies.quality_diversity import cma_emitter
 from evometa.strategies.quality_diversity.cma_emitter import Emitter
-from evometa.strategies.quality_diversity.grid import REJECTED, Elites, Entry, GridStrategy, pick
+from evometa.strategies.quality_diversity.grid import IMPROVED, REJECTED, Elites, Entry, GridStrategy, pick
 from evometa.strategies.shared.checks import vector_space
 from evometa.strategies.shared.failures import another_width
 from evometa.strategies.shared.noise import standard_normal
@@ -42,7 +43,8 @@ class CMAME(GridStrategy[CMAMEState]):
     These are the paper's improvement emitters: an emitter ranks its candidates by how they changed the archive: those
     that discovered a cell first, then those that improved one, then the rest, each by the size of the improvement. An
     emitter that no longer improves the archive restarts at a random elite. Candidates that violate a constraint do
-    not enter the archive.
+    not enter the archive; as long as all do, the emitters follow the half of their candidates that violates the
+    constraints least.
 
     Raises:
         ConfigurationError: a population_size that the emitters cannot share evenly, fewer than two candidates each; a
@@ -100,10 +102,15 @@ class CMAME(GridStrategy[CMAMEState]):
     def tell(self, key: Key, state: CMAMEState, genotypes: jax.Array, feedback: Feedback) -> CMAMEState:
         """Add the population to the archive, adapt the emitters, and restart those that have converged."""
         elites, entry = self._enter(state.elites, genotypes, feedback)
+        if feedback.constraints is not None:
+            kept = -ranked(feedback.fitness, feedback.constraints).astype(entry.improvement.dtype)
+            least = Entry(jnp.where(jnp.isfinite(kept), IMPROVED, REJECTED), kept)
+            entry = jax.tree.map(lambda of, without: jnp.where(elites.filled > 0, of, without), entry, least)
         each = jax.tree.map(lambda leaf: leaf.reshape(self.emitters, self._batch), entry)
         equal = tolerance(1e-12, spread(feedback.fitness.astype(elites.fitness.dtype)))
-        follow = jax.vmap(self._follow, in_axes=(0, 0, 0, None))
-        adapted, done = follow(state.emitters, genotypes.reshape(state.emitters.noise.shape), each, equal)
+        follow = jax.vmap(self._follow, in_axes=(0, 0, 0, None, None))
+        moves = genotypes.reshape(state.emitters.noise.shape)
+        adapted, done = follow(state.emitters, moves, each, equal, elites.filled > 0)
         generation = state.generation + 1
         factor, ridge = lax.cond(
             generation % cma_emitter.refresh(self._batch, genotypes.shape[1]) == 0,
@@ -113,7 +120,7 @@ class CMAME(GridStrategy[CMAMEState]):
         adapted = adapted._replace(factor=factor, covariance=add_to_diagonal(adapted.covariance, ridge))
         elite = jnp.where(elites.filled > 0, pick(key, elites, self.emitters), adapted.mean)
         fresh = jax.vmap(lambda mean: cma_emitter.begin(mean, self.sigma, self._batch))(elite)
-        # With nothing in the archive, every emitter stays where it is and tries another step size.
+        # With nothing in the archive, an emitter stays where it is and tries another step size.
         width = jnp.where(elites.filled > 0, self.sigma, another_width(adapted.sigma, self.sigma))
         fresh = fresh._replace(sigma=width.astype(adapted.sigma.dtype))
         emitters = jax.tree.map(
@@ -123,13 +130,14 @@ class CMAME(GridStrategy[CMAMEState]):
         )
         return CMAMEState(elites, emitters, generation, state.restarts + jnp.sum(done, dtype=jnp.int32))
 
-    def _follow(self, one: Emitter, genotypes: jax.Array, entry: Entry, equal: Scalar) -> tuple[Emitter, Scalar]:
+    def _follow(
+        self, one: Emitter, genotypes: jax.Array, entry: Entry, equal: Scalar, elites: Scalar
+    ) -> tuple[Emitter, Scalar]:
         """Return an emitter adapted to the outcome of its candidates ``[B]``, and whether it is to restart."""
         status, gain = entry
+        parents = jnp.minimum(jnp.sum(gain > -jnp.inf, dtype=jnp.int32), self._batch // 2)
         if self.selection == "filter":
-            parents = jnp.sum(status > REJECTED, dtype=jnp.int32)
-        else:
-            parents = jnp.minimum(jnp.sum(gain > -jnp.inf, dtype=jnp.int32), self._batch // 2)
+            parents = jnp.where(elites, jnp.sum(status > REJECTED, dtype=jnp.int32), parents)
         weights = cma_emitter.weigh(status, gain, parents)
         adapted = cma_emitter.adapt(one, genotypes, weights, parents)
         done = cma_emitter.converged(adapted, status, gain, equal, narrowest(1e-11, self.sigma))

@@ -9,12 +9,13 @@ from jax import lax
 
 from evometa.settings import Chance, NonNegative
 from evometa.spaces.base import REAL, Space, VectorSpace
+from evometa.strategies.quality_diversity import least_violating
 from evometa.strategies.quality_diversity.grid import Elites, GridStrategy, pick
 from evometa.strategies.shared import populations
 from evometa.strategies.shared.noise import standard_normal
 from evometa.strategies.shared.variation import others
-from evometa.strategy import Feedback
-from evometa.types import Genotype, Key
+from evometa.strategy import ArchiveRecord, Feedback
+from evometa.types import Genotype, Key, Scalar
 
 
 class MAPElitesState(NamedTuple):
@@ -32,7 +33,9 @@ class MAPElites(GridStrategy[MAPElitesState]):
     For problems whose :class:`~evometa.Evaluation` has ``measures``; ``Result.archive`` is the archive. A child is an
     elite x, changed by ``iso_sigma`` N(0, I) + ``line_sigma`` (y - x) N(0, 1), where y is another elite; its integers,
     categories and structures are bred from both by the space's own ``crossover`` and ``mutate``. The first generation
-    is drawn from the whole space. Candidates that violate a constraint do not enter the archive.
+    is drawn from the whole space. Candidates that violate a constraint do not enter the archive. As long as all do,
+    every second generation, by chance, is drawn anew, and the others are children of those that violated the
+    constraints least.
 
     Raises:
         ConfigurationError: no candidates; cells, low and high of different length or without extent; a size below 0,
@@ -51,18 +54,24 @@ class MAPElites(GridStrategy[MAPElitesState]):
         return MAPElitesState(self._empty(space.start(key)), space)
 
     def ask(self, key: Key, state: MAPElitesState) -> tuple[Genotype, MAPElitesState]:
-        """Return children of elites; random draws while there are none."""
-        space = state.space
+        """Return children of elites; random draws while there are none to breed from."""
+        space, elites = state.space, state.elites
+        often = jax.random.bernoulli(jax.random.fold_in(key, 0))
+        bred = (elites.filled > 0) | ((least_violating.count(elites) > 0) & often)
 
         def drawn() -> Genotype:
             return populations.draw(key, space, self.population_size)
 
-        return lax.cond(state.elites.filled > 0, lambda: self._children(key, state), drawn), state
+        return lax.cond(bred, lambda: self._children(key, state), drawn), state
 
     def _children(self, key: Key, state: MAPElitesState) -> Genotype:
         space, size = state.space, self.population_size
         key_pick, key_iso, key_line, key_other = jax.random.split(key, 4)
-        picked = pick(key_pick, state.elites, 2 * size)
+        picked = lax.cond(
+            state.elites.filled > 0,
+            lambda: pick(key_pick, state.elites, 2 * size),
+            lambda: least_violating.pick(key_pick, state.elites, 2 * size),
+        )
         one, two = (
             jax.tree.map(lambda leaf, half=half: leaf[half], picked) for half in (slice(size), slice(size, None))
         )
@@ -78,4 +87,13 @@ class MAPElites(GridStrategy[MAPElitesState]):
 
     def tell(self, key: Key, state: MAPElitesState, genotypes: Genotype, feedback: Feedback) -> MAPElitesState:
         """Add the population to the archive."""
-        return state._replace(elites=self._enter(state.elites, genotypes, feedback)[0])
+        elites, _ = self._enter(least_violating.forget(state.elites), genotypes, feedback)
+        return state._replace(elites=least_violating.keep(state.elites, elites, genotypes, feedback))
+
+    def archive(self, state: MAPElitesState) -> ArchiveRecord:
+        """Return the elites of all cells; cells that are not empty are occupied."""
+        return super().archive(state._replace(elites=least_violating.forget(state.elites)))
+
+    def diagnostics(self, state: MAPElitesState) -> dict[str, Scalar]:
+        """Return the part of all cells that hold a candidate, and the QD score, as those of any grid."""
+        return super().diagnostics(state._replace(elites=least_violating.forget(state.elites)))

@@ -15,7 +15,7 @@ from evometa.errors import ConfigurationError
 from evometa.problems import ZDT1, LinearProjection
 from evometa.spaces import Box, Categorical, Dict, Integer
 from evometa.storage import archive_file
-from evometa.strategies import MAPElites
+from evometa.strategies import CMAME, MAPElites
 from evometa.strategies.quality_diversity.grid import DISCOVERED, IMPROVED, REJECTED, enter, no_elites, pick
 from evometa.strategy import Feedback
 from evometa.testing import check_strategy
@@ -101,6 +101,38 @@ def test_what_is_reported_and_kept() -> None:
     _, diagnostics, archive = told(strategy, measures, [1.0, 4.0, -50.0, np.inf], constraints)
     assert diagnostics == {"coverage": np.float32(2 / 12), "qd_score": 15}
     assert archive.fitness[archive.occupied].tolist() == [1.0, 4.0]
+
+
+@pytest.mark.parametrize(
+    "strategy",
+    [MAPElites(40, cells=(5,), low=(0.0,), high=(4.0,)), CMAME(40, cells=(5,), low=(0.0,), high=(4.0,), emitters=2)],
+    ids=lambda strategy: type(strategy).__name__,
+)
+def test_the_least_violation_leads_to_the_first_elite(strategy: Any) -> None:
+    space = Box((6,), -5.0, 5.0)
+    limit = 0.3  # a ball of a millionth of the box
+
+    def generation(state: Any, key: Any) -> Any:
+        genotypes, state = strategy.ask(key, state)
+        x = jax.vmap(lambda genotype: space.decode(space.repair(genotype)))(genotypes)
+        away = jnp.sum((x - 3) ** 2, axis=1)
+        feedback = Feedback(jnp.sum(x, axis=1), measures=x[:, :1], constraints=away[:, None] - limit)
+        state = strategy.tell(key, state, genotypes, feedback)
+        archive = strategy.archive(state)
+        known = jnp.where(archive.occupied, archive.fitness, 18.0)
+        return state, (jnp.min(away), jnp.sum(archive.occupied), strategy.diagnostics(state)["coverage"], known)
+
+    @jax.jit
+    def run() -> Any:
+        return jax.lax.scan(generation, strategy.init(KEY, space), jax.random.split(KEY, 80))[1]
+
+    away, occupied, coverage, known = map(np.asarray, run())
+    first = int(np.argmax(away <= limit))
+    assert first > 3
+    assert not occupied[:first].any()
+    assert occupied[first:].all()
+    np.testing.assert_allclose(coverage, occupied / 5)
+    assert abs(known - 18).max() < 2  # the sum of six numbers within the ball, and no violations
 
 
 def test_children_lie_on_lines_between_elites() -> None:
