@@ -1,17 +1,20 @@
 """What a call of the user's code finds around it in its worker process, the same for every call.
 
 A call may change the working directory, the environment, signal handlers and alarms, the mask of new files, the
-recursion limit and NumPy's treatment of errors, or close and replace the standard streams. The next call in the same
-process must not see that: its outcome depends on ω and the seed alone.
+recursion limit, NumPy's treatment of errors, the filters of warnings and the path of imports, or close and replace the
+standard streams. The next call in the same process must not see that: its outcome depends on ω and the seed alone. So
+NumPy's and Python's shared generators of random numbers begin each call where its seed says.
 """
 
 import contextlib
 import os
+import random
 import resource
 import signal
 import sys
 import threading
 import time
+import warnings
 from _signal import getsignal  # type: ignore[import-not-found]  # signal.getsignal is 20 times slower: it makes enums
 from collections.abc import Mapping
 from pathlib import Path
@@ -41,6 +44,14 @@ class Surroundings:
         self._mask = signal.pthread_sigmask(signal.SIG_BLOCK, [])
         self._nothing, self._words = os.open(os.devnull, os.O_RDONLY), os.dup(2)
         self._stream = sys.stderr
+        self._filters: Any = warnings.filters  # a list
+        self._kinds = list(warnings.filters)
+        self._path, self._places, self._modules = sys.path, list(sys.path), len(sys.modules)
+
+    def begin(self, seed: int) -> None:
+        """Let the generators that all code shares begin at a seed in [0, 2³²)."""
+        random.seed(seed)
+        np.random.seed(seed)  # noqa: NPY002  # user code and libraries draw from it
 
     def restore(self) -> None:
         """Undo what a call changed."""
@@ -53,7 +64,17 @@ class Surroundings:
         signal.pthread_sigmask(signal.SIG_SETMASK, self._mask)
         os.umask(self._umask)
         sys.setrecursionlimit(self._depth)
-        np.seterr(**self._errors)
+        if np.geterr() != self._errors:
+            np.seterr(**self._errors)
+        if warnings.filters is not self._filters or self._filters != self._kinds:
+            warnings.filters = self._filters
+            warnings.resetwarnings()  # also tells the module that they are others
+            self._filters.extend(self._kinds)
+        if len(sys.modules) != self._modules:  # imported modules stay, and may have need of what they added to the path
+            self._path, self._places, self._modules = sys.path, list(sys.path), len(sys.modules)
+        elif sys.path is not self._path or self._path != self._places:
+            sys.path = self._path
+            sys.path[:] = self._places
         if self._folder is not None and _working_directory() != self._folder:
             with contextlib.suppress(OSError):  # it was removed
                 os.chdir(self._folder)

@@ -246,12 +246,14 @@ def does(*codes: str, workers: int = 1, **limits: Any) -> list[Outcome]:
 
 
 PROBE = """
-import os, random, signal, sys
+import os, random, signal, sys, warnings
 assert os.getcwd() != "/" and "SET_BY_A_CANDIDATE" not in os.environ and os.environ["PATH"]
 assert signal.getitimer(signal.ITIMER_REAL)[0] == 0 and signal.getsignal(signal.SIGALRM) is signal.SIG_DFL
 assert signal.SIGUSR1 not in signal.pthread_sigmask(signal.SIG_BLOCK, [])
 import numpy
 assert os.umask(0o77) != 0o777 and sys.getrecursionlimit() > 500 and numpy.geterr()["over"] == "warn"
+assert sys.path and "/elsewhere" not in sys.path
+warnings.warn("a candidate may warn")
 print("still heard", file=sys.stderr, flush=True)
 """
 
@@ -263,6 +265,10 @@ def test_a_call_finds_the_process_as_the_first_one_did(capsys: pytest.CaptureFix
         "import os; os.umask(0o777)",
         "import sys; sys.setrecursionlimit(200)",
         "import numpy; numpy.seterr(all='ignore')",
+        "import warnings; warnings.simplefilter('error')",
+        "import warnings; warnings.filters = [('error', None, Warning, None, 0)]",
+        "import sys; sys.path.insert(0, '/elsewhere')",
+        "import sys; sys.path = []",
         "import os; os.environ = {'SET_BY_A_CANDIDATE': '1'}",
         "import signal; signal.signal(signal.SIGALRM, signal.SIG_IGN)",
         "import sys; sys.stdout.close(); sys.stderr.close()",
@@ -274,7 +280,12 @@ def test_a_call_finds_the_process_as_the_first_one_did(capsys: pytest.CaptureFix
         "import os\nif os.fork() == 0: raise ValueError('the child of a fork has nothing to answer')",
         "import threading, time; threading.Thread(target=time.sleep, args=(1000,)).start()",
     )
-    outcomes = does(*(code for one in codes for code in (one, PROBE)))
+    draws = "import numpy, random; result = random.gauss(0, 1) + numpy.random.normal()"
+    every = (*(code for one in codes for code in (one, PROBE)), draws)
+    with WorkerPool(problem("Does", codes=every), 1) as pool:
+        *outcomes, _ = evaluate(pool, [np.int32(i) for i in range(len(every))], seed=(0,))
+        drawn = run_in_order(pool, [Trial(np.int32(len(every) - 1), seed) for seed in ((1,), (2,), (1,))])
+    assert drawn[0].fitness == drawn[2].fitness != drawn[1].fitness
     assert [(one.fitness, one.failure) for one in outcomes] == [(1.0, None)] * len(outcomes)
     assert capsys.readouterr().err.count("still heard") == len(codes)
 
