@@ -160,13 +160,14 @@ class Driver(abc.ABC):
 
     def why_failing(self, state: SearchState) -> str:
         """Return in words why all candidates of the newest generations failed, as far as that is known."""
-        who = "the space's start" if self.strategy.center(state.strategy) is None else "the strategy's center"
+        start = "the best so far" if np.isfinite(state.best_fitness) else "the space's start"
+        who = start if self.strategy.center(state.strategy) is None else "the strategy's center"
         evaluation = self.validate(self.center(state), self.prices.tasks_per_evaluation, test=False)
         parts = {name: getattr(evaluation, name) for name in ("fitness", *VECTORS)}
         for name, value in parts.items():
             if value is not None and not np.isfinite(value).all():
                 return f"{who} has {name} {np.asarray(value).tolist()}"
-        return f"{who} has a fitness of {float(evaluation.fitness):g}, and nothing around it that was tried is finite"
+        return f"{who} has a fitness of {float(evaluation.fitness):g}, and nothing else that was tried a finite one"
 
     @property
     @abc.abstractmethod

@@ -112,6 +112,7 @@ def evaluate_start(driver: Driver, state: SearchState, done: Counters, limits: L
         state = driver.initial(best)
     if not (whole and np.isfinite(losses[best])):
         return state
+    done.start_succeeded = True
     fitness: Any = np.asarray(losses[best], state.best_fitness.dtype)  # of numpy, which has float64 in any case
     return state._replace(best_fitness=fitness)
 

@@ -143,11 +143,13 @@ class Counters:
     """The chunk size in use; a resumed run keeps it, and with it every bit."""
     double: bool = False
     """Whether the search computes in double precision whatever JAX's switch; a resumed run keeps it too."""
+    start_succeeded: bool = False
+    """Whether a given start, evaluated before the first generation, is among the candidates and did not fail."""
 
     @property
     def all_failed(self) -> bool:
-        """Whether there were generations, and every candidate in them failed."""
-        return 0 < self.generation == self.failing
+        """Whether there were generations, and every candidate failed."""
+        return 0 < self.generation == self.failing and not self.start_succeeded
 
     def add(
         self,

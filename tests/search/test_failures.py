@@ -62,6 +62,25 @@ def test_a_search_without_a_limit_ends_when_all_fail(tmp_path: Path, caplog: pyt
     assert again.run(generations=60).generations == 60
 
 
+@dataclasses.dataclass(frozen=True)
+class Start(Problem):
+    """Nothing but the start succeeds."""
+
+    space = Box((2,), 0.0, 1.0, start=np.full(2, 0.5))
+
+    def evaluate(self, key: jax.Array, omega: jax.Array) -> jax.Array:
+        return jnp.where(jnp.all(omega == 0.5), 2.0, jnp.nan)
+
+
+def test_what_is_said_of_failures_after_a_success_is_about_the_best_so_far(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.WARNING, "evometa"):
+        result = Search(Start(), RandomSearch(256), **QUIET).run(generations=60)
+    assert (result.best_fitness, result.failed, result.evaluations) == (2.0, 50 * 256, 50 * 256 + 1)
+    np.testing.assert_array_equal(result.best_omega, [0.5, 0.5])
+    assert result.stop_reason.startswith("every candidate of the last 50 generations failed: the best so far has a fit")
+    assert "generations failed: the best so far has a fitness of 2, and nothing else" in caplog.text
+
+
 def decider(**given: Any) -> Decider:
     prices = Prices(Cost(100, 0), 1, 0, 1, 1, 100, 0, 0.0)
     return Decider(Limits(seconds=1e9), prices, (), checkpoint_seconds=30.0, saved=0, now=0.0, **given)
