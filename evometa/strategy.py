@@ -26,7 +26,8 @@ may keep it in its state: a space is a static part of a pytree and holds no arra
 """
 
 import abc
-from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, NamedTuple, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -84,6 +85,18 @@ class Strategy(Generic[State], metaclass=Checked):
     Subclasses are frozen dataclasses with a field ``population_size``. It and the properties below may be overridden
     by a field, a class variable or a property.
     """
+
+    set_elsewhere: ClassVar[Mapping[str, str]] = {
+        "initial": "Search(initial=...)",
+        "x0": "Search(initial=...), or the start of the space",
+        "bounds": "low and high of the space, such as Box((3,), -5.0, 5.0)",
+        "seed": "Search(seed=...)",
+        "callbacks": "Search(callbacks=...)",
+        "workers": "Search(workers=...)",
+        "generations": "Search(...).run(generations=...)",
+        "target": "Search(...).run(target=...)",
+    }
+    """Where to set what is no setting of strategies, for those who know libraries in which it is."""
 
     if TYPE_CHECKING:  # at run time a dataclass would take an inherited property for the default of its field
 

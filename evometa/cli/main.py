@@ -27,14 +27,19 @@ def main(args: Sequence[str] | None = None) -> int:
         args: the arguments after ``evometa``; those of the process by default.
 
     Returns:
-        The exit status: 0 for success, 1 for a run directory that could no longer be written to, 2 for an error of the
-        user, 130 when interrupted.
+        The exit status: 0 for success, 1 for a run directory that could no longer be written to or output that nobody
+        reads any longer, 2 for an error of the user, 130 when interrupted.
     """
     args = list(sys.argv[1:] if args is None else args)
     if os.getcwd() not in sys.path:  # as 'python -m' has it: a project's packages are found from its folder
         sys.path.insert(0, os.getcwd())
     try:
-        return int(_parse(args).execute())
+        status = int(_parse(args).execute())
+        sys.stdout.flush()
+        return status
+    except BrokenPipeError:  # such as 'evometa show DIR | head'
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # where the interpreter writes the rest at exit
+        return 1
     except EvometaError as error:
         print(f"evometa: {error}", file=sys.stderr)
         return 2

@@ -72,9 +72,10 @@ def import_file(place: str) -> ModuleType:
         if same and not module.__name__.startswith(_PRIVATE):
             return module
     if not file.is_file():
-        raise ConfigurationError(
-            f"The file {file} does not exist. {nearest(file.name, (other.name for other in file.parent.glob('*.py')))}"
-        )
+        others = [other.name for other in file.parent.glob("*.py")]
+        empty = "holds no Python file" if file.parent.is_dir() else "does not exist either"
+        hint = nearest(file.name, others) if others else f"Its folder {empty}."
+        raise ConfigurationError(f"The file {file} does not exist. {hint}")
     source = file.read_bytes()
     # The source is not compiled by importlib, whose bytecode cache misses edits within the same second.
     digest = hashlib.sha256(str(file).encode() + b"\0" + source).hexdigest()[:16]

@@ -158,7 +158,8 @@ def _misfit(owner: str, expected: _Expected, args: tuple[Any, ...], kwargs: dict
     positional = [p.name for p in parameters if p.kind is not p.KEYWORD_ONLY]
     for name in kwargs:
         if name not in names:
-            return f"{owner} has no setting {name}. {nearest(name, names)}"
+            elsewhere = getattr(expected.thing, "set_elsewhere", {}).get(name)
+            return f"{owner} has no setting {name}. {f'Set {elsewhere}.' if elsewhere else nearest(name, names)}"
     given = {*positional[: len(args)], *kwargs}
     if len(args) > len(positional):
         extra = shown(args[len(positional)])

@@ -1,5 +1,6 @@
 import dataclasses
 import inspect
+import os
 import re
 import shutil
 import subprocess
@@ -10,7 +11,7 @@ import numpy as np
 import pytest
 
 from evometa import naming
-from evometa.cli.inspect import groups
+from evometa.cli.inspect import List, groups
 from evometa.cli.main import main
 from evometa.cli.names import find, kebab, table
 from evometa.cli.options import Execution, read_objective, write_objective
@@ -384,6 +385,15 @@ def test_the_module_runs_the_command_line(folder: Path) -> None:
 def test_a_name_without_similar_ones_lists_all_names() -> None:
     with pytest.raises(ConfigurationError, match="Known: "):
         find("zzzzzz", "strategy")
+
+
+def test_a_reader_that_has_seen_enough_ends_a_command_quietly(monkeypatch: pytest.MonkeyPatch) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    monkeypatch.setattr(List, "execute", lambda _: print("runs/1/fitness.png") or 0)
+    with open(writer, "w") as output:
+        monkeypatch.setattr(sys, "stdout", output)
+        assert main(["list"]) == 1
 
 
 def test_jobs_that_start_together_have_folders_of_their_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

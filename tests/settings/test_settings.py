@@ -31,7 +31,7 @@ from evometa.settings import (
     Range,
     checked,
 )
-from evometa.strategies import CMAES
+from evometa.strategies import CMAES, NSGA2
 
 
 class Shade(enum.Enum):
@@ -248,6 +248,7 @@ def test_a_call_that_does_not_fit_is_refused_in_a_sentence() -> None:
         (lambda: power(1, base=2), "power expects base once"),
         (lambda: power(1, negate=1), "power expects negate (change the sign) to be True or False, got 1."),
         (lambda: CMAES(popsize=8), "CMAES has no setting popsize. Nearest: population_size."),
+        (lambda: NSGA2(8, initial=[[0.0]]), "NSGA2 has no setting initial. Set Search(initial=...)."),
         (
             lambda: CMAES(population_size="8"),
             "CMAES expects population_size (candidates in a generation, P >= 2) to be",
