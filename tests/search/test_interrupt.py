@@ -49,7 +49,7 @@ def test_a_process_ends_cleanly_and_the_run_goes_on_to_the_bit(tmp_path: Path) -
     resumed.run(generations=saved + 50)
     whole = Search(
         Chase(), OpenAIES(population_size=8), seed=3, run_directory=tmp_path / "whole", validate_every=7,
-        validation_tasks=4,
+        validation_tasks=4, finalists=0,
     )  # fmt: skip
     whole.run(generations=saved + 50)
     assert (folder / HISTORY).read_bytes() == (tmp_path / "whole" / HISTORY).read_bytes()
