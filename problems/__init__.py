@@ -28,6 +28,7 @@ problem                                        branch of meta-learning
 :class:`CartPoleSwingUp`,                      control: weights of a policy
 :class:`GymnaxPolicy`,
 :class:`GymnasiumPolicy`
+:class:`SwitchingBandit`                       online: changing tasks
 :class:`AuxiliaryTasks`                        auxiliary tasks
 :class:`Hypercleaning`                         hyperparameters: data cleansing
 :class:`DataAugmentation`                      training data: augmentation
@@ -84,6 +85,7 @@ from evometa.problems.losses.learned_loss_taylor import LearnedLossTaylor
 from evometa.problems.optimizers.learned_evolution_strategy import LearnedEvolutionStrategy
 from evometa.problems.optimizers.learned_optimizer import LearnedOptimizer
 from evometa.problems.optimizers.learned_update_rule import LearnedUpdateRule
+from evometa.problems.streams.switching_bandit import SwitchingBandit
 from evometa.problems.training_data.auxiliary_tasks import AuxiliaryTasks
 from evometa.problems.training_data.curriculum import Curriculum
 from evometa.problems.training_data.data_augmentation import DataAugmentation
@@ -138,6 +140,7 @@ __all__ = [
     "SinusoidHypernetwork",
     "Sphere",
     "SwingUp",
+    "SwitchingBandit",
     "SymbolicRegression",
     "adaptation_curves",
     "read_architecture_table",

@@ -51,6 +51,7 @@ HEADERS = {
     "overhead": "work | Search.run, generations/s",
     "recipes": "problem | seeds | held-out",
     "sinusoid": "what is learned | seconds | generations",
+    "streams": "player | generations",
     "strategy_speed": "strategy | D | P | evometa",
     "symbolic_regression": "target | recovered",
     "throughput": "workload | side | GFLOP/s",

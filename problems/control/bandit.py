@@ -127,7 +127,13 @@ class Bandit(InnerTraining):
         # A one-hot vector instead of an index: gathers are slow when a population is batched.
         arm = jax.nn.one_hot(jnp.argmax(preferences), self.arms, dtype=jnp.float32)
         paid = arm @ task.pays[learner.pulls]
-        return Player(memory, jnp.append(arm, paid), learner.pulls + 1, arm @ task.chances)
+        chance = arm @ self.chances_at(task, learner.pulls)
+        return Player(memory, jnp.append(arm, paid), learner.pulls + 1, chance)
+
+    def chances_at(self, task: Any, pull: Scalar) -> jax.Array:
+        """Return the success probability of each arm at a pull, ``[A]``."""
+        chances: jax.Array = task.chances
+        return chances
 
     def loss(self, key: Key, omega: Omega, task: Arms, learner: Player) -> Scalar:
         """Return the success probability of the last pull times the number of pulls; its mean is the total reward."""
@@ -135,4 +141,5 @@ class Bandit(InnerTraining):
 
     def metrics(self, key: Key, omega: Any, task: Arms, learner: Player) -> dict[str, Scalar]:
         """Return whether the last pull was of the best arm."""
-        return {"best_arm_at_last": (learner.chance >= jnp.max(task.chances)).astype(jnp.float32)}
+        chances = self.chances_at(task, learner.pulls - 1)
+        return {"best_arm_at_last": (learner.chance >= jnp.max(chances)).astype(jnp.float32)}

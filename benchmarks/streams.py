@@ -1,0 +1,142 @@
+"""Learners of streams that change by surprise: an evolved recurrent network beside rules that know of the changes.
+
+Bandits whose arms change: each seed is one search of limited time by OpenAI-ES; its center is evaluated on held-out
+episodes beside Thompson sampling with the exact posterior over the time of the last change (it knows how often they
+come, also in the shifted distributions), Thompson sampling that forgets at a rate tuned on other episodes for each
+distribution, and Thompson sampling that knows of no changes. Rewards are in expectation.
+
+    python benchmarks/streams.py                # 3 seeds
+    python benchmarks/streams.py --seconds 60
+"""
+
+import argparse
+import statistics
+from typing import Any
+
+import jax
+import numpy as np
+from _engine import draw_trials
+from _measure import alone, parse_arguments, print_table, standard_error
+from numpy.typing import NDArray
+
+import evometa as em
+from evometa.problems import SwitchingBandit
+from evometa.strategies import Averaged, OpenAIES
+
+EPISODES = 2_000
+KEEP = (0.7, 0.8, 0.9, 0.95, 0.97, 0.98, 0.99)
+
+
+def exact_thompson(tasks: Any, hazard: float) -> NDArray[Any]:
+    """Return the total reward of Thompson sampling that knows the hazard, ``[N]``.
+
+    It keeps a Beta posterior of each arm for each possible time of the last change, and the probability of that time
+    (Mellor & Shapiro 2013, global switching). Each pull draws a time, then the chances given it.
+    """
+    chances, pays = np.asarray(tasks.chances), np.asarray(tasks.pays)
+    count, pulls, arms = chances.shape
+    rng, number = np.random.default_rng(0), np.arange(count)
+    log_weights = np.full((count, pulls), -np.inf)
+    wins, losses = (np.ones((count, pulls, arms), np.float32) for _ in range(2))
+    total = np.zeros(count)
+    for pull in range(pulls):
+        if pull:
+            log_weights[:, :pull] += np.log1p(-hazard)
+            log_weights[:, pull] = np.log(hazard)
+        else:
+            log_weights[:, 0] = 0.0
+        weights = np.exp(log_weights[:, : pull + 1])
+        cumulated = np.cumsum(weights, axis=1)
+        last = np.argmax(cumulated >= rng.random((count, 1)) * cumulated[:, -1:], axis=1)
+        arm = np.argmax(rng.beta(wins[number, last], losses[number, last]), axis=1)
+        won = pays[number, pull, arm]
+        first, second = wins[number, : pull + 1, arm], losses[number, : pull + 1, arm]
+        mean = first / (first + second)
+        log_weights[:, : pull + 1] += np.log(np.where(won[:, None] > 0, mean, 1 - mean))
+        top = log_weights[:, : pull + 1].max(axis=1, keepdims=True)
+        log_weights[:, : pull + 1] -= top + np.log(np.exp(log_weights[:, : pull + 1] - top).sum(axis=1, keepdims=True))
+        wins[number, : pull + 1, arm] += won[:, None]
+        losses[number, : pull + 1, arm] += 1 - won[:, None]
+        total += chances[number, pull, arm]
+    return total
+
+
+def forgetting_thompson(tasks: Any, keep: float) -> NDArray[Any]:
+    """Return the total reward of Thompson sampling whose counts decay by ``keep`` at each pull, ``[N]``."""
+    chances, pays = np.asarray(tasks.chances), np.asarray(tasks.pays)
+    count, pulls, arms = chances.shape
+    rng, number = np.random.default_rng(0), np.arange(count)
+    wins, losses, total = np.zeros((count, arms)), np.zeros((count, arms)), np.zeros(count)
+    for pull in range(pulls):
+        arm = np.argmax(rng.beta(1 + wins, 1 + losses), axis=1)
+        wins, losses = keep * wins, keep * losses
+        won = pays[number, pull, arm]
+        wins[number, arm] += won
+        losses[number, arm] += 1 - won
+        total += chances[number, pull, arm]
+    return total
+
+
+def tuned(problem: SwitchingBandit, episodes: int) -> float:
+    """Return the best rate of forgetting on episodes of their own."""
+    tasks = draw_trials(problem, 1, episodes, test=True).tasks
+    return max(KEEP, key=lambda keep: float(forgetting_thompson(tasks, keep).mean()))
+
+
+def shown(totals: NDArray[Any]) -> str:
+    """Return the mean and its standard error."""
+    return f"{totals.mean():.2f} ± {standard_error(totals):.2f}"
+
+
+def main() -> None:
+    """Measure and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--pulls", type=int, default=200)
+    parser.add_argument("--seconds", type=float, default=240, help="of one search")
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--episodes", type=int, default=EPISODES)
+    parser.add_argument("--population", type=int, default=256)
+    arguments = parse_arguments(parser, "--pulls 2 --seconds 0.1 --seeds 1 --episodes 20 --population 4")
+    problem = SwitchingBandit(inner_steps=arguments.pulls)
+    places = {"held-out": problem, **problem.shifted()}
+    drawn = {name: draw_trials(place, 2016, arguments.episodes, test=True) for name, place in places.items()}
+    exact = {name: exact_thompson(drawn[name].tasks, place.hazard) for name, place in places.items()}
+    rules = {
+        "best arm of each pull": {n: np.asarray(drawn[n].tasks.chances).max(2).sum(1) for n in places},
+        "Thompson sampling, knows the changes": exact,
+        "Thompson sampling, forgets": {
+            n: forgetting_thompson(drawn[n].tasks, tuned(place, arguments.episodes)) for n, place in places.items()
+        },
+        "Thompson sampling, knows of none": {n: forgetting_thompson(drawn[n].tasks, 1.0) for n in places},
+    }
+    rows = [[name, "", *(shown(found[place]) for place in places), ""] for name, found in rules.items()]
+    shares = []
+    for seed in range(arguments.seeds):
+        strategy = Averaged(OpenAIES(arguments.population, sigma=0.5, learning_rate=0.1), generations=500)
+        with alone():
+            result = em.Search(problem, strategy, seed=seed).run(seconds=arguments.seconds)
+        cells = []
+        for name, place in places.items():
+            total = np.asarray(
+                jax.jit(
+                    lambda trials, place=place, omega=result.center_omega: jax.lax.map(
+                        lambda one: place.evaluate_task(one[0], omega, one[1]).fitness,
+                        (trials.keys, trials.tasks),
+                        batch_size=500,
+                    )
+                )(drawn[name])
+            )
+            cells.append(shown(total))
+            if name == "held-out":
+                shares.append(total.mean() / exact[name].mean())
+        rows.append([f"evolved, seed {seed}", f"{result.generations:,}", *cells, f"{shares[-1]:.1%}"])
+    print(
+        f"\nBandits that change, {problem.arms} arms, {arguments.pulls} pulls, hazard {problem.hazard:g}, "
+        f"{arguments.seconds:g} s a search; {arguments.episodes:,} episodes; share of the reward of Thompson sampling "
+        f"that knows the changes, mean {statistics.mean(shares):.1%} (to reach: 95 %)\n"
+    )
+    print_table(["player", "generations", *places, "share"], rows)
+
+
+if __name__ == "__main__":
+    main()
