@@ -5,8 +5,11 @@ episodes beside Thompson sampling with the exact posterior over the time of the 
 come, also in the shifted distributions), Thompson sampling that forgets at a rate tuned on other episodes for each
 distribution, and Thompson sampling that knows of no changes. Rewards are in expectation.
 
-    python benchmarks/streams.py                # 3 seeds
-    python benchmarks/streams.py --seconds 60
+Regression that drifts: likewise by CMA-ES, beside the best fixed rate of the same rule, tuned on other streams for each
+distribution.
+
+    python benchmarks/streams.py                   # both, 3 seeds
+    python benchmarks/streams.py drift --seconds 60
 """
 
 import argparse
@@ -20,10 +23,11 @@ from _measure import alone, parse_arguments, print_table, standard_error
 from numpy.typing import NDArray
 
 import evometa as em
-from evometa.problems import SwitchingBandit
-from evometa.strategies import Averaged, OpenAIES
+from evometa.problems import DriftingRegression, SwitchingBandit
+from evometa.strategies import CMAES, Averaged, OpenAIES
 
 EPISODES = 2_000
+RATES = (0.02, 0.03, 0.05, 0.07, 0.1, 0.14, 0.2, 0.28, 0.4, 0.55, 0.75)
 KEEP = (0.7, 0.8, 0.9, 0.95, 0.97, 0.98, 0.99)
 
 
@@ -88,33 +92,26 @@ def shown(totals: NDArray[Any]) -> str:
     return f"{totals.mean():.2f} ± {standard_error(totals):.2f}"
 
 
-def main() -> None:
-    """Measure and print the table."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--pulls", type=int, default=200)
-    parser.add_argument("--seconds", type=float, default=240, help="of one search")
-    parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--episodes", type=int, default=EPISODES)
-    parser.add_argument("--population", type=int, default=256)
-    arguments = parse_arguments(parser, "--pulls 2 --seconds 0.1 --seeds 1 --episodes 20 --population 4")
-    problem = SwitchingBandit(inner_steps=arguments.pulls)
+def bandit(pulls: int, seconds: float, seeds: int, episodes: int, population: int) -> None:
+    """Print the total reward of each player."""
+    problem = SwitchingBandit(inner_steps=pulls)
     places = {"held-out": problem, **problem.shifted()}
-    drawn = {name: draw_trials(place, 2016, arguments.episodes, test=True) for name, place in places.items()}
+    drawn = {name: draw_trials(place, 2016, episodes, test=True) for name, place in places.items()}
     exact = {name: exact_thompson(drawn[name].tasks, place.hazard) for name, place in places.items()}
     rules = {
         "best arm of each pull": {n: np.asarray(drawn[n].tasks.chances).max(2).sum(1) for n in places},
         "Thompson sampling, knows the changes": exact,
         "Thompson sampling, forgets": {
-            n: forgetting_thompson(drawn[n].tasks, tuned(place, arguments.episodes)) for n, place in places.items()
+            n: forgetting_thompson(drawn[n].tasks, tuned(place, episodes)) for n, place in places.items()
         },
         "Thompson sampling, knows of none": {n: forgetting_thompson(drawn[n].tasks, 1.0) for n in places},
     }
     rows = [[name, "", *(shown(found[place]) for place in places), ""] for name, found in rules.items()]
     shares = []
-    for seed in range(arguments.seeds):
-        strategy = Averaged(OpenAIES(arguments.population, sigma=0.5, learning_rate=0.1), generations=500)
+    for seed in range(seeds):
+        strategy = Averaged(OpenAIES(population, sigma=0.5, learning_rate=0.1), generations=500)
         with alone():
-            result = em.Search(problem, strategy, seed=seed).run(seconds=arguments.seconds)
+            result = em.Search(problem, strategy, seed=seed).run(seconds=seconds)
         cells = []
         for name, place in places.items():
             total = np.asarray(
@@ -131,11 +128,65 @@ def main() -> None:
                 shares.append(total.mean() / exact[name].mean())
         rows.append([f"evolved, seed {seed}", f"{result.generations:,}", *cells, f"{shares[-1]:.1%}"])
     print(
-        f"\nBandits that change, {problem.arms} arms, {arguments.pulls} pulls, hazard {problem.hazard:g}, "
-        f"{arguments.seconds:g} s a search; {arguments.episodes:,} episodes; share of the reward of Thompson sampling "
+        f"\nBandits that change, {problem.arms} arms, {pulls} pulls, hazard {problem.hazard:g}, "
+        f"{seconds:g} s a search; {episodes:,} episodes; share of the reward of Thompson sampling "
         f"that knows the changes, mean {statistics.mean(shares):.1%} (to reach: 95 %)\n"
     )
     print_table(["player", "generations", *places, "share"], rows)
+
+
+def fixed(problem: DriftingRegression, rate: float) -> Any:
+    """Return the ω of a constant rate."""
+    omega = problem.space.decode(problem.space.start(jax.random.key(0)))
+    return omega | {"output_bias": np.float32(np.log(rate / (1 - rate)))}
+
+
+def drift(seconds: float, seeds: int, episodes: int, population: int) -> None:
+    """Print the mean regret of each learner."""
+    problem = DriftingRegression()
+    places = {"held-out": problem, **problem.shifted()}
+
+    def regrets(omega: Any, seed: int) -> dict[str, float]:
+        scores = em.generalization(problem, omega, tasks=episodes, seed=seed)
+        return {score.distribution: score for score in scores if score.distribution in places}
+
+    tuning = {rate: regrets(fixed(problem, rate), 1) for rate in RATES}
+    rows = []
+    best = {name: min(RATES, key=lambda rate: tuning[rate][name].fitness) for name in places}
+    found = {rate: regrets(fixed(problem, rate), 2016) for rate in set(best.values())}
+    fixed_scores = {name: found[best[name]][name] for name in places}
+    cells = [f"{score.fitness:.4f} ± {score.standard_error:.4f}" for score in fixed_scores.values()]
+    rows.append(["best fixed rate (" + ", ".join(f"{rate:g}" for rate in best.values()) + ")", "", *cells])
+    shares = []
+    for seed in range(seeds):
+        with alone():
+            result = em.Search(problem, CMAES(population_size=population), seed=seed).run(seconds=seconds)
+        scores = regrets(result.center_omega, 2016)
+        cells = [f"{scores[name].fitness:.4f} ± {scores[name].standard_error:.4f}" for name in places]
+        shares.append(scores["held-out"].fitness / fixed_scores["held-out"].fitness)
+        rows.append([f"evolved, seed {seed}", f"{result.generations:,}", *cells])
+    print(
+        f"\nRegression that drifts, {seconds:g} s a search; mean regret over {episodes:,} streams; "
+        f"the evolved rule has {statistics.mean(shares):.1%} of the best fixed rate's (to reach: below 100 %)\n"
+    )
+    print_table(["learner", "generations", *places], rows)
+
+
+def main() -> None:
+    """Measure and print the tables."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("which", nargs="?", choices=("bandit", "drift"), help="one of them; both by default")
+    parser.add_argument("--pulls", type=int, default=200)
+    parser.add_argument("--seconds", type=float, default=120, help="of one search")
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--episodes", type=int, default=EPISODES)
+    parser.add_argument("--population", type=int, help="256 for bandits, 32 for regression")
+    arguments = parse_arguments(parser, "bandit --pulls 2 --seconds 0.1 --seeds 1 --episodes 20 --population 4")
+    cost = (arguments.seconds, arguments.seeds, arguments.episodes)
+    if arguments.which in (None, "bandit"):
+        bandit(arguments.pulls, *cost, arguments.population or 256)
+    if arguments.which in (None, "drift"):
+        drift(*cost, arguments.population or 32)
 
 
 if __name__ == "__main__":

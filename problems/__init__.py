@@ -28,7 +28,8 @@ problem                                        branch of meta-learning
 :class:`CartPoleSwingUp`,                      control: weights of a policy
 :class:`GymnaxPolicy`,
 :class:`GymnasiumPolicy`
-:class:`SwitchingBandit`                       online: changing tasks
+:class:`SwitchingBandit`,                      online: changing tasks
+:class:`DriftingRegression`
 :class:`AuxiliaryTasks`                        auxiliary tasks
 :class:`Hypercleaning`                         hyperparameters: data cleansing
 :class:`DataAugmentation`                      training data: augmentation
@@ -85,6 +86,7 @@ from evometa.problems.losses.learned_loss_taylor import LearnedLossTaylor
 from evometa.problems.optimizers.learned_evolution_strategy import LearnedEvolutionStrategy
 from evometa.problems.optimizers.learned_optimizer import LearnedOptimizer
 from evometa.problems.optimizers.learned_update_rule import LearnedUpdateRule
+from evometa.problems.streams.drifting_regression import DriftingRegression
 from evometa.problems.streams.switching_bandit import SwitchingBandit
 from evometa.problems.training_data.auxiliary_tasks import AuxiliaryTasks
 from evometa.problems.training_data.curriculum import Curriculum
@@ -116,6 +118,7 @@ __all__ = [
     "DigitsHyperparameters",
     "DoublePole",
     "DoublePoleNoVelocities",
+    "DriftingRegression",
     "Ellipsoid",
     "GymnasiumPolicy",
     "GymnaxPolicy",

@@ -48,7 +48,7 @@ class SwitchingBandit(Bandit):
         omega="weights of a GRU",
         learner="the GRU's state",
         paper="Mellor & Shapiro 2013",
-        recipe=Recipe("OpenAIES", {"population_size": 256, "sigma": 0.5, "learning_rate": 0.1}, {"seconds": 240}),
+        recipe=Recipe("OpenAIES", {"population_size": 256, "sigma": 0.5, "learning_rate": 0.1}, {"seconds": 120}),
     )
 
     num_tasks: int = 64
