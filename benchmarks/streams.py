@@ -13,6 +13,7 @@ distribution.
 """
 
 import argparse
+import functools
 import statistics
 from typing import Any
 
@@ -23,6 +24,7 @@ from _measure import alone, parse_arguments, print_table, standard_error
 from numpy.typing import NDArray
 
 import evometa as em
+from evometa.problem import InnerTraining
 from evometa.problems import DriftingRegression, SwitchingBandit
 from evometa.strategies import CMAES, Averaged, OpenAIES
 
@@ -87,9 +89,17 @@ def tuned(problem: SwitchingBandit, episodes: int) -> float:
     return max(KEEP, key=lambda keep: float(forgetting_thompson(tasks, keep).mean()))
 
 
+@functools.partial(jax.jit, static_argnums=0)
+def fitness(problem: InnerTraining, omega: Any, trials: Any) -> jax.Array:
+    """Return the fitness of one ω on each trial, ``[N]``."""
+    return jax.lax.map(
+        lambda one: problem.evaluate_task(one[0], omega, one[1]).fitness, (trials.keys, trials.tasks), batch_size=500
+    )
+
+
 def shown(totals: NDArray[Any]) -> str:
     """Return the mean and its standard error."""
-    return f"{totals.mean():.2f} ± {standard_error(totals):.2f}"
+    return f"{totals.mean():.4g} ± {standard_error(totals):.2g}"
 
 
 def bandit(pulls: int, seconds: float, seeds: int, episodes: int, population: int) -> None:
@@ -114,15 +124,7 @@ def bandit(pulls: int, seconds: float, seeds: int, episodes: int, population: in
             result = em.Search(problem, strategy, seed=seed).run(seconds=seconds)
         cells = []
         for name, place in places.items():
-            total = np.asarray(
-                jax.jit(
-                    lambda trials, place=place, omega=result.center_omega: jax.lax.map(
-                        lambda one: place.evaluate_task(one[0], omega, one[1]).fitness,
-                        (trials.keys, trials.tasks),
-                        batch_size=500,
-                    )
-                )(drawn[name])
-            )
+            total = np.asarray(fitness(place, result.center_omega, drawn[name]))
             cells.append(shown(total))
             if name == "held-out":
                 shares.append(total.mean() / exact[name].mean())
@@ -145,26 +147,22 @@ def drift(seconds: float, seeds: int, episodes: int, population: int) -> None:
     """Print the mean regret of each learner."""
     problem = DriftingRegression()
     places = {"held-out": problem, **problem.shifted()}
-
-    def regrets(omega: Any, seed: int) -> dict[str, float]:
-        scores = em.generalization(problem, omega, tasks=episodes, seed=seed)
-        return {score.distribution: score for score in scores if score.distribution in places}
-
-    tuning = {rate: regrets(fixed(problem, rate), 1) for rate in RATES}
-    rows = []
-    best = {name: min(RATES, key=lambda rate: tuning[rate][name].fitness) for name in places}
-    found = {rate: regrets(fixed(problem, rate), 2016) for rate in set(best.values())}
-    fixed_scores = {name: found[best[name]][name] for name in places}
-    cells = [f"{score.fitness:.4f} ± {score.standard_error:.4f}" for score in fixed_scores.values()]
-    rows.append(["best fixed rate (" + ", ".join(f"{rate:g}" for rate in best.values()) + ")", "", *cells])
+    drawn = {name: draw_trials(place, 2016, episodes, test=True) for name, place in places.items()}
+    rows, best = [], {}
+    for name, place in places.items():
+        tuning = draw_trials(place, 1, episodes, test=True)
+        regrets = {rate: float(fitness(place, fixed(problem, rate), tuning).mean()) for rate in RATES}
+        best[name] = min(RATES, key=regrets.__getitem__)
+    fixed_regrets = {n: np.asarray(fitness(place, fixed(problem, best[n]), drawn[n])) for n, place in places.items()}
+    rates = ", ".join(f"{rate:g}" for rate in best.values())
+    rows.append([f"best fixed rate ({rates})", "", *map(shown, fixed_regrets.values())])
     shares = []
     for seed in range(seeds):
         with alone():
             result = em.Search(problem, CMAES(population_size=population), seed=seed).run(seconds=seconds)
-        scores = regrets(result.center_omega, 2016)
-        cells = [f"{scores[name].fitness:.4f} ± {scores[name].standard_error:.4f}" for name in places]
-        shares.append(scores["held-out"].fitness / fixed_scores["held-out"].fitness)
-        rows.append([f"evolved, seed {seed}", f"{result.generations:,}", *cells])
+        regrets = {n: np.asarray(fitness(place, result.center_omega, drawn[n])) for n, place in places.items()}
+        shares.append(regrets["held-out"].mean() / fixed_regrets["held-out"].mean())
+        rows.append([f"evolved, seed {seed}", f"{result.generations:,}", *map(shown, regrets.values())])
     print(
         f"\nRegression that drifts, {seconds:g} s a search; mean regret over {episodes:,} streams; "
         f"the evolved rule has {statistics.mean(shares):.1%} of the best fixed rate's (to reach: below 100 %)\n"
