@@ -52,10 +52,14 @@ def sized(strategy: Any, size: int) -> Any:
 
 def told(strategy: Strategy[Any], space: Any, **parts: Any) -> tuple[Any, Any, Any]:
     """Return the state after a generation of fitness 0, 1, ..., its population and the state after resizing."""
-    key = jax.random.key(0)
-    genotypes, state = strategy.ask(key, strategy.init(key, space))
-    feedback = Feedback(jnp.arange(strategy.population_size, dtype=float)[::-1])
-    return strategy.tell(key, state, genotypes, feedback._replace(**parts)), genotypes, feedback
+    key, feedback = jax.random.key(0), Feedback(jnp.asarray(np.arange(strategy.population_size, dtype=float)[::-1]))
+
+    @jax.jit
+    def generation() -> tuple[Any, Any]:
+        genotypes, state = strategy.ask(key, strategy.init(key, space))
+        return strategy.tell(key, state, genotypes, feedback._replace(**parts)), genotypes
+
+    return *generation(), feedback
 
 
 def shapes(state: Any) -> Any:
