@@ -6,6 +6,7 @@ state, and the learning algorithm itself is meta-learned. No gradient is used an
 """
 
 import dataclasses
+from collections.abc import Mapping
 from typing import Any, ClassVar, Literal, NamedTuple
 
 import jax
@@ -25,7 +26,7 @@ class Arms(NamedTuple):
     """A task: the success probability of each arm, and the reward of each possible pull; float32."""
 
     chances: jax.Array
-    """``[A]``, from 0 to 1."""
+    """``[A]``, from 0 to 1; ``[S, A]`` where they change from pull to pull."""
     pays: jax.Array
     """``[S, A]``, 0 or 1; drawn in advance, so that all candidates face the same random rewards."""
 
@@ -99,7 +100,7 @@ class Bandit(InnerTraining):
         """The GRU's weights; a search starts at a random initialisation."""
         return Like(self.network.draw)
 
-    def shifted(self) -> dict[str, "Bandit"]:
+    def shifted(self) -> Mapping[str, "Bandit"]:
         """Twice the pulls; arms that differ less; arms that pay less."""
         low, high = self.chance_range
         middle, quarter = (low + high) / 2, (high - low) / 4
@@ -130,10 +131,9 @@ class Bandit(InnerTraining):
         chance = arm @ self.chances_at(task, learner.pulls)
         return Player(memory, jnp.append(arm, paid), learner.pulls + 1, chance)
 
-    def chances_at(self, task: Any, pull: Scalar) -> jax.Array:
+    def chances_at(self, task: Arms, pull: Scalar) -> jax.Array:
         """Return the success probability of each arm at a pull, ``[A]``."""
-        chances: jax.Array = task.chances
-        return chances
+        return task.chances
 
     def loss(self, key: Key, omega: Omega, task: Arms, learner: Player) -> Scalar:
         """Return the success probability of the last pull times the number of pulls; its mean is the total reward."""

@@ -5,24 +5,15 @@ Branch of meta-learning: black-box learners, online. ω holds the weights of a s
 """
 
 import dataclasses
-from typing import Any, ClassVar, NamedTuple
+from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
 
 from evometa.card import ProblemCard, Recipe
-from evometa.problems.control.bandit import Bandit
+from evometa.problems.control.bandit import Arms, Bandit
 from evometa.settings import Chance, Count
 from evometa.types import Key, Scalar
-
-
-class ChangingArms(NamedTuple):
-    """A task: what each arm is worth at each pull; float32."""
-
-    chances: jax.Array
-    """``[S, A]``, success probabilities, from 0 to 1."""
-    pays: jax.Array
-    """``[S, A]``, the reward of each possible pull, 0 or 1; the same for all candidates."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,7 +55,7 @@ class SwitchingBandit(Bandit):
             "twice the pulls": dataclasses.replace(self, inner_steps=2 * self.inner_steps),
         }
 
-    def sample_task(self, key: Key) -> ChangingArms:
+    def sample_task(self, key: Key) -> Arms:
         """Draw the changes, the success probabilities after each, and the rewards."""
         key_changes, key_chances, key_rewards = jax.random.split(key, 3)
         changes = jax.random.bernoulli(key_changes, self.hazard, (self.inner_steps,)).at[0].set(True)
@@ -73,9 +64,8 @@ class SwitchingBandit(Bandit):
         last = jax.lax.cummax(jnp.where(changes, jnp.arange(self.inner_steps), 0))
         chances = drawn[last]
         uniform = jax.random.uniform(key_rewards, (self.inner_steps, self.arms), jnp.float32)
-        return ChangingArms(chances, (uniform < chances).astype(jnp.float32))
+        return Arms(chances, (uniform < chances).astype(jnp.float32))
 
-    def chances_at(self, task: Any, pull: Scalar) -> jax.Array:
+    def chances_at(self, task: Arms, pull: Scalar) -> jax.Array:
         """Return the success probability of each arm at a pull, ``[A]``."""
-        chances: jax.Array = task.chances[pull]
-        return chances
+        return task.chances[pull]
