@@ -314,7 +314,7 @@ def test_options_have_the_defaults_of_search() -> None:
     search = inspect.signature(Search).parameters
     options = {**{f.name: f for f in dataclasses.fields(Run)}, **{f.name: f for f in dataclasses.fields(Execution)}}
     shared = set(search) & set(options) - {"problem", "strategy"}
-    assert shared == set(search) - {"problem", "strategy", "callbacks", "debug", "initial"}
+    assert shared == set(search) - {"problem", "strategy", "callbacks", "initial"}
     for name in shared:
         assert options[name].default == search[name].default, name
 
