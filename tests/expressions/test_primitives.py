@@ -88,7 +88,10 @@ def shortened(a: jax.Array) -> jax.Array:
         (lambda: PrimitiveSet(("add",)), r"each name once, got \['add'\] twice"),
         (lambda: PrimitiveSet(("x",)).add("sqrt", jnp.sqrt), r"each name once, got \['sqrt'\] twice"),
         (lambda: PrimitiveSet(("x",), ephemeral=0.0), "ephemeral to be a finite scale > 0.*got 0.0"),
-        (lambda: PrimitiveSet(("x",), ephemeral=(1.0, float("nan"))), "ephemeral to be a finite number, a tuple"),
+        (
+            lambda: PrimitiveSet(("x",), ephemeral=(1.0, float("nan"))),
+            r"ephemeral \(.*\) to be a finite number, a tuple",
+        ),
         (lambda: PrimitiveSet(("x",), returns="angle"), "makes the type 'angle' for 'returns', and nothing does"),
         (lambda: PrimitiveSet(("x",), LOSS_PRIMITIVES[-1:]), "makes the type 'bool' for 'if_then_else'"),
         (lambda: PrimitiveSet(("x",)).code("ad"), "the names of its primitive set, got 'ad'. Nearest: add"),
