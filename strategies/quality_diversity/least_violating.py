@@ -49,8 +49,8 @@ def keep(before: Elites, elites: Elites, genotypes: Genotype, feedback: Feedback
 
 def forget(elites: Elites) -> Elites:
     """Return the archive without parents: with elites only."""
-    first = elites.fitness[:MOST]
-    return elites._replace(fitness=elites.fitness.at[:MOST].set(jnp.where(elites.filled > 0, first, jnp.inf)))
+    fitness = jnp.asarray(elites.fitness)  # a state at rest has arrays of NumPy
+    return elites._replace(fitness=fitness.at[:MOST].set(jnp.where(elites.filled > 0, fitness[:MOST], jnp.inf)))
 
 
 def pick(key: Key, elites: Elites, number: int) -> Genotype:
