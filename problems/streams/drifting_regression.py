@@ -55,7 +55,9 @@ class DriftingRegression(InnerTraining):
     step before each example; which of both changes with probability ``switch``. The fitness is the mean regret: the
     squared difference of prediction and label without noise, averaged over the stream.
 
-    Compared with (``benchmarks/streams.py drift``): the same rule with the best fixed rate.
+    Result, mean of 3 seeds after 40 seconds on one core (``benchmarks/streams.py drift``): a mean regret of 0.370; the
+    same rule with the best fixed rate, tuned on other streams, has 0.415. The evolved rule is tied to the noise that it
+    knows: with twice the noise it has 1.21, and a fixed rate tuned for that 0.69.
 
     Args:
         inputs: N, dimension of the examples.
