@@ -10,7 +10,8 @@ import jax.numpy as jnp
 import pytest
 
 from evometa import Box, ConfigurationError, Evaluation, HostProblem, Integer, Problem, Search, generalization
-from evometa.evaluation.checks import check_problem, noisy
+from evometa.evaluation.checks import check_problem
+from evometa.evaluation.compatibility import noisy
 from evometa.naming import load
 from evometa.strategies import RandomSearch
 

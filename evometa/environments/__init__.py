@@ -41,7 +41,7 @@ file                   holds
 ====================== ====================================================================
 """
 
-from evometa.environments.environment import Continuous, Discrete, Environment, State, Transition
+from evometa.environments.environment import Continuous, Discrete, Environment, State, Transition, actions_of
 from evometa.environments.gru import GRU
 from evometa.environments.gymnax_adapter import Gymnax
 from evometa.environments.playing import Agent, Episode, Trajectory, play, record
@@ -61,6 +61,7 @@ __all__ = [
     "Statistics",
     "Trajectory",
     "Transition",
+    "actions_of",
     "play",
     "record",
 ]

@@ -5,7 +5,9 @@ import dataclasses
 from typing import Any, NamedTuple
 
 import jax
+import numpy as np
 
+from evometa.errors import ConfigurationError
 from evometa.settings import Checked
 from evometa.types import Key, Scalar
 
@@ -52,6 +54,26 @@ class Continuous:
     def outputs(self) -> int:
         """How many outputs of a network choose an action: one for each coordinate."""
         return len(self.low)
+
+
+def actions_of(owner: str, space: Any) -> Discrete | Continuous:
+    """Return the actions of a space of gymnax or Gymnasium.
+
+    Args:
+        owner: whose space it is, for the message, such as "CartPole-v1 of gymnax".
+        space: the space.
+
+    Raises:
+        ConfigurationError: it is neither discrete from 0 on nor a vector with bounds.
+    """
+    if hasattr(space, "n") and space.shape == () and getattr(space, "start", 0) == 0:
+        return Discrete(int(space.n))
+    low, high = (np.ravel(np.broadcast_to(getattr(space, name, np.inf), space.shape or ())) for name in ("low", "high"))
+    if not (np.isfinite(low).all() and np.isfinite(high).all()):
+        raise ConfigurationError(
+            f"A policy needs actions that are discrete (from 0 on) or a vector with bounds, and {owner} has {space}."
+        )
+    return Continuous(tuple(map(float, low)), tuple(map(float, high)))
 
 
 @dataclasses.dataclass(frozen=True)

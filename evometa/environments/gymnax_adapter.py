@@ -7,9 +7,8 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
-from evometa.environments.environment import Continuous, Discrete, Environment, State, Transition
+from evometa.environments.environment import Continuous, Discrete, Environment, State, Transition, actions_of
 from evometa.errors import ConfigurationError
 from evometa.settings import Count
 from evometa.types import Key
@@ -54,16 +53,7 @@ class Gymnax(Environment):
     def actions(self) -> Discrete | Continuous:
         """What the actions are."""
         environment, parameters = self._made
-        actions = environment.action_space(parameters)
-        if hasattr(actions, "n"):
-            return Discrete(int(actions.n))
-        low, high = (np.ravel(np.broadcast_to(bound, actions.shape)) for bound in (actions.low, actions.high))
-        if not (np.isfinite(low).all() and np.isfinite(high).all()):
-            raise ConfigurationError(
-                f"A policy needs actions that are discrete or a vector with bounds, and {self.name} of gymnax has "
-                f"{actions}."
-            )
-        return Continuous(tuple(map(float, low)), tuple(map(float, high)))
+        return actions_of(f"{self.name} of gymnax", environment.action_space(parameters))
 
     def reset(self, key: Key) -> State:
         """Return the state at the start of an episode."""

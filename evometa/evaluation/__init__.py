@@ -14,5 +14,6 @@ file                         holds
 :mod:`gradient_evaluator`    with the gradient of the fitness
 :mod:`carried_learners`      learners carried between generations
 :mod:`checks`                shapes and types of a problem, checked before compiling
+:mod:`compatibility`         whether a strategy and a problem fit together
 ===========================  ===========================================================
 """

@@ -11,15 +11,13 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from evometa.backend.static_leaves import abstract, is_array, pack, unpack
-from evometa.errors import ConfigurationError, IgnoredFeedbackWarning
-from evometa.evaluation.population_evaluator import plan_incompatibility
+from evometa.backend.static_leaves import abstract, is_array, pack
+from evometa.errors import ConfigurationError
 from evometa.problem import VECTORS, BaseProblem, HostProblem, InnerTraining, Problem, as_evaluation, overrides
 from evometa.spaces import Space, VectorSpace
-from evometa.strategy import Strategy
 
 
-def _any_rank() -> contextlib.AbstractContextManager[None]:
+def any_rank() -> contextlib.AbstractContextManager[None]:
     """Run evometa's own code: JAX's switch ``jax_numpy_rank_promotion`` is meant for the user's."""
     promoting: contextlib.AbstractContextManager[None] = jax.numpy_rank_promotion("allow")
     return promoting
@@ -58,10 +56,10 @@ def check_problem(problem: BaseProblem) -> Space:
         )
     key = jax.eval_shape(jax.random.key, 0)
     genotype = jax.eval_shape(space.sample, key)
-    with _any_rank():
+    with any_rank():
         omega = abstract(lambda g: space.decode(space.repair(g)), genotype)
     own = type(problem).__module__.startswith("evometa.")
-    with _any_rank() if own else contextlib.nullcontext():
+    with any_rank() if own else contextlib.nullcontext():
         _check_methods(problem, key, genotype, omega)
     return space
 
@@ -86,7 +84,7 @@ def _check_population(problem: Problem, key: Any, genotype: Any, one: Any) -> No
     """Raise ConfigurationError unless a whole population is evaluated as one candidate is, with a leading axis P."""
     size, method, space = 5, f"{type(problem).__name__}.evaluate_population", problem.space
     genotypes = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct((size, *leaf.shape), leaf.dtype), genotype)
-    with _any_rank():
+    with any_rank():
         omegas = abstract(jax.vmap(lambda g: space.decode(space.repair(g))), genotypes)
     expected, found = as_evaluation(one), as_evaluation(_abstract(method, problem.evaluate_population, key, omegas))
     if not isinstance(found.metrics, Mapping) or found.metrics.keys() != expected.metrics.keys():
@@ -113,113 +111,6 @@ def _check_population(problem: Problem, key: Any, genotype: Any, one: Any) -> No
             )
         if wanted is not None and not jnp.issubdtype(given.dtype, jnp.floating) and part == "the fitness":
             raise ConfigurationError(f"{method} expects {part} as floats, got {given.dtype}; convert it.")
-
-
-def require_compatible(strategy: Strategy[Any], problem: BaseProblem, space: Space) -> None:
-    """Raise ConfigurationError, in the words of what does not fit, when a strategy cannot search for a problem."""
-    check_names(strategy, Strategy)
-    for reason in (
-        strategy.incompatibility(space),
-        strategy.problem_incompatibility(problem),
-        plan_incompatibility(strategy, problem),
-    ):
-        if reason:
-            raise ConfigurationError(reason)
-    given = set(vector_lengths(problem)) if strategy.required_feedback else set()  # tracing takes time
-    missing = [name for name in strategy.required_feedback if name not in given | {"gradient"}]  # which the engine adds
-    if missing:
-        where = "vector_lengths" if isinstance(problem, HostProblem) else "the Evaluation it returns"
-        raise ConfigurationError(
-            f"{type(strategy).__name__} requires {' and '.join(missing)}, and {type(problem).__name__} gives none; "
-            f"add them to {where}."
-        )
-
-
-def warn_of_ignored(strategy: Strategy[Any], problem: BaseProblem) -> None:
-    """Warn of what a (compatible) problem's evaluations have and a strategy makes no use of."""
-    name, cls, lengths = type(strategy).__name__, type(problem).__name__, vector_lengths(problem)
-    for vector, remedy in _INSTEAD.items():
-        if vector in lengths and vector not in strategy.required_feedback:
-            warnings.warn(
-                f"{name} makes no use of the {vector} that {cls} returns; {remedy}.",
-                IgnoredFeedbackWarning,
-                stacklevel=3,
-            )
-    if "constraints" in lengths and strategy.constraint_handling == "none":
-        warnings.warn(
-            f"{name} follows the fitness alone and does not steer by the constraints that {cls} returns, so only what "
-            "it comes across keeps them; use a strategy that ranks candidates, such as OpenAIES or CMAES.",
-            IgnoredFeedbackWarning,
-            stacklevel=3,
-        )
-
-
-_INSTEAD = {
-    "objectives": "use NSGA2 for a Pareto front, or GeneticProgramming(cases=...) where they are errors on cases",
-    "measures": "use MAPElites or CMAME for an archive over them",
-}
-
-
-def vector_lengths(problem: BaseProblem) -> dict[str, int]:
-    """Return how many objectives, constraints and measures the evaluations of a (checked) problem have."""
-    if isinstance(problem, HostProblem):
-        return {name: length for name, length in problem.vector_lengths.items() if length}
-    assert isinstance(problem, (Problem, InnerTraining))
-    with _any_rank():
-        evaluation = as_evaluation(_abstract_evaluation(problem))
-    vectors = {name: getattr(evaluation, name) for name in VECTORS}
-    return {name: vector.shape[0] for name, vector in vectors.items() if vector is not None}
-
-
-def _abstract_evaluation(problem: Problem | InnerTraining) -> Any:
-    """Return the shapes of the evaluation of one ω, without tracing its inner training where that can be avoided."""
-    space, key = problem.space, jax.eval_shape(jax.random.key, 0)
-    omega = abstract(lambda key: space.decode(space.repair(space.sample(key))), key)
-    if isinstance(problem, Problem):
-        return abstract(problem.evaluate, key, omega)
-    task = abstract(problem.sample_task, key)
-    if overrides(problem, "evaluate_task"):
-        return abstract(problem.evaluate_task, key, omega, task)
-    learner = abstract(problem.init, key, omega, task)
-    fitness = jax.ShapeDtypeStruct((), jnp.float32)
-    return abstract(problem.evaluate_learner, key, omega, task, learner, fitness)
-
-
-def noisy(problem: BaseProblem) -> bool:
-    """Return whether evaluating the same ω again may give another fitness.
-
-    So it is with inner training, with problems that say how many tasks an evaluation averages, and with a
-    :class:`Problem` that makes use of its key.
-    """
-    if problem.num_tasks is not None:
-        return True
-    if not isinstance(problem, Problem):
-        return False
-    space, key = problem.space, jax.eval_shape(jax.random.key, 0)
-    with _any_rank():
-        omega = pack(abstract(lambda key: space.decode(space.repair(space.sample(key))), key))
-
-    def fitness(key: Any, omega: Any) -> Any:
-        return [
-            as_evaluation(evaluate(key, unpack(omega))).fitness
-            for evaluate in (problem.evaluate, problem.evaluate_test)
-        ]
-
-    with _any_rank():
-        return _uses_first_argument(jax.make_jaxpr(fitness)(key, omega).jaxpr)
-
-
-def _uses_first_argument(jaxpr: Any) -> bool:
-    """Return whether the results of a traced function depend on its first argument (a step inside counts whole)."""
-
-    def variables(atoms: Any) -> set[Any]:
-        return {atom for atom in atoms if not hasattr(atom, "val")}  # the others are literals
-
-    wanted = variables(jaxpr.outvars)
-    for equation in reversed(jaxpr.eqns):
-        if wanted & set(equation.outvars):
-            wanted |= variables(equation.invars)
-    return jaxpr.invars[0] in wanted
 
 
 def check_names(thing: object, base: type) -> None:

@@ -15,7 +15,7 @@ from jax.sharding import NamedSharding, PartitionSpec, SingleDeviceSharding
 
 from evometa.backend.chunks import mesh_of, on_every_device
 from evometa.backend.kernels import running_on
-from evometa.evaluation.checks import noisy
+from evometa.evaluation.compatibility import noisy
 from evometa.evaluation.population_evaluator import Evaluated, PopulationEvaluator, evaluator_for
 from evometa.problem import Evaluation
 from evometa.search.decisions import MOST_GENERATIONS

@@ -69,6 +69,7 @@ def resized(driver: Driver, former: Strategy[Any], state: SearchState, generatio
         changed = strategy.resized(key, jax.tree.map(jnp.asarray, state.strategy), driver.space, former)
         changed = jax.device_get(changed)
     after = state._replace(strategy=changed)
+    # (in tuples, since the type of a structure is declared without ==)
     if (jax.tree.structure(state.carried),) == (jax.tree.structure(fresh.carried),):
         after = after._replace(carried=jax.tree.map(_rows, state.carried, fresh.carried))
     if _form(after) != _form(fresh):

@@ -16,7 +16,8 @@ from evometa.backend.compilation_cache import use_compilation_cache
 from evometa.backend.container import cpu_cores
 from evometa.backend.precision import whole_seed
 from evometa.errors import ConfigurationError, EvaluationError
-from evometa.evaluation.checks import check_problem, noisy, require_compatible, warn_of_ignored
+from evometa.evaluation.checks import check_problem
+from evometa.evaluation.compatibility import noisy, require_compatible, warn_of_ignored
 from evometa.problem import VALIDATION_TASKS, BaseProblem, HostProblem, InnerTraining, precision_of
 from evometa.search.budget import SHARE, UNBOUNDED
 from evometa.search.callbacks import as_callback

@@ -6,21 +6,21 @@ Branch of meta-learning: black-box learners. There is no inner loop and no diffe
 import dataclasses
 import difflib
 import functools
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 import numpy as np
 
 from evometa.card import ProblemCard, Recipe
-from evometa.environments import Agent, Continuous, Discrete, Policy
+from evometa.environments import Agent, Policy, actions_of
 from evometa.errors import ConfigurationError
 from evometa.problem import Evaluation, HostProblem
+from evometa.problems.control.policy_search import HasPolicy
 from evometa.settings import Count
-from evometa.spaces import Like
 from evometa.types import Omega
 
 
 @dataclasses.dataclass(frozen=True)
-class GymnasiumPolicy(HostProblem):
+class GymnasiumPolicy(HasPolicy, HostProblem):
     """Find the weights of a policy for an environment of Gymnasium, by plain Python in worker processes.
 
     ω holds the weights. The fitness, to be maximised, is the return of an episode, averaged over ``num_tasks``
@@ -41,7 +41,6 @@ class GymnasiumPolicy(HostProblem):
             discrete nor a bounded vector, or its observations no array of numbers.
     """
 
-    direction: ClassVar[Literal["minimize", "maximize"]] = "maximize"
     metric_names: ClassVar[tuple[str, ...]] = ("steps",)
     card: ClassVar[ProblemCard] = ProblemCard(
         branch="control",
@@ -55,24 +54,15 @@ class GymnasiumPolicy(HostProblem):
     limit: Count | None = None
     num_tasks: Count = dataclasses.field(default=1, kw_only=True)
     hidden: tuple[Count, ...] = dataclasses.field(default=(), kw_only=True)
-    recurrent: bool = dataclasses.field(default=False, kw_only=True)
     normalize: bool = dataclasses.field(default=True, kw_only=True)
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        _ = self.policy
 
     @property
     def policy(self) -> Policy:
         """The network whose weights are searched."""
         environment = _make(self.name, self.limit)
         size = int(np.prod(environment.observation_space.shape))
-        return Policy(size, _actions(self.name, environment.action_space), self.hidden, self.recurrent)
-
-    @property
-    def space(self) -> Like:
-        """The policy's weights; a search starts at a random initialisation."""
-        return Like(self.policy.draw)
+        actions = actions_of(f"{self.name} of Gymnasium", environment.action_space)
+        return Policy(size, actions, self.hidden, self.recurrent)
 
     def evaluate(self, rng: np.random.Generator, omega: Omega) -> Evaluation:
         """Play one episode."""
@@ -120,14 +110,3 @@ def _make(name: str, limit: int | None) -> Any:
             f"{environment.observation_space}."
         )
     return environment
-
-
-def _actions(name: str, space: Any) -> Discrete | Continuous:
-    if hasattr(space, "n") and space.shape == () and space.start == 0:
-        return Discrete(int(space.n))
-    low, high = (np.ravel(getattr(space, bound, np.inf)) for bound in ("low", "high"))
-    if not (np.isfinite(low).all() and np.isfinite(high).all()):
-        raise ConfigurationError(
-            f"A policy needs actions that are discrete or a vector with bounds, and {name} of Gymnasium has {space}."
-        )
-    return Continuous(tuple(map(float, low)), tuple(map(float, high)))

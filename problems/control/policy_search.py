@@ -13,14 +13,46 @@ import jax.numpy as jnp
 import numpy as np
 
 from evometa.environments import Agent, Environment, Policy, Trajectory, play, record
-from evometa.problem import Evaluation, Problem
+from evometa.problem import BaseProblem, Evaluation, Problem
 from evometa.settings import Count
 from evometa.spaces import Like
 from evometa.types import Key, Omega
 
 
 @dataclasses.dataclass(frozen=True)
-class PolicySearch(Problem):
+class HasPolicy(BaseProblem):
+    """A problem whose ω holds the weights of a policy, and whose fitness, to be maximised, is its return.
+
+    Args:
+        hidden: width of each hidden layer of the policy; without any it is linear.
+        recurrent: whether the one hidden layer is a gated recurrent unit, which remembers within the episode.
+        normalize: whether observations are given in standard deviations from their mean, both as the agent has
+            experienced them since its episode began.
+    """
+
+    direction: ClassVar[Literal["minimize", "maximize"]] = "maximize"
+
+    hidden: tuple[Count, ...] = dataclasses.field(default=(32,), kw_only=True)
+    recurrent: bool = dataclasses.field(default=False, kw_only=True)
+    normalize: bool = dataclasses.field(default=False, kw_only=True)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _ = self.policy
+
+    @property
+    @abc.abstractmethod
+    def policy(self) -> Policy:
+        """The network whose weights are searched."""
+
+    @property
+    def space(self) -> Like:
+        """The policy's weights; a search starts at a random initialisation."""
+        return Like(self.policy.draw)
+
+
+@dataclasses.dataclass(frozen=True)
+class PolicySearch(HasPolicy, Problem):
     """Find the weights of a policy with the largest return in an environment.
 
     ω holds the weights. The fitness, to be maximised, is the return (the sum of rewards) of an episode, averaged over
@@ -34,16 +66,7 @@ class PolicySearch(Problem):
             experienced them since its episode began.
     """
 
-    direction: ClassVar[Literal["minimize", "maximize"]] = "maximize"
-
     num_tasks: Count = dataclasses.field(default=4, kw_only=True)
-    hidden: tuple[Count, ...] = dataclasses.field(default=(32,), kw_only=True)
-    recurrent: bool = dataclasses.field(default=False, kw_only=True)
-    normalize: bool = dataclasses.field(default=False, kw_only=True)
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        _ = self.policy
 
     @property
     @abc.abstractmethod
@@ -55,11 +78,6 @@ class PolicySearch(Problem):
         """The network whose weights are searched."""
         environment = self.environment
         return Policy(environment.observation_size, environment.actions, self.hidden, self.recurrent)
-
-    @property
-    def space(self) -> Like:
-        """The policy's weights; a search starts at a random initialisation."""
-        return Like(self.policy.draw)
 
     def evaluate(self, key: Key, omega: Omega) -> Evaluation:
         """Play one episode."""

@@ -5,7 +5,7 @@ from typing import Any, Literal
 import jax
 
 from evometa.errors import ConfigurationError
-from evometa.evaluation.checks import vector_lengths
+from evometa.evaluation.compatibility import vector_lengths
 from evometa.problem import BaseProblem
 from evometa.strategy import Strategy
 

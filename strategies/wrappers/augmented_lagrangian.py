@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 
 from evometa.errors import ConfigurationError
-from evometa.evaluation.checks import vector_lengths
+from evometa.evaluation.compatibility import vector_lengths
 from evometa.problem import BaseProblem
 from evometa.settings import Count
 from evometa.spaces import Space
