@@ -148,6 +148,20 @@ class BaseProblem(metaclass=Checked):
         """
         return {}
 
+    def pictures(self, key: Any, omega: Omega) -> Mapping[str, Any]:
+        """Draw what one ω does on held-out tasks; by default nothing.
+
+        ``evometa plot`` writes them for the selected ω of a run.
+
+        Args:
+            key: randomness, a JAX key; a ``numpy.random.Generator`` for a :class:`HostProblem`.
+            omega: one ω.
+
+        Returns:
+            Matplotlib figures by name, each written as NAME.png; an ``Animation`` is written as NAME.gif.
+        """
+        return {}
+
 
 class Problem(BaseProblem):
     """Evaluate one ω by a JAX function.

@@ -2,13 +2,14 @@
 
 The last room: it may use all the others, and none of them uses it.
 
-==============  ============================================================
-file            holds
-==============  ============================================================
-:mod:`main`     ``main``: the commands
-:mod:`run`      ``run`` and ``resume``
-:mod:`inspect`  ``plot``, ``compare``, ``generalize``, ``list`` and ``show``
-:mod:`names`    names of problems and strategies
-:mod:`options`  options that commands share
-==============  ============================================================
+===============  ===========================================================
+file             holds
+===============  ===========================================================
+:mod:`main`      ``main``: the commands
+:mod:`run`       ``run`` and ``resume``
+:mod:`inspect`   ``generalize``, ``list`` and ``show``
+:mod:`pictures`  ``plot`` and ``compare``
+:mod:`names`     names of problems and strategies
+:mod:`options`   options that commands share
+===============  ===========================================================
 """

@@ -1,103 +1,21 @@
-"""``evometa plot``, ``compare``, ``generalize``, ``show`` and ``list``: inspect runs; list problems and strategies."""
+"""``evometa generalize``, ``show`` and ``list``: inspect runs; list problems and strategies."""
 
 import dataclasses
 import inspect
 import json
 import math
 import re
-import sys
-import warnings
-from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 from tyro.conf import Positional, arg
 
-from evometa.errors import ConfigurationError, RunDirectoryError
-from evometa.naming import without_modules
+from evometa.errors import RunDirectoryError
 from evometa.search.progress import duration, short
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
     from evometa.problem import BaseProblem
-    from evometa.storage.manifest import Manifest
     from evometa.storage.result import Result
-
-# As in evometa.plots, which is not imported here since that takes longer than most commands.
-X = Literal["generation", "evaluations", "inner_steps", "seconds"]
-
-
-@dataclasses.dataclass(kw_only=True)
-class Plot:
-    """Plot the fitness of a run, the diagnostics of its strategy, and its Pareto front or archive if it has one.
-
-    Args:
-        run_directory: the run directory.
-        output: the picture of the fitness; DIR/fitness.png by default. Its suffix decides the format (png, svg, pdf).
-            The other pictures are written beside it, by default DIR/strategy.png, DIR/front.png and DIR/archive.png.
-        x: the quantity on the x-axis.
-    """
-
-    run_directory: Annotated[Positional[Path], arg(metavar="DIR")]
-    output: Path | None = None
-    x: X = "generation"
-
-    def execute(self) -> int:
-        """Write the pictures; return the exit status."""
-        from evometa import plots
-        from evometa.plots.diagnostics import PREFIX
-        from evometa.storage import archive_file, history
-
-        save(plots.fitness(self.run_directory, x=self.x), self.output or self.run_directory / "fitness.png")
-        if any(column.startswith(PREFIX) for column in history.read(self.run_directory).columns):
-            save(plots.diagnostics(self.run_directory, x=self.x), self._beside("strategy"))
-        if (self.run_directory / archive_file.ARCHIVE).exists():
-            archive = archive_file.read(self.run_directory)
-            if archive.objectives is not None:
-                save(plots.pareto(self.run_directory), self._beside("front"))
-            if archive.measures is not None:
-                save(plots.archive(self.run_directory), self._beside("archive"))
-        return 0
-
-    def _beside(self, name: str) -> Path:
-        if self.output is None:
-            return self.run_directory / f"{name}.png"
-        return self.output.with_stem(f"{self.output.stem}-{name}")
-
-
-@dataclasses.dataclass(kw_only=True)
-class Compare:
-    """Plot several runs together; runs that differ only in their seeds become a mean with a confidence band.
-
-    Args:
-        run_directories: the run directories.
-        output: the picture to write. Its suffix decides the format (png, svg, pdf).
-        quantity: a column of the history; by default held_out if every run has it, otherwise the center of noisy
-            problems, or best_so_far.
-        x: the quantity on the x-axis.
-        label: the label of each run directory, in their order; runs of one label become one curve. By default the
-            strategy, with the settings in which runs of it differ.
-    """
-
-    run_directories: Annotated[Positional[tuple[Path, ...]], arg(metavar="DIR ...")]
-    output: Path = Path("comparison.png")
-    quantity: str | None = None
-    x: X = "generation"
-    label: tuple[str, ...] = ()
-
-    def execute(self) -> int:
-        """Write the picture; return the exit status."""
-        from evometa import plots
-
-        compared = groups(self.run_directories, self.label)
-        with warnings.catch_warnings(record=True) as caught:
-            warnings.simplefilter("always")
-            picture = plots.compare(compared, quantity=self.quantity, x=self.x)
-        for warning in caught:
-            print(f"evometa: {warning.message}", file=sys.stderr)
-        save(picture, self.output)
-        return 0
 
 
 @dataclasses.dataclass(kw_only=True)
@@ -171,15 +89,9 @@ class Generalize:
         from rich.console import Console
         from rich.table import Table
 
-        from evometa.cli.run import moved_to
         from evometa.search.generalization import generalization
-        from evometa.search.resuming import rebuilt
-        from evometa.storage.manifest import read_manifest
 
-        if self.problem is None:
-            problem = rebuilt(read_manifest(self.run_directory), "problem")
-        else:
-            problem = moved_to(self.problem, "problem", self.run_directory)
+        problem = problem_of(self.run_directory, self.problem)
         omega = found(self.run_directory, problem).selected_omega
         if omega is None:
             raise RunDirectoryError(
@@ -199,6 +111,18 @@ class Generalize:
         return 0
 
 
+def problem_of(directory: Path, name: str | None) -> "BaseProblem":
+    """Return the problem of a run: from its manifest, or with its settings from a class, by name, that has moved."""
+    from evometa.cli.run import moved_to
+    from evometa.search.resuming import rebuilt
+    from evometa.storage.manifest import read_manifest
+
+    problem: BaseProblem = (
+        rebuilt(read_manifest(directory), "problem") if name is None else moved_to(name, "problem", directory)
+    )
+    return problem
+
+
 def found(directory: Path, problem: "BaseProblem") -> "Result":
     """Return the result of a run from its file, or for a run of an older version without one from its checkpoint."""
     from evometa.search.search import Search
@@ -214,18 +138,6 @@ def found(directory: Path, problem: "BaseProblem") -> "Result":
     return Search.resume(directory, problem=problem, progress=False).result()
 
 
-def save(figure: "Figure", path: Path) -> None:
-    """Write a picture and print its path."""
-    try:
-        figure.savefig(path)
-    except (OSError, ValueError) as error:
-        raise RunDirectoryError(
-            f"The picture could not be written to {path}: {error}; give --output a file in a folder that exists, "
-            "with a suffix such as .png, .svg or .pdf."
-        ) from None
-    print(path)
-
-
 def first_line(cls: type[Any]) -> str:
     """Return the first sentence of a class's docstring without markup."""
     line = (inspect.getdoc(cls) or "").partition("\n\n")[0].replace("\n", " ")
@@ -238,7 +150,11 @@ def settings(directory: Path) -> list[tuple[str, str]]:
 
     manifest = read_manifest(directory)
     versions = ", ".join(f"{name} {version}" for name, version in manifest.versions.items())
-    rows = [("problem", _call(manifest.problem)), ("strategy", _call(manifest.strategy)), ("seed", f"{manifest.seed}")]
+    rows = [
+        ("problem", call_in_words(manifest.problem)),
+        ("strategy", call_in_words(manifest.strategy)),
+        ("seed", f"{manifest.seed}"),
+    ]
     rows += [(name.replace("_", " "), f"{value}") for name, value in manifest.options.items()]
     rows += [
         ("changed", f"at generation {change['generation']:,}: {change['part']}, before {_former(change)}")
@@ -306,65 +222,21 @@ def constraints_in_words(feasible: bool) -> str:
     return "kept by the best" if feasible else "violated by every candidate; best_omega violates them least"
 
 
-def groups(directories: Sequence[Path], labels: Sequence[str] = ()) -> dict[str, list[Path]]:
-    """Group runs under labels: given ones, or names of their strategies with the settings in which runs differ.
-
-    A setting that another strategy lacks is no difference: only runs of the same class are compared in its settings.
-
-    Raises:
-        ConfigurationError: labels were given, and not one for each directory.
-    """
-    from evometa.storage.manifest import read_manifest
-
-    if labels and len(labels) != len(directories):
-        raise ConfigurationError(
-            f"--label expects a label for each of the {len(directories)} run directories, got {len(labels)}."
-        )
-    settings = {path: _flat_settings(read_manifest(path)) for path in directories}
-    differing = set()
-    for key in {key for flat in settings.values() for key in flat}:
-        if len({json.dumps(flat[key]) for flat in settings.values() if key in flat}) > 1:
-            differing.add(key)
-    labelled: dict[str, list[Path]] = {}
-    for number, (path, flat) in enumerate(settings.items()):
-        label = labels[number] if labels else _label(flat, differing)
-        labelled.setdefault(label, []).append(path)
-    return labelled
-
-
-def _flat_settings(manifest: "Manifest") -> dict[tuple[str, ...], Any]:
-    """Return the settings of a run, each under a key with the class that it belongs to."""
-    flat: dict[tuple[str, ...], Any] = {}
-    for role, description in (("problem", manifest.problem), ("strategy", manifest.strategy)):
-        thing = without_modules(description)
-        flat[role,] = thing["type"]
-        flat |= {(role, thing["type"], name): value for name, value in thing["fields"].items()}
-    return flat | {("option", flat["problem",], name): value for name, value in manifest.options.items()}
-
-
-def _label(settings: dict[tuple[str, ...], Any], differing: set[tuple[str, ...]]) -> str:
-    from evometa.cli.names import short_name
-
-    names = [
-        short_name(settings[role,]) for role in ("problem", "strategy") if role == "strategy" or (role,) in differing
-    ]
-    fields = [f"{key[-1]}={_value(value)}" for key, value in settings.items() if key in differing and len(key) > 1]
-    return " ".join([*names, *fields])
-
-
 def _former(change: dict[str, Any]) -> str:
     before = change["before"]
     if change["part"] in ("problem", "strategy"):
-        return _call(before)
+        return call_in_words(before)
     return str(change.get("file", before))
 
 
-def _call(description: dict[str, Any]) -> str:
-    fields = ", ".join(f"{name}={_value(value)}" for name, value in description["fields"].items())
+def call_in_words(description: dict[str, Any]) -> str:
+    """Return a problem or strategy of a manifest with its settings, as Python writes it."""
+    fields = ", ".join(f"{name}={value_in_words(value)}" for name, value in description["fields"].items())
     return f"{description['type']}({fields})"
 
 
-def _value(value: Any) -> str:
+def value_in_words(value: Any) -> str:
+    """Return a setting of a manifest as Python writes it."""
     if isinstance(value, dict) and set(value) == {"type", "fields"}:
-        return _call(value).rpartition(":")[2]
+        return call_in_words(value).rpartition(":")[2]
     return json.dumps(value) if isinstance(value, list | dict) else str(value)

@@ -14,8 +14,9 @@ from typing import Annotated, Any
 
 import tyro
 
-from evometa.cli.inspect import Compare, Generalize, List, Plot, Show
+from evometa.cli.inspect import Generalize, List, Show
 from evometa.cli.options import registry
+from evometa.cli.pictures import Compare, Plot
 from evometa.cli.run import Resume, Run, resume_with_options, run_with_options
 from evometa.errors import EvometaError
 

@@ -111,3 +111,10 @@ class Environment(metaclass=Checked):
         """O: how many numbers an observation has."""
         seen = jax.eval_shape(lambda: self.observe(self.reset(jax.random.key(0))))
         return int(seen.size)
+
+    def draw(self, axes: Any, state: State) -> None:
+        """Draw one state, of numpy arrays, on empty matplotlib axes; optional.
+
+        With it, the pictures of a problem of control are frames of episodes; without it, curves of what was observed.
+        """
+        raise NotImplementedError

@@ -11,13 +11,16 @@ plot                   its numbers                      shows
 :func:`adaptation`     ``problems.adaptation_curves``   a learner before and after a few inner steps
 :func:`over_steps`     values by name                   schedules or losses over inner steps
 :func:`episode`        images and predictions           few-shot classification of images
+:func:`filmstrip`      what draws a frame               frames of an episode or a clip side by side
+:func:`animation`      what draws a frame               the same, moving
 :func:`losses`         :func:`loss_curves`              a learned loss beside the usual one
 :func:`tree`           :func:`tree_nodes`               an expression as a tree
 :func:`topology`       :func:`topology_graph`           a grown network
 :func:`cell`           :func:`cell_graph`               a cell of operations
 =====================  ===============================  ==============================================
 
-Every plotting function returns a new matplotlib ``Figure`` and uses no global state and no display.
+Every plotting function returns a new matplotlib ``Figure`` (:func:`animation` a ``FuncAnimation``) and uses no global
+state and no display.
 """
 
 from evometa.plots.adapting import Adaptation, adaptation
@@ -28,6 +31,7 @@ from evometa.plots.diagnostics import Diagnostics, diagnostics, draw_diagnostics
 from evometa.plots.episodes import episode
 from evometa.plots.graph import Graph, GraphLink, GraphNode, cell, cell_graph, draw_graph, topology, topology_graph
 from evometa.plots.losses import LossCurves, draw_losses, loss_curves, losses
+from evometa.plots.moving import animation, filmstrip
 from evometa.plots.over_steps import over_steps
 from evometa.plots.pareto import ParetoFront, ParetoFronts, draw_pareto, pareto, pareto_fronts
 from evometa.plots.tree import TreeNode, draw_tree, tree, tree_nodes
@@ -47,6 +51,7 @@ __all__ = [
     "ParetoFronts",
     "TreeNode",
     "adaptation",
+    "animation",
     "archive",
     "archive_map",
     "cell",
@@ -63,6 +68,7 @@ __all__ = [
     "draw_pareto",
     "draw_tree",
     "episode",
+    "filmstrip",
     "fitness",
     "fitness_curves",
     "loss_curves",

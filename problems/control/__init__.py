@@ -4,6 +4,7 @@
 file                              holds
 ================================  ===========================================
 :mod:`policy_search`              what searches for the weights of a policy have in common
+:mod:`episode_pictures`           pictures of episodes
 :mod:`cart_pole_swing_up`         a pole that hangs from a cart, to be swung up
 :mod:`gymnax_policy`              the environments of gymnax, compiled
 :mod:`gymnasium_policy`           the environments of Gymnasium, in plain Python

@@ -11,12 +11,14 @@ from typing import Any, ClassVar, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from evometa.card import ProblemCard, Recipe
 from evometa.environments import GRU
 from evometa.errors import ConfigurationError
 from evometa.objectives import Mean, Objective
 from evometa.problem import InnerTraining
+from evometa.problems.shared.recording import record_learner
 from evometa.settings import Chance, Count, Several
 from evometa.spaces import Like
 from evometa.types import Key, Omega, Scalar
@@ -143,3 +145,23 @@ class Bandit(InnerTraining):
         """Return whether the last pull was of the best arm."""
         chances = self.chances_at(task, learner.pulls - 1)
         return {"best_arm_at_last": (learner.chance >= jnp.max(chances)).astype(jnp.float32)}
+
+    def pictures(self, key: Key, omega: Omega) -> dict[str, Any]:
+        """Draw which arm is pulled in three held-out episodes, over the success probabilities of all arms."""
+        from evometa.plots import style
+
+        keys = jax.random.split(key, 3)
+        picture = style.figure(width=7.0, height=6.0)
+        for axes, one in zip(picture.subplots(3, 1, sharex=True), keys, strict=True):
+            task, learners = record_learner(self, one, omega)
+            pulls = np.arange(1, self.inner_steps + 1)
+            chances = np.stack([np.asarray(self.chances_at(task, pull)) for pull in range(self.inner_steps)])
+            axes.step(pulls, chances, where="mid", color="#c0c0c0", linewidth=1)
+            for paid, colour, label in ((1, style.GREEN, "pays"), (0, style.VERMILION, "does not pay")):
+                shown = learners.sees[:, -1] == paid
+                axes.scatter(pulls[shown], learners.chance[shown], s=9, color=colour, label=label, zorder=3)
+            share = np.sum(learners.chance) / np.sum(np.max(chances, axis=1))
+            axes.set_title(f"{share:.0%} of what the best arms pay", fontsize="small")
+            style.label_axes(axes, x="pull", y="chance to pay")
+        axes.legend(fontsize="x-small", loc="lower right")
+        return {"pulls": picture}

@@ -4,10 +4,11 @@ Branch of meta-learning: black-box learners. There is no inner loop and no diffe
 """
 
 import dataclasses
-from typing import ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from evometa.card import ProblemCard, Recipe
 from evometa.environments import Continuous, Environment, State, Transition
@@ -90,6 +91,14 @@ class SwingUp(Environment):
     def observe(self, state: State) -> jax.Array:
         """Return position, speed, cosine and sine of the angle, and spin, ``[5]``."""
         return jnp.stack([state.position, state.speed, jnp.cos(state.angle), jnp.sin(state.angle), state.spin])
+
+    def draw(self, axes: Any, state: Cart) -> None:
+        """Draw track, cart and pole."""
+        x, tip = state.position, (state.position + self.length * np.sin(state.angle), self.length * np.cos(state.angle))
+        axes.plot([-self.track, self.track], [0, 0], color="#b0b0b0", linewidth=1)
+        axes.plot([x], [0], marker="s", markersize=9, color="#0072B2")
+        axes.plot([x, tip[0]], [0, tip[1]], color="#D55E00", linewidth=2.5, solid_capstyle="round")
+        axes.set(xlim=(-self.track - 0.2, self.track + 0.2), ylim=(-0.9, 0.9), aspect="equal")
 
 
 @dataclasses.dataclass(frozen=True)

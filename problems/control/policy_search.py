@@ -14,6 +14,7 @@ import numpy as np
 
 from evometa.environments import Agent, Environment, Policy, Trajectory, play, record
 from evometa.problem import BaseProblem, Evaluation, Problem
+from evometa.problems.control.episode_pictures import episode_pictures
 from evometa.settings import Count
 from evometa.spaces import Like
 from evometa.types import Key, Omega
@@ -97,3 +98,11 @@ class PolicySearch(HasPolicy, Problem):
         )
         plain: Trajectory = jax.tree.map(np.asarray, trajectory)
         return plain
+
+    def pictures(self, key: Key, omega: Omega) -> dict[str, Any]:
+        """Draw an episode of a random policy, and the same with ω."""
+        key_random, key_episode = jax.random.split(key)
+        policies = {"random weights": self.policy.draw(key_random), "found": omega}
+        return episode_pictures(
+            self.environment, {name: self.record(key_episode, weights) for name, weights in policies.items()}
+        )

@@ -99,6 +99,17 @@ class Sinusoid(WaveRegression):
         """Return the network's outputs ``[N, 1]`` for inputs ``[N, 1]``."""
         return self.network.run(weights, x)
 
+    def pictures(self, key: Key, omega: Omega) -> dict[str, Any]:
+        """Draw predictions on three held-out waves before and after inner steps."""
+        from evometa.plots import adaptation
+
+        steps = sorted({0, 1, self.inner_steps})
+        return {
+            "adaptation": adaptation(
+                [adaptation_curves(self, omega, one, tuple(steps)) for one in jax.random.split(key, 3)]
+            )
+        }
+
 
 class AdaptationCurves(NamedTuple):
     """The predictions of a learner on one wave as it adapts: the data of a plot."""

@@ -8,6 +8,7 @@ file                    holds
 :mod:`digits_training`  an MLP trained on digits
 :mod:`classification`   small data sets, split
 :mod:`label_noise`      wrong labels
+:mod:`recording`        the learner after every inner step, for pictures
 :mod:`scalars`          spaces of single numbers
 :mod:`tuned_training`   training at several learning rates at once
 ======================  ==========================================

@@ -14,6 +14,7 @@ import numpy as np
 from evometa.card import ProblemCard, Recipe
 from evometa.objectives import Mean, Objective
 from evometa.problem import InnerTraining
+from evometa.problems.shared.recording import record_learner
 from evometa.settings import Chance, Count, NonNegative, Positive
 from evometa.spaces import Like
 from evometa.types import Key, Omega, Scalar
@@ -147,3 +148,25 @@ class DriftingRegression(InnerTraining):
     def loss(self, key: Key, omega: Omega, task: Stream, learner: Follower) -> Scalar:
         """Return the regret of the last prediction."""
         return learner.regret
+
+    def pictures(self, key: Key, omega: Omega) -> dict[str, Any]:
+        """Draw the learning rate and the regret on a held-out stream, and when its target drifts."""
+        from evometa.plots import style
+
+        _, learners = record_learner(self, key, omega)
+        rates = jax.vmap(lambda errors: self.rate(omega, errors))(learners.errors)
+        keys = jax.random.split(jax.random.split(key)[0], 6)  # as the task was drawn
+        drifting = np.asarray(self.drifting(keys[0], keys[1])) > 0
+        examples = np.arange(1, self.inner_steps + 1)
+        picture = style.figure(width=7.0, height=4.6)
+        for axes, values, label in zip(
+            picture.subplots(2, 1, sharex=True), (rates, learners.regret), ("learning rate", "regret"), strict=True
+        ):
+            axes.fill_between(
+                examples, 0, 1, where=drifting, transform=axes.get_xaxis_transform(), color="#f0e0b0", label="drifting"
+            )
+            axes.plot(examples, values, color=style.BLUE, linewidth=1.2)
+            style.label_axes(axes, x="example", y=label)
+            axes.set_ylim(bottom=0)
+        axes.legend(fontsize="x-small", loc="upper right")
+        return {"stream": picture}

@@ -11,10 +11,11 @@ import numpy as np
 import pytest
 
 from evometa import naming
-from evometa.cli.inspect import List, groups
+from evometa.cli.inspect import List
 from evometa.cli.main import main
 from evometa.cli.names import find, kebab, table
 from evometa.cli.options import Execution, read_objective, write_objective
+from evometa.cli.pictures import groups
 from evometa.cli.run import Run, claim_directory
 from evometa.errors import ConfigurationError, RunDirectoryError
 from evometa.objectives import At, Final, Mean, Objective
@@ -60,6 +61,15 @@ class Slope(em.InnerTraining):
 
     def loss(self, key, omega, task, learner):
         return (learner - task) ** 2
+
+    def pictures(self, key, omega):
+        from matplotlib.animation import FuncAnimation
+        from matplotlib.figure import Figure
+
+        figure = Figure(figsize=(1, 1))
+        line, = figure.subplots().plot([0, 1], [0, float(omega)])
+        moving = FuncAnimation(figure, lambda i: line.set_data([0, 1], [0, i * float(omega)]), 3, repeat=False)
+        return {"slope": figure, "turning": moving}
 
 class Suggested(Slope):
     """The same with a recipe."""
@@ -306,6 +316,21 @@ def test_a_problem_is_searched_by_its_recipe_if_no_strategy_is_given(capsys: pyt
     assert manifest.strategy["fields"]["population_size"] == 6
     assert len(history.read(Path("runs/suggested-openai-es-2"))) == 1
     capsys.readouterr()
+
+    directory = Path("runs/suggested-openai-es-2")
+    assert main(["plot", str(directory), "--output", "picture.png"]) == 0
+    assert capsys.readouterr().out.split()[-2:] == ["picture-slope.png", "picture-turning.gif"]
+    assert Path("picture-slope.png").read_bytes().startswith(b"\x89PNG")
+    assert Path("picture-turning.gif").read_bytes().startswith(b"GIF")
+    Path("study.py").rename("moved.py")
+    assert main(["plot", str(directory)]) == 0
+    printed = capsys.readouterr()
+    assert printed.out.split() == [str(directory / "fitness.png"), str(directory / "strategy.png")]
+    assert "own pictures are left out" in printed.err
+    assert main(["plot", str(directory), "--problem", "moved.py:Suggested"]) == 0
+    assert str(directory / "slope.png") in capsys.readouterr().out
+    Path("moved.py").rename("study.py")
+
     assert "a limit to stop at" in refused(capsys, "run", "study.py:Suggested", "--strategy", "cmaes")
     assert "Both Suggested and OpenAIES have" in refused(capsys, "run", "study.py:Suggested", "--sigma", "2")
 

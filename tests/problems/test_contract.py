@@ -3,10 +3,13 @@
 import dataclasses
 from typing import Any
 
+import jax
+import numpy as np
 import pytest
+from matplotlib.animation import Animation
 
 from evometa import HostProblem, InnerTraining, Problem, problems
-from evometa.problem import BaseProblem
+from evometa.problem import BaseProblem, precision_of
 from evometa.testing import check_problem_contract
 
 EXPORTED = [getattr(problems, name) for name in problems.__all__]
@@ -16,10 +19,33 @@ SMALL |= {"ways": 3, "channels": (2, 2), "characters": "glyphs"}
 """The smallest sizes at which a problem is itself, for the fields it has."""
 
 
+def small(cls: Any) -> Any:
+    """Return a problem at its smallest size."""
+    fields = {field.name for field in dataclasses.fields(cls)}
+    return cls(**{name: size for name, size in SMALL.items() if name in fields})
+
+
 @pytest.mark.parametrize("cls", CLASSES, ids=lambda cls: cls.__name__)
 def test_keeps_the_contract(cls: Any) -> None:
-    fields = {field.name for field in dataclasses.fields(cls)}
-    check_problem_contract(cls(**{name: size for name, size in SMALL.items() if name in fields}))
+    check_problem_contract(small(cls))
+
+
+@pytest.mark.parametrize(
+    "cls", [cls for cls in CLASSES if cls.pictures is not BaseProblem.pictures], ids=lambda cls: cls.__name__
+)
+def test_draws_what_one_omega_does(cls: Any) -> None:
+    problem = small(cls)
+    with precision_of(problem):
+        space, key = problem.space, jax.random.key(0)
+        omega = space.present(jax.device_get(jax.jit(lambda key: space.decode(space.start(key)))(key)))
+        pictures = problem.pictures(np.random.default_rng(0) if isinstance(problem, HostProblem) else key, omega)
+    assert pictures
+    for name, picture in pictures.items():
+        assert name.isidentifier()
+        if isinstance(picture, Animation):
+            picture._draw_was_started = True  # type: ignore[attr-defined]  # not shown: no warning about that
+        else:
+            assert any(axes.has_data() for axes in picture.axes)
 
 
 def test_every_kind_of_problem_is_among_them() -> None:

@@ -1,0 +1,199 @@
+"""``evometa plot`` and ``compare``: pictures of runs."""
+
+import dataclasses
+import json
+import sys
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from tyro.conf import Positional, arg
+
+from evometa.cli.inspect import found, problem_of, value_in_words
+from evometa.errors import ConfigurationError, EvometaError, RunDirectoryError
+from evometa.naming import without_modules
+
+if TYPE_CHECKING:
+    from matplotlib.animation import Animation
+    from matplotlib.figure import Figure
+
+    from evometa.problem import BaseProblem
+    from evometa.storage.manifest import Manifest
+
+# As in evometa.plots, which is not imported here since that takes longer than most commands.
+X = Literal["generation", "evaluations", "inner_steps", "seconds"]
+
+
+@dataclasses.dataclass(kw_only=True)
+class Plot:
+    """Plot the fitness of a run, its strategy's diagnostics, its front or archive, and its problem's own pictures.
+
+    Args:
+        run_directory: the run directory.
+        problem: the problem's class, file.py:Class or module:Class, if it has moved; its settings are those of the run.
+        output: the picture of the fitness; DIR/fitness.png by default. Its suffix decides the format (png, svg, pdf).
+            The other pictures are written beside it, by default DIR/strategy.png, DIR/front.png, DIR/archive.png and
+            what the problem draws of its selected ω; animations are GIFs.
+        x: the quantity on the x-axis.
+        seed: the seed of the tasks in the problem's own pictures.
+    """
+
+    run_directory: Annotated[Positional[Path], arg(metavar="DIR")]
+    problem: Annotated[str | None, arg(metavar="NAME")] = None
+    output: Path | None = None
+    x: X = "generation"
+    seed: int = 0
+
+    def execute(self) -> int:
+        """Write the pictures; return the exit status."""
+        from evometa import plots
+        from evometa.plots.diagnostics import PREFIX
+        from evometa.storage import archive_file, history, result_file
+
+        save(plots.fitness(self.run_directory, x=self.x), self.output or self.run_directory / "fitness.png")
+        if any(column.startswith(PREFIX) for column in history.read(self.run_directory).columns):
+            save(plots.diagnostics(self.run_directory, x=self.x), self._beside("strategy"))
+        if (self.run_directory / archive_file.ARCHIVE).exists():
+            archive = archive_file.read(self.run_directory)
+            if archive.objectives is not None:
+                save(plots.pareto(self.run_directory), self._beside("front"))
+            if archive.measures is not None:
+                save(plots.archive(self.run_directory), self._beside("archive"))
+        if (self.run_directory / result_file.RESULT).exists():
+            self._draw_problem()
+        return 0
+
+    def _draw_problem(self) -> None:
+        """Write the problem's own pictures of the selected ω."""
+        try:
+            problem = problem_of(self.run_directory, self.problem)
+        except EvometaError as error:
+            if self.problem is not None:
+                raise
+            print(f"evometa: the problem's own pictures are left out. {error}", file=sys.stderr)
+            return
+        omega = found(self.run_directory, problem).selected_omega
+        if omega is None:
+            return
+        from matplotlib.animation import Animation
+
+        for name, picture in problem.pictures(_randomness(problem, self.seed), omega).items():
+            save(picture, self._beside(name, ".gif" if isinstance(picture, Animation) else None))
+
+    def _beside(self, name: str, suffix: str | None = None) -> Path:
+        if self.output is None:
+            return self.run_directory / f"{name}{suffix or '.png'}"
+        return self.output.with_name(f"{self.output.stem}-{name}{suffix or self.output.suffix}")
+
+
+def _randomness(problem: "BaseProblem", seed: int) -> Any:
+    """Return what a problem draws the tasks of its pictures from."""
+    from evometa.problem import HostProblem
+
+    if isinstance(problem, HostProblem):
+        import numpy as np
+
+        return np.random.default_rng(seed)
+    import jax
+
+    return jax.random.key(seed)
+
+
+@dataclasses.dataclass(kw_only=True)
+class Compare:
+    """Plot several runs together; runs that differ only in their seeds become a mean with a confidence band.
+
+    Args:
+        run_directories: the run directories.
+        output: the picture to write. Its suffix decides the format (png, svg, pdf).
+        quantity: a column of the history; by default held_out if every run has it, otherwise the center of noisy
+            problems, or best_so_far.
+        x: the quantity on the x-axis.
+        label: the label of each run directory, in their order; runs of one label become one curve. By default the
+            strategy, with the settings in which runs of it differ.
+    """
+
+    run_directories: Annotated[Positional[tuple[Path, ...]], arg(metavar="DIR ...")]
+    output: Path = Path("comparison.png")
+    quantity: str | None = None
+    x: X = "generation"
+    label: tuple[str, ...] = ()
+
+    def execute(self) -> int:
+        """Write the picture; return the exit status."""
+        from evometa import plots
+
+        compared = groups(self.run_directories, self.label)
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            picture = plots.compare(compared, quantity=self.quantity, x=self.x)
+        for warning in caught:
+            print(f"evometa: {warning.message}", file=sys.stderr)
+        save(picture, self.output)
+        return 0
+
+
+def save(picture: "Figure | Animation", path: Path) -> None:
+    """Write a picture and print its path."""
+    from matplotlib.animation import Animation
+
+    try:
+        if isinstance(picture, Animation):
+            picture.save(path, writer="pillow")
+        else:
+            picture.savefig(path)
+    except (OSError, ValueError) as error:
+        raise RunDirectoryError(
+            f"The picture could not be written to {path}: {error}; give --output a file in a folder that exists, "
+            "with a suffix such as .png, .svg or .pdf."
+        ) from None
+    print(path)
+
+
+def groups(directories: Sequence[Path], labels: Sequence[str] = ()) -> dict[str, list[Path]]:
+    """Group runs under labels: given ones, or names of their strategies with the settings in which runs differ.
+
+    A setting that another strategy lacks is no difference: only runs of the same class are compared in its settings.
+
+    Raises:
+        ConfigurationError: labels were given, and not one for each directory.
+    """
+    from evometa.storage.manifest import read_manifest
+
+    if labels and len(labels) != len(directories):
+        raise ConfigurationError(
+            f"--label expects a label for each of the {len(directories)} run directories, got {len(labels)}."
+        )
+    settings = {path: _flat_settings(read_manifest(path)) for path in directories}
+    differing = set()
+    for key in {key for flat in settings.values() for key in flat}:
+        if len({json.dumps(flat[key]) for flat in settings.values() if key in flat}) > 1:
+            differing.add(key)
+    labelled: dict[str, list[Path]] = {}
+    for number, (path, flat) in enumerate(settings.items()):
+        label = labels[number] if labels else _label(flat, differing)
+        labelled.setdefault(label, []).append(path)
+    return labelled
+
+
+def _flat_settings(manifest: "Manifest") -> dict[tuple[str, ...], Any]:
+    """Return the settings of a run, each under a key with the class that it belongs to."""
+    flat: dict[tuple[str, ...], Any] = {}
+    for role, description in (("problem", manifest.problem), ("strategy", manifest.strategy)):
+        thing = without_modules(description)
+        flat[role,] = thing["type"]
+        flat |= {(role, thing["type"], name): value for name, value in thing["fields"].items()}
+    return flat | {("option", flat["problem",], name): value for name, value in manifest.options.items()}
+
+
+def _label(settings: dict[tuple[str, ...], Any], differing: set[tuple[str, ...]]) -> str:
+    from evometa.cli.names import short_name
+
+    names = [
+        short_name(settings[role,]) for role in ("problem", "strategy") if role == "strategy" or (role,) in differing
+    ]
+    fields = [
+        f"{key[-1]}={value_in_words(value)}" for key, value in settings.items() if key in differing and len(key) > 1
+    ]
+    return " ".join([*names, *fields])
