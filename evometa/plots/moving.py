@@ -23,16 +23,25 @@ def filmstrip(rows: Mapping[str, Draw], frames: Sequence[int], *, label: str = "
     Returns:
         A figure; ``figure.savefig("strip.png")`` writes it.
     """
-    picture = style.figure(width=max(1.4 * len(frames), 3.0), height=1.5 * len(rows) + 0.3)
+    picture = style.figure(width=max(1.4 * len(frames), 3.0))
     grid = picture.subplots(len(rows), len(frames), squeeze=False)
     for line, (name, draw) in zip(grid, rows.items(), strict=True):
         for axes, frame in zip(line, frames, strict=True):
             draw(axes, frame)
             axes.set(xticks=[], yticks=[])
-        line[0].set_ylabel(name, fontsize="small")
+        line[0].set_ylabel(name, fontsize="small", rotation="horizontal", ha="right", va="center")
+    picture.set_figheight(1.4 * len(rows) * _height(grid[0, 0]) + 0.4)
     for axes, frame in zip(grid[0], frames, strict=True):
         axes.set_title(f"{label} {frame:,}", fontsize="small")
     return picture
+
+
+def _height(axes: Axes) -> float:
+    """Return the height of a frame in widths; that of its data where both axes have one scale."""
+    if axes.get_aspect() == "auto":
+        return 1.0
+    (left, right), (low, high) = axes.get_xlim(), axes.get_ylim()
+    return min(abs(high - low) / abs(right - left), 2.0)
 
 
 def animation(

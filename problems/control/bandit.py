@@ -162,6 +162,7 @@ class Bandit(InnerTraining):
                 axes.scatter(pulls[shown], learners.chance[shown], s=9, color=colour, label=label, zorder=3)
             share = np.sum(learners.chance) / np.sum(np.max(chances, axis=1))
             axes.set_title(f"{share:.0%} of what the best arms pay", fontsize="small")
-            style.label_axes(axes, x="pull", y="chance to pay")
+            style.label_axes(axes, x="", y="chance to pay")
+        axes.set_xlabel("pull")
         axes.legend(fontsize="x-small", loc="lower right")
         return {"pulls": picture}

@@ -166,7 +166,8 @@ class DriftingRegression(InnerTraining):
                 examples, 0, 1, where=drifting, transform=axes.get_xaxis_transform(), color="#f0e0b0", label="drifting"
             )
             axes.plot(examples, values, color=style.BLUE, linewidth=1.2)
-            style.label_axes(axes, x="example", y=label)
+            style.label_axes(axes, x="", y=label)
             axes.set_ylim(bottom=0)
+        axes.set_xlabel("example")
         axes.legend(fontsize="x-small", loc="upper right")
         return {"stream": picture}
