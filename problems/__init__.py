@@ -30,6 +30,7 @@ problem                                        branch of meta-learning
 :class:`GymnasiumPolicy`
 :class:`SwitchingBandit`,                      online: changing tasks
 :class:`DriftingRegression`
+:class:`BayesianPrior`                         Bayesian: learned priors
 :class:`AuxiliaryTasks`                        auxiliary tasks
 :class:`Hypercleaning`                         hyperparameters: data cleansing
 :class:`DataAugmentation`                      training data: augmentation
@@ -86,6 +87,7 @@ from evometa.problems.losses.learned_loss_taylor import LearnedLossTaylor
 from evometa.problems.optimizers.learned_evolution_strategy import LearnedEvolutionStrategy
 from evometa.problems.optimizers.learned_optimizer import LearnedOptimizer
 from evometa.problems.optimizers.learned_update_rule import LearnedUpdateRule
+from evometa.problems.regression.bayesian_prior import BayesianPrior
 from evometa.problems.streams.drifting_regression import DriftingRegression
 from evometa.problems.streams.switching_bandit import SwitchingBandit
 from evometa.problems.training_data.auxiliary_tasks import AuxiliaryTasks
@@ -108,6 +110,7 @@ __all__ = [
     "ArchitectureTable",
     "AuxiliaryTasks",
     "Bandit",
+    "BayesianPrior",
     "BinaryNetwork",
     "BoostingHyperparameters",
     "CartPoleSwingUp",

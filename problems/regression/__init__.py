@@ -1,0 +1,8 @@
+"""Regression and density estimation from few, noisy points.
+
+=====================  ====================================================
+file                   holds
+=====================  ====================================================
+:mod:`bayesian_prior`  a prior over functions, from which inference starts
+=====================  ====================================================
+"""
