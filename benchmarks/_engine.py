@@ -83,6 +83,24 @@ def on_trial(problem: InnerTraining, *, test: bool) -> Callable[[Any, Any], Eval
     return functools.partial(TrainingTasks(problem).evaluate_on, test=test)
 
 
+def mean_fitness(problem: InnerTraining, omega: Any, tasks: int, *, test: bool = True, seed: int = 2026) -> float:
+    """Return the fitness of an ω, the mean over tasks that no search draws."""
+    return float(_mean_fitness(problem, tasks, test)(omega, jax.random.key(seed)))
+
+
+@functools.cache
+def _mean_fitness(problem: InnerTraining, tasks: int, test: bool) -> Any:
+    source = TrainingTasks(problem)
+    evaluate = functools.partial(source.evaluate_on, test=test)
+
+    def mean(omega: Any, key: Any) -> Any:
+        trials = source.sample(key, count=tasks, test=test)
+        found = jax.lax.map(lambda trial: evaluate(omega, trial).fitness, trials, batch_size=min(tasks, 64))
+        return jax.numpy.mean(found)
+
+    return jax.jit(mean)
+
+
 def with_and_without_gradient(problem: InnerTraining) -> tuple[Any, dict[str, Callable[[Any, Any], Any]]]:
     """Return shared tasks, and functions from them and a genotype to its evaluation, alone and with its gradient."""
     evaluator = FullEvaluator(problem, problem.space)
