@@ -34,7 +34,7 @@ from evometa.search.run_state import RunState
 from evometa.search.search_result import result_of
 from evometa.search.starting import as_lists, encoded, from_lists
 from evometa.search.stored_run import StoredRun
-from evometa.settings import Advice, Checked, Count, Natural, NonNegative, Positive, Range, checked
+from evometa.settings import Advice, Checked, Count, Natural, NonNegative, Positive, Range, Total, checked
 from evometa.storage import archive_file, checkpoint, failures, history, result_file
 from evometa.storage.files import NotWritten, run_folder
 from evometa.storage.history import History
@@ -100,7 +100,7 @@ class Search(metaclass=Checked):
         run_directory: str | os.PathLike[str] | None = None,
         overwrite: bool = False,
         population_chunk: Count | Literal["auto"] = "auto",
-        memory_budget: Count = 2 * 2**30,
+        memory_budget: Total = 2 * 2**30,
         devices: Count | None = None,
         validate_every: Count = 100,
         validation_tasks: Count | None = None,
@@ -109,8 +109,8 @@ class Search(metaclass=Checked):
         checkpoint_seconds: NonNegative = 30.0,
         keep_checkpoints: Count = 3,
         workers: Count | None = None,
-        worker_calls: Count | None = None,
-        worker_memory: Count | None = None,
+        worker_calls: Total | None = None,
+        worker_memory: Total | None = None,
         callbacks: Iterable[Any] = (),
         progress: bool | None = None,
         debug: bool = False,
@@ -220,9 +220,9 @@ class Search(metaclass=Checked):
     def run(
         self,
         *,
-        generations: Count | None = None,
-        evaluations: Count | None = None,
-        inner_steps: Count | None = None,
+        generations: Total | None = None,
+        evaluations: Total | None = None,
+        inner_steps: Total | None = None,
         seconds: Positive | None = None,
         target: Annotated[float, Range()] | None = None,
     ) -> Result:

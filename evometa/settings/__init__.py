@@ -38,6 +38,7 @@ from evometa.settings.ranges import (
     Range,
     Several,
     StepSize,
+    Total,
 )
 
 __all__ = [
@@ -58,5 +59,6 @@ __all__ = [
     "Range",
     "Several",
     "StepSize",
+    "Total",
     "checked",
 ]

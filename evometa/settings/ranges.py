@@ -10,8 +10,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-_BEYOND = 2**63
-"""The first whole number that int64 does not hold."""
+INT32, INT64 = 2**31, 2**63
+"""The first whole numbers that these types do not hold."""
 
 
 class Refused(Exception):
@@ -31,22 +31,25 @@ class Range:
     above: float = -math.inf
     below: float = math.inf
     even: bool = False
+    limit: int = INT64
+    """Whole numbers must be smaller to be held where they are used: compiled programs count in int32."""
 
     def check(self, value: Any) -> Any:
         """Return the number, or raise :class:`OutOfRange`."""
         if not isinstance(value, int | float):
             return value  # traced, or the other half of a union
         inside = self.least <= value <= self.most and self.above < value < self.below
-        held = abs(value) < _BEYOND if isinstance(value, int) else math.isfinite(value)
-        if not (inside and held) or (self.even and value % 2):
+        if not inside or not (isinstance(value, int) or math.isfinite(value)) or (self.even and value % 2):
             raise OutOfRange("")
+        if isinstance(value, int) and abs(value) >= self.limit:
+            raise OutOfRange(f"; the largest that can be counted is {self.limit - 1:,}")
         return value
 
     def within(self, other: "Range") -> "Range":
         """Return the range of what lies in both."""
         least, above = max(self.least, other.least), max(self.above, other.above)
         most, below = min(self.most, other.most), min(self.below, other.below)
-        return Range(least, most, above, below, self.even or other.even)
+        return Range(least, most, above, below, self.even or other.even, min(self.limit, other.limit))
 
     def describe(self, noun: str) -> str:
         """Return "a number from 0 to 1" for "a number"."""
@@ -134,13 +137,15 @@ class Advice:
 
 Rule = Range | Numbers | Items | FloatType
 
-Count = Annotated[int, Range(least=1)]
+Count = Annotated[int, Range(least=1, limit=INT32)]
 """A whole number of at least 1."""
-Natural = Annotated[int, Range(least=0)]
+Natural = Annotated[int, Range(least=0, limit=INT32)]
 """A whole number of at least 0."""
-Several = Annotated[int, Range(least=2)]
+Total = Annotated[int, Range(least=1)]
+"""A whole number of at least 1 that may be very large, such as evaluations or bytes."""
+Several = Annotated[int, Range(least=2, limit=INT32)]
 """A whole number of at least 2."""
-Pairs = Annotated[int, Range(least=2, even=True)]
+Pairs = Annotated[int, Range(least=2, even=True, limit=INT32)]
 """An even whole number of at least 2, such as a population of antithetic pairs."""
 Finite = Annotated[float, Range()]
 """A finite number."""
