@@ -84,6 +84,7 @@ def _loop(function: Callable[[Any], Any], blocks: Any) -> Any:
     A loop of a single round would be fused with what surrounds it, and its arithmetic rounded in another way. So the
     number of rounds is hidden from the compiler, and a single block gets a second one that no round takes.
     """
+    function = jax.jit(function, inline=True)  # traced once, for the shapes of its results and in the loop
     count = jax.tree.leaves(blocks)[0].shape[0]
     if count == 1:
         blocks = jax.tree.map(lambda leaf: jnp.concatenate([leaf, leaf]), blocks)

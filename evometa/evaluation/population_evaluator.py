@@ -18,6 +18,7 @@ continues
 import abc
 import dataclasses
 import functools
+import operator
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -111,14 +112,35 @@ class PopulationEvaluator(abc.ABC):
 
     def validate(self, key: Key, genotype: Genotype, count: int, *, test: bool) -> Evaluation:
         """Evaluate one genotype on ``count`` fresh tasks of the training or the held-out distribution; means."""
+        return self.validate_on(genotype, self.tasks.sample(key, count, test=test), test=test)
+
+    def validate_on(self, genotype: Genotype, tasks: Any, *, test: bool) -> Evaluation:
+        """Evaluate one genotype on drawn tasks of either distribution, leading axis; means."""
+        return mean(self._each(genotype, tasks, len(jax.tree.leaves(tasks)[0]), test=test))
+
+    def validate_both(self, keys: Key, genotype: Genotype, count: int) -> tuple[Evaluation, Evaluation]:
+        """Evaluate one genotype on ``count`` fresh training tasks and as many held-out ones.
+
+        Where both are evaluated alike they are in one loop, so that the program holds it once.
+
+        Args:
+            keys: ``[2]``, for the training and the held-out tasks.
+            genotype: the genotype.
+            count: tasks of each kind.
+        """
+        train, held_out = (self.tasks.sample(keys[int(test)], count, test=test) for test in (False, True))
+        if not self.tasks.alike or jax.eval_shape(lambda: train) != jax.eval_shape(lambda: held_out):
+            return self.validate_on(genotype, train, test=False), self.validate_on(genotype, held_out, test=True)
+        tasks = jax.tree.map(lambda *leaves: jnp.concatenate(leaves), train, held_out)
+        each = self._each(genotype, tasks, count, test=False)
+        first, last = (jax.tree.map(operator.itemgetter(half), each) for half in (slice(count), slice(count, None)))
+        return mean(first), mean(last)
+
+    def _each(self, genotype: Genotype, tasks: Any, count: int, *, test: bool) -> Any:
+        """Evaluate one genotype on each task, in chunks that hold no more than ``count``; leading axis."""
         source = self.tasks
-        results = self._map(
-            functools.partial(source.evaluate_on, test=test),
-            self.omega(genotype),
-            source.sample(key, count, test=test),
-            min(count, self.chunk * source.tasks_per_candidate),
-        )
-        return mean(results)
+        evaluate = functools.partial(source.evaluate_on, test=test)
+        return self._map(evaluate, self.omega(genotype), tasks, min(count, self.chunk * source.tasks_per_candidate))
 
     def on_tasks(self, key: Key, items: Any, function: Callable[[Any, Any], Any]) -> Any:
         """Return ``function(shared, item)`` of each item ``[P, ...]`` on the tasks of a generation; leading axis P.

@@ -29,6 +29,10 @@ class TaskSource(Protocol):
     def tasks_per_candidate(self) -> int:
         """T, the tasks of one evaluation; 1 for problems without tasks."""
 
+    @property
+    def alike(self) -> bool:
+        """Whether held-out tasks are evaluated as training tasks are; then :meth:`evaluate_on` does not ask which."""
+
     def draw(self, key: Key) -> Any:
         """Draw what the candidates of one generation share: T tasks or keys."""
 
@@ -56,6 +60,11 @@ class TrainingTasks:
     def tasks_per_candidate(self) -> int:
         """T."""
         return self.problem.num_tasks
+
+    @property
+    def alike(self) -> bool:
+        """They are: tasks differ in how they are drawn."""
+        return True
 
     def draw(self, key: Key) -> TaskSet:
         """Draw T training tasks."""
@@ -90,6 +99,11 @@ class KeyDraws:
     def tasks_per_candidate(self) -> int:
         """How many draws an evaluation averages."""
         return self.problem.num_tasks or 1
+
+    @property
+    def alike(self) -> bool:
+        """They may not be: the problem evaluates what is held out by another method."""
+        return False
 
     def draw(self, key: Key) -> Key:
         """Return as many keys as an evaluation averages draws."""

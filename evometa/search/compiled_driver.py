@@ -27,6 +27,7 @@ from evometa.search.generation import (
     generation_keys,
     initial_state,
     stop_code,
+    validation_columns,
 )
 from evometa.search.planning import check_memory
 from evometa.storage.history import MEASURED, STATISTICS
@@ -71,22 +72,27 @@ class CompiledDriver(Driver):
             ),
             out_shardings=self._sharding,
         )
+        # Both are traced once, for the shapes of what they return, and written out in the dispatch.
+        self._one = jax.jit(self._generation, inline=True)
+        self._record = jax.jit(self._validation, inline=True)
         shapes = jax.eval_shape(self._initial, self.keys.start, np.int32(0))
-        keys = jax.random.split(self.keys.generations, 3)
-        _, self._fitness, record = jax.eval_shape(self._generation, shapes, keys, 1, self.keys)
-        record |= jax.eval_shape(self._validation, shapes, self.keys.validation)
+        number = jax.ShapeDtypeStruct((), jnp.int32)
+        with running_on(mesh_of(evaluator.devices)):
+            keys = jax.eval_shape(generation_keys, self.keys.generations, number)
+            _, self._fitness, record = jax.eval_shape(self._one, shapes, keys, number, self.keys)
+            record |= jax.eval_shape(self._record, shapes, self.keys.validation)
         self._measured = (*MEASURED, *sorted(record.keys() - set(MEASURED)))
         self.columns = (*STATISTICS, *self._measured)
         # The longest dispatch that the buffers hold: long enough for any problem, and 16 MiB of float32 at most.
         self._most = max(1, min(MOST_GENERATIONS, 2**22 // self._fitness.shape[0]))
-        number = jax.ShapeDtypeStruct((), jnp.int32)
         target = jax.ShapeDtypeStruct((), shapes.best_fitness.dtype)
         # The state is not donated: should a dispatch fail or be interrupted, the search continues from it.
         many = jax.jit(self._many, in_shardings=self._sharding, out_shardings=self._sharding)
         with running_on(mesh_of(evaluator.devices)):
             self._dispatch = many.lower(shapes, self.keys, number, number, target).compile()
         check_memory(self._dispatch, memory_budget)
-        self._validate = jax.jit(self._on_tasks, static_argnames=("tasks", "test"))
+        self._draw = jax.jit(self._validation_tasks, static_argnames=("tasks", "test"), out_shardings=self._sharding)
+        self._validate_on = jax.jit(evaluator.validate_on, static_argnames="test")
 
     def initial(self, first: int = 0) -> SearchState:
         """Return the state before the first generation; with several starts, at the one of an index."""
@@ -118,14 +124,22 @@ class CompiledDriver(Driver):
         return state, self._rows(first, np.asarray(fitness)[:rows], np.asarray(values)[:rows]), int(code)
 
     def validate(self, genotype: Genotype, tasks: int, *, test: bool) -> Evaluation:
-        """Evaluate one genotype on validation tasks."""
-        return as_numbers(self._validate(self.keys.validation, genotype, tasks, test=test))
+        """Evaluate one genotype on validation tasks.
 
-    def _on_tasks(self, root: Key, genotype: Genotype, tasks: int, *, test: bool) -> Evaluation:
-        return self.evaluator.validate(jax.random.split(root)[int(test)], genotype, tasks, test=test)
+        One program serves all genotypes, wherever they come from, and held-out tasks too if they are evaluated alike.
+        """
+        drawn = self._draw(self._device_keys.validation, tasks=tasks, test=test)
+        genotype = jax.device_put(genotype, self._sharding)
+        return as_numbers(self._validate_on(genotype, drawn, test=test and not self.evaluator.tasks.alike))
+
+    def _validation_tasks(self, root: Key, tasks: int, *, test: bool) -> Any:
+        return self.evaluator.tasks.sample(jax.random.split(root)[int(test)], tasks, test=test)
 
     def _validation(self, state: SearchState, root: Key) -> dict[str, Scalar]:
-        return self._validation_record(state, functools.partial(self._on_tasks, root))
+        center, tasks, keys = self.center(state), max(1, self.prices.tasks_in_validation), jax.random.split(root)
+        if not self.problem.has_test():
+            return validation_columns(self.evaluator.validate(keys[0], center, tasks, test=False), None)
+        return validation_columns(*self.evaluator.validate_both(keys, center, tasks))
 
     def _ask(self, key: Key, state: SearchState) -> tuple[SearchState, Genotype]:
         ready, carried = self.evaluator.prepare(state.strategy, state.carried)
@@ -156,7 +170,7 @@ class CompiledDriver(Driver):
 
         def one(carry: Any) -> Any:
             state, done, _, fitness, values = carry
-            state, found, record = self._generation(state, keys[done], first + done, root)
+            state, found, record = self._one(state, keys[done], first + done, root)
             code = stop_code(self.strategy, state, target)
             return state, done + 1, code, fitness.at[done].set(found), write(values, done, record)
 
@@ -168,7 +182,7 @@ class CompiledDriver(Driver):
             state, done, code, fitness, values = carry
             values = jax.lax.cond(
                 self.validates(first + done - 1),
-                lambda: write(values, done - 1, self._validation(state, root.validation)),
+                lambda: write(values, done - 1, self._record(state, root.validation)),
                 lambda: values,
             )
             return state, done, code, fitness, values

@@ -33,7 +33,6 @@ from evometa.search.generation import (
     root_keys,
     sign_of,
     tell,
-    validation_columns,
 )
 from evometa.spaces import Space
 from evometa.storage.failures import Failure
@@ -122,7 +121,7 @@ class Driver(abc.ABC):
 
     def decode(self, genotype: Genotype) -> Omega:
         """Return the ω that a genotype stands for."""
-        return unpack(self._decode(genotype))
+        return unpack(self._decode(jax.device_get(genotype)))  # one program, wherever it comes from
 
     def decode_all(self, genotypes: Genotype) -> Omega:
         """Return the ω of several genotypes, packed, leaves ``[N, ...]``."""
@@ -256,12 +255,6 @@ class Driver(abc.ABC):
         """Return the strategy's center, or the best so far where it has none."""
         center = self.strategy.center(state.strategy)
         return state.best_genotype if center is None else center
-
-    def _validation_record(self, state: SearchState, validate: Any) -> dict[str, Scalar]:
-        """Return the columns of a validation; ``validate(genotype, tasks, test=...)`` evaluates."""
-        center, tasks = self.center(state), max(1, self.prices.tasks_in_validation)
-        test = validate(center, tasks, test=True) if self.problem.has_test() else None
-        return validation_columns(validate(center, tasks, test=False), test)
 
     def _rows(self, first: int, fitness: NDArray[Any], values: NDArray[Any]) -> Rows:
         """Return records from the fitness ``[N, P]`` of each generation and the columns ``[N, F - 4]`` that follow.

@@ -53,7 +53,13 @@ class RootKeys(NamedTuple):
 
 def root_keys(seed: int) -> RootKeys:
     """Return the keys of a seed."""
-    start, generations, validation = jax.random.split(key_of(seed), 3)
+    keys: RootKeys = _root_keys(key_of(seed))
+    return keys
+
+
+@jax.jit
+def _root_keys(key: Key) -> RootKeys:
+    start, generations, validation = jax.random.split(key, 3)
     return RootKeys(start, generations, validation, generation_keys(generations, 0)[1])
 
 

@@ -66,8 +66,8 @@ def resized(driver: Driver, former: Strategy[Any], state: SearchState, generatio
     strategy, fresh = driver.strategy, form_of(driver, driver.strategy)
     with driver.precision():
         key = jax.random.fold_in(driver.keys.start, generation)
-        changed = strategy.resized(key, jax.tree.map(jnp.asarray, state.strategy), driver.space, former)
-        changed = jax.device_get(changed)
+        program = jax.jit(lambda key, state: strategy.resized(key, state, driver.space, former))
+        changed = jax.device_get(program(key, state.strategy))
     after = state._replace(strategy=changed)
     # (in tuples, since the type of a structure is declared without ==)
     if (jax.tree.structure(state.carried),) == (jax.tree.structure(fresh.carried),):

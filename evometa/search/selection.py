@@ -184,8 +184,9 @@ def _bytes(genotype: Genotype) -> bytes:
 
 
 def _candidates(driver: Driver, state: SearchState) -> list[Genotype]:
-    """Return center, best so far and finalists, from the best on; none twice."""
-    found = [driver.center(state)]
+    """Return center, best so far and finalists, from the best on, on the host; none twice."""
+    state = state._replace(best_genotype=jax.device_get(state.best_genotype), finalists=jax.device_get(state.finalists))
+    found = [jax.device_get(driver.center(state))]
     if np.isfinite(state.best_fitness):
         found.append(state.best_genotype)
     if isinstance(state.finalists, Finalists):

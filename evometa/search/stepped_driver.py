@@ -22,7 +22,15 @@ from evometa.executors.memory import Memory
 from evometa.problem import Evaluation, HostProblem
 from evometa.search.budget import UNBOUNDED, Cost
 from evometa.search.driver import Driver, Rows, ValidationSettings
-from evometa.search.generation import CONTINUE, RootKeys, SearchState, generation_keys, initial_state, stop_code
+from evometa.search.generation import (
+    CONTINUE,
+    RootKeys,
+    SearchState,
+    generation_keys,
+    initial_state,
+    stop_code,
+    validation_columns,
+)
 from evometa.spaces import Space
 from evometa.storage.failures import Failure, add, counts
 from evometa.storage.history import MEASURED, STATISTICS
@@ -114,7 +122,7 @@ class SteppedDriver(Driver):
                 after, fitness, record = self._generation(state, keys, number, self.keys)
                 cost = self._cost
                 if self.validates(number):
-                    record |= self._validation_record(after, self.validate)
+                    record |= self._validation(after)
             except GivenUp:
                 break  # the generations before it count; a resumed search begins this one again
             state = after
@@ -138,6 +146,12 @@ class SteppedDriver(Driver):
         omegas = self._unstack(jax.tree.map(lambda leaf: np.asarray(leaf)[None], genotype))
         evaluation = self._run(omegas, _TEST if test else _TRAIN, 0, [0], tasks, test=test)
         return Evaluation(*jax.tree.map(lambda leaf: leaf[0], evaluation))
+
+    def _validation(self, state: SearchState) -> dict[str, Any]:
+        """Return the columns of a validation."""
+        center, tasks = self.center(state), self.prices.tasks_in_validation
+        test = self.validate(center, tasks, test=True) if self.problem.has_test() else None
+        return validation_columns(self.validate(center, tasks, test=False), test)
 
     def center(self, state: SearchState) -> Genotype:
         """Return the strategy's center, or the best so far where it has none."""
