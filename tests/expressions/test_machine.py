@@ -39,6 +39,7 @@ def draw(space: Expression, count: int, seed: int = 0) -> Tree:
     return jax.jit(jax.vmap(one))(jax.random.split(jax.random.key(seed), count))
 
 
+@jax.jit
 def inputs() -> tuple[jax.Array, jax.Array]:
     prediction = jax.nn.sigmoid(4 * jax.random.normal(jax.random.key(1), (WIDTH,)))
     return prediction, jnp.arange(WIDTH) % 3 % 2 + 0.0 * prediction
@@ -55,10 +56,10 @@ def deap_function(primitives: PrimitiveSet, trees: Tree, number: int) -> Callabl
 
 
 @pytest.mark.usefixtures("float64")
-def test_values_and_gradients_are_those_of_deap_on_a_thousand_trees() -> None:
+def test_values_and_gradients_are_those_of_deap_on_hundreds_of_trees() -> None:
     space, given = Expression(PRIMITIVES), inputs()
-    trees = draw(space, 1000)
-    sizes = np.asarray(jnp.sum(trees.op >= 0, axis=1))
+    trees = draw(space, 400)
+    sizes = np.sum(np.asarray(trees.op) >= 0, axis=1)
     assert sizes.min() <= 3
     assert sizes.max() >= 29
 
@@ -68,7 +69,7 @@ def test_values_and_gradients_are_those_of_deap_on_a_thousand_trees() -> None:
 
     values, gradients = jax.device_get(one_by_one(value_and_gradient, space, trees))
     trees = jax.device_get(trees)
-    for number in range(1000):
+    for number in range(400):
         function = deap_function(PRIMITIVES, trees, number)
         value, gradient = jax.jvp(lambda p, f=function: f(p, given[1]), given[:1], (jnp.ones_like(given[0]),))
         np.testing.assert_allclose(values[number], value, rtol=1e-9, atol=1e-9)
@@ -83,7 +84,7 @@ def test_no_gradient_of_a_thousand_trees_fails_at_ordinary_inputs() -> None:
         return jax.grad(lambda p: jnp.mean(program(p, given[1])))(given[0])
 
     found = one_by_one(gradient, space, draw(space, 1000, seed=5))
-    assert int(jnp.sum(~jnp.isfinite(found).all(axis=1))) == 0
+    assert np.isfinite(found).all()
 
 
 def test_a_batch_of_programs_computes_what_each_does_alone() -> None:
@@ -125,12 +126,13 @@ def test_derivatives_with_respect_to_constants_in_both_modes_and_of_second_order
         return jnp.sum((jnp.tanh(x * c[0]) * (y - jnp.exp(x * c[1]))) ** 2)
 
     constants = jnp.array([0.5, -0.25])
+    wanted = jax.jit(jax.grad(plain))(constants, x)
     for derivative in (
         jax.grad(machine),
         jax.jacfwd(machine),
         lambda c, x: jax.vmap(jax.grad(machine), (None, 0))(c, jnp.stack([x, x]))[1],
     ):
-        np.testing.assert_allclose(jax.jit(derivative)(constants, x), jax.grad(plain)(constants, x), rtol=1e-5)
+        np.testing.assert_allclose(jax.jit(derivative)(constants, x), wanted, rtol=1e-5)
     # What tuning constants by the gradient through inner training takes.
     mixed = [jax.jit(jax.jacfwd(jax.grad(f, argnums=1)))(constants, x) for f in (machine, plain)]
     np.testing.assert_allclose(*mixed, rtol=1e-4, atol=1e-6)
@@ -145,7 +147,8 @@ def test_expressions_that_reduce() -> None:
     def plain(c: jax.Array, x: jax.Array, y: jax.Array) -> jax.Array:
         return jnp.mean(x * y) * c + jnp.sum(x**2) - jnp.max(x - y)
 
-    np.testing.assert_allclose(program(x, y), jnp.full((2, 3), plain(jnp.asarray(1.5), x, y)), rtol=1e-5)
+    values = jax.jit(lambda c: (program(x, y), jnp.full((2, 3), plain(c, x, y))))(jnp.asarray(1.5))
+    np.testing.assert_allclose(*values, rtol=1e-5)
     weights = jnp.arange(6.0).reshape(2, 3)
 
     def total(c: jax.Array, x: jax.Array, y: jax.Array) -> jax.Array:
@@ -153,16 +156,18 @@ def test_expressions_that_reduce() -> None:
         return jnp.sum(weights * moved(x, y))
 
     found = jax.jit(jax.grad(total, argnums=(0, 1, 2)))(jnp.asarray(1.5), x, y)
-    wanted = jax.grad(lambda *given: jnp.sum(weights) * plain(*given), argnums=(0, 1, 2))(jnp.asarray(1.5), x, y)
+    summed = jax.grad(lambda *given: jnp.sum(weights) * plain(*given), argnums=(0, 1, 2))
+    wanted = jax.jit(summed)(jnp.asarray(1.5), x, y)
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4), found, wanted)
 
 
 @pytest.mark.parametrize("text", ["label", "0.5"])
 def test_a_single_leaf_is_a_program(text: str) -> None:
     program = compile_tree(PRIMITIVES, parse(PRIMITIVES, text))
-    x = jnp.ones((2, 2))
-    assert program(x, 3 * x).tolist() == (3 * x if text == "label" else 0.5 * x).tolist()
-    assert jax.grad(lambda y: jnp.sum(program(x, y)))(x).tolist() == (x if text == "label" else 0 * x).tolist()
+    x = np.ones((2, 2), np.float32)
+    value, slope = jax.jit(lambda x, y: (program(x, y), jax.grad(lambda y: jnp.sum(program(x, y)))(y)))(x, 3 * x)
+    assert value.tolist() == (3 * x if text == "label" else 0.5 * x).tolist()
+    assert slope.tolist() == (x if text == "label" else 0 * x).tolist()
 
 
 def test_the_number_of_registers_is_small_and_within_the_bound() -> None:

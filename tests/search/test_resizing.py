@@ -51,22 +51,30 @@ def sized(strategy: Any, size: int) -> Any:
 
 
 def told(strategy: Strategy[Any], space: Any, **parts: Any) -> tuple[Any, Any, Any]:
-    """Return the state after a generation of fitness 0, 1, ..., its population and the state after resizing."""
-    key, feedback = jax.random.key(0), Feedback(jnp.asarray(np.arange(strategy.population_size, dtype=float)[::-1]))
+    """Return the state after a generation of fitness 5, 4, ..., its population, and what it was told."""
+    key, fitness = jax.random.key(0), np.arange(strategy.population_size, dtype=np.float32)[::-1]
+    feedback = Feedback(fitness, **{name: np.asarray(part, np.float32) for name, part in parts.items()})
 
     @jax.jit
     def generation() -> tuple[Any, Any]:
         genotypes, state = strategy.ask(key, strategy.init(key, space))
-        return strategy.tell(key, state, genotypes, feedback._replace(**parts)), genotypes
+        return strategy.tell(key, state, genotypes, jax.tree.map(jnp.asarray, feedback)), genotypes
 
-    return *generation(), feedback
+    return *jax.device_get(generation()), feedback
+
+
+def resized(strategy: Strategy[Any], former: Strategy[Any], state: Any, space: Any) -> Any:
+    """Return the state of a former strategy in the form of another, which it is checked to have."""
+    key = jax.random.key(1)
+    found = jax.device_get(jax.jit(lambda state: strategy.resized(key, state, space, former))(state))
+    assert shapes(found) == shapes(jax.eval_shape(lambda: strategy.init(key, space)))
+    return found
 
 
 def shapes(state: Any) -> Any:
     return jax.tree.structure(state), [(np.shape(leaf), leaf.dtype) for leaf in jax.tree.leaves(state)]
 
 
-@pytest.mark.parametrize("size", [4, 10])
 @pytest.mark.parametrize(
     ("strategy", "kept"),
     [
@@ -80,26 +88,24 @@ def shapes(state: Any) -> Any:
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, Strategy) else "",
 )
-def test_a_distribution_stays(strategy: Any, kept: tuple[str, ...], size: int) -> None:
+def test_a_distribution_stays(strategy: Any, kept: tuple[str, ...]) -> None:
     state, _, _ = told(strategy, SPACE)
-    other, key = sized(strategy, size), jax.random.key(1)
-    resized = other.resized(key, state, SPACE, strategy)
-    assert shapes(resized) == shapes(jax.eval_shape(lambda: other.init(key, SPACE)))
-    for path in kept:
-        before, after = state, resized
-        for name in path.split("."):
-            before, after = getattr(before, name), getattr(after, name)
-        np.testing.assert_array_equal(before, after)
+    for size in (4, 10):
+        changed = resized(sized(strategy, size), strategy, state, SPACE)
+        for path in kept:
+            before, after = state, changed
+            for name in path.split("."):
+                before, after = getattr(before, name), getattr(after, name)
+            np.testing.assert_array_equal(before, after)
 
 
 def test_budgets_of_restarts_count_the_same_evaluations() -> None:
     strategy = BIPOPCMAES(6, largest=2)
     state, _, _ = told(strategy, SPACE)
-    run = BIPOPCMAES(12, largest=2).resized(jax.random.key(0), state, SPACE, strategy).run
+    run = resized(BIPOPCMAES(12, largest=2), strategy, state, SPACE).run
     assert float(run.allowed) == round(float(state.run.allowed) / 2)
 
 
-@pytest.mark.parametrize("size", [4, 10])
 @pytest.mark.parametrize(
     ("strategy", "members", "parts"),
     [
@@ -110,48 +116,45 @@ def test_budgets_of_restarts_count_the_same_evaluations() -> None:
             {"objectives": [[i, i] for i in range(6)][::-1]},
         ),
         (Evosax("DifferentialEvolution", 6), lambda state: (state.inner.population, state.inner.fitness), {}),
-        (Gradient(6), lambda state: (state.points, state.mean), {"gradient": jnp.zeros((6, 3))}),
+        (Gradient(6), lambda state: (state.points, state.mean), {"gradient": np.zeros((6, 3))}),
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, Strategy) else "",
 )
-def test_the_best_members_stay(strategy: Any, members: Any, parts: Any, size: int) -> None:
-    state, genotypes, feedback = told(
-        strategy, SPACE, **{name: jnp.asarray(part, float) for name, part in parts.items()}
-    )
-    other, key = sized(strategy, size), jax.random.key(1)
-    resized = other.resized(key, state, SPACE, strategy)
-    assert shapes(resized) == shapes(jax.eval_shape(lambda: other.init(key, SPACE)))
-    kept, fitness = members(resized)
-    best = np.argsort(np.asarray(feedback.fitness))[:size]
-    np.testing.assert_allclose(kept[: len(best)], genotypes[best], rtol=1e-6)
-    np.testing.assert_array_equal(fitness[: len(best)], feedback.fitness[best])
-    if size > 6:
-        assert len(np.unique(kept, axis=0)) == size
-        assert np.asarray(fitness)[6:].min() > 1e9
+def test_the_best_members_stay(strategy: Any, members: Any, parts: Any) -> None:
+    state, genotypes, feedback = told(strategy, SPACE, **parts)
+    for size in (4, 10):
+        kept, fitness = members(resized(sized(strategy, size), strategy, state, SPACE))
+        best = np.argsort(feedback.fitness)[:size]
+        np.testing.assert_allclose(kept[: len(best)], genotypes[best], rtol=1e-6)
+        np.testing.assert_array_equal(fitness[: len(best)], feedback.fitness[best])
+        if size > 6:
+            assert len(np.unique(kept, axis=0)) == size
+            assert fitness[6:].min() > 1e9
 
 
-@pytest.mark.parametrize("size", [4, 10])
-def test_expressions_and_species_stay(size: int) -> None:
-    key = jax.random.key(1)
+def test_expressions_stay() -> None:
     space: Any = SymbolicRegression(max_size=7).space
     assert isinstance(space, Expression)
-    strategy: Any = GeneticProgramming(6, proposals=1)
+    strategy = GeneticProgramming(6, proposals=1)
     state, _, _ = told(strategy, space)
-    resized = sized(strategy, size).resized(key, state, space, strategy)
-    assert shapes(resized) == shapes(jax.eval_shape(lambda: sized(strategy, size).init(key, space)))
-    count = min(size, 6)
-    np.testing.assert_array_equal(resized.parents.op[:count], state.parents.op[:count])
-    np.testing.assert_array_equal(resized.best.op, state.best.op)
+    for size in (4, 10):
+        changed = resized(sized(strategy, size), strategy, state, space)
+        count = min(size, 6)
+        np.testing.assert_array_equal(changed.parents.op[:count], state.parents.op[:count])
+        np.testing.assert_array_equal(changed.best.op, state.best.op)
+
+
+def test_species_stay() -> None:
     net, strategy = Topology(2, 1), NEAT(6, max_species=3, threshold=0.1)
     state, _, _ = told(strategy, net)
-    resized = sized(strategy, size).resized(key, state, net, strategy)
-    assert shapes(resized) == shapes(jax.eval_shape(lambda: sized(strategy, size).init(key, net)))
-    assert int(resized.species.size.sum()) == count
-    np.testing.assert_allclose(resized.species.share.sum(), 1.0, rtol=1e-6)
-    champions = np.cumsum(state.species.size) - state.species.size
-    alive = np.asarray(resized.species.size) > 0
-    firsts = (np.cumsum(resized.species.size) - resized.species.size)[alive]
-    np.testing.assert_array_equal(resized.fitness[firsts], state.fitness[champions[alive]])
+    for size in (4, 10):
+        changed = resized(sized(strategy, size), strategy, state, net)
+        assert int(changed.species.size.sum()) == min(size, 6)
+        np.testing.assert_allclose(changed.species.share.sum(), 1.0, rtol=1e-6)
+        champions = np.cumsum(state.species.size) - state.species.size
+        alive = changed.species.size > 0
+        firsts = (np.cumsum(changed.species.size) - changed.species.size)[alive]
+        np.testing.assert_array_equal(changed.fitness[firsts], state.fitness[champions[alive]])
 
 
 @pytest.fixture(scope="module")

@@ -34,11 +34,16 @@ def new(folder: Path, **options: Any) -> Search:
     return Search(Chase(), strategy, seed=3, run_directory=folder, **validation, **options)
 
 
-def assert_same_runs(first: Path, second: Path) -> None:
+def whole_run(folder: Path, generations: int) -> Search:
+    """The same search without interruption."""
+    search = new(folder)
+    search.run(generations=generations)
+    return search
+
+
+def assert_same_runs(first: Path, second: Path, whole: Search) -> None:
     assert (first / history.HISTORY).read_bytes() == (second / history.HISTORY).read_bytes()
-    like = new(first.parent / f"like-{first.name}")
-    like.run(generations=1)
-    found, expected = (checkpoint.load(folder, like._run.state) for folder in (first, second))
+    found, expected = (checkpoint.load(folder, whole._run.state) for folder in (first, second))
     assert found is not None
     assert expected is not None
     for one, other in zip(jax.tree.leaves(found.state), jax.tree.leaves(expected.state), strict=True):
@@ -144,8 +149,8 @@ def test_killed_thirty_times_a_run_is_the_run_that_never_stopped(tmp_path: Path,
 
     generations = killer.generation() + 100
     Search.resume(killer.folder).run(generations=generations)
-    new(tmp_path / "whole").run(generations=generations)
-    assert_same_runs(killer.folder, tmp_path / "whole")
+    whole = whole_run(tmp_path / "whole", generations)
+    assert_same_runs(killer.folder, tmp_path / "whole", whole)
     assert not killer.writing()  # what the kills left lying about is gone
 
 
@@ -194,49 +199,46 @@ sys.path.insert(0, sys.argv[1])
 import runner
 import evometa as em
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # writing past the limit is then an error, as on a full disk
-folder = Path(sys.argv[2])
-runner.start(folder).run(generations=30)
-size = (folder / "history.csv").stat().st_size
-limit = size + 500 if sys.argv[3] == "history" else 300  # no file may be larger
-search = em.Search.resume(folder)
-if sys.argv[3] == "history":
-    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
-else:
-    def shrink(report):
-        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
-    search = em.Search.resume(folder, callbacks=[shrink])
 import warnings
 warnings.simplefilter("ignore")
-result = search.run(generations=31 if sys.argv[3] == "checkpoint" else 500)
-assert result.generations > 30
-print(result.stop_code, result.stop_reason)
+
+def limit(size):  # no file may be larger
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
+
+for what in ("history", "checkpoint"):
+    folder = Path(sys.argv[2]) / what
+    runner.start(folder).run(generations=30)
+    if what == "history":
+        search = em.Search.resume(folder)
+        limit((folder / "history.csv").stat().st_size + 500)
+    else:
+        search = em.Search.resume(folder, callbacks=[lambda report: limit(300)])
+    result = search.run(generations=31 if what == "checkpoint" else 500)
+    limit(resource.RLIM_INFINITY)
+    assert result.generations > 30
+    print(result.stop_code, result.stop_reason)
 """
 
 
-@pytest.mark.parametrize(
-    ("what", "words"), [("history", "Could not write the history"), ("checkpoint", "Could not write")]
-)
-def test_a_full_disk_ends_the_search_and_loses_nothing(tmp_path: Path, what: str, words: str) -> None:
-    folder = tmp_path / "full"
+def test_a_full_disk_ends_the_search_and_loses_nothing(tmp_path: Path) -> None:
     done = subprocess.run(
-        [sys.executable, "-c", LIMITED, str(RUNNER.parent), str(folder), what],
-        capture_output=True,
-        text=True,
-        check=False,
+        [sys.executable, "-c", LIMITED, str(RUNNER.parent), str(tmp_path)], capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith("not_written"), done.stdout + done.stderr
-    assert words in done.stdout
-    assert "nothing written earlier is lost" in done.stdout
-    assert "File too large" in done.stdout
-    lines = (folder / history.HISTORY).read_text().split("\n")
-    assert lines[-1] == ""  # whole rows only
-    assert [int(line.split(",")[0]) for line in lines[1:-1]] == list(range(1, len(lines) - 1))
-    assert checkpoint.progress(folder)["generation"] == 30  # type: ignore[index]
+    whole = whole_run(tmp_path / "whole", 60)
+    for what, said in zip(("history", "checkpoint"), done.stdout.splitlines(), strict=True):
+        assert said.startswith("not_written"), done.stdout + done.stderr
+        assert ("Could not write the history" if what == "history" else "Could not write") in said
+        assert "nothing written earlier is lost" in said
+        assert "File too large" in said
+        folder = tmp_path / what
+        lines = (folder / history.HISTORY).read_text().split("\n")
+        assert lines[-1] == ""  # whole rows only
+        assert [int(line.split(",")[0]) for line in lines[1:-1]] == list(range(1, len(lines) - 1))
+        assert checkpoint.progress(folder)["generation"] == 30  # type: ignore[index]
 
-    Search.resume(folder).run(generations=60)
-    new(tmp_path / "whole").run(generations=60)
-    assert_same_runs(folder, tmp_path / "whole")
+        Search.resume(folder).run(generations=60)
+        assert_same_runs(folder, tmp_path / "whole", whole)
 
 
 def test_a_checkpoint_that_fails_leaves_the_one_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -30,13 +30,16 @@ def test_keeps_the_contract_on_mixed_spaces() -> None:
 def told(strategy: PBT, fitness: Any, seeds: int = 1, space: Any = MIXED) -> tuple[Any, Any, Any]:
     """Return the first genotypes ``[P, D]``, and for each seed the parents and the next genotypes, after one window."""
 
-    def one(key: Any) -> tuple[Any, Any]:
-        state = strategy.tell(key, asked, genotypes, Feedback(jnp.asarray(fitness)))
-        return strategy.parents(state), strategy.ask(KEY, state)[0]
+    @jax.jit
+    def window() -> tuple[Any, Any, Any]:
+        def one(key: Any) -> tuple[Any, Any]:
+            state = strategy.tell(key, asked, genotypes, Feedback(jnp.asarray(fitness)))
+            return strategy.parents(state), strategy.ask(KEY, state)[0]
 
-    genotypes, asked = jax.jit(lambda: strategy.ask(KEY, strategy.init(KEY, space)))()
-    parents, after = jax.jit(jax.vmap(one))(jax.random.split(KEY, seeds))
-    return np.asarray(genotypes), np.asarray(parents), np.asarray(after)
+        genotypes, asked = strategy.ask(KEY, strategy.init(KEY, space))
+        return genotypes, *jax.vmap(one)(jax.random.split(KEY, seeds))
+
+    return jax.device_get(window())
 
 
 def test_the_worst_go_on_from_the_best() -> None:

@@ -18,16 +18,22 @@ GROWING = Topology(2, 1, max_hidden=3, max_connections=16, add_node=0.5, add_con
 SPLITTING = Topology(2, 1, max_hidden=3, max_connections=16, add_node=1.0, add_connection=0.0)
 
 
+sample = jax.jit(SPACE.sample)
+distance = jax.jit(SPACE.distance)
+
+
 def grow(space: Topology, key: int, genome: Genome, times: int) -> Genome:
-    mutate = jax.jit(space.mutate)
-    for change in range(times):
-        genome = mutate(jax.random.fold_in(jax.random.key(key), change), genome)
-    return genome
+    @jax.jit
+    def grown(genome: Genome) -> Genome:
+        keys = jax.vmap(lambda change: jax.random.fold_in(jax.random.key(key), change))(jnp.arange(times))
+        return jax.lax.scan(lambda genome, key: (space.mutate(key, genome), None), genome, keys)[0]
+
+    return jax.device_get(grown(genome))
 
 
 @pytest.fixture(scope="module")
 def first() -> Genome:
-    return SPACE.sample(jax.random.key(0))
+    return jax.device_get(sample(jax.random.key(0)))
 
 
 @pytest.fixture(scope="module")
@@ -53,15 +59,15 @@ def recursive(genome: Genome, x: list[float]) -> float:
 
 def test_networks_compute_the_function_of_their_genes(grown: Genome) -> None:
     assert int(np.sum(np.asarray(grown.node) > 0)) == 3
-    network = SPACE.decode(grown)
+    network = jax.jit(SPACE.decode)(grown)
     for x in ([0.0, 1.0], [0.3, -0.7]):
         found = jax.jit(network.run)(jnp.asarray(x, jnp.float32))
-        assert float(found[0]) == pytest.approx(recursive(jax.device_get(grown), x), rel=1e-4)
+        assert float(found[0]) == pytest.approx(recursive(grown, x), rel=1e-4)
 
 
 def test_the_same_change_has_the_same_marking_wherever_it_happens(first: Genome) -> None:
     # Many keys split the three connections of a minimal network; there are three markings, whatever the weights.
-    others = jax.vmap(SPACE.sample)(jax.random.split(jax.random.key(5), 40))
+    others = jax.jit(jax.vmap(SPACE.sample))(jax.random.split(jax.random.key(5), 40))
     split = jax.jit(jax.vmap(SPLITTING.mutate))(jax.random.split(jax.random.key(6), 40), others)
     markings: dict[int, set[tuple[int, ...]]] = {}
     for number in range(40):
@@ -91,7 +97,7 @@ def test_a_full_genome_has_its_weights_mutated(grown: Genome) -> None:
 
 
 def test_a_child_has_the_genes_of_the_first_and_weights_of_both(grown: Genome) -> None:
-    other = grow(SPACE, 9, grow(SPLITTING, 8, grow(SPACE, 7, SPACE.sample(jax.random.key(3)), 3), 1), 3)
+    other = grow(SPACE, 9, grow(SPLITTING, 8, grow(SPACE, 7, sample(jax.random.key(3)), 3), 1), 3)
     cross = jax.jit(jax.vmap(SPACE.crossover, in_axes=(0, None, None)))
     children = jax.device_get(cross(jax.random.split(jax.random.key(1), 400), grown, other))
     for name in ("node", "position", "innovation", "source", "target"):
@@ -110,12 +116,12 @@ def test_a_child_has_the_genes_of_the_first_and_weights_of_both(grown: Genome) -
 
 
 def test_distance_counts_genes_and_compares_weights(first: Genome) -> None:
-    moved = first._replace(weight=first.weight + jnp.where(first.innovation > 0, jnp.arange(16.0), 0))
-    genes, weights = SPACE.distance(first, moved)
+    added = np.where(first.innovation > 0, np.arange(16, dtype=np.float32), np.float32(0))
+    genes, weights = distance(first, first._replace(weight=first.weight + added))
     assert (float(genes), float(weights)) == (0.0, pytest.approx(1.0, rel=1e-5))  # 0, 1 and 2
     split = grow(SPLITTING, 4, first, 1)
-    assert float(SPACE.distance(first, split)[0]) == 2.0
-    assert float(SPACE.distance(split, first)[0]) == 2.0
+    assert float(distance(first, split)[0]) == 2.0
+    assert float(distance(split, first)[0]) == 2.0
 
 
 def test_connections_lead_to_larger_positions(grown: Genome) -> None:
@@ -166,40 +172,45 @@ def over_time(space: Topology, genome: Genome, inputs: list[list[float]]) -> lis
 
 def test_recurrent_networks_remember_the_step_before() -> None:
     space = Topology(2, 1, 3, 16, add_node=0.4, add_connection=0.6, recurrent=0.5, output_activation="tanh")
-    genome = grow(space, 5, space.sample(jax.random.key(0)), 16)
-    network: Any = space.decode(genome)
+    genome = grow(space, 5, jax.jit(space.sample)(jax.random.key(0)), 16)
+    network: Any = jax.jit(space.decode)(genome)
     assert isinstance(network, RecurrentNetwork)
     assert np.count_nonzero(network.hidden_back) > 0
     assert np.count_nonzero(network.output_back) > 0
     inputs = [[0.0, 1.0], [0.3, -0.7], [-1.0, 0.2], [0.1, 0.1]]
-    memory, found = network.start(), []
-    for x in inputs:
-        memory, output = jax.jit(network.step)(memory, jnp.asarray(x, jnp.float32))
-        found.append(float(output[0]))
-    np.testing.assert_allclose(found, over_time(space, jax.device_get(genome), inputs), rtol=1e-4, atol=1e-5)
+    steps = jax.jit(lambda: jax.lax.scan(network.step, network.start(), jnp.asarray(inputs, jnp.float32))[1][:, 0])
+    found = steps()
+    np.testing.assert_allclose(found, over_time(space, genome, inputs), rtol=1e-4, atol=1e-5)
 
 
 def test_a_split_of_a_link_back_keeps_its_delay() -> None:
     chances = {"add_node": 0.0, "add_connection": 1.0}, {"add_node": 1.0, "add_connection": 0.0}
     looping, splitting = (Topology(1, 1, 1, 8, recurrent=1.0, **chance) for chance in chances)
-    looped = looping.mutate(jax.random.key(1), looping.sample(jax.random.key(0)))
-    before = looping.decode(looped)
+
+    @jax.jit
+    def both() -> Any:
+        looped = looping.mutate(jax.random.key(1), looping.sample(jax.random.key(0)))
+        split = jax.vmap(splitting.mutate, in_axes=(0, None))(jax.random.split(jax.random.key(2), 16), looped)
+        which = jnp.argmin(split.enabled[:, 2])  # of the third gene, the loop
+        return looping.decode(looped), splitting.decode(jax.tree.map(lambda leaf: leaf[which], split))
+
+    before, after = jax.device_get(both())
     assert before.output_back[0, 1] != 0  # the only link back that there can be: from the output to itself
-    split = jax.vmap(splitting.mutate, in_axes=(0, None))(jax.random.split(jax.random.key(2), 16), looped)
-    which = int(np.argmin(split.enabled[:, 2]))  # of the third gene, the loop
-    after = splitting.decode(jax.tree.map(lambda leaf: leaf[which], split))
     np.testing.assert_array_equal(after.hidden_back, [[0.0, 1.0]])
     np.testing.assert_array_equal(after.output_back, [[0.0, 0.0]])
     assert after.output[0, 2] == before.output_back[0, 1]
 
 
 def test_outputs_are_what_their_activation_says() -> None:
-    genome = SPACE.sample(jax.random.key(0))
+    genome = sample(jax.random.key(0))
     x = jnp.array([0.3, -0.7])
-    run = {
-        name: float(Topology(2, 1, 3, 16, output_activation=name).decode(genome).run(x)[0])
-        for name in ("identity", "sigmoid", "tanh")
-    }
+
+    @jax.jit
+    def outputs() -> dict[str, Any]:
+        spaces = {name: Topology(2, 1, 3, 16, output_activation=name) for name in ("identity", "sigmoid", "tanh")}
+        return {name: space.decode(genome).run(x)[0] for name, space in spaces.items()}
+
+    run = {name: float(value) for name, value in outputs().items()}
     assert run["identity"] == pytest.approx(float(np.array([0.3, -0.7, 1.0]) @ np.asarray(genome.weight[:3])), rel=1e-5)
     assert run["sigmoid"] == pytest.approx(1 / (1 + np.exp(-4.9 * run["identity"])), rel=1e-5)
     assert run["tanh"] == pytest.approx(2 * run["sigmoid"] - 1, rel=1e-4)

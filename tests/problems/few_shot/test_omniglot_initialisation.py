@@ -3,7 +3,6 @@
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -18,23 +17,26 @@ PROBLEM = OmniglotInitialisation(
 
 @pytest.fixture(scope="module")
 def omega() -> Any:
-    omega = PROBLEM.space.decode(PROBLEM.space.start(jax.random.key(1)))
+    omega = jax.device_get(jax.jit(lambda key: PROBLEM.space.decode(PROBLEM.space.start(key)))(jax.random.key(1)))
     assert {float(v) for v in jax.tree.leaves(omega["log_rates"])} == {0.0}
-    omega["log_rates"]["output"] = {"kernel": jnp.log(jnp.float32(2)), "bias": jnp.log(jnp.float32(4))}
+    omega["log_rates"]["output"] = {"kernel": np.log(np.float32(2)), "bias": np.log(np.float32(4))}
     return omega
 
 
 @pytest.fixture(scope="module")
 def task() -> Episode:
-    return PROBLEM.sample_task(jax.random.key(2))
+    return jax.device_get(jax.jit(PROBLEM.sample_task)(jax.random.key(2)))
+
+
+begin = jax.jit(PROBLEM.init)
 
 
 def test_the_first_step_turns_the_output_to_the_mean_features_of_each_class(omega: Any, task: Episode) -> None:
-    learner = PROBLEM.init(jax.random.key(0), omega, task)
-    assert float(PROBLEM.loss(jax.random.key(0), omega, task, learner)) == pytest.approx(np.log(3), rel=1e-5)
+    learner = begin(jax.random.key(0), omega, task)
+    assert float(jax.jit(PROBLEM.loss)(jax.random.key(0), omega, task, learner)) == pytest.approx(np.log(3), rel=1e-5)
     after = jax.jit(PROBLEM.step)(jax.random.key(0), omega, task, learner)
     # With all probabilities 1/3: minus the gradient is the mean over the images of feature · (label - 1/3).
-    x = np.asarray(PROBLEM.network.run(omega["convolutions"], flat(task.support)), np.float64)
+    x = np.asarray(jax.jit(PROBLEM.network.run)(omega["convolutions"], flat(task.support)), np.float64)
     error = (np.repeat(np.eye(3), 2, axis=0) - 1 / 3) / 6
     np.testing.assert_allclose(after["output"]["kernel"], 0.5 * 2 * x.T @ error / np.sqrt(x.shape[1]), atol=1e-5)
     np.testing.assert_allclose(after["output"]["bias"], 0, atol=1e-6)
@@ -43,16 +45,16 @@ def test_the_first_step_turns_the_output_to_the_mean_features_of_each_class(omeg
 
 
 def test_each_tensor_has_its_own_step_size(omega: Any, task: Episode) -> None:
-    learner = PROBLEM.init(jax.random.key(0), omega, task)
-    learner = jax.tree.map(lambda w: w + 0.1 * jax.random.normal(jax.random.key(w.size), w.shape), learner)
+    learner, rng = begin(jax.random.key(0), omega, task), np.random.default_rng(0)
+    learner = jax.tree.map(lambda w: w + 0.1 * rng.standard_normal(w.shape, np.float32), jax.device_get(learner))
     step = jax.jit(PROBLEM.step)
 
     def moved(log_rates: Any) -> list[Any]:
         after = step(jax.random.key(0), omega | {"log_rates": log_rates}, task, learner)
         return [np.asarray(new - old) for new, old in zip(*map(jax.tree.leaves, (after, learner)), strict=True)]
 
-    zeros = jax.tree.map(jnp.zeros_like, omega["log_rates"])
-    numbered = jax.tree.unflatten(jax.tree.structure(zeros), list(jnp.log(jnp.arange(1.0, 7.0))))
+    zeros = jax.tree.map(np.zeros_like, omega["log_rates"])
+    numbered = jax.tree.unflatten(jax.tree.structure(zeros), list(np.log(np.arange(1, 7, dtype=np.float32))))
     for number, (plain, other) in enumerate(zip(moved(zeros), moved(numbered), strict=True)):
         assert np.abs(plain).max() > 1e-4
         np.testing.assert_allclose(other, (number + 1) * plain, rtol=1e-3, atol=1e-5)

@@ -49,35 +49,42 @@ def test_tasks_train_on_the_training_part_and_are_evaluated_elsewhere() -> None:
 def test_training_is_stochastic_gradient_descent_as_optax_does_it() -> None:
     problem, data = DigitsHyperparameters(inner_steps=3, batch_size=8, hidden=(5,)), digits()
     task = jax.jit(problem.sample_task)(KEY)
-    losses, learner = learning_curve(problem, KEY, OMEGA, task, (3,))
+    losses, learner = jax.jit(lambda task: learning_curve(problem, KEY, OMEGA, task, (3,)))(task)
 
     optimizer = optax.chain(optax.add_decayed_weights(0.05), optax.sgd(0.2, momentum=0.7))
     weights: Any = jax.tree.map(lambda w: 1.5 * w, task.weights)
     state = optimizer.init(weights)
 
     def logits(weights: Any, rows: Any) -> Any:
-        hidden = jax.nn.relu(data.features[rows] @ weights["Dense_0"]["kernel"] + weights["Dense_0"]["bias"])
+        hidden = jax.nn.relu(
+            jnp.asarray(data.features)[rows] @ weights["Dense_0"]["kernel"] + weights["Dense_0"]["bias"]
+        )
         return hidden @ weights["Dense_1"]["kernel"] + weights["Dense_1"]["bias"]
 
     def error(weights: Any, rows: Any) -> Any:
-        targets = optax.smooth_labels(jax.nn.one_hot(data.labels[rows], 10), 0.3)
+        targets = optax.smooth_labels(jax.nn.one_hot(jnp.asarray(data.labels)[rows], 10), 0.3)
         return optax.softmax_cross_entropy(logits(weights, rows), targets).mean()
 
-    for rows in np.asarray(task.batches):
+    @jax.jit
+    def step(weights: Any, state: Any, rows: Any) -> Any:
         updates, state = optimizer.update(jax.grad(error)(weights, rows), state, weights)
-        weights = optax.apply_updates(weights, updates)
+        return optax.apply_updates(weights, updates), state
+
+    for rows in np.asarray(task.batches):
+        weights, state = step(weights, state, rows)
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6), learner.weights, weights)
 
-    predicted = logits(weights, data.validation)
-    expected = optax.softmax_cross_entropy_with_integer_labels(predicted, data.labels[data.validation]).mean()
+    predicted = np.asarray(jax.jit(logits)(weights, data.validation))
+    right = data.labels[data.validation]
+    expected = jax.jit(optax.softmax_cross_entropy_with_integer_labels)(predicted, right).mean()
     np.testing.assert_allclose(losses[0], expected, rtol=1e-5)
-    accuracy = problem.metrics(KEY, OMEGA, task, learner)["accuracy"]
-    np.testing.assert_allclose(accuracy, np.mean(predicted.argmax(1) == data.labels[data.validation]), atol=1 / 720)
+    accuracy = jax.jit(problem.metrics)(KEY, OMEGA, task, learner)["accuracy"]
+    np.testing.assert_allclose(accuracy, np.mean(predicted.argmax(1) == right), atol=1 / 720)
 
 
 def test_customary_hyperparameters_learn_the_digits() -> None:
     problem = DigitsHyperparameters()
-    omega = problem.space.decode(problem.space.start(KEY))
+    omega = jax.jit(lambda: problem.space.decode(problem.space.start(KEY)))()
     assert {name: round(float(value), 6) for name, value in omega.items()} == {
         "learning_rate": 0.01,
         "momentum": 0.9,
@@ -92,13 +99,16 @@ def test_customary_hyperparameters_learn_the_digits() -> None:
 
 
 def test_inner_training_stays_float32_under_x64() -> None:
+    problem = DigitsHyperparameters(inner_steps=2, batch_size=4)
+
+    def run(key: Any) -> Any:
+        omega, task = problem.space.decode(problem.space.start(key)), problem.sample_task(key)
+        _, learner = learning_curve(problem, key, omega, task, (2,))
+        return omega, learner[:2], problem.loss(key, omega, task, learner)
+
     with jax.enable_x64(True):
-        problem = DigitsHyperparameters(inner_steps=2, batch_size=4)
-        key = jax.random.key(0)
-        omega = problem.space.decode(problem.space.start(key))
-        _, learner = learning_curve(problem, key, omega, jax.jit(problem.sample_task)(key), (2,))
-        loss = problem.loss(key, omega, jax.jit(problem.sample_task)(key), learner)
-    assert {leaf.dtype for leaf in (*jax.tree.leaves((omega, learner[:2])), loss)} == {jnp.dtype("float32")}
+        shapes = jax.tree.leaves(jax.eval_shape(run, jax.random.key(0)))
+    assert {leaf.dtype for leaf in shapes} == {jnp.dtype("float32")}
 
 
 @pytest.mark.parametrize("settings", [{"batch_size": 0}, {"hidden": (0,)}])

@@ -1,6 +1,7 @@
 """LearnedLoss: cross-entropy as an expression is cross-entropy, and labels are wrong as often as asked."""
 
 import dataclasses
+import functools
 import re
 from typing import Any
 
@@ -31,17 +32,15 @@ def test_cross_entropy_as_an_expression_is_a_step_down_cross_entropy(data_set: A
     problem = dataclasses.replace(SMALL, data_set=data_set)
     data, task = table(data_set), jax.jit(problem.sample_task)(KEY)
     omega = program(problem, CROSS_ENTROPY)
-    learner = problem.init(KEY, omega, task)
-    after = problem.step(KEY, omega, task, learner)
-    rows = task.batches[0]
+    learner = jax.jit(lambda task: problem.init(KEY, omega, task))(task)
+    after = jax.jit(lambda task, learner: problem.step(KEY, omega, task, learner))(task, learner)
+    rows = np.asarray(task.batches)[0]
 
     def error(weights: Any) -> Any:
-        return cross_entropy(
-            problem.network.run(weights, jnp.asarray(data.features)[rows]), data.targets[np.asarray(rows)]
-        )
+        return cross_entropy(problem.network.run(weights, jnp.asarray(data.features)[rows]), data.targets[rows])
 
-    gradient = jax.grad(error)(learner.weights)
-    expected = jax.tree.map(lambda w, g: w - 0.3 * g, learner.weights, gradient)
+    gradient = jax.jit(jax.grad(error))(learner.weights)
+    expected = jax.tree.map(lambda w, g: np.asarray(w) - 0.3 * np.asarray(g), learner.weights, gradient)
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=2e-4, atol=2e-6), after.weights, expected)
     assert after.steps == 1
 
@@ -67,8 +66,9 @@ def test_a_loss_that_is_not_finite_fails_alone() -> None:
     evaluator = FullEvaluator(SMALL, SMALL.space, 0, 1, (jax.local_devices()[0],))
     given = ["mul(1e30, mul(1e30, square(prediction)))", CROSS_ENTROPY]
     trees = [parse(SMALL.space.primitives, one, SMALL.max_size) for one in given]
-    both = evaluator.population(KEY, Tree(*(jnp.stack(leaves) for leaves in zip(*trees, strict=True))))
-    alone = evaluator.population(KEY, jax.tree.map(lambda leaf: jnp.asarray(leaf)[None], trees[1]))
+    evaluate = jax.jit(functools.partial(evaluator.population, KEY))
+    both = evaluate(Tree(*(np.stack(leaves) for leaves in zip(*trees, strict=True))))
+    alone = evaluate(jax.tree.map(lambda leaf: np.asarray(leaf)[None], trees[1]))
     assert not np.isfinite(both.fitness[0])
     assert both.fitness[1] == alone.fitness[0]
     assert both.metrics["accuracy"][1] == pytest.approx(1 - float(both.fitness[1]))

@@ -28,8 +28,8 @@ SMALL = LearnedEvolutionStrategy(
 
 @pytest.fixture(scope="module")
 def omega() -> Any:
-    drawn = SMALL._draw(jax.random.key(2))
-    return drawn | {"rates_bias": jnp.array([0.3, -0.2], jnp.float32)}
+    drawn = jax.device_get(jax.jit(SMALL._draw)(jax.random.key(2)))
+    return drawn | {"rates_bias": np.array([0.3, -0.2], np.float32)}
 
 
 def reference(omega: Any, learner: Any, noise: Any, values: Any) -> dict[str, Any]:
@@ -62,28 +62,29 @@ def reference(omega: Any, learner: Any, noise: Any, values: Any) -> dict[str, An
 
 
 def test_a_generation_is_what_the_description_says(omega: Any) -> None:
-    task = SMALL.sample_task(KEY)
-    learner = begin(SMALL, KEY, omega, task)
+    task = jax.jit(SMALL.sample_task)(KEY)
+    learner, noise = jax.jit(lambda task: begin(SMALL, KEY, omega, task))(task), np.asarray(task.noise)
+    evaluate, step = (jax.jit(part) for part in (SMALL.values, SMALL.step))
     for number in range(3):
-        values = SMALL.values(task, learner.mean + learner.sigma * task.noise[number])
-        expected = reference(omega, learner, task.noise[number], values)
+        values = np.asarray(evaluate(task, np.asarray(learner.mean) + np.asarray(learner.sigma) * noise[number]))
+        expected = reference(omega, learner, noise[number], values)
         best = min(float(learner.best), float(values.min()))
-        learner = SMALL.step(KEY, omega, task, learner)
+        learner = step(KEY, omega, task, learner)
         for name, right in expected.items():
             np.testing.assert_allclose(getattr(learner, name), right, rtol=1e-4, atol=1e-5)
         assert float(learner.best) == pytest.approx(best)
-    assert float(SMALL.loss(KEY, omega, task, learner)) == pytest.approx(np.log10(best), rel=1e-5)
+    assert float(jax.jit(SMALL.loss)(KEY, omega, task, learner)) == pytest.approx(np.log10(best), rel=1e-5)
 
 
 def test_neither_order_nor_size_of_values_matters(omega: Any) -> None:
-    learner = begin(SMALL, KEY, omega, SMALL.sample_task(KEY))._replace(best=jnp.float32(3.0))
-    noise = jax.random.normal(KEY, (6, 3), jnp.float32)
-    values = jnp.array([4.0, 2.0, 7.0, 2.0, 5.0, 1.0], jnp.float32)
+    learner = jax.jit(lambda: begin(SMALL, KEY, omega, SMALL.sample_task(KEY)))()._replace(best=np.float32(3.0))
+    noise = np.random.default_rng(0).standard_normal((6, 3), np.float32)
+    values, update = np.array([4.0, 2.0, 7.0, 2.0, 5.0, 1.0], np.float32), jax.jit(SMALL.update)
     turned = np.array([3, 5, 0, 1, 4, 2])
-    one = SMALL.update(omega, learner, noise, values)
+    one = update(omega, learner, noise, values)
     others = (
-        SMALL.update(omega, learner, noise[turned], values[turned]),
-        SMALL.update(omega, learner._replace(best=learner.best * 1000), noise, values * 1000),
+        update(omega, learner, noise[turned], values[turned]),
+        update(omega, learner._replace(best=learner.best * 1000), noise, values * 1000),
     )
     for other in others:
         np.testing.assert_allclose(other.mean, one.mean, rtol=1e-5, atol=1e-6)
@@ -107,15 +108,17 @@ def test_weights_that_prefer_low_ranks_go_down() -> None:
 
 
 def test_functions_are_least_at_the_optimum_and_1_at_the_start(omega: Any) -> None:
+    draw, evaluate = jax.jit(SMALL.task), jax.jit(SMALL.values)
     for number, name in enumerate(SMALL._names):
-        task = SMALL.task(KEY, number)
-        np.testing.assert_allclose(SMALL.values(task, task.start[None]), [1.0], rtol=1e-5)
-        assert abs(float(SMALL.values(task, task.optimum[None])[0])) < 1e-5
+        task = jax.device_get(draw(KEY, np.int32(number)))
+        np.testing.assert_allclose(evaluate(task, task.start[None]), [1.0], rtol=1e-5)
+        assert abs(float(evaluate(task, task.optimum[None])[0])) < 1e-5
         point = np.asarray(task.start) / 3
         turned = np.asarray(task.rotation, np.float64) @ (point - np.asarray(task.optimum))
-        plain = [float(FUNCTIONS[name](jnp.asarray(x, jnp.float32))) for x in (turned, np.zeros(3))]
+        function = jax.jit(FUNCTIONS[name])
+        plain = [float(function(np.asarray(x, np.float32))) for x in (turned, np.zeros(3))]
         assert plain[1] == pytest.approx(0, abs=1e-6)
-        found = SMALL.values(task, jnp.asarray(point)[None])[0] * task.scale
+        found = np.asarray(evaluate(task, point[None].astype(np.float32)))[0] * task.scale
         np.testing.assert_allclose(found, plain[0], rtol=1e-3)
     np.testing.assert_allclose(task.rotation @ task.rotation.T, np.eye(3), atol=1e-5)
 
@@ -134,8 +137,9 @@ def test_held_out_tasks_have_functions_that_are_not_trained_on() -> None:
 
 
 def test_what_diverges_is_as_bad_as_it_gets() -> None:
-    task = SMALL.sample_task(KEY)
-    values = SMALL.values(task, jnp.stack([task.start, jnp.full(3, jnp.nan), jnp.full(3, 1e30)]))
+    task = jax.device_get(jax.jit(SMALL.sample_task)(KEY))
+    points = np.stack([task.start, np.full(3, np.nan), np.full(3, 1e30)]).astype(np.float32)
+    values = jax.jit(SMALL.values)(task, points)
     np.testing.assert_allclose(values, [1, 1e6, 1e6], rtol=1e-5)
 
 

@@ -145,14 +145,14 @@ def test_bipop_spends_alike_on_both_regimes() -> None:
     assert 0.4 < float(run.spent_small / (run.spent_small + run.spent_large)) < 0.6
 
 
-@pytest.mark.parametrize("cls", [IPOPCMAES, BIPOPCMAES])
-def test_solves_what_one_run_does_not(cls: type) -> None:
+def test_solves_what_one_run_does_not() -> None:
     space, function = Box((5,), -5.0, 5.0), lambda x: rastrigin(10 * x + 0.3)
     alone = searches(CMAES(8, sigma=0.2), space, function, generations=5000, seeds=range(3))
-    restarted = cls(8, sigma=0.2, largest=8)
-    found = searches(restarted, space, function, generations=30_000, target=1e-5, seeds=range(3))
-    assert max(run.best for run in found) <= 1e-5
     assert min(run.best for run in alone) > 0.5
+    for cls in (IPOPCMAES, BIPOPCMAES):
+        restarted = cls(8, sigma=0.2, largest=8)
+        found = searches(restarted, space, function, generations=30_000, target=1e-5, seeds=range(3))
+        assert max(run.best for run in found) <= 1e-5
 
 
 @dataclasses.dataclass(frozen=True)
