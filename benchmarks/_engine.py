@@ -78,9 +78,9 @@ def _drawn(problem: InnerTraining, count: int, test: bool) -> Any:
     return jax.jit(functools.partial(TrainingTasks(problem).sample, count=count, test=test))
 
 
-def on_trial(problem: InnerTraining, *, test: bool) -> Callable[[Any, Any], Evaluation]:
-    """Return a function from ω and one trial to its evaluation."""
-    return functools.partial(TrainingTasks(problem).evaluate_on, test=test)
+def on_trial(problem: InnerTraining) -> Callable[[Any, Any], Evaluation]:
+    """Return a function from ω and one trial, held-out ones too, to its evaluation."""
+    return functools.partial(TrainingTasks(problem).evaluate_on, test=False)
 
 
 def mean_fitness(problem: InnerTraining, omega: Any, tasks: int, *, test: bool = True, seed: int = 2026) -> float:

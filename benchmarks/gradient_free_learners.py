@@ -56,7 +56,7 @@ def main() -> None:
     for name in arguments.problems:
         problem, strategy, generations = PROBLEMS[name]
         generations, space, start = arguments.generations or generations, problem.space, time.process_time()
-        evaluate = on_trial(problem, test=True)
+        evaluate = on_trial(problem)
         run: Any = jax.jit(
             lambda omega, trials, evaluate=evaluate: jax.lax.map(
                 lambda trial: evaluate(omega, trial), trials, batch_size=8

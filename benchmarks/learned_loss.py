@@ -37,7 +37,7 @@ RATES = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 1.0, 1.4, 2.0, 2.8, 4
 
 
 @functools.cache
-def accuracies(problem: Any, test: bool) -> Any:
+def accuracies(problem: Any) -> Any:
     """Return the compiled accuracies of (rate, ω) on tasks, NaN where training failed.
 
     A learning rate times as large is a loss times as large, so that one program serves all rates.
@@ -49,14 +49,14 @@ def accuracies(problem: Any, test: bool) -> Any:
             return rate * super().example_loss(loss, prediction, label)
 
     fields = {field.name: getattr(problem, field.name) for field in dataclasses.fields(problem)}
-    evaluate = on_trial(Scaled(**fields), test=test)
+    evaluate = on_trial(Scaled(**fields))
     return jax.jit(lambda omega, trials: jax.lax.map(lambda trial: evaluate(omega, trial).metrics["accuracy"], trials))
 
 
 def accuracy(problem: Any, omega: Any, rate: float, seed: int, tasks: int, *, test: bool) -> np.ndarray:
     """Return the accuracy after training with a loss, for each of some tasks ``[tasks]``; 0 where training failed."""
     trials = draw_trials(problem, seed, tasks, test=test)
-    return np.nan_to_num(np.asarray(accuracies(problem, test)((jnp.float32(rate), omega), trials)))
+    return np.nan_to_num(np.asarray(accuracies(problem)((jnp.float32(rate), omega), trials)))
 
 
 def tuned(problem: Any, omega: Any, arguments: argparse.Namespace) -> tuple[float, np.ndarray]:

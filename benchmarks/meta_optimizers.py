@@ -140,7 +140,7 @@ def search(problem: Any, chosen: Any, seed: int, seconds: float) -> Run:
 
 def quality(entry: Entry, *, test: bool) -> Callable[[Any], float]:
     """Return a compiled function: from ω to its mean fitness on fresh tasks."""
-    evaluate, trials = on_trial(entry.problem, test=test), draw_trials(entry.problem, 2020, entry.tasks, test=test)
+    evaluate, trials = on_trial(entry.problem), draw_trials(entry.problem, 2020, entry.tasks, test=test)
 
     @jax.jit
     def mean(omega: Any) -> jax.Array:

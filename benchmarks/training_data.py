@@ -46,9 +46,9 @@ Curve = NDArray[np.float64]
 
 
 @functools.cache
-def evaluator(problem: em.InnerTraining, test: bool) -> Any:
+def evaluator(problem: em.InnerTraining) -> Any:
     """Return the compiled metrics of one ω on tasks, which are the leading axis."""
-    on_tasks = jax.vmap(on_trial(problem, test=test), in_axes=(None, 0))
+    on_tasks = jax.vmap(on_trial(problem), in_axes=(None, 0))
     return jax.jit(lambda omega, trials: on_tasks(omega, trials).metrics)
 
 
@@ -58,7 +58,7 @@ def metrics(
     """Return each metric of an ω on some tasks, held-out ones by default, ``[tasks]``."""
     trials = draw_trials(problem, seed, tasks, test=test)
     omega = jax.tree.map(lambda leaf: jnp.asarray(leaf, jnp.float32), omega)
-    return {name: np.asarray(value, np.float64) for name, value in evaluator(problem, test)(omega, trials).items()}
+    return {name: np.asarray(value, np.float64) for name, value in evaluator(problem)(omega, trials).items()}
 
 
 class Tuned(Protocol):
