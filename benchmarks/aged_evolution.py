@@ -154,7 +154,7 @@ def main() -> None:
     parser.add_argument("--settings", type=int, help="of the grid, the first so many; by default all")
     parser.add_argument("--trained", nargs="+", choices=TRAININGS, default=list(TRAININGS))
     parser.add_argument("--steps", type=int, default=ArchitectureSearch.inner_steps, help="of training a candidate")
-    small = "--seeds 50 --choosing-seeds 2 --settings 1 --trained 2 --trained-seeds 1 --steps 2"
+    small = "--seeds 50 --choosing-seeds 50 --settings 1 --trained 2 --trained-seeds 1 --steps 2"
     arguments = parse_arguments(parser, f"{small} --choosing {shlex.quote(str(DIGITS))}")
     chosen = choose(table_of("synthetic", arguments.choosing).validation, arguments.choosing_seeds, arguments.settings)
     table = ArchitectureTable().trained.validation

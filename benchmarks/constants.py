@@ -64,7 +64,7 @@ def main() -> None:
     parser.add_argument("--population", type=int, default=POPULATION)
     parser.add_argument("--formulas", type=int, nargs="+", default=list(range(len(FORMULAS))), help="by number")
     parser.add_argument("--sides", nargs="+", choices=SIDES, default=list(SIDES))
-    small = "--seeds 1 --evaluations 2000 --population 16 --formulas 0 --sides 'mutation alone'"
+    small = "--seeds 1 --evaluations 64 --population 16 --formulas 0 --sides 'mutation alone'"
     arguments = parse_arguments(parser, small)
     rows = []
     with tempfile.TemporaryDirectory() as folder:

@@ -17,6 +17,7 @@ over searches first. In brackets the gains of the searches one by one.
 
 import argparse
 import dataclasses
+import functools
 from pathlib import Path
 from typing import Any
 
@@ -69,8 +70,14 @@ def by_pes(problem: Any, seed: int, budget: int) -> tuple[np.ndarray, int]:
 
 def evaluate(problem: Any, rates: Any, tasks: int, *, test: bool) -> np.ndarray:
     """Return the fitness of schedules ``[N, S]`` on tasks that no search sees, ``[N, tasks]``."""
-    steps = rates.shape[1]
-    exact = dataclasses.replace(problem, knots=steps)  # stretched where the problem trains longer
+    # Stretched where the problem trains longer.
+    run = evaluator(dataclasses.replace(problem, knots=rates.shape[1]), tasks, test=test)
+    return np.asarray(run(jnp.asarray(rates, jnp.float32)))
+
+
+@functools.cache
+def evaluator(exact: Any, tasks: int, *, test: bool) -> Any:
+    """Return the compiled function from schedules ``[N, S]`` to their fitness ``[N, tasks]``."""
     trials = draw_trials(exact, 20_26, tasks, test=test)
 
     @jax.jit
@@ -82,7 +89,7 @@ def evaluate(problem: Any, rates: Any, tasks: int, *, test: bool) -> np.ndarray:
             lambda one: jax.lax.map(lambda trial: on_trial(one, trial), trials, batch_size=min(8, tasks)), rates
         )
 
-    return np.asarray(run(jnp.asarray(rates, jnp.float32)))
+    return run
 
 
 def best_constant(problem: Any, budget: int) -> float:

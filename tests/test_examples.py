@@ -29,7 +29,7 @@ def only(name: str) -> pytest.MarkDecorator:
 
 @only("own_inner_training")
 def test_own_inner_training_learns_to_learn(example: ModuleType, tmp_path: Path) -> None:
-    result = example.main(generations=150, run_directory=str(tmp_path / "run"))
+    result = example.main(generations=100, run_directory=str(tmp_path / "run"))
     # The best function that does not adapt, the mean of all waves, leaves an error of 3.0.
     assert result.held_out < 2.5
     assert (tmp_path / "run" / "fitness.png").read_bytes().startswith(b"\x89PNG")
@@ -71,7 +71,7 @@ def test_evolve_a_loss_leaves_a_module_and_two_pictures(example: ModuleType, tmp
 
 @only("one_shot_characters")
 def test_one_shot_characters_learns_an_embedding_and_draws_an_episode(example: ModuleType, tmp_path: Path) -> None:
-    result = example.main(generations=60, folder=str(tmp_path))
+    result = example.main(generations=10, folder=str(tmp_path))
     assert result.held_out < 2.6  # chance: log 20 = 3.0, and random weights are no better
     for name in ("episode.png", "fitness.png"):
         assert (tmp_path / name).read_bytes().startswith(b"\x89PNG")
