@@ -1,3 +1,4 @@
+import functools
 import random
 
 import jax
@@ -60,15 +61,15 @@ def test_trees_of_deap_are_converted_back_and_forth() -> None:
 
 
 def test_structure_of_a_tree() -> None:
-    op = parse(PRIMITIVES, LOSS, 8).op
-    found = structure(PRIMITIVES, op)
+    of = jax.jit(functools.partial(structure, PRIMITIVES))
+    found = jax.device_get(of(parse(PRIMITIVES, LOSS, 8).op))
     assert int(found.size) == 6
     assert found.span[:6].tolist() == [6, 4, 3, 1, 1, 1]
     assert found.depth[:6].tolist() == [0, 1, 2, 3, 3, 1]
     assert found.parent[:6].tolist() == [-1, 0, 1, 2, 2, 0]
     assert found.slot[:6].tolist() == [0, 0, 0, 0, 1, 1]
     for tree in random_trees(Expression(PRIMITIVES), 50, seed=3):
-        other, found = to_deap(PRIMITIVES, tree), structure(PRIMITIVES, tree.op)
+        other, found = to_deap(PRIMITIVES, tree), jax.device_get(of(tree.op))
         spans = [other.searchSubtree(i) for i in range(len(other))]
         assert found.span[: len(other)].tolist() == [s.stop - s.start for s in spans]
         assert int(found.depth[: len(other)].max()) == other.height

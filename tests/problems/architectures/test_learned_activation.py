@@ -30,7 +30,7 @@ def read(written: str) -> Any:
 @functools.cache
 def compiled() -> Any:
     """From expressions to losses and learners, one expression after the other, as the engine evaluates them."""
-    task, devices = SMALL.sample_test_task(KEY), (jax.local_devices()[0],)
+    task, devices = jax.jit(SMALL.sample_test_task)(KEY), (jax.local_devices()[0],)
 
     def one(task: Any, tree: Any) -> Any:
         return learning_curve(SMALL, KEY, SPACE.decode(tree), task, (3,))
@@ -46,7 +46,7 @@ PEERS: dict[str, Any] = {RELU: jax.nn.relu, "tanh(x)": jnp.tanh, SWISH: jax.nn.s
 
 
 def test_a_formula_is_the_network_that_it_spells() -> None:
-    task, data = SMALL.sample_test_task(KEY), digits()
+    task, data = jax.jit(SMALL.sample_test_task)(KEY), digits()
     losses, learners = trained(*PEERS)
     for number, activation in enumerate(PEERS.values()):
 
@@ -56,17 +56,22 @@ def test_a_formula_is_the_network_that_it_spells() -> None:
             logits = activation(values @ second["kernel"] + second["bias"]) @ last["kernel"] + last["bias"]
             return optax.softmax_cross_entropy_with_integer_labels(logits, jnp.asarray(data.labels)[rows]).mean()
 
-        gradient, validated, ends = jax.jit(jax.grad(error)), [], []
-        for place, rate in enumerate(SMALL.learning_rates):
+        @jax.jit
+        def trained_by(rate: Any, error: Any = error) -> Any:
             optimizer, weights = optax.sgd(rate, momentum=0.9), task.weights
             state = optimizer.init(weights)
-            for rows in np.asarray(task.batches):
-                updates, state = optimizer.update(gradient(weights, rows), state, weights)
+            for rows in task.batches:
+                updates, state = optimizer.update(jax.grad(error)(weights, rows), state, weights)
                 weights = optax.apply_updates(weights, updates)
+            return weights, error(weights, data.validation), error(weights, data.test)
+
+        validated, ends = [], []
+        for place, rate in enumerate(SMALL.learning_rates):
+            weights, *both = trained_by(rate)
             flat = np.concatenate([np.ravel(leaf) for leaf in jax.tree.leaves(weights)])
             np.testing.assert_allclose(learners.weights[number, place], flat, rtol=1e-4, atol=1e-5)
-            validated.append(error(weights, data.validation))
-            ends.append(error(weights, data.test))
+            validated.append(both[0])
+            ends.append(both[1])
         np.testing.assert_allclose(losses[number, 0], ends[int(np.argmin(validated))], rtol=1e-4)
 
 

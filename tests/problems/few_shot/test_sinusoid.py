@@ -14,11 +14,16 @@ KEY = jax.random.key(5)
 
 
 def start(problem: Sinusoid) -> Any:
-    return problem.space.decode(problem.space.start(KEY))
+    return jax.device_get(jax.jit(lambda: problem.space.decode(problem.space.start(KEY)))())
 
 
 def test_tasks_are_those_of_the_paper() -> None:
-    tasks = jax.vmap(Sinusoid().sample_task)(jax.random.split(KEY, 4000))
+    @jax.jit
+    def draw() -> Any:
+        tasks = jax.vmap(Sinusoid().sample_task)(jax.random.split(KEY, 4000))
+        return tasks, tasks.at(tasks.phase + np.pi / 2)
+
+    tasks, tops = jax.device_get(draw())
     for values, low, high in (
         (tasks.amplitude, 0.1, 5.0),
         (tasks.phase, 0.0, np.pi),
@@ -29,8 +34,8 @@ def test_tasks_are_those_of_the_paper() -> None:
         assert high - 0.01 * (high - low) < values.max() <= high
         deviation = (high - low) / 12**0.5
         assert abs(values.mean() - (low + high) / 2) < 4 * deviation / values.size**0.5
-    np.testing.assert_allclose(tasks.at(tasks.phase + np.pi / 2), tasks.amplitude, rtol=1e-5)
-    held_out = Sinusoid(test_queries=7).sample_test_task(KEY)
+    np.testing.assert_allclose(tops, tasks.amplitude, rtol=1e-5)
+    held_out = jax.eval_shape(Sinusoid(test_queries=7).sample_test_task, KEY)
     assert (held_out.support_x.shape, held_out.query_x.shape) == ((10, 1), (7, 1))
 
 
@@ -61,12 +66,17 @@ def test_inner_steps_are_gradient_descent(learn_rates: bool) -> None:
         changed = np.linspace(-1, 1, len(leaves), dtype=np.float32)
         omega["log_rates"] = jax.tree.unflatten(structure, list(changed))
         rates = jax.tree.map(lambda v: 0.01 * np.exp(v), omega["log_rates"])
-    task = problem.sample_task(KEY)
-    losses, learner = learning_curve(problem, KEY, omega, task, (0, 2))
+
+    @jax.jit
+    def trained(omega: Any) -> Any:
+        task = problem.sample_task(KEY)
+        points = (task.query_x, task.at(task.query_x)), (task.support_x, task.at(task.support_x))
+        return points, learning_curve(problem, KEY, omega, task, (0, 2))
+
+    points, (losses, learner) = trained(omega)
 
     weights = jax.tree.map(lambda w: np.asarray(w, np.float64), omega["weights"])
-    query = np.asarray(task.query_x, np.float64), np.asarray(task.at(task.query_x), np.float64)
-    support = np.asarray(task.support_x, np.float64), np.asarray(task.at(task.support_x), np.float64)
+    query, support = jax.tree.map(lambda part: np.asarray(part, np.float64), points)
     before = numpy_step(weights, *query, rates)[1]
     for _ in range(2):
         weights = numpy_step(weights, *support, rates)[0]
@@ -76,22 +86,29 @@ def test_inner_steps_are_gradient_descent(learn_rates: bool) -> None:
 
 def test_the_start_follows_the_seed_and_the_network() -> None:
     space = Sinusoid().space
-    starts = jax.vmap(space.start)(jax.random.split(KEY, 200))
+
+    @jax.jit
+    def drawn() -> Any:
+        starts = jax.vmap(space.start)(jax.random.split(KEY, 200))
+        return starts, jax.vmap(space.decode)(starts)["weights"]["Dense_1"]["kernel"]
+
+    starts, kernel = jax.device_get(drawn())
     assert space.size == 1 * 40 + 40 + 40 * 40 + 40 + 40 * 1 + 1
-    kernel = jax.vmap(space.decode)(starts)["weights"]["Dense_1"]["kernel"]
     np.testing.assert_allclose(kernel.std(), 40**-0.5, rtol=0.01)
     assert (starts[0] != starts[1]).any()
     assert Sinusoid(learn_rates=True).space.size == space.size + 6
 
 
 def test_inner_training_stays_float32_under_x64() -> None:
-    with jax.enable_x64(True):
-        problem = Sinusoid(hidden=(3,), learn_rates=True)
-        key = jax.random.key(0)
+    problem = Sinusoid(hidden=(3,), learn_rates=True)
+
+    def run(key: Any) -> Any:
         task = problem.sample_task(key)
-        evaluation = problem.evaluate_task(key, problem.space.decode(problem.space.start(key)), task)
-    assert jnp.asarray(evaluation.fitness).dtype == jnp.float32
-    assert {leaf.dtype for leaf in jax.tree.leaves(task)} == {jnp.dtype("float32")}
+        return task, problem.evaluate_task(key, problem.space.decode(problem.space.start(key)), task).fitness
+
+    with jax.enable_x64(True):
+        shapes = jax.tree.leaves(jax.eval_shape(run, jax.random.key(0)))
+    assert {leaf.dtype for leaf in shapes} == {jnp.dtype("float32")}
 
 
 def test_adaptation_curves_show_the_learner_of_that_task() -> None:
