@@ -16,6 +16,8 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 # The package as one tree of links, for the type checker: it does not follow the mapping of folders in pyproject.toml.
 TREE := build/types
 DEMO := runs/sinusoid
+# The files with tests of equal bits: collecting the others takes longer than the tests.
+BITS = $(shell grep -rlw mark.bits tests)
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-oldest test-3.12 test-3.13 lint types format benchmarks clean
@@ -43,7 +45,7 @@ demo: .venv/installed
 	$(BIN)/evometa plot $(DEMO)
 
 test: lint
-	EVOMETA_TEST_BITS=1 $(BIN)/python -m pytest --numprocesses $(TEST_WORKERS) -m bits $(PYTEST_ARGS) || [ $$? -eq 5 ]
+	EVOMETA_TEST_BITS=1 $(BIN)/python -m pytest --numprocesses $(TEST_WORKERS) -m bits $(or $(PYTEST_ARGS),$(BITS)) || [ $$? -eq 5 ]
 	$(BIN)/python -m pytest --numprocesses $(TEST_WORKERS) --dist worksteal -m "not bits" $(PYTEST_ARGS)
 
 test-oldest:

@@ -165,11 +165,15 @@ def test_patience_counts_candidates_that_keep_the_constraints() -> None:
 def test_formulas_that_violate_a_constraint_are_no_parents_and_on_no_front() -> None:
     strategy = GeneticProgramming(4, cases=2, proposals=1, tuned=0, elites=1)
     space = Expression(PrimitiveSet(), max_size=5)
-    state = strategy.init(jax.random.key(0), space)
-    genotypes, state = strategy.ask(jax.random.key(1), state)
-    fitness = ranked(jnp.array([1.0, 2.0, 3.0, 4.0]), constraint := jnp.array([[1.0], [2.0], [0.0], [-1.0]]))
-    objectives = jnp.tile(jnp.arange(4.0)[:, None], (1, 2))
-    state = jax.jit(strategy.tell)(jax.random.key(2), state, genotypes, Feedback(fitness, objectives, constraint))
+
+    @jax.jit
+    def generation() -> Any:
+        genotypes, state = strategy.ask(jax.random.key(1), strategy.init(jax.random.key(0), space))
+        fitness = ranked(jnp.array([1.0, 2.0, 3.0, 4.0]), constraint := jnp.array([[1.0], [2.0], [0.0], [-1.0]]))
+        objectives = jnp.tile(jnp.arange(4.0)[:, None], (1, 2))
+        return strategy.tell(jax.random.key(2), state, genotypes, Feedback(fitness, objectives, constraint))
+
+    state = jax.device_get(generation())
     np.testing.assert_array_equal(state.cases[:, 0], [2.0, 3.0, np.inf, np.inf])
     assert state.best_fitness.min() == 3.0
     assert np.isin(state.best_fitness, [3.0, 4.0, np.inf]).all()

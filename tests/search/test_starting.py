@@ -184,9 +184,9 @@ def test_initial_expressions_are_the_first_members() -> None:
 
 def test_initial_networks_are_genomes() -> None:
     space = XOR().space
-    genome = space.mutate(jax.random.key(1), space.sample(jax.random.key(0)))
+    genome = jax.jit(lambda: space.mutate(jax.random.key(1), space.sample(jax.random.key(0))))()
     members = first_members(NEAT(4), space, [genome])
     for all_, one in zip(members, genome, strict=True):
         np.testing.assert_array_equal(all_[0], one)
     with pytest.raises(ConfigurationError, match="a Genome of the space, such as sample or mutate return"):
-        Search(XOR(), NEAT(4), initial=[space.decode(genome)])
+        Search(XOR(), NEAT(4), initial=[jax.jit(space.decode)(genome)])
