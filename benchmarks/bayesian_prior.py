@@ -120,8 +120,9 @@ def main() -> None:
     parser.add_argument("--tasks", type=int, default=500, help="held-out waves, and those that the kernel is tuned on")
     parser.add_argument("--population", type=int, default=128)
     parser.add_argument("--activations", nargs="+", default=["sine", "tanh"], choices=["sine", "tanh"])
+    parser.add_argument("--strategies", nargs="+", default=["evolution", "gradient"], choices=["evolution", "gradient"])
     parser.add_argument("--grid", type=int, nargs=2, default=(300, 600), help="amplitudes and phases of the integral")
-    smallest = "--seconds 0.1 --seeds 1 --tasks 4 --population 4 --activations sine --grid 20 20"
+    smallest = "--seconds 0.1 --seeds 1 --tasks 4 --population 4 --activations sine --strategies evolution --grid 9 9"
     arguments = parse_arguments(parser, smallest)
 
     problem = BayesianPrior()
@@ -141,11 +142,11 @@ def main() -> None:
         "gradient": Gradient(learning_rate=0.003),
     }
     for activation in arguments.activations:
-        for kind, strategy in strategies.items():
+        for kind in arguments.strategies:
             for seed in range(arguments.seeds):
                 learned = BayesianPrior(activation=activation)
                 with alone():
-                    result = em.Search(learned, strategy, seed=seed).run(seconds=arguments.seconds)
+                    result = em.Search(learned, strategies[kind], seed=seed).run(seconds=arguments.seconds)
                 found = {}
                 for name, place in places.items():
                     here = learned if place is problem else learned.shifted()[name]

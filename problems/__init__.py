@@ -30,6 +30,7 @@ problem                                        branch of meta-learning
 :class:`GymnasiumPolicy`
 :class:`SwitchingBandit`,                      online: changing tasks
 :class:`DriftingRegression`
+:class:`MultimodalRegression`                  learned initialisations, several families of tasks
 :class:`BayesianPrior`                         Bayesian: learned priors
 :class:`AuxiliaryTasks`                        auxiliary tasks
 :class:`Hypercleaning`                         hyperparameters: data cleansing
@@ -88,6 +89,7 @@ from evometa.problems.optimizers.learned_evolution_strategy import LearnedEvolut
 from evometa.problems.optimizers.learned_optimizer import LearnedOptimizer
 from evometa.problems.optimizers.learned_update_rule import LearnedUpdateRule
 from evometa.problems.regression.bayesian_prior import BayesianPrior
+from evometa.problems.regression.multimodal_regression import MultimodalRegression
 from evometa.problems.streams.drifting_regression import DriftingRegression
 from evometa.problems.streams.switching_bandit import SwitchingBandit
 from evometa.problems.training_data.auxiliary_tasks import AuxiliaryTasks
@@ -136,6 +138,7 @@ __all__ = [
     "LearnedOptimizer",
     "LearnedUpdateRule",
     "LinearProjection",
+    "MultimodalRegression",
     "NoisyQuadratic",
     "OmniglotInitialisation",
     "OmniglotPrototypes",

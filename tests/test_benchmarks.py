@@ -49,6 +49,7 @@ HEADERS = {
     "memory": "population_chunk | candidates/s",
     "meta_optimizers": "problem | meta-optimizer | held-out",
     "mixed_integer": "function | D = 10",
+    "multimodal_regression": "initialisation | generations",
     "multi_objective": "problem | hypervolume",
     "omniglot": "embedding | CPU seconds | training",
     "overhead": "work | Search.run, generations/s",

@@ -175,7 +175,8 @@ class BayesianPrior(InnerTraining):
         """Return the features ``[..., F]`` of inputs ``[...]``."""
         function = jnp.sin if self.activation == "sine" else jnp.tanh
         hidden = function(x[..., None] * omega["frequencies"] + omega["shifts"])
-        return hidden @ omega["outputs"] + omega["bias"]
+        features: jax.Array = hidden @ omega["outputs"] + omega["bias"]
+        return features
 
     def init(self, key: Key, omega: Omega, task: NoisyWave) -> Posterior:
         """Return the prior."""
@@ -204,7 +205,8 @@ class BayesianPrior(InnerTraining):
         """Return the negative log likelihood of a query point, in nats."""
         mean, deviation = self.predict(omega, learner, task.query_x)
         standard = (task.query_y - mean) / deviation
-        return jnp.mean(standard**2 / 2 + jnp.log(deviation)) + jnp.float32(math.log(2 * math.pi) / 2)
+        negative: Scalar = jnp.mean(standard**2 / 2 + jnp.log(deviation)) + jnp.float32(math.log(2 * math.pi) / 2)
+        return negative
 
     def metrics(self, key: Key, omega: Omega, task: NoisyWave, learner: Posterior) -> dict[str, Scalar]:
         """Return the squared error, and the share of query points within the central 90 % of their prediction."""
