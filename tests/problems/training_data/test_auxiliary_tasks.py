@@ -3,7 +3,6 @@
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
@@ -17,9 +16,9 @@ KEY = jax.random.key(0)
 SMALL = AuxiliaryTasks(inner_steps=4, labelled=20, batch_size=16)
 
 
-def omega(weight: Any, fade: float = 0.0, power: float = 1.0) -> dict[str, jax.Array]:
+def omega(weight: Any, fade: float = 0.0, power: float = 1.0) -> dict[str, Any]:
     given = {"weight": weight, "fade": fade, "power": power, "learning_rate": 0.1}
-    return {name: jnp.asarray(value, jnp.float32) for name, value in given.items()}
+    return {name: np.asarray(value, np.float32) for name, value in given.items()}
 
 
 def test_five_questions_follow_from_the_digit_and_five_from_nothing() -> None:
@@ -39,7 +38,7 @@ def test_five_questions_follow_from_the_digit_and_five_from_nothing() -> None:
 
 
 def test_the_main_task_sees_few_examples_and_the_others_all() -> None:
-    task = AuxiliaryTasks(labelled=20).sample_task(KEY)
+    task = jax.jit(AuxiliaryTasks(labelled=20).sample_task)(KEY)
     assert len(np.unique(task.drawn.labelled)) == 20
     assert len(np.unique(task.drawn.unlabelled)) > 1000  # of 1077, in 4800 draws
     np.testing.assert_array_equal(task.evaluation_rows, digits().validation)
@@ -49,16 +48,19 @@ def test_the_main_task_sees_few_examples_and_the_others_all() -> None:
 def test_losses_add_up_as_omega_says() -> None:
     data, task = digits(), jax.jit(SMALL.sample_task)(KEY)
     images, labels = data.features[data.training], data.labels[data.training]
-    labelled, asked = task.drawn.labelled[2], task.drawn.unlabelled[2]
+    labelled, asked = np.asarray(task.drawn.labelled)[2], np.asarray(task.drawn.unlabelled)[2]
+    training_loss = jax.jit(SMALL.training_loss)
 
     def loss(*given: Any) -> float:
-        return float(SMALL.training_loss(omega(*given), task.drawn, task.weights, jnp.int32(2)))
+        return float(training_loss(omega(*given), task.drawn, task.weights, np.int32(2)))
 
-    def outputs(rows: Any) -> Any:
-        return SMALL.network.run(task.weights, images[rows])
+    @jax.jit
+    def expected(weights: Any) -> Any:
+        few, many = (SMALL.network.run(weights, images[rows]) for rows in (labelled, asked))
+        main = optax.softmax_cross_entropy_with_integer_labels(few[:, :10], labels[labelled]).mean()
+        return main, optax.sigmoid_binary_cross_entropy(many[:, 10:], task.drawn.answers[asked]).mean(0)
 
-    main = optax.softmax_cross_entropy_with_integer_labels(outputs(labelled)[:, :10], labels[labelled]).mean()
-    others = optax.sigmoid_binary_cross_entropy(outputs(asked)[:, 10:], task.drawn.answers[asked]).mean(0)
+    main, others = jax.device_get(expected(task.weights))
     none = np.zeros(len(NAMES))
     assert loss(none) == pytest.approx(float(main), rel=1e-5)
     for number in (0, 4, 9):
@@ -70,14 +72,14 @@ def test_losses_add_up_as_omega_says() -> None:
 
 def test_auxiliary_tasks_leave_the_outputs_of_the_main_task_alone() -> None:
     task = jax.jit(SMALL.sample_task)(KEY)
-    slope = jax.grad(SMALL.training_loss, argnums=2)
-    alone, beside = (slope(omega(np.full(10, w)), task.drawn, task.weights, jnp.int32(0)) for w in (0.0, 1.0))
+    slope = jax.jit(jax.grad(SMALL.training_loss, argnums=2))
+    alone, beside = (slope(omega(np.full(10, w)), task.drawn, task.weights, np.int32(0)) for w in (0.0, 1.0))
     heads = [np.asarray(each["Dense_1"]["kernel"]) for each in (alone, beside)]
     np.testing.assert_allclose(heads[0][:, :10], heads[1][:, :10], rtol=1e-5, atol=1e-7)
     assert not np.any(heads[0][:, 10:])
     assert np.any(heads[1][:, 10:])
     assert np.any(alone["Dense_0"]["kernel"] != beside["Dense_0"]["kernel"])
-    assert SMALL.logits(task.weights, jnp.zeros((3, 64))).shape == (3, 10)
+    assert jax.eval_shape(SMALL.logits, task.weights, np.zeros((3, 64), np.float32)).shape == (3, 10)
 
 
 @pytest.mark.parametrize("settings", [{"labelled": 0}, {"batch_size": 0}])
