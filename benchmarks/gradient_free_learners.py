@@ -50,7 +50,7 @@ def main() -> None:
     parser.add_argument("--generations", type=int, default=0, help="0: those of each problem")
     parser.add_argument("--problems", nargs="*", default=list(PROBLEMS), choices=list(PROBLEMS))
     parser.add_argument("--validation-tasks", type=int, default=256, help="that finalists are chosen by")
-    small = "--problems 'decision tree, breast_cancer' --seeds 1 --tasks 2 --generations 1 --validation-tasks 4"
+    small = "--problems 'decision tree, breast_cancer' --seeds 1 --tasks 2 --generations 1 --validation-tasks 32"
     arguments = parse_arguments(parser, small)
     rows = []
     for name in arguments.problems:

@@ -157,7 +157,7 @@ def main() -> None:
     parser.add_argument("--rates", type=int, default=len(RATES), help="learning rates of the grid, the last so many")
     parser.add_argument("--tuning-tasks", type=int, default=16, help="training tasks that a rate is chosen by")
     parser.add_argument("--places", type=int, default=4, help="where losses are evaluated: the first so many")
-    small = "--kind taylor --noise 0.4 --seeds 1 --generations 1 --trainings 1 --validation-tasks 2 --tasks 2"
+    small = "--kind taylor --noise 0.4 --seeds 1 --generations 1 --trainings 2 --validation-tasks 2 --tasks 2"
     arguments = parse_arguments(parser, f"{small} --steps 2 --rates 2 --tuning-tasks 2 --places 1")
     for noise in arguments.noise:
         problem = KINDS[arguments.kind](label_noise=noise, num_tasks=arguments.trainings)

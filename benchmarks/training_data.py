@@ -328,7 +328,7 @@ def main() -> None:
     parser.add_argument("--validation-tasks", type=int, help="that finalists are chosen by; by default 32")
     parser.add_argument("--shifted", type=int, help="shifted distributions, the first so many; by default all")
     parser.add_argument("--steps", type=int, help="of inner training; by default the problem's own")
-    small = "--only auxiliary --seeds 1 --tasks 2 --rates 1 --tuning-tasks 2 --generations 1 --validation-tasks 2"
+    small = "--only auxiliary --seeds 1 --tasks 2 --rates 1 --tuning-tasks 2 --generations 1 --validation-tasks 4"
     arguments = parse_arguments(parser, f"{small} --shifted 1 --steps 2")
     for name in arguments.only:
         print(f"\n{name}: accuracy on {arguments.tasks} held-out tasks in %, {arguments.seeds} seeds\n")
