@@ -41,10 +41,15 @@ TASKS: dict[str, Callable[[], Task]] = {
     "swing-up": lambda: Task(CartPoleSwingUp(), pgpe(128), 240, "published: PGPE 935, OpenAI-ES 929, CMA-ES 927"),
     "CartPole-v1": lambda: Task(GymnaxPolicy("CartPole-v1"), pgpe(64), 60, "500"),
     "Acrobot-v1": lambda: Task(GymnaxPolicy("Acrobot-v1"), pgpe(64), 60, "-90"),
-    "MountainCarContinuous-v0": lambda: Task(GymnaxPolicy("MountainCarContinuous-v0"), pgpe(64), 60, "90"),
+    "MountainCarContinuous-v0": lambda: Task(
+        GymnaxPolicy("MountainCarContinuous-v0", normalize=True), pgpe(64), 40, "90"
+    ),
     "Pendulum-v1": lambda: Task(GymnaxPolicy("Pendulum-v1", num_tasks=16), pgpe(64), 120, "-250"),
     "HalfCheetah-v5": lambda: Task(
-        GymnasiumPolicy("HalfCheetah-v5"), OpenAIES(population_size=32, sigma=0.05, learning_rate=0.02), 1200, "3000"
+        GymnasiumPolicy("HalfCheetah-v5"),
+        OpenAIES(population_size=32, sigma=0.05, learning_rate=0.02, shaping="pair_difference"),
+        600,
+        "3000",
     ),
 }
 """What is searched under each name; made when asked for, since not every package need be there."""
