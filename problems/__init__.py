@@ -28,6 +28,9 @@ problem                                        branch of meta-learning
 :class:`CartPoleSwingUp`,                      control: weights of a policy
 :class:`GymnaxPolicy`,
 :class:`GymnasiumPolicy`
+:class:`Navigation`                            learned initialisations, reinforcement learning
+:class:`MazeExplorer`                          black-box learners, recurrent
+:class:`MazeLayout`                            control: a map of a maze
 :class:`SwitchingBandit`,                      online: changing tasks
 :class:`DriftingRegression`
 :class:`MultimodalRegression`                  learned initialisations, several families of tasks
@@ -66,6 +69,11 @@ from evometa.problems.control.double_pole import DoublePole
 from evometa.problems.control.double_pole_no_velocities import DoublePoleNoVelocities
 from evometa.problems.control.gymnasium_policy import GymnasiumPolicy
 from evometa.problems.control.gymnax_policy import GymnaxPolicy
+from evometa.problems.control.maze_explorer import MazeExplorer
+from evometa.problems.control.maze_layout import MazeLayout
+from evometa.problems.control.mazes import Maze
+from evometa.problems.control.navigation import Navigation
+from evometa.problems.control.point_robot import PointRobot
 from evometa.problems.few_shot.omniglot_initialisation import OmniglotInitialisation
 from evometa.problems.few_shot.omniglot_prototypes import OmniglotPrototypes
 from evometa.problems.few_shot.sinusoid import AdaptationCurves, Sinusoid, adaptation_curves
@@ -138,10 +146,15 @@ __all__ = [
     "LearnedOptimizer",
     "LearnedUpdateRule",
     "LinearProjection",
+    "Maze",
+    "MazeExplorer",
+    "MazeLayout",
     "MultimodalRegression",
+    "Navigation",
     "NoisyQuadratic",
     "OmniglotInitialisation",
     "OmniglotPrototypes",
+    "PointRobot",
     "Rastrigin",
     "Rosenbrock",
     "SampleSelection",

@@ -11,5 +11,12 @@ file                              holds
 :mod:`double_pole`                two poles on a cart, by a topology
 :mod:`double_pole_no_velocities`  the same by a recurrent topology
 :mod:`bandit`                     a recurrent learner for bandits
+:mod:`navigation`                 a policy that finds a hidden goal within one or two updates
+:mod:`point_robot`                its robot
+:mod:`policy_gradient`            its policy, and updates by the policy gradient
+:mod:`query_adaptation`           its updates by the returns of perturbed policies
+:mod:`mazes`                      random mazes, and a robot that walks in one
+:mod:`maze_layout`                a map of a maze, learned from walks
+:mod:`maze_explorer`              a recurrent policy that remembers a maze
 ================================  ===========================================
 """

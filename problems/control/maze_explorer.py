@@ -1,0 +1,130 @@
+"""A recurrent explorer that plays two episodes in the same maze, and remembers in the second.
+
+Branch of meta-learning: black-box learners, recurrent. ω holds the weights of a recurrent policy. They are fixed; what
+it learns about a maze is in its hidden state, which it keeps from one episode to the next.
+"""
+
+import dataclasses
+from typing import Any, ClassVar, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from evometa.card import ProblemCard, Recipe
+from evometa.environments import Agent, Policy, Trajectory, play, record
+from evometa.objectives import Mean, Objective
+from evometa.problem import InnerTraining
+from evometa.problems.control.episode_pictures import episode_pictures
+from evometa.problems.control.mazes import Maze, Walk
+from evometa.settings import Chance, Count, Several
+from evometa.spaces import Like
+from evometa.types import Key, Omega, Scalar
+
+
+class Explorer(NamedTuple):
+    """A learner: what the policy remembers, and how long its last episode was."""
+
+    agent: Agent
+    found: Scalar
+    """Whether it was at the goal in an episode, a bool."""
+    moves: Scalar
+    """Moves of the last episode, float32."""
+
+
+@dataclasses.dataclass(frozen=True)
+class MazeExplorer(InnerTraining):
+    """Explore a maze in one episode, and use in the second what was seen.
+
+    ω holds the weights of a gated recurrent unit, which chooses the direction of each move (:class:`Maze`). A task is
+    a maze with a start and a goal; an inner step is an episode, from the same start to the same goal. Between them the
+    hidden state is kept, and where the goal was, which the robot is then shown. The fitness, to be minimised, is the
+    number of moves, averaged over both episodes.
+
+    Result (``benchmarks/mazes.py explorer``): not measured yet in this form. Without the place of the goal, 19.6
+    and 17.5 moves after two minutes on one core, one seed; who follows a wall takes 24.
+
+    Paper: Duan et al., "RL²: fast reinforcement learning via slow reinforcement learning", 2016, whose agent plays two
+    episodes in mazes that it sees.
+
+    Args:
+        size: rows and columns of the mazes.
+        loops: the chance of a wall that is not needed to be open; 0: mazes are trees.
+        units: hidden units.
+        limit: moves after which an episode is over.
+    """
+
+    card: ClassVar[ProblemCard] = ProblemCard(
+        branch="black-box learners, recurrent",
+        omega="weights of a recurrent policy",
+        learner="the policy's memory",
+        paper="Duan et al. 2016",
+        recipe=Recipe(
+            "OpenAIES",
+            {"population_size": 256, "sigma": 0.2, "learning_rate": 0.05, "shaping": "pair_difference",
+             "tasks_per_pair": True},
+            {"seconds": 180},
+        ),
+    )  # fmt: skip
+
+    num_tasks: Count = 8
+    inner_steps: Count = 2
+    objective: Objective = Mean()
+    size: Several = 5
+    loops: Chance = 0.2
+    units: Count = 24
+    limit: Count = 60
+
+    @property
+    def environment(self) -> Maze:
+        """Random mazes."""
+        return Maze(self.size, self.loops, self.limit)
+
+    @property
+    def policy(self) -> Policy:
+        """The explorer's network."""
+        environment = self.environment
+        return Policy(environment.observation_size, environment.actions, (self.units,), recurrent=True)
+
+    @property
+    def space(self) -> Like:
+        """The weights; a search starts at random ones."""
+        return Like(self.policy.draw)
+
+    def shifted(self) -> dict[str, "MazeExplorer"]:
+        """Larger mazes; mazes without loops."""
+        return {
+            "larger mazes": dataclasses.replace(self, size=self.size + 2, limit=2 * self.limit),
+            "no loops": dataclasses.replace(self, loops=0.0),
+        }
+
+    def sample_task(self, key: Key) -> Walk:
+        """Draw a maze, a start and a goal."""
+        walk: Walk = self.environment.reset(key)
+        return walk
+
+    def init(self, key: Key, omega: Omega, task: Walk) -> Explorer:
+        """Return an explorer that remembers nothing."""
+        return Explorer(Agent.new(self.policy), jnp.zeros((), bool), jnp.float32(0))
+
+    def step(self, key: Key, omega: Omega, task: Walk, learner: Explorer) -> Explorer:
+        """Play one episode with what is remembered of the former."""
+        start = task._replace(known=learner.found)
+        episode, agent = play(self.environment, self.policy, omega, key, learner.agent, start)
+        return Explorer(agent, learner.found | episode.terminated, -episode.total)
+
+    def loss(self, key: Key, omega: Omega, task: Walk, learner: Explorer) -> Scalar:
+        """Return the moves of the last episode."""
+        return learner.moves
+
+    def pictures(self, key: Key, omega: Omega) -> dict[str, Any]:
+        """Draw both episodes in a held-out maze."""
+
+        @jax.jit
+        def episodes() -> tuple[Trajectory, Trajectory]:
+            task, agent = self.sample_test_task(key), Agent.new(self.policy)
+            first, agent = record(self.environment, self.policy, omega, key, agent, task)
+            again = task._replace(known=jnp.sum(first.running) < self.limit)
+            return first, record(self.environment, self.policy, omega, key, agent, again)[0]
+
+        first, second = jax.device_get(episodes())
+        return episode_pictures(self.environment, {"first episode": first, "second episode": second})
