@@ -155,7 +155,7 @@ class Bandit(InnerTraining):
         for axes, one in zip(picture.subplots(3, 1, sharex=True), keys, strict=True):
             task, learners = record_learner(self, one, omega)
             pulls = np.arange(1, self.inner_steps + 1)
-            chances = np.stack([np.asarray(self.chances_at(task, pull)) for pull in range(self.inner_steps)])
+            chances = np.stack([np.asarray(self.chances_at(task, jnp.int32(pull))) for pull in range(self.inner_steps)])
             axes.step(pulls, chances, where="mid", color="#c0c0c0", linewidth=1)
             for paid, colour, label in ((1, style.GREEN, "pays"), (0, style.VERMILION, "does not pay")):
                 shown = learners.sees[:, -1] == paid

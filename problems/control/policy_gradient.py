@@ -54,9 +54,8 @@ class GaussianPolicy:
 
     def scaled(self, drawn: jax.Array) -> jax.Array:
         """Return the environment's actions ``[A, N]``."""
-        low, high = (np.asarray(bound, np.float32)[:, None] for bound in (self.actions.low, self.actions.high))
-        actions: jax.Array = low + (high - low) * (jnp.clip(drawn, -1.0, 1.0) + 1) / 2
-        return actions
+        low, high = (jnp.asarray(bound, jnp.float32)[:, None] for bound in (self.actions.low, self.actions.high))
+        return low + (high - low) * (jnp.clip(drawn, -1.0, 1.0) + 1) / 2
 
 
 class Episodes(NamedTuple):
