@@ -35,6 +35,8 @@ problem                                        branch of meta-learning
 :class:`DriftingRegression`
 :class:`MultimodalRegression`                  learned initialisations, several families of tasks
 :class:`BayesianPrior`                         Bayesian: learned priors
+:class:`FewShotSegmentation`,                  few-shot vision
+:class:`LandmarkPrediction`
 :class:`AuxiliaryTasks`                        auxiliary tasks
 :class:`Hypercleaning`                         hyperparameters: data cleansing
 :class:`DataAugmentation`                      training data: augmentation
@@ -106,6 +108,8 @@ from evometa.problems.training_data.data_augmentation import DataAugmentation
 from evometa.problems.training_data.dataset_distillation import DatasetDistillation
 from evometa.problems.training_data.hypercleaning import Hypercleaning
 from evometa.problems.training_data.sample_selection import SampleSelection
+from evometa.problems.vision.few_shot_segmentation import FewShotSegmentation
+from evometa.problems.vision.landmark_prediction import LandmarkPrediction
 
 __all__ = [
     "DTLZ2",
@@ -133,11 +137,13 @@ __all__ = [
     "DoublePoleNoVelocities",
     "DriftingRegression",
     "Ellipsoid",
+    "FewShotSegmentation",
     "GymnasiumPolicy",
     "GymnaxPolicy",
     "Hypercleaning",
     "HyperparameterSchedule",
     "InfluenceBalancing",
+    "LandmarkPrediction",
     "LearnedActivation",
     "LearnedEvolutionStrategy",
     "LearnedLoss",

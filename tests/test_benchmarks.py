@@ -66,6 +66,7 @@ HEADERS = {
     "topology": "evaluations | mean | standard deviation",
     "training_data": " | held-out | gain",
     "unrolls": "strategy | mean estimate",
+    "vision": "learner | held-out",
     "when_it_counts": "searched with the loss |",
 }
 """How the header of a table of each measurement begins, its cells without padding."""

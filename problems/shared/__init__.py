@@ -4,6 +4,7 @@
 file                    holds
 ======================  ==========================================
 :mod:`networks`         the network, the losses and the learner
+:mod:`feature_map`      a convolutional network
 :mod:`digits`           scikit-learn's digits, split
 :mod:`digits_training`  an MLP trained on digits
 :mod:`classification`   small data sets, split
