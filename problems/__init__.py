@@ -34,6 +34,7 @@ problem                                        branch of meta-learning
 :class:`SwitchingBandit`,                      online: changing tasks
 :class:`DriftingRegression`
 :class:`MultimodalRegression`                  learned initialisations, several families of tasks
+:class:`DensityEstimation`                     learned initialisations, of a normalising flow
 :class:`BayesianPrior`                         Bayesian: learned priors
 :class:`FewShotSegmentation`,                  few-shot vision
 :class:`LandmarkPrediction`
@@ -99,6 +100,7 @@ from evometa.problems.optimizers.learned_evolution_strategy import LearnedEvolut
 from evometa.problems.optimizers.learned_optimizer import LearnedOptimizer
 from evometa.problems.optimizers.learned_update_rule import LearnedUpdateRule
 from evometa.problems.regression.bayesian_prior import BayesianPrior
+from evometa.problems.regression.density_estimation import DensityEstimation
 from evometa.problems.regression.multimodal_regression import MultimodalRegression
 from evometa.problems.streams.drifting_regression import DriftingRegression
 from evometa.problems.streams.switching_bandit import SwitchingBandit
@@ -132,6 +134,7 @@ __all__ = [
     "DataAugmentation",
     "DatasetDistillation",
     "DecisionTree",
+    "DensityEstimation",
     "DigitsHyperparameters",
     "DoublePole",
     "DoublePoleNoVelocities",

@@ -30,6 +30,7 @@ HEADERS = {
     "constants": "formula | constants by",
     "contract_sizes": "strategy | P = 2, D = 4",
     "control": "environment | strategy",
+    "density_estimation": "density | held-out",
     "discrete": "1,000 evaluations at most | OneMax",
     "diversity": "side | QD score",
     "evolution_or_gradient": "point of the sweep | gradient",
