@@ -133,7 +133,8 @@ class FewShotSegmentation(InnerTraining):
         outside, inside = learner
         # |x - outside|² - |x - inside|², in which the term |x|² cancels.
         logits = 2 * x @ (inside - outside) + jnp.sum(outside**2) - jnp.sum(inside**2)
-        return SHARPNESS / x.shape[-1] * jax.image.resize(logits, images.shape, "linear")
+        enlarged: jax.Array = jax.image.resize(logits, images.shape, "linear")
+        return SHARPNESS / x.shape[-1] * enlarged
 
     def loss(self, key: Key, omega: Omega, task: Scenes, learner: jax.Array) -> Scalar:
         """Return the mean cross-entropy of the queries' pixels, in nats."""

@@ -18,7 +18,9 @@ def held_out(problem: InnerTraining, key: Key, omega: Omega, count: int) -> tupl
         task = problem.sample_test_task(key_task)
         return task, begin(problem, key_learner, omega, task)
 
-    return jax.device_get(jax.jit(lambda keys: jax.lax.map(one, keys))(jax.random.split(key, count)))
+    drawn = jax.jit(lambda keys: jax.lax.map(one, keys))(jax.random.split(key, count))
+    found: tuple[Any, Any] = jax.device_get(drawn)
+    return found
 
 
 def panels(support: NDArray[Any], query: NDArray[Any], *, side: float = 1.1) -> tuple[Any, Any, Any]:

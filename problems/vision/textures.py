@@ -1,6 +1,7 @@
 """Images of several textures: each region of an image has one, with its own brightness, contrast and phase."""
 
 import functools
+import math
 from typing import NamedTuple
 
 import jax
@@ -32,7 +33,7 @@ def textures() -> tuple[Textures, Textures]:
     rng = np.random.default_rng(6)
     number = TRAINING + HELD_OUT
     angle = rng.uniform(0, np.pi, (number, 2, 1))
-    period = np.exp(rng.uniform(*np.log(PERIODS), (number, 2, 1)))
+    period = np.exp(rng.uniform(math.log(PERIODS[0]), math.log(PERIODS[1]), (number, 2, 1)))
     waves = (2 * np.pi / period * np.concatenate([np.sin(angle), np.cos(angle)], axis=2)).astype(np.float32)
     shares = rng.uniform(0.5, 1.0, number).astype(np.float32)
     return Textures(waves[:TRAINING], shares[:TRAINING]), Textures(waves[TRAINING:], shares[TRAINING:])
