@@ -35,6 +35,36 @@ def tell_all(strategy: Strategy[Any], key: jax.Array, state: Any, genotypes: Any
     return strategy.tell(key, state, genotypes, Feedback(**feedback))
 
 
+def centers(
+    strategy: Strategy[Any],
+    state: Any,
+    fitness: Callable[[jax.Array, Any], jax.Array],
+    key: jax.Array,
+    generations: int,
+) -> jax.Array:
+    """Return the center of a strategy after each generation, ``[G, D]``, to be called within a program.
+
+    For searches that share one compiled program because what they differ by is an argument of it.
+
+    Args:
+        strategy: what searches.
+        state: its first state.
+        fitness: from a key and genotypes ``[P, D]`` to ``[P]``, lower is better.
+        key: random key.
+        generations: how many.
+    """
+
+    def generation(state: Any, key: jax.Array) -> tuple[Any, Any]:
+        key_ask, key_fitness, key_tell = jax.random.split(key, 3)
+        genotypes, state = strategy.ask(key_ask, state)
+        found = fitness(key_fitness, genotypes)
+        found = jax.numpy.where(jax.numpy.isfinite(found), found, jax.numpy.inf)
+        state = tell(strategy, key_tell, state, genotypes, found)
+        return state, strategy.center(state)
+
+    return jax.lax.scan(generation, state, jax.random.split(key, generations))[1]
+
+
 def population_evaluator(problem: Problem | InnerTraining) -> Callable[[jax.Array, Any], Evaluation]:
     """Return a function from a key and genotypes ``[P, ...]`` to their evaluation, for one device, one at a time."""
     return FullEvaluator(problem, problem.space, 0, 1, (jax.devices()[0],)).population

@@ -31,6 +31,7 @@ problem                                        branch of meta-learning
 :class:`Navigation`                            learned initialisations, reinforcement learning
 :class:`MazeExplorer`                          black-box learners, recurrent
 :class:`MazeLayout`                            control: a map of a maze
+:class:`SimulatorParameters`                   environments: simulators
 :class:`SwitchingBandit`,                      online: changing tasks
 :class:`DriftingRegression`
 :class:`MultimodalRegression`                  learned initialisations, several families of tasks
@@ -102,6 +103,7 @@ from evometa.problems.optimizers.learned_update_rule import LearnedUpdateRule
 from evometa.problems.regression.bayesian_prior import BayesianPrior
 from evometa.problems.regression.density_estimation import DensityEstimation
 from evometa.problems.regression.multimodal_regression import MultimodalRegression
+from evometa.problems.simulators.simulator_parameters import SimulatorParameters
 from evometa.problems.streams.drifting_regression import DriftingRegression
 from evometa.problems.streams.switching_bandit import SwitchingBandit
 from evometa.problems.training_data.auxiliary_tasks import AuxiliaryTasks
@@ -167,6 +169,7 @@ __all__ = [
     "Rastrigin",
     "Rosenbrock",
     "SampleSelection",
+    "SimulatorParameters",
     "Sinusoid",
     "SinusoidHypernetwork",
     "Sphere",

@@ -58,6 +58,7 @@ HEADERS = {
     "overhead": "work | Search.run, generations/s",
     "recipes": "problem | seeds | held-out",
     "shots_and_tasks": "training tasks | on training tasks",
+    "simulators": "trained in | system 0",
     "sinusoid": "what is learned | seconds | generations",
     "strategy_speed": "strategy | D | P | evometa",
     "streams": "player | generations",
