@@ -122,7 +122,7 @@ class SimulatorParameters(InnerTraining):
     def shifted(self) -> dict[str, "SimulatorParameters"]:
         """A real system with more of what the simulators lack, and starts that are further from rest."""
         return {
-            "half as much dry friction again": dataclasses.replace(self, dry_friction=1.5 * self.dry_friction),
+            "1.5 times the dry friction": dataclasses.replace(self, dry_friction=1.5 * self.dry_friction),
             "twice the backlash": dataclasses.replace(self, backlash=2 * self.backlash),
             "starts further away": dataclasses.replace(self, start_deviation=2 * self.start_deviation),
         }
