@@ -139,6 +139,13 @@ def standard_error(values: ArrayLike) -> float:
     return float(known.std(ddof=1) / len(known) ** 0.5) if len(known) > 1 else float("nan")
 
 
+def mean_and_error(values: ArrayLike, digits: int = 3) -> str:
+    """Return the mean of numbers ``[N]`` with its standard error in words, and a single one alone."""
+    known = np.asarray(values, np.float64)
+    error = f" ± {standard_error(known):.{digits}f}" if len(known) > 1 else ""
+    return f"{known.mean():.{digits}f}{error}"
+
+
 def print_table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
     """Print a Markdown table; the first column is aligned left, the others right."""
     cells = [[str(cell) for cell in row] for row in (header, *rows)]

@@ -11,13 +11,12 @@ is the fitness on held-out tasks minus that on the training tasks. All searches 
 
 import argparse
 import dataclasses
-import statistics
 from collections.abc import Callable
 from typing import Any
 
 import jax
 from _engine import mean_fitness
-from _measure import note, parse_arguments, print_table, standard_error
+from _measure import mean_and_error, note, parse_arguments, print_table
 
 import evometa as em
 from evometa.problem import InnerTraining
@@ -78,11 +77,6 @@ def scores(problem: Any, strategy: Any, seed: int, generations: int, tasks: int)
     return mean_fitness(problem, omega, tasks, test=False), mean_fitness(problem, omega, tasks)
 
 
-def shown(values: list[float]) -> str:
-    """Return a mean with its standard error."""
-    return f"{statistics.mean(values):.3f} ± {standard_error(values):.3f}"
-
-
 def main() -> None:
     """Measure and print the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -109,7 +103,9 @@ def main() -> None:
                 training, held_out = (list(each) for each in zip(*found, strict=True))
                 gap = [after - before for before, after in found]
                 value = next(iter(setting.values()))
-                rows.append([value if value is not None else "unlimited", shown(training), shown(held_out), shown(gap)])
+                rows.append(
+                    [value if value is not None else "unlimited", *map(mean_and_error, (training, held_out, gap))]
+                )
                 note(f"{name}, {setting}: {rows[-1]}")
             print(f"\n{name}, {generations:,} generations of {population}\n")
             print_table([header, "on training tasks", "held-out", "gap"], rows)

@@ -9,11 +9,10 @@ pair draws its own. Fitness on held-out tasks.
 """
 
 import argparse
-import statistics
 from typing import Any
 
 from _engine import mean_fitness
-from _measure import note, parse_arguments, print_table, standard_error
+from _measure import mean_and_error, note, parse_arguments, print_table
 
 import evometa as em
 from evometa.problems import DigitsHyperparameters, Sinusoid
@@ -57,8 +56,7 @@ def main() -> None:
                     generations = result.generations
                     found.append(mean_fitness(made[0], result.center_omega, arguments.held_out))
                 drawn = "each pair" if per_pair else "all candidates"
-                shown = f"{statistics.mean(found):.4f} ± {standard_error(found):.4f}"
-                rows.append([name, drawn, tasks, f"{generations:,}", shown])
+                rows.append([name, drawn, tasks, f"{generations:,}", mean_and_error(found, 4)])
                 note(rows[-1])
     print_table(["problem", "tasks are drawn for", "tasks", "generations", "held-out"], rows)
 

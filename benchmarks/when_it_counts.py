@@ -11,11 +11,10 @@ Two problems, each searched with each objective and evaluated by all of them on 
 
 import argparse
 import dataclasses
-import statistics
 from typing import Any
 
 from _engine import mean_fitness
-from _measure import note, parse_arguments, print_table, standard_error
+from _measure import mean_and_error, note, parse_arguments, print_table
 
 import evometa as em
 from evometa.objectives import At, Final, Mean, Objective
@@ -66,8 +65,7 @@ def main() -> None:
                 omega = search.run(generations=max(int(arguments.share * generations), 1)).center_omega
                 for column, other in columns.items():
                     found[column].append(mean_fitness(other, omega, arguments.tasks))
-            shown = [f"{statistics.mean(values):.3f} ± {standard_error(values):.3f}" for values in found.values()]
-            rows.append([label, *shown])
+            rows.append([label, *map(mean_and_error, found.values())])
             note(f"{name}: {rows[-1]}")
         print(f"\n{name}: held-out fitness, smaller is better\n")
         print_table(["searched with the loss", *columns], rows)
