@@ -49,9 +49,9 @@ class MazeLayout(Problem):
     of neighbouring cells: without knowledge all are 1. The fitness, to be minimised, is the number of
     moves over the length of the shortest way. A quarter of the cells are goals of tests alone.
 
-    Result (``benchmarks/mazes.py layout``), before there was a ``prior``: ways to held-out goals are 1.02, 1.01, 5.69
-    times as long as the shortest in three mazes, after 30 seconds of CMA-ES on one core each; 4.65, 3.17 and 2.46 times
-    without knowledge, and 34 to 44 times with the costs of another maze, which lead into walls.
+    Result (``benchmarks/mazes.py layout``), 30 seconds of CMA-ES on one core: ways to held-out goals are 1.16, 1.61 and
+    1.58 times as long as the shortest in three mazes; 4.65, 3.17 and 2.46 times without knowledge, and 6.67, 3.23 and
+    4.07 with the costs of another maze. Without the ``prior`` two mazes have 1.02 and 1.01, and the third 5.69.
 
     Args:
         layout: the number of the maze.
