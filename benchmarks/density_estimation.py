@@ -22,7 +22,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 from _engine import draw_trials
-from _measure import Kept, alone, note, parse_arguments, print_table, standard_error
+from _measure import Kept, alone, mean_and_error, note, parse_arguments, print_table
 from numpy.typing import NDArray
 
 import evometa as em
@@ -97,11 +97,6 @@ def likelihoods(problem: DensityEstimation, omega: Any, trials: Any) -> jax.Arra
     )
 
 
-def shown(found: Any) -> str:
-    """Return the mean and its standard error."""
-    return f"{np.mean(found):.3f} ± {standard_error(found):.2g}"
-
-
 Found = dict[str, list[float]]
 """The log likelihood of a query point for each density of each distribution."""
 
@@ -174,8 +169,8 @@ def main() -> None:
     rows = [
         [
             name,
-            *(shown(each[place]) if place in each else "" for place in places),
-            shown(np.array(each["held-out"]) - best),
+            *(mean_and_error(each[place]) if place in each else "" for place in places),
+            mean_and_error(np.array(each["held-out"]) - best),
         ]
         for name, each in found.items()
     ]

@@ -20,7 +20,7 @@ from typing import Any
 import jax
 import numpy as np
 from _engine import draw_trials
-from _measure import alone, note, parse_arguments, print_table, standard_error
+from _measure import alone, mean_and_error, note, parse_arguments, print_table
 from numpy.typing import NDArray
 
 import evometa as em
@@ -29,10 +29,7 @@ from evometa.problems import MazeExplorer, MazeLayout
 from evometa.problems.control.mazes import distances, neighbours
 from evometa.strategies import CMAES, OpenAIES
 
-
-def shown(values: Any) -> str:
-    """Return the mean and its standard error."""
-    return f"{np.mean(values):.2f} ± {standard_error(values):.2f}"
+shown = functools.partial(mean_and_error, digits=2)
 
 
 def layout(seconds: float, seeds: range, tasks: int, size: int, population: int) -> None:

@@ -19,7 +19,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from _engine import draw_trials
-from _measure import Kept, alone, parse_arguments, print_table, standard_error
+from _measure import Kept, alone, mean_and_error, parse_arguments, print_table
 from numpy.typing import NDArray
 
 import evometa as em
@@ -86,7 +86,7 @@ def main() -> None:
 
     def cells(found: NDArray[Any]) -> list[str]:
         parts = [found, *(found[mode[: len(found)] == number] for number in range(len(problem.modes)))]
-        return [f"{part.mean():.3f} ± {standard_error(part):.2g}" for part in parts]
+        return [mean_and_error(part) for part in parts]
 
     def search(kind: str, name: str, seed: int) -> dict[str, Any]:
         with alone():

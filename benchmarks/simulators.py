@@ -22,7 +22,7 @@ from typing import Any
 import jax
 import numpy as np
 from _engine import centers
-from _measure import note, parse_arguments, print_table, standard_error
+from _measure import mean_and_error, note, parse_arguments, print_table
 from numpy.typing import NDArray
 
 import evometa as em
@@ -90,11 +90,6 @@ def returns(problem: SimulatorParameters, rollouts: int, omega: Any, key: Any) -
     return np.asarray(trained(dataclasses.replace(problem, system=0), omega, keys, jax.vmap(problem.sample_task)(keys)))
 
 
-def shown(values: NDArray[Any]) -> str:
-    """Return the mean and its standard error."""
-    return f"{values.mean():.1f} ± {standard_error(values):.1f}"
-
-
 def tuned_width(problem: SimulatorParameters, systems: int, rollouts: int) -> float:
     """Return the width around the middle that is best on other systems."""
     others = [dataclasses.replace(problem, system=OTHERS + number) for number in range(systems)]
@@ -104,6 +99,9 @@ def tuned_width(problem: SimulatorParameters, systems: int, rollouts: int) -> fl
         for width in WIDTHS
     }
     return max(WIDTHS, key=means.__getitem__)
+
+
+shown = functools.partial(mean_and_error, digits=1)
 
 
 def main() -> None:

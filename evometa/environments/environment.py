@@ -113,8 +113,7 @@ class Environment(metaclass=Checked):
         return int(seen.size)
 
     def draw(self, axes: Any, state: State) -> None:
-        """Draw one state, of numpy arrays, on empty matplotlib axes; optional.
+        """Draw one state, of numpy arrays, on empty matplotlib axes; by default nothing.
 
         With it, the pictures of a problem of control are frames of episodes; without it, curves of what was observed.
         """
-        raise NotImplementedError

@@ -147,7 +147,8 @@ class FewShotSegmentation(InnerTraining):
     def pictures(self, key: Key, omega: Omega) -> dict[str, Any]:
         """Draw examples and queries of three held-out tasks, with the borders of masks and of what is found."""
         from evometa.plots import style
-        from evometa.problems.vision.panels import held_out, panels
+        from evometa.problems.shared.recording import held_out
+        from evometa.problems.vision.panels import panels
 
         tasks, learners = held_out(self, key, omega, 3)
         logits = np.asarray(jax.jit(jax.vmap(self.segment, (None, 0, 0)))(omega, learners, tasks.query))

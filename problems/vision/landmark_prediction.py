@@ -164,7 +164,8 @@ class LandmarkPrediction(InnerTraining):
     def pictures(self, key: Key, omega: Omega) -> dict[str, Any]:
         """Draw examples and queries of three held-out figures, with landmarks and predictions."""
         from evometa.plots import style
-        from evometa.problems.vision.panels import held_out, panels
+        from evometa.problems.shared.recording import held_out
+        from evometa.problems.vision.panels import panels
 
         tasks, learners = held_out(self, key, omega, 3)
         predicted = np.asarray(jax.jit(jax.vmap(self.predict, (None, 0, 0)))(omega, learners, tasks.query))

@@ -2,25 +2,8 @@
 
 from typing import Any
 
-import jax
 import numpy as np
 from numpy.typing import NDArray
-
-from evometa.problem import InnerTraining, begin
-from evometa.types import Key, Omega
-
-
-def held_out(problem: InnerTraining, key: Key, omega: Omega, count: int) -> tuple[Any, Any]:
-    """Return ``count`` held-out tasks and the learner of each, before any step, as arrays of NumPy."""
-
-    def one(key: Key) -> Any:
-        key_task, key_learner = jax.random.split(key)
-        task = problem.sample_test_task(key_task)
-        return task, begin(problem, key_learner, omega, task)
-
-    drawn = jax.jit(lambda keys: jax.lax.map(one, keys))(jax.random.split(key, count))
-    found: tuple[Any, Any] = jax.device_get(drawn)
-    return found
 
 
 def panels(support: NDArray[Any], query: NDArray[Any], *, side: float = 1.1) -> tuple[Any, Any, Any]:
