@@ -88,11 +88,14 @@ def _largest_chunk(one: OneCandidate, device: jax.Device, most: int, budget: int
     The memory of a chunk is close to a + b · chunk; two small compilations give both numbers.
     """
     here = jax.sharding.SingleDeviceSharding(device)
+    # How memory is laid out is decided before machine code is written, whose optimisation is half of what compiling
+    # costs here.
+    fast = {"xla_backend_optimization_level": 0} if device.platform == "cpu" else None
 
     def temporary(chunk: int) -> int:
         batch = jax.tree.map(lambda s: jax.ShapeDtypeStruct((chunk, *s.shape), s.dtype), one.item)
         batched = jax.jit(jax.vmap(one.function, in_axes=(None, 0)), in_shardings=here, out_shardings=here)
-        analysis = batched.lower(one.shared, batch).compile().memory_analysis()
+        analysis = batched.lower(one.shared, batch).compile(compiler_options=fast).memory_analysis()
         arguments = sum(int(leaf.size) * int(leaf.dtype.itemsize) for leaf in jax.tree.leaves(batch))
         return int(getattr(analysis, "temp_size_in_bytes", 0)) + arguments
 

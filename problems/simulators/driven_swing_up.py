@@ -90,15 +90,18 @@ class DrivenSwingUp(Environment):
         """Hold a command for its time."""
         cart, play = state.cart, state.play
         commands = jnp.concatenate([jnp.clip(action, -1.0, 1.0), state.commands[:-1]])
-        total, left = jnp.zeros((), jnp.float32), jnp.zeros((), bool)
-        for number in range(SUBSTEPS):
+
+        def substep(carry: tuple[Cart, Scalar], number: Scalar) -> tuple[tuple[Cart, Scalar], tuple[Scalar, Scalar]]:
+            cart, play = carry
             # The command that was given ``delay`` seconds before this substep.
             age = jnp.ceil((self.delay - number * SUBSTEP) / PERIOD - 1e-6)
             drive = commands[jnp.clip(age, 0, KEPT - 1).astype(jnp.int32)]
             play, drive = self.transmitted(play, drive)
             cart, reward, ended = self.mechanics(cart.speed).step(key, cart, drive[None])
-            total, left = total + reward, left | ended
-        return Transition(Driven(cart, commands, play), total / SUBSTEPS, left)
+            return (cart, play), (reward, ended)
+
+        (cart, play), (rewards, ended) = jax.lax.scan(substep, (cart, play), jnp.arange(SUBSTEPS))
+        return Transition(Driven(cart, commands, play), rewards.mean(), ended.any())
 
     def transmitted(self, play: Scalar, drive: Scalar) -> tuple[Scalar, Scalar]:
         """Return where the drive is in its play after a substep, and what it transmits to the cart."""
