@@ -39,6 +39,7 @@ problem                                        branch of meta-learning
 :class:`BayesianPrior`                         Bayesian: learned priors
 :class:`FewShotSegmentation`,                  few-shot vision
 :class:`LandmarkPrediction`
+:class:`ImageCompletion`                       learned initialisations and step sizes, graphics
 :class:`AuxiliaryTasks`                        auxiliary tasks
 :class:`Hypercleaning`                         hyperparameters: data cleansing
 :class:`DataAugmentation`                      training data: augmentation
@@ -113,6 +114,7 @@ from evometa.problems.training_data.dataset_distillation import DatasetDistillat
 from evometa.problems.training_data.hypercleaning import Hypercleaning
 from evometa.problems.training_data.sample_selection import SampleSelection
 from evometa.problems.vision.few_shot_segmentation import FewShotSegmentation
+from evometa.problems.vision.image_completion import ImageCompletion
 from evometa.problems.vision.landmark_prediction import LandmarkPrediction
 
 __all__ = [
@@ -147,6 +149,7 @@ __all__ = [
     "GymnaxPolicy",
     "Hypercleaning",
     "HyperparameterSchedule",
+    "ImageCompletion",
     "InfluenceBalancing",
     "LandmarkPrediction",
     "LearnedActivation",

@@ -40,6 +40,7 @@ HEADERS = {
     "gradient_and_pbt": "problem | one candidate | ms",
     "gradient_free_learners": "1 seeds, 2 held-out tasks | defaults: loss",
     "hyperparameter_schedule": "learning rate | loss | 10⁶ inner steps",
+    "image_completion": "initial weights | generations",
     "inner_length": "way | S",
     "large_dimensions": "strategy | function | D | P | evaluations",
     "learned_evolution_strategy": "where | learned | OpenAI-ES, tuned",

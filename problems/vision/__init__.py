@@ -1,4 +1,4 @@
-"""Vision: few-shot segmentation and landmarks.
+"""Vision: few-shot segmentation and landmarks; pictures by coordinate networks.
 
 =============================  ===========================================
 file                           holds
@@ -8,5 +8,6 @@ file                           holds
 :mod:`landmark_prediction`     an embedding that recognises a point
 :mod:`figures`                 line figures, turned, scaled and bent
 :mod:`panels`                  pictures of examples and queries
+:mod:`image_completion`        initial weights of a network that becomes a picture
 =============================  ===========================================
 """
