@@ -9,6 +9,8 @@ weights, the best of some draws.
 Landmarks: the mean position of the marked points (in the image, or from the centre of the ink), and matching templates
 cut out around them (size, rotated copies, and how far from the mean position it looks); prototypes of random weights.
 
+Detection: matching the pixels of the example (blur), and of turned and scaled copies of it; random weights.
+
     python benchmarks/vision.py                      # all, 3 seeds
     python benchmarks/vision.py landmarks --seconds 240
 """
@@ -31,13 +33,15 @@ from jax.scipy.ndimage import map_coordinates
 
 import evometa as em
 from evometa.problem import InnerTraining
-from evometa.problems import FewShotSegmentation, LandmarkPrediction
+from evometa.problems import FewShotDetection, FewShotSegmentation, LandmarkPrediction
+from evometa.problems.vision.canvases import warped
+from evometa.problems.vision.few_shot_detection import MARGIN
 from evometa.problems.vision.landmark_prediction import Views, centres
 from evometa.strategies import Averaged, Gradient, OpenAIES
 
 GRADIENT: Any = Gradient(learning_rate=0.003)
 EVOLUTION: Any = OpenAIES(sigma=0.05, learning_rate=0.02, shaping="pair_difference", tasks_per_pair=True)
-METRICS = {FewShotSegmentation: "iou", LandmarkPrediction: "median_error"}
+METRICS = {FewShotSegmentation: "iou", LandmarkPrediction: "median_error", FewShotDetection: "average_precision"}
 Scores = dict[str, Any]
 """Where -> the metric; and under "how" what was chosen on training tasks."""
 
@@ -251,7 +255,76 @@ def landmarks(arguments: argparse.Namespace) -> None:
     contest.run({})
 
 
-PROBLEMS = {"segmentation": segmentation, "landmarks": landmarks}
+# Detection
+
+BLURS = (0.0, 0.5, 1.0, 1.5, 2.0)
+
+
+def blurred(images: jax.Array, blur: float) -> jax.Array:
+    """Return images ``[N, H, W]`` blurred by a Gaussian, without their mean."""
+    if blur:
+        place = np.arange(images.shape[1])
+        near = np.exp(-(((place[:, None] - place) / blur) ** 2) / 2).astype(np.float32)
+        near /= near.sum(axis=1).max()
+        images = near @ images @ near
+    return images - jnp.mean(images, axis=(1, 2), keepdims=True)
+
+
+@dataclasses.dataclass(frozen=True)
+class Pixels(FewShotDetection):
+    """Windows of pixels, compared with the example itself and with copies of it, turned and scaled."""
+
+    blur: float = 0.0
+    copies: bool = False
+
+    @property
+    def stride(self) -> int:
+        """Each pixel begins a window."""
+        return 1
+
+    def init(self, key: Any, omega: Any, task: Any) -> jax.Array:
+        """Return the mean example and its copies, ``[H, W, 1, copies]``, each of norm 1."""
+        kinds = list(itertools.product((-0.6, -0.3, 0.0, 0.3, 0.6), (0.8, 1.0, 1.25))) if self.copies else [(0.0, 1.0)]
+        angles, factors = jnp.asarray(kinds, jnp.float32).T
+        templates = jax.vmap(warped, (None, 0, 0))(jnp.mean(task.support, axis=0), angles, factors)
+        templates = blurred(templates, self.blur)
+        return (templates / jnp.linalg.norm(templates, axis=(1, 2), keepdims=True)).transpose(1, 2, 0)[:, :, None]
+
+    def scores(self, omega: Any, learner: jax.Array, images: jax.Array) -> jax.Array:
+        """Return the greatest cosine of a copy and each window, by XLA's convolution, which large templates need."""
+        x = blurred(images, self.blur)[..., None]
+        correlate = functools.partial(
+            jax.lax.conv_general_dilated,
+            window_strides=(1, 1),
+            padding="VALID",
+            dimension_numbers=("NHWC", "HWIO", "NHWC"),
+        )
+        lengths = correlate(x**2, jnp.ones((*learner.shape[:3], 1), jnp.float32))[..., 0]
+        return jnp.max(correlate(x, learner), axis=-1) * jax.lax.rsqrt(lengths + 1e-6)
+
+    def corners(self, scores: jax.Array) -> jax.Array:
+        """Return the first pixel of each window."""
+        return super().corners(scores) - MARGIN
+
+
+def detection(arguments: argparse.Namespace) -> None:
+    """Print the average precision."""
+    common: dict[str, Any] = {"characters": arguments.characters, "data_directory": arguments.data_directory}
+    contest = Contest(FewShotDetection(**common), arguments)
+
+    def pixels(copies: bool) -> Scores:
+        kinds = [Pixels(blur=blur, copies=copies, **common) for blur in BLURS]
+        omega = jax.tree.map(jnp.zeros_like, kinds[0].space.decode(kinds[0].space.start(jax.random.key(0))))
+        best = max(kinds, key=lambda kind: average(measured(kind, omega, contest.tuning)))
+        return {"how": f"(blur {best.blur:g})"} | contest.scores(omega, best)
+
+    contest.add("raw pixels", lambda: pixels(copies=False))
+    contest.add("raw pixels, turned and scaled copies", lambda: pixels(copies=True))
+    print(f"\nDetection of {arguments.characters}: average precision in percent, ", end="")
+    contest.run({})
+
+
+PROBLEMS = {"segmentation": segmentation, "landmarks": landmarks, "detection": detection}
 
 
 def main() -> None:
@@ -263,6 +336,8 @@ def main() -> None:
     parser.add_argument("--tasks", type=int, default=1000, help="held-out tasks; a fifth as many to choose on")
     parser.add_argument("--population", type=int, default=256)
     parser.add_argument("--draws", type=int, default=16, help="random weights among which the best are chosen")
+    parser.add_argument("--characters", choices=("omniglot", "glyphs"), default="glyphs")
+    parser.add_argument("--data-directory", help="the folder with Omniglot's files; else EVOMETA_DATA names it")
     parser.add_argument("--places", type=int, default=10, help="where to measure: the first so many")
     parser.add_argument("--only", nargs="+", help="the learners of these rows alone")
     parser.add_argument("--keep", type=Path, help="a file to keep scores in; what is there is not measured again")

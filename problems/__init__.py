@@ -38,7 +38,8 @@ problem                                        branch of meta-learning
 :class:`DensityEstimation`                     learned initialisations, of a normalising flow
 :class:`BayesianPrior`                         Bayesian: learned priors
 :class:`FewShotSegmentation`,                  few-shot vision
-:class:`LandmarkPrediction`
+:class:`LandmarkPrediction`,
+:class:`FewShotDetection`
 :class:`ImageCompletion`                       learned initialisations and step sizes, graphics
 :class:`AuxiliaryTasks`                        auxiliary tasks
 :class:`Hypercleaning`                         hyperparameters: data cleansing
@@ -113,6 +114,7 @@ from evometa.problems.training_data.data_augmentation import DataAugmentation
 from evometa.problems.training_data.dataset_distillation import DatasetDistillation
 from evometa.problems.training_data.hypercleaning import Hypercleaning
 from evometa.problems.training_data.sample_selection import SampleSelection
+from evometa.problems.vision.few_shot_detection import FewShotDetection
 from evometa.problems.vision.few_shot_segmentation import FewShotSegmentation
 from evometa.problems.vision.image_completion import ImageCompletion
 from evometa.problems.vision.landmark_prediction import LandmarkPrediction
@@ -144,6 +146,7 @@ __all__ = [
     "DoublePoleNoVelocities",
     "DriftingRegression",
     "Ellipsoid",
+    "FewShotDetection",
     "FewShotSegmentation",
     "GymnasiumPolicy",
     "GymnaxPolicy",

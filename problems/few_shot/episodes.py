@@ -74,7 +74,7 @@ class FewShot(InnerTraining):
         if not self.turned:
             return episode
         turns = jax.random.randint(key_turns, (self.ways,), 0, 4, jnp.int32)
-        return Episode(*(_turn(images, turns) for images in episode))
+        return Episode(*(turn(images, turns) for images in episode))
 
     def sample_test_task(self, key: Key) -> Episode:
         """Sample an episode of held-out alphabets, not rotated."""
@@ -126,7 +126,7 @@ def flat(images: jax.Array) -> jax.Array:
     return images.reshape(-1, *images.shape[2:])
 
 
-def _turn(images: jax.Array, turns: jax.Array) -> jax.Array:
+def turn(images: jax.Array, turns: jax.Array) -> jax.Array:
     """Rotate the images ``[ways, each, H, W]`` of each class by its number of quarter turns ``[ways]``."""
     turned = jnp.stack([jnp.rot90(images, quarters, (2, 3)) for quarters in range(4)])
     return turned[turns, jnp.arange(len(turns))]

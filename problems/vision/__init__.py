@@ -1,4 +1,4 @@
-"""Vision: few-shot segmentation and landmarks; pictures by coordinate networks.
+"""Vision: few-shot segmentation, landmarks and detection; pictures by coordinate networks.
 
 =============================  ===========================================
 file                           holds
@@ -7,7 +7,10 @@ file                           holds
 :mod:`textures`                images of several textures
 :mod:`landmark_prediction`     an embedding that recognises a point
 :mod:`figures`                 line figures, turned, scaled and bent
+:mod:`few_shot_detection`      an embedding that finds like characters
+:mod:`canvases`                canvases of many characters
+:mod:`precision`               average precision of detections
 :mod:`panels`                  pictures of examples and queries
-:mod:`image_completion`        initial weights of a network that becomes a picture
+:mod:`image_completion`        initial weights of a coordinate network
 =============================  ===========================================
 """
