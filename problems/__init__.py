@@ -41,6 +41,8 @@ problem                                        branch of meta-learning
 :class:`LandmarkPrediction`,
 :class:`FewShotDetection`
 :class:`ImageCompletion`                       learned initialisations and step sizes, graphics
+:class:`IncrementalSinusoids`,                 continual learning
+:class:`IncrementalOmniglot`
 :class:`AuxiliaryTasks`                        auxiliary tasks
 :class:`Hypercleaning`                         hyperparameters: data cleansing
 :class:`DataAugmentation`                      training data: augmentation
@@ -69,6 +71,8 @@ from evometa.problems.architectures.architecture_table import (
 )
 from evometa.problems.architectures.learned_activation import LearnedActivation
 from evometa.problems.architectures.xor import XOR
+from evometa.problems.continual.incremental_omniglot import IncrementalOmniglot
+from evometa.problems.continual.incremental_sinusoids import IncrementalSinusoids
 from evometa.problems.control.bandit import Bandit
 from evometa.problems.control.cart_pole_swing_up import CartPoleSwingUp, SwingUp
 from evometa.problems.control.double_pole import DoublePole
@@ -153,6 +157,8 @@ __all__ = [
     "Hypercleaning",
     "HyperparameterSchedule",
     "ImageCompletion",
+    "IncrementalOmniglot",
+    "IncrementalSinusoids",
     "InfluenceBalancing",
     "LandmarkPrediction",
     "LearnedActivation",

@@ -29,6 +29,7 @@ HEADERS = {
     "coco": "function | D = 5",
     "constants": "formula | constants by",
     "contract_sizes": "strategy | P = 2, D = 4",
+    "continual": "learner | after 2",
     "control": "environment | strategy",
     "density_estimation": "density | held-out",
     "discrete": "1,000 evaluations at most | OneMax",
