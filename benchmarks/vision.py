@@ -34,6 +34,7 @@ from jax.scipy.ndimage import map_coordinates
 import evometa as em
 from evometa.problem import InnerTraining
 from evometa.problems import FewShotDetection, FewShotSegmentation, LandmarkPrediction
+from evometa.problems.few_shot.characters import SIZE
 from evometa.problems.vision.canvases import warped
 from evometa.problems.vision.few_shot_detection import MARGIN
 from evometa.problems.vision.landmark_prediction import Views, centres
@@ -180,6 +181,12 @@ def mean_position(task: Views, from_ink: bool) -> jax.Array:
     return centres(task.query) + jnp.mean(task.support_points - centres(task.support), axis=0)
 
 
+def standard(windows: jax.Array) -> jax.Array:
+    """Return pixels ``[..., pixels]`` of mean 0 and norm 1."""
+    away = windows - jnp.mean(windows, axis=-1, keepdims=True)
+    return away / (jnp.linalg.norm(away, axis=-1, keepdims=True) + 1e-3)
+
+
 def correlations(task: Views, side: int, angles: Sequence[float]) -> jax.Array:
     """Return the normalised correlation of templates and windows, ``[queries, H, W, shots, angles]``."""
     grid = jnp.stack(jnp.meshgrid(*2 * [jnp.arange(side) - side // 2], indexing="ij")).astype(jnp.float32)
@@ -189,14 +196,10 @@ def correlations(task: Views, side: int, angles: Sequence[float]) -> jax.Array:
         turned = jnp.stack([cosine * grid[0] - sine * grid[1], sine * grid[0] + cosine * grid[1]])
         return map_coordinates(image, list(turned + point[:, None, None]), 1).ravel()
 
-    def normal(x: jax.Array) -> jax.Array:
-        x = x - jnp.mean(x, axis=-1, keepdims=True)
-        return x / (jnp.linalg.norm(x, axis=-1, keepdims=True) + 1e-3)
-
     every = jax.vmap(lambda image, point: jax.vmap(lambda angle: cut(image, point, angle))(jnp.asarray(angles)))
-    templates = normal(every(task.support, task.support_points))
+    templates = standard(every(task.support, task.support_points))
     windows = jax.lax.conv_general_dilated_patches(task.query[:, None], (side, side), (1, 1), "SAME")
-    return jnp.einsum("qshw,kas->qhwka", normal(windows.transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2), templates)
+    return jnp.einsum("qshw,kas->qhwka", standard(windows.transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2), templates)
 
 
 @functools.partial(jax.jit, static_argnums=(1, 2))
@@ -260,47 +263,39 @@ def landmarks(arguments: argparse.Namespace) -> None:
 BLURS = (0.0, 0.5, 1.0, 1.5, 2.0)
 
 
-def blurred(images: jax.Array, blur: float) -> jax.Array:
-    """Return images ``[N, H, W]`` blurred by a Gaussian, without their mean."""
-    if blur:
-        place = np.arange(images.shape[1])
-        near = np.exp(-(((place[:, None] - place) / blur) ** 2) / 2).astype(np.float32)
-        near /= near.sum(axis=1).max()
-        images = near @ images @ near
-    return images - jnp.mean(images, axis=(1, 2), keepdims=True)
-
-
 @dataclasses.dataclass(frozen=True)
 class Pixels(FewShotDetection):
-    """Windows of pixels, compared with the example itself and with copies of it, turned and scaled."""
+    """The normalised correlation of pixels with the example, and with turned and scaled copies of it."""
 
     blur: float = 0.0
     copies: bool = False
 
     @property
     def stride(self) -> int:
-        """Each pixel begins a window."""
-        return 1
+        """Every second pixel begins a window."""
+        return 2
+
+    def blurred(self, images: jax.Array) -> jax.Array:
+        """Return images ``[N, H, W]`` blurred by a Gaussian."""
+        if self.blur == 0:
+            return images
+        place = np.arange(images.shape[1])
+        near = np.exp(-(((place[:, None] - place) / self.blur) ** 2) / 2).astype(np.float32)
+        near /= near.sum(axis=1).max()
+        return near @ images @ near
 
     def init(self, key: Any, omega: Any, task: Any) -> jax.Array:
-        """Return the mean example and its copies, ``[H, W, 1, copies]``, each of norm 1."""
+        """Return the mean example and its copies, ``[copies, SIZE²]``, of mean 0 and norm 1."""
         kinds = list(itertools.product((-0.6, -0.3, 0.0, 0.3, 0.6), (0.8, 1.0, 1.25))) if self.copies else [(0.0, 1.0)]
         angles, factors = jnp.asarray(kinds, jnp.float32).T
-        templates = jax.vmap(warped, (None, 0, 0))(jnp.mean(task.support, axis=0), angles, factors)
-        templates = blurred(templates, self.blur)
-        return (templates / jnp.linalg.norm(templates, axis=(1, 2), keepdims=True)).transpose(1, 2, 0)[:, :, None]
+        example = jnp.mean(self.blurred(task.support), axis=0)
+        return standard(jax.vmap(warped, (None, 0, 0))(example, angles, factors).reshape(len(kinds), -1))
 
     def scores(self, omega: Any, learner: jax.Array, images: jax.Array) -> jax.Array:
-        """Return the greatest cosine of a copy and each window, by XLA's convolution, which large templates need."""
-        x = blurred(images, self.blur)[..., None]
-        correlate = functools.partial(
-            jax.lax.conv_general_dilated,
-            window_strides=(1, 1),
-            padding="VALID",
-            dimension_numbers=("NHWC", "HWIO", "NHWC"),
-        )
-        lengths = correlate(x**2, jnp.ones((*learner.shape[:3], 1), jnp.float32))[..., 0]
-        return jnp.max(correlate(x, learner), axis=-1) * jax.lax.rsqrt(lengths + 1e-6)
+        """Return the greatest correlation of a copy and each window, ``[N, rows, columns]``."""
+        lines = np.arange(0, images.shape[1] - SIZE + 1, self.stride)[:, None] + np.arange(SIZE)
+        windows = self.blurred(images)[:, lines[:, None, :, None], lines[None, :, None, :]]
+        return jnp.max(standard(windows.reshape(*windows.shape[:3], -1)) @ learner.T, axis=-1)
 
     def corners(self, scores: jax.Array) -> jax.Array:
         """Return the first pixel of each window."""

@@ -5,7 +5,6 @@ example, a template that is compared with each window of the embedded canvas.
 """
 
 import dataclasses
-import functools
 import math
 from typing import Annotated, Any, ClassVar, NamedTuple
 
@@ -15,12 +14,12 @@ import numpy as np
 
 from evometa.backend.convolution import conv2d
 from evometa.card import ProblemCard, Recipe
+from evometa.errors import ConfigurationError
 from evometa.problem import InnerTraining
 from evometa.problems.few_shot.character_sources import Source, available, characters
 from evometa.problems.few_shot.characters import SIZE, Characters
-from evometa.problems.few_shot.episodes import turn
 from evometa.problems.shared.feature_map import FeatureMap
-from evometa.problems.vision.canvases import OTHERS, Canvas, canvas, classes
+from evometa.problems.vision.canvases import OTHERS, Canvas, canvas, draw_classes, drawings, warped
 from evometa.problems.vision.precision import average_precision, overlap
 from evometa.settings import Count, Items, Range
 from evometa.spaces import Dict, Like
@@ -73,7 +72,7 @@ class FewShotDetection(InnerTraining):
         channels: channels of each layer of the network.
 
     Raises:
-        ConfigurationError: when tasks are sampled, a file that is missing or damaged.
+        ConfigurationError: when tasks are sampled, a file that is missing or damaged, or too many shots.
     """
 
     card: ClassVar[ProblemCard] = ProblemCard(
@@ -130,23 +129,36 @@ class FewShotDetection(InnerTraining):
         """Draw a task of training alphabets, each class rotated by random quarter turns if ``turned``."""
         key_task, key_turns = jax.random.split(key)
         turns = jax.random.randint(key_turns, (1 + OTHERS,), 0, 4 if self.turned else 1, jnp.int32)
-        return self.canvases(key_task, self.parts[0], turns)
+        return self.canvases(key_task, self.parts[0], jnp.float32(math.pi / 2) * turns)
 
     def sample_test_task(self, key: Key) -> Canvases:
         """Draw a task of held-out alphabets, not rotated."""
-        return self.canvases(key, self.parts[1], jnp.zeros(1 + OTHERS, jnp.int32))
+        return self.canvases(key, self.parts[1], jnp.zeros(1 + OTHERS, jnp.float32))
 
     def canvases(self, key: Key, part: Characters, turns: jax.Array) -> Canvases:
-        """Draw a task of the given characters, with classes rotated by quarter turns ``[1 + OTHERS]``."""
+        """Draw a task of the given characters, with classes turned by angles ``[1 + OTHERS]`` in radians.
+
+        Raises:
+            ConfigurationError: there are no drawings of a character left beside the examples.
+        """
+        people = part.images.shape[1]
+        if self.shots >= people:
+            raise ConfigurationError(
+                f"{type(self).__name__} expects shots of fewer than the {people} drawings of each character, so that "
+                f"there are others to be found, got shots={self.shots}."
+            )
         key_classes, key_drawers, key_canvases = jax.random.split(key, 3)
-        chosen = turn(jnp.asarray(part.images)[classes(key_classes, part)].astype(jnp.float32) / 255, turns)
-        drawers = jax.random.permutation(key_drawers, chosen.shape[1])
-        own, rest = drawers[: self.shots], drawers[self.shots :]
-        keys = jax.random.split(key_canvases, self.queries)
-        draw = functools.partial(
-            canvas, drawings=chosen[:, rest], tilt=math.radians(self.tilt), scale=math.log(self.scale)
+        classes = draw_classes(key_classes, part)
+        drawers = jax.random.permutation(key_drawers, people)
+        own, others = drawers[: self.shots], drawers[self.shots :]
+        tilt, scale = math.radians(self.tilt), math.log(self.scale)
+        support = drawings(part, jnp.broadcast_to(classes[0], own.shape), own)
+        return Canvases(
+            jax.vmap(warped, (0, None, None))(support, turns[0], jnp.float32(1)),
+            jax.vmap(lambda key: canvas(key, part, classes, others, turns, tilt=tilt, scale=scale))(
+                jax.random.split(key_canvases, self.queries)
+            ),
         )
-        return Canvases(chosen[0, own], jax.vmap(draw)(keys))
 
     def init(self, key: Key, omega: Omega, task: Canvases) -> jax.Array:
         """Return the mean embedding of the examples, ``[side, side, F]``, of norm 1."""

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from evometa import ConfigurationError
 from evometa.problems import FewShotDetection
 from evometa.problems.few_shot.characters import SIZE
 from evometa.problems.vision.canvases import CANVAS, GRID, JITTER
@@ -83,3 +84,8 @@ def test_the_best_window_is_where_the_example_lies() -> None:
 def test_training_and_held_out_alphabets_differ() -> None:
     training, held_out = PROBLEM.parts
     assert not set(training.names) & set(held_out.names)
+
+
+def test_too_many_examples_are_refused() -> None:
+    with pytest.raises(ConfigurationError, match=r"fewer than the 20 drawings .* got shots=20\."):
+        FewShotDetection(shots=20).sample_task(jax.random.key(0))
