@@ -43,7 +43,7 @@ def _flat(images: NDArray[np.uint8]) -> NDArray[np.float32]:
 
 @dataclasses.dataclass(frozen=True)
 class ImageCompletion(InnerTraining):
-    """Complete a picture from a quarter of its pixels in a few steps of gradient descent from learned initial weights.
+    """Complete a picture from some of its pixels in a few steps of gradient descent from learned initial weights.
 
     The network maps a pixel's position to its brightness: cosines and sines of the position (Fourier features, fixed)
     go through hidden layers with ReLU. ω holds the initial weights and the logarithm of a step size for each tensor;
@@ -55,6 +55,11 @@ class ImageCompletion(InnerTraining):
     Papers: Tancik et al., "Learned initializations for optimizing coordinate-based neural representations", CVPR 2021;
     the features as in Tancik et al., "Fourier features let networks learn high frequency functions in low dimensional
     domains", NeurIPS 2020.
+
+    Result, ratio on held-out glyphs, mean of 3 seeds (``benchmarks/image_completion.py --seconds 30 --tasks 100``): of
+    a new picture, all of whose pixels are known, 19.3 dB by the gradient, 14.5 by OpenAI-ES; from a quarter of the
+    pixels 15.0 and 13.4. Random weights with the best step size have 11.7 and 11.5, averaged ones (of networks trained
+    on a picture each) 13.7 and 13.2.
 
     Args:
         pictures_of: what the pictures show: glyphs, omniglot or digits.
