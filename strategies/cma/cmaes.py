@@ -22,11 +22,11 @@ from evometa.strategies.cma.stagnation import (
     tolerance,
     window,
 )
-from evometa.strategies.cma.update import adapt_sigma, add_to_diagonal, factorise, forgetting, pull
+from evometa.strategies.cma.update import adapt_sigma, add_to_diagonal, factorise, forgetting, pull, slowed
 from evometa.strategies.shared.checks import vector_space
 from evometa.strategies.shared.failures import elsewhere
 from evometa.strategies.shared.noise import standard_normal
-from evometa.strategies.shared.ranks import gains, places, shares
+from evometa.strategies.shared.ranks import places, recombination, shares
 from evometa.strategy import (
     Feedback,
     Strategy,
@@ -70,6 +70,11 @@ class CMAESState(NamedTuple):
     def scale(self) -> jax.Array | float:
         """The scales of the coordinates, ``[D]`` or 1: candidates are mean + σ · scale · L z."""
         return self.diagonal.scale if isinstance(self.diagonal, Diagonal) else 1.0
+
+    @property
+    def scale_of_rows(self) -> jax.Array | float:
+        """The same for rows of candidates, ``[1, D]`` or 1."""
+        return self.diagonal.scale[None] if isinstance(self.diagonal, Diagonal) else 1.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -250,7 +255,7 @@ def start_at(mean: jax.Array, sigma: jax.Array, *, decoded: bool) -> CMAESState:
 
 def decode(state: CMAESState, noise: jax.Array) -> jax.Array:
     """Return the candidates mean + σ · scale · L z of noise z ``[N, D]``."""
-    return state.mean + state.sigma * (state.scale * (noise @ state.factor.T))
+    return state.mean[None] + state.sigma * (state.scale_of_rows * (noise @ state.factor.T))
 
 
 def adapt(state: CMAESState, genotypes: jax.Array, fitness: jax.Array, r: Rates) -> CMAESState:
@@ -265,15 +270,14 @@ def adapt(state: CMAESState, genotypes: jax.Array, fitness: jax.Array, r: Rates)
     d = genotypes.shape[1]
     dtype = state.mean.dtype
     at = places(fitness, r.size)
-    gain = gains(r.gain, at)
+    gain, mu_eff, trust = recombination(r.gain, at, 0.5, r.size)
     loss = shares(r.loss, at)
-    mu_eff = 1 / jnp.sum(gain**2)  # of the weights as shared: the paths stay standard normal under random ranks
     generation = state.generation + 1
 
     # Mean, from the candidates as they were evaluated, rounding included.
-    moves = genotypes - state.mean
+    moves = genotypes - state.mean[None]
     mean = state.mean + gain @ moves  # (42)
-    moves = moves / state.scale
+    moves = moves / state.scale_of_rows
     move = gain @ moves
 
     # σ, with C^-1/2 taken as L^-1
@@ -283,15 +287,15 @@ def adapt(state: CMAESState, genotypes: jax.Array, fitness: jax.Array, r: Rates)
     path_c = (1 - r.c_c) * state.path_c + pull(short, r.c_c, mu_eff) * move / state.sigma
     squared = jnp.maximum(jnp.sum(state.noise**2, axis=1), jnp.finfo(dtype).tiny)
     weights = gain - loss * d / squared  # (46)
-    decay = forgetting(r.c_1, r.c_mu * (1 - r.loss.sum()), r.c_c, short)
+    decay = slowed(forgetting(r.c_1, r.c_mu * (1 - r.loss.sum()), r.c_c, short), trust)
     covariance = (
         decay * state.covariance
-        + r.c_1 * path_c[:, None] * path_c[None, :]
-        + (moves * (r.c_mu * weights / state.sigma**2)[:, None]).T @ moves
+        + trust * r.c_1 * path_c[:, None] * path_c[None, :]
+        + (moves * (trust * r.c_mu * weights / state.sigma**2)[:, None]).T @ moves
     )  # (47)
     diagonal = state.diagonal
     if isinstance(diagonal, Diagonal):
-        diagonal = adapt_diagonal(diagonal, state.covariance, state.factor, state.noise, gain, loss, short, r)
+        diagonal = adapt_diagonal(diagonal, state.covariance, state.factor, state.noise, gain, loss, short, trust, r)
     factor, ridge = state.factor, jnp.zeros_like(mean)
     if isinstance(r.refresh, jax.Array) or r.refresh > 1:
         factor, ridge = jax.lax.cond(

@@ -19,7 +19,7 @@ from evometa.strategies.cma.stagnation import window
 from evometa.strategies.shared import categorical
 from evometa.strategies.shared.checks import vector_space
 from evometa.strategies.shared.failures import elsewhere
-from evometa.strategies.shared.ranks import gains, places
+from evometa.strategies.shared.ranks import places, recombination
 from evometa.strategy import Feedback, Strategy, unless_all_failed
 from evometa.types import Key, Scalar
 
@@ -145,7 +145,8 @@ class CMAwM(Strategy[CMAwMState]):
     def tell(self, key: Key, state: CMAwMState, genotypes: jax.Array, feedback: Feedback) -> CMAwMState:
         """Adapt the Gaussian and restore the margin of the integers; adapt the probabilities of the categories."""
         layout, numbers, choices = _Layout(state.space), state.numbers, state.choices
-        gain = gains(rates(self.population_size, max(layout.m, 1)).gain, places(feedback.fitness))
+        table = rates(self.population_size, max(layout.m, 1)).gain
+        gain, _, _ = recombination(table, places(feedback.fitness), 0.5)
         if isinstance(numbers, Numbers):
             gaussian = self._cmaes.tell(key, numbers.gaussian, numbers.drawn, Feedback(feedback.fitness))
             deviation = gaussian.sigma * gaussian.scale * jnp.linalg.norm(gaussian.factor, axis=1)
@@ -159,7 +160,7 @@ class CMAwM(Strategy[CMAwMState]):
             )
             gaussian = gaussian._replace(
                 mean=jnp.where(layout.ranges.whole, 0.0, gaussian.mean),
-                covariance=narrow[:, None] * gaussian.covariance * narrow,
+                covariance=narrow[:, None] * gaussian.covariance * narrow[None],
                 factor=narrow[:, None] * gaussian.factor,
                 path_c=narrow * gaussian.path_c,
             )
@@ -227,4 +228,4 @@ class _Layout:
 
 def _stretched(numbers: Numbers) -> jax.Array:
     """Return the integers ``[P, M]`` of candidates before rounding."""
-    return numbers.mean + numbers.stretch * numbers.drawn
+    return numbers.mean[None] + numbers.stretch[None] * numbers.drawn

@@ -43,6 +43,7 @@ def adapt_diagonal(
     gain: jax.Array,
     loss: jax.Array,
     short: Scalar,
+    trust: Scalar,
     r: Rates,
 ) -> Diagonal:
     """Return the scales after one generation.
@@ -55,6 +56,7 @@ def adapt_diagonal(
         gain: weights > 0 of the candidates ``[P]``.
         loss: absolute values of the weights < 0 ``[P]``.
         short: h_σ, 1 while the path of σ is not too long, otherwise 0.
+        trust: factor of the learning rates.
         r: the learning rates of C.
     """
     d = len(diagonal.scale)
@@ -62,11 +64,12 @@ def adapt_diagonal(
     c_1 = 1 / (5 + 2 * d + r.mu_eff / 2)
     c_mu = jnp.minimum((r.mu_eff + 1 / r.mu_eff - 2 + 1 / 7) / (5 + 2 * d + r.mu_eff / 2), 1 - c_1)
     c_c = jnp.sqrt(r.mu_eff * c_1) / 2
-    path = (1 - c_c) * diagonal.path + short * jnp.sqrt(c_c * (2 - c_c) * r.mu_eff) * (gain @ noise)
+    mu_eff = jnp.where(trust < 1, 1 / jnp.sum(gain**2), r.mu_eff)
+    path = (1 - c_c) * diagonal.path + short * jnp.sqrt(c_c * (2 - c_c) * mu_eff) * (gain @ noise)
     diagonal, condition = _condition(diagonal._replace(path=path), covariance, factor)
     damping = jnp.maximum(1.0, jnp.sqrt(condition) - 1.0)  # β of Algorithm 1
     weights = gain - loss
-    change = c_1 * (path**2 - 1) + c_mu * (weights @ noise**2 - jnp.sum(weights))
+    change = trust * (c_1 * (path**2 - 1) + c_mu * (weights @ noise**2 - jnp.sum(weights)))
     return diagonal._replace(scale=diagonal.scale * jnp.exp(jnp.clip(change / (2 * damping), -1.0, 1.0)))
 
 

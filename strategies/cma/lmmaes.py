@@ -19,7 +19,7 @@ from evometa.strategies.cma.stagnation import extent, spread
 from evometa.strategies.shared.checks import vector_space
 from evometa.strategies.shared.failures import elsewhere
 from evometa.strategies.shared.noise import standard_normal
-from evometa.strategies.shared.ranks import gains, places
+from evometa.strategies.shared.ranks import places, recombination
 from evometa.strategy import (
     Feedback,
     Strategy,
@@ -145,16 +145,15 @@ class LMMAES(Strategy[LMMAESState]):
         gram, c_d = state.directions @ state.directions.T, self._strengths(state)
         a, t = _combine(gram, 1 - c_d, c_d)  # lines 9-10: z <- (1 - c) z + c m (mᵀ z), direction by direction
         step = a * noise + (noise @ state.directions.T) @ t.T @ state.directions
-        return state.mean + state.sigma * step, state
+        return state.mean[None] + state.sigma * step, state
 
     def tell(self, key: Key, state: LMMAESState, genotypes: jax.Array, feedback: Feedback) -> LMMAESState:
         """Move the mean towards the better candidates, then adapt the directions and σ; lines are Algorithm 1's."""
         fitness = feedback.fitness
         r = self._rates(state)
-        gain = gains(r.gain, places(fitness))
-        mu_eff = 1 / jnp.sum(gain**2)  # of the weights as shared: the paths stay standard normal under random ranks
+        gain, mu_eff, _ = recombination(r.gain, places(fitness), 0.5)
         generation = state.generation + 1
-        moves = genotypes - state.mean
+        moves = genotypes - state.mean[None]
         move = gain @ moves
         noise = self._noise_of(state, move / state.sigma)  # Σ w z
         path_sigma = (1 - r.c_sigma) * state.path_sigma + jnp.sqrt(mu_eff * r.c_sigma * (2 - r.c_sigma)) * noise  # 15
@@ -162,7 +161,7 @@ class LMMAES(Strategy[LMMAESState]):
         told = LMMAESState(
             mean=state.mean + move,  # 14
             sigma=state.sigma * jnp.exp(r.c_sigma / r.d_sigma * (jnp.linalg.norm(path_sigma) / r.norm - 1)),  # 18
-            directions=(1 - c_c) * state.directions + jnp.sqrt(mu_eff * c_c * (2 - c_c)) * noise,  # 16-17
+            directions=(1 - c_c) * state.directions + jnp.sqrt(mu_eff * c_c * (2 - c_c)) * noise[None],  # 16-17
             path_sigma=path_sigma,
             width=jnp.sqrt(jnp.mean(moves**2, axis=0)),
             generation=generation,
@@ -216,7 +215,7 @@ def _combine(gram: jax.Array, keep: jax.Array, add: jax.Array, *, reverse: bool 
     def step(carry: tuple[Scalar, jax.Array], one: tuple[jax.Array, ...]) -> tuple[tuple[Scalar, jax.Array], None]:
         (a, t), (inner, keep_j, add_j, which) = carry, one
         along = inner @ t + a * which  # m_jᵀ (a I + Mᵀ T M), as the coefficients of the directions
-        return (keep_j * a, keep_j * t + add_j * which[:, None] * along), None
+        return (keep_j * a, keep_j * t + add_j * which[:, None] * along[None]), None
 
     first = jnp.ones((), gram.dtype), jnp.zeros_like(gram)
     return lax.scan(step, first, (gram, keep, add, jnp.eye(len(gram), dtype=gram.dtype)), reverse=reverse)[0]

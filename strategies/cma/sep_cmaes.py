@@ -12,11 +12,11 @@ from evometa.spaces import Space
 from evometa.strategies.cma.cmaes import CMAES
 from evometa.strategies.cma.rates import rates
 from evometa.strategies.cma.stagnation import extent, narrowest, spread, tolerance
-from evometa.strategies.cma.update import adapt_sigma, forgetting, pull
+from evometa.strategies.cma.update import adapt_sigma, forgetting, pull, slowed
 from evometa.strategies.shared.checks import vector_space
 from evometa.strategies.shared.failures import elsewhere
 from evometa.strategies.shared.noise import standard_normal
-from evometa.strategies.shared.ranks import gains, places
+from evometa.strategies.shared.ranks import places, recombination
 from evometa.strategy import (
     Feedback,
     Strategy,
@@ -139,7 +139,7 @@ class SepCMAES(Strategy[SepCMAESState]):
     def ask(self, key: Key, state: SepCMAESState) -> tuple[jax.Array, SepCMAESState]:
         """Draw ``[P, D]`` candidates mean + σ √C z."""
         noise = standard_normal(key, (self.population_size, len(state.mean)))
-        return state.mean + state.sigma * jnp.sqrt(state.variance) * noise, state
+        return state.mean[None] + (state.sigma * jnp.sqrt(state.variance))[None] * noise, state
 
     def tell(self, key: Key, state: SepCMAESState, genotypes: jax.Array, feedback: Feedback) -> SepCMAESState:
         """Move the mean towards the better candidates, then adapt σ and the variances."""
@@ -150,17 +150,16 @@ class SepCMAES(Strategy[SepCMAESState]):
         faster = (d + 2) / 3
         c_1 = min(1.0, faster * r.c_1)
         c_mu = min(1 - c_1, faster * r.c_mu)
-        gain = gains(r.gain, places(fitness))
-        mu_eff = 1 / jnp.sum(gain**2)  # of the weights as shared: the paths stay standard normal under random ranks
+        gain, mu_eff, trust = recombination(r.gain, places(fitness), 0.5)
         generation = state.generation + 1
 
-        moves = (genotypes - state.mean) / state.sigma
+        moves = (genotypes - state.mean[None]) / state.sigma
         move = gain @ moves
         deviation = jnp.sqrt(state.variance)
         path_sigma, sigma, short = adapt_sigma(state.path_sigma, state.sigma, move / deviation, generation, mu_eff, r)
         path_c = (1 - r.c_c) * state.path_c + pull(short, r.c_c, mu_eff) * move
-        decay = forgetting(c_1, c_mu, r.c_c, short)
-        variance = decay * state.variance + c_1 * path_c**2 + c_mu * (gain @ moves**2)
+        decay = slowed(forgetting(c_1, c_mu, r.c_c, short), trust)
+        variance = decay * state.variance + trust * c_1 * path_c**2 + trust * c_mu * (gain @ moves**2)
         told = SepCMAESState(
             mean=state.mean + state.sigma * move,
             sigma=sigma,

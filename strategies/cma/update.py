@@ -61,6 +61,11 @@ def forgetting(c_1: Any, c_mu: Any, c_c: Any, short: Scalar) -> Scalar:
     return kept
 
 
+def slowed(decay: Scalar, trust: Scalar) -> Scalar:
+    """Return the factor of the old C where all learning rates are multiplied by a factor; with 1, as it is."""
+    return decay + (1 - trust) * (1 - decay)
+
+
 def factorise(covariance: jax.Array, last: jax.Array) -> tuple[jax.Array, jax.Array]:
     """Return the Cholesky factor of C, and what had to be added to C's diagonal, usually zeros.
 
@@ -82,7 +87,7 @@ def factorise(covariance: jax.Array, last: jax.Array) -> tuple[jax.Array, jax.Ar
         d = last.shape[-1]
         ridge = d * float(jnp.finfo(last.dtype).eps) * jnp.sum(last**2, axis=-1)
         ridge = jnp.where(definite[..., None], 0.0, ridge)
-        raised = covariance + ridge[..., None] * jnp.eye(d, dtype=last.dtype)
+        raised = covariance + ridge[..., None] * jnp.broadcast_to(jnp.eye(d, dtype=last.dtype), last.shape)
         again = jax.lax.linalg.cholesky(raised, symmetrize_input=False)
         return jnp.where(jnp.isfinite(again[..., -1:, -1:]), again, last), ridge
 

@@ -19,7 +19,7 @@ from evometa.strategies.shared import antithetic
 from evometa.strategies.shared.checks import vector_space
 from evometa.strategies.shared.failures import elsewhere
 from evometa.strategies.shared.noise import standard_normal
-from evometa.strategies.shared.ranks import gains, places
+from evometa.strategies.shared.ranks import places, recombination
 from evometa.strategy import (
     Feedback,
     Strategy,
@@ -132,8 +132,8 @@ class CRFMNES(Strategy[CRFMNESState]):
         """Draw ``[P, D]`` candidates mean ± σ D (z + (√(1 + |v|²) - 1) (v̄·z) v̄), v̄ = v/|v|, each + before its -."""
         noise = standard_normal(key, (self.population_size // 2, len(state.mean)))
         norm, unit = _polar(state.v)
-        step = state.sigma * state.scales * _stretch(noise, unit, jnp.sqrt(1 + norm**2))
-        return antithetic.join(state.mean + step, state.mean - step), state
+        step = (state.sigma * state.scales)[None] * _stretch(noise, unit, jnp.sqrt(1 + norm**2))
+        return antithetic.join(state.mean[None] + step, state.mean[None] - step), state
 
     def tell(self, key: Key, state: CRFMNESState, genotypes: jax.Array, feedback: Feedback) -> CRFMNESState:
         """Weigh the candidates by rank and distance, then move the mean and adapt D, v and σ."""
@@ -142,14 +142,13 @@ class CRFMNES(Strategy[CRFMNESState]):
         at = places(fitness)
         valid = jnp.sum(at.valid).astype(state.mean.dtype)  # λ_F
         norm, unit = _polar(state.v)
-        moves = genotypes - state.mean
-        y = moves / (state.sigma * state.scales)
+        moves = genotypes - state.mean[None]
+        y = moves / (state.sigma * state.scales)[None]
         z = _stretch(y, unit, 1 / jnp.sqrt(1 + norm**2))
         squares = jnp.sum(z**2, axis=1)
 
         # Whether the distribution moves, stagnates or converges, and the weights and the learning rate of σ for it.
-        gain = gains(place_values(p), at)
-        mu_eff = 1 / jnp.sum(gain**2)  # of the weights as shared: the paths stay standard normal under random ranks
+        gain, mu_eff, trust = recombination(place_values(p), at, 1.0)
         c_sigma = (mu_eff + 2) / (d + mu_eff + 5)
         path_sigma = cumulate(state.path_sigma, c_sigma, mu_eff, gain @ z)
         length = jnp.linalg.norm(path_sigma)
@@ -178,7 +177,10 @@ class CRFMNES(Strategy[CRFMNESState]):
         rate = jnp.tanh((jnp.minimum(0.02 * valid, 3 * math.log(d)) + 5) / (0.23 * d + 25))  # η_B
         c_1 = 2 / ((d + 1.3) ** 2 + mu_eff) * max(0, d - 5) / 6 * valid / p
         s, t = _natural_gradient(
-            jnp.concatenate([y, (path_c / state.scales)[None]]), jnp.append(rate * weights, c_1), norm, unit
+            jnp.concatenate([y, (path_c / state.scales)[None]]),
+            jnp.append(trust * rate * weights, trust * c_1),
+            norm,
+            unit,
         )
         change = t / norm
         v = state.v + change * jnp.minimum(1.0, LIMIT * norm / jnp.linalg.norm(change))
@@ -187,7 +189,7 @@ class CRFMNES(Strategy[CRFMNESState]):
         generation = state.generation + 1
         told = CRFMNESState(
             mean=state.mean + move,
-            sigma=state.sigma * jnp.exp(rate_sigma / 2 * (weights @ (squares - d)) / d),
+            sigma=state.sigma * jnp.exp(trust * rate_sigma / 2 * (weights @ (squares - d)) / d),
             scales=scales * jnp.exp(-volume),  # det D (I + v vᵀ)^½ = 1
             v=v,
             path_sigma=path_sigma,
@@ -219,7 +221,7 @@ def _polar(v: jax.Array) -> tuple[Scalar, jax.Array]:
 
 def _stretch(rows: jax.Array, unit: jax.Array, factor: Scalar) -> jax.Array:
     """Multiply the part of each row ``[P, D]`` along a unit vector by a factor."""
-    return rows + ((factor - 1) * (rows @ unit))[:, None] * unit
+    return rows + jnp.outer((factor - 1) * (rows @ unit), unit)
 
 
 def _natural_gradient(y: jax.Array, weights: jax.Array, norm: Scalar, unit: jax.Array) -> tuple[jax.Array, jax.Array]:

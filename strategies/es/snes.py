@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from evometa.settings import Positive, Several, StepSize
 from evometa.strategies.shared import evosax_distribution
 from evometa.strategies.shared.evosax_distribution import EvosaxDistribution, EvosaxState
-from evometa.strategies.shared.ranks import gains, places
+from evometa.strategies.shared.ranks import places, recombination
 from evometa.strategy import Feedback
 from evometa.types import Key
 
@@ -44,8 +44,11 @@ class SNES(EvosaxDistribution):
 
     def tell(self, key: Key, state: EvosaxState, genotypes: jax.Array, feedback: Feedback) -> EvosaxState:
         """Follow the natural gradient of the ranks' utilities."""
-        utilities = gains(_table(self.population_size), places(feedback.fitness)) - 1 / self.population_size
-        told = self._tell(key, state, genotypes, utilities)
+        gain, _, trust = recombination(_table(self.population_size), places(feedback.fitness), 1.0)
+        rate = state.inner.lr_std
+        slowed = EvosaxState(state.inner.replace(lr_std=trust * rate))
+        told = self._tell(key, slowed, genotypes, gain - 1 / self.population_size)
+        told = EvosaxState(told.inner.replace(lr_std=rate))
         return self._unless_all_failed(feedback, told, state, self.sigma)
 
     def _build(self, dimension: int) -> Any:

@@ -16,7 +16,7 @@ from evometa.strategies.cma.stagnation import extent, spread
 from evometa.strategies.shared.checks import vector_space
 from evometa.strategies.shared.failures import elsewhere
 from evometa.strategies.shared.noise import standard_normal
-from evometa.strategies.shared.ranks import gains, places
+from evometa.strategies.shared.ranks import places, recombination
 from evometa.strategy import (
     Feedback,
     Strategy,
@@ -60,7 +60,8 @@ class XNES(Strategy[XNESState]):
     P·D², memory as D²; CMAES needs fewer evaluations. For up to about a hundred real
     numbers: with a thousand, the step sizes of the paper change the scale so little that a search hardly moves.
 
-    Candidates of equal fitness share their utilities; failed candidates have the lowest. A search ends by itself for
+    Candidates of equal fitness share their utilities; failed candidates have the lowest, and the fewer are left, the
+    slower σ and B change. A search ends by itself for
     the reasons in :attr:`stop_reasons`; a tolerance of 0 switches its reason off.
 
     Raises:
@@ -113,22 +114,23 @@ class XNES(Strategy[XNESState]):
     def ask(self, key: Key, state: XNESState) -> tuple[jax.Array, XNESState]:
         """Draw ``[P, D]`` candidates mean + σ B z, and keep z."""
         noise = standard_normal(key, state.noise.shape)
-        return state.mean + state.sigma * (noise @ state.shape.T), state._replace(noise=noise)
+        return state.mean[None] + state.sigma * (noise @ state.shape.T), state._replace(noise=noise)
 
     def tell(self, key: Key, state: XNESState, genotypes: jax.Array, feedback: Feedback) -> XNESState:
         """Follow the natural gradient in the coordinates of z; the names are those of the paper's Algorithm 1."""
         fitness = feedback.fitness
         p, d = genotypes.shape
         rate = self.covariance_learning_rate or (9 + 3 * math.log(d)) / (5 * d * math.sqrt(d))
-        utility = gains(place_values(p), places(fitness)) - 1 / p
+        gain, _, trust = recombination(place_values(p), places(fitness), 1.0)
+        utility = gain - 1 / p
         # Σ u = 0, so the -I of each term of G_M drops out.
         gradient_sigma = utility @ jnp.sum(state.noise**2, axis=1) / d  # G_σ, the trace of G_M in parts of D
-        shape = _changed(state.shape, state.noise, rate / 2 * utility)
+        shape = _changed(state.shape, state.noise, trust * (rate / 2 * utility))
         generation = state.generation + 1
         told = XNESState(
-            mean=state.mean + self.learning_rate * (utility @ (genotypes - state.mean)),
-            sigma=state.sigma * jnp.exp(rate / 2 * gradient_sigma),
-            shape=shape * jnp.exp(-rate / 2 * gradient_sigma),  # G_B = G_M - G_σ I
+            mean=state.mean + self.learning_rate * (utility @ (genotypes - state.mean[None])),
+            sigma=state.sigma * jnp.exp(trust * (rate / 2 * gradient_sigma)),
+            shape=shape * jnp.exp(trust * (-rate / 2 * gradient_sigma)),  # G_B = G_M - G_σ I
             noise=state.noise,
             generation=generation,
             history=record(state.history, generation, fitness),
@@ -157,7 +159,7 @@ def _changed(shape: jax.Array, noise: jax.Array, weight: jax.Array) -> jax.Array
     needed: with Q an orthonormal basis of that subspace, exp(G_M) = I + Q (exp(Qᵀ G_M Q) - I) Qᵀ.
     """
     basis, triangle = jnp.linalg.qr(noise.T)
-    values, vectors = jnp.linalg.eigh((triangle * weight) @ triangle.T)
+    values, vectors = jnp.linalg.eigh((triangle * weight[None]) @ triangle.T)
     basis = basis @ vectors
-    changed: jax.Array = shape + ((shape @ basis) * jnp.expm1(values)) @ basis.T
+    changed: jax.Array = shape + ((shape @ basis) * jnp.expm1(values)[None]) @ basis.T
     return changed

@@ -76,6 +76,51 @@ def gains(table: NDArray[np.float64] | jax.Array, at: Places) -> jax.Array:
     return _by_member(at, shared / jnp.sum(shared))
 
 
+class Recombination(NamedTuple):
+    """How the candidates that did not fail are weighed."""
+
+    gain: jax.Array
+    """``[P]``, at least 0, sum 1; 0 for failed candidates."""
+    mu_eff: Scalar
+    """The variance-effective number of parents, of the weights as ties share them: with it, evolution paths stay
+    standard normal under random ranks."""
+    trust: Scalar
+    """Factor of the learning rates of a covariance: 1 where nobody failed, otherwise less, by as much as there are
+    fewer effective parents. The rates are made for a whole population, and the samples of a few would have a
+    distribution walk at random."""
+
+
+def recombination(
+    table: NDArray[np.float64] | jax.Array, at: Places, half: float, size: int | Scalar | None = None
+) -> Recombination:
+    """Weigh the candidates that did not fail as a population of their own.
+
+    Their weights are logarithmic in the rank, as those of the whole population: log(n/2 + half) - log(rank) for n
+    candidates, where that is above 0. The weights of the best places of a larger population would hardly tell n
+    candidates apart.
+
+    Args:
+        table: the weights of the whole population, best first, of sum 1, ``[P]``.
+        at: the places.
+        half: 1/2 for CMA-ES, 1 for natural evolution strategies.
+        size: as for :func:`places`.
+    """
+    count = len(at.member) if size is None else size
+    number = jnp.sum(at.valid, dtype=jnp.int32)
+    whole = number == count
+    last = number.astype(jnp.result_type(float)) / 2 + half
+    # A group that ties has the weight of the middle of its places, as far as these have any.
+    parents = jnp.minimum(at.end, jnp.ceil(last).astype(jnp.int32) - 1)
+    sharing = jnp.maximum(parents - at.first, 0) / (at.end - at.first)
+    left = sharing * (jnp.log(last) - jnp.log((at.first + parents + 1) / 2))
+    left = jnp.where(number == 1, 1.0, left).astype(last.dtype)
+    shared = jnp.where(at.valid, jnp.where(whole, _share(table, at), left), 0.0)
+    gain = _by_member(at, shared / jnp.sum(shared))
+    mu_eff = 1 / jnp.sum(gain**2)
+    usual = 1 / (table**2).sum()
+    return Recombination(gain, mu_eff, jnp.where(whole, 1.0, jnp.minimum(1.0, mu_eff / usual)).astype(last.dtype))
+
+
 def centered_ranks(at: Places) -> jax.Array:
     """Return ranks ``[P]`` spread evenly over [-0.5, 0.5], the best lowest, in JAX's default float type.
 

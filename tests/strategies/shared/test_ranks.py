@@ -1,5 +1,7 @@
 """Places, shares and centred ranks against direct definitions."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -8,7 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import rankdata
 
-from evometa.strategies.shared.ranks import centered_ranks, gains, places, shares
+from evometa.strategies.cma.rates import rates
+from evometa.strategies.es.xnes import place_values
+from evometa.strategies.shared.ranks import centered_ranks, gains, places, recombination, shares
 
 SIZE = 7
 fitnesses = st.lists(st.sampled_from([-2.0, 0.0, 1.5, 3.0, np.inf]), min_size=SIZE, max_size=SIZE)
@@ -33,6 +37,24 @@ def test_failed_candidates_gain_nothing(fitness: list[float]) -> None:
     gain = np.asarray(gains(table, at))
     shared = np.where(np.isfinite(fitness), np.asarray(shares(table, at)), 0.0)
     np.testing.assert_allclose(gain, shared / shared.sum(), rtol=1e-5, atol=1e-7)
+
+
+@pytest.mark.parametrize(
+    ("half", "table"), [(0.5, lambda size: rates(size, 5).gain if size > 1 else np.ones(1)), (1.0, place_values)]
+)
+def test_those_that_did_not_fail_are_weighed_as_a_population_of_their_own(half: float, table: Any) -> None:
+    fitness = np.array([3.0, 1.0, 6.0, 2.0, 5.0, 0.0, 4.0])
+    for left in range(1, SIZE + 1):
+        at = places(jnp.asarray(np.where(fitness < left, fitness, np.inf)))
+        gain, mu_eff, trust = recombination(table(SIZE), at, half)
+        expected = np.zeros(SIZE)
+        expected[np.argsort(fitness)[:left]] = table(left)
+        np.testing.assert_allclose(gain, expected, atol=1e-6)
+        np.testing.assert_allclose(mu_eff, 1 / np.sum(expected**2), rtol=1e-5)
+        np.testing.assert_allclose(trust, min(1, np.sum(table(SIZE) ** 2) * mu_eff), rtol=1e-5)
+    np.testing.assert_array_equal(gain, gains(table(SIZE), at))  # bit for bit where nobody failed
+    tied = recombination(table(SIZE), places(jnp.asarray([1.0] * 3 + [2.0] * 3 + [np.inf])), half).gain
+    np.testing.assert_allclose(tied, [1 / 3] * 3 + [0] * 4, atol=1e-6)
 
 
 @settings(max_examples=60, deadline=None)
