@@ -128,7 +128,11 @@ class BaseProblem(metaclass=Checked):
 
     @property
     def data_files(self) -> tuple[str, ...]:
-        """Paths of files that the problem reads; who resumes or loads a run is warned where one has changed since."""
+        """Paths of files that the problem reads, which fields of it name.
+
+        Copies of up to 16 MiB are kept in the run directory, for whoever reads the run after one has changed; who
+        resumes the run is warned of it.
+        """
         return ()
 
     @property
@@ -280,8 +284,9 @@ class HostProblem(BaseProblem):
     metric_names: ClassVar[tuple[str, ...]] = ()
     """The names of the metrics that an :class:`Evaluation` of this problem has, for the history's columns."""
     calls_again: ClassVar[bool] = False
-    """Whether a candidate that a search meets again is evaluated again where its call drew nothing from its generator:
-    needed only for results that depend on something else, such as the time that a call takes."""
+    """Whether a candidate that a search meets again is evaluated again in any case. A search finds out whether it must:
+    a problem whose calls draw from their generator, or whose first calls of one candidate differ (by draws from other
+    generators, say), is noisy. So this is needed only for noise that shows rarely."""
     vector_lengths: ClassVar[Mapping[str, int]] = {}
     """How many objectives, constraints and measures it has, such as ``{"objectives": 2}``; absent are those not named.
     """

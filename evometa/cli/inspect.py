@@ -115,11 +115,14 @@ def problem_of(directory: Path, name: str | None) -> "BaseProblem":
     """Return the problem of a run: from its manifest, or with its settings from a class, by name, that has moved."""
     from evometa.cli.run import moved_to
     from evometa.search.resuming import rebuilt
+    from evometa.storage.data_copies import problem_with_copies
     from evometa.storage.manifest import read_manifest
 
-    problem: BaseProblem = (
-        rebuilt(read_manifest(directory), "problem") if name is None else moved_to(name, "problem", directory)
-    )
+    if name is not None:
+        problem: BaseProblem = moved_to(name, "problem", directory)
+        return problem
+    manifest = read_manifest(directory)
+    problem = rebuilt(manifest._replace(problem=problem_with_copies(directory, manifest)), "problem")
     return problem
 
 
@@ -184,15 +187,17 @@ def progress(directory: Path) -> list[tuple[str, str]]:
     rows += [("inner steps", short(run["inner_steps"][-1]))] if run["inner_steps"][-1] else []
     rows += [("seconds", duration(run.seconds[-1])), ("failed", f"{run['failed'].sum():,} candidates")]
     rows += failing
+    saved = checkpoint.progress(directory)
+    averaged = saved.get("center_tasks", 0) if saved else 0
     for name, label in (("best_so_far", "best"), ("median", "median"), ("center", "center"), ("held_out", "held-out")):
         known = np.flatnonzero(np.isfinite(run[name]))
         if known.size:
             at = known[-1]
             if name == "best_so_far":  # the generation in which it was found
                 at = np.flatnonzero(run[name] == run[name][at])[0]
-            rows.append((label, f"{run[name][at]:.6g} (generation {run['generation'][at]:,})"))
+            of = f", {averaged:,} task{'s' * (averaged > 1)}" if averaged and name in ("center", "held_out") else ""
+            rows.append((label, f"{run[name][at]:.6g} (generation {run['generation'][at]:,}{of})"))
     rows += selected(directory)
-    saved = checkpoint.progress(directory)
     rows.append(("checkpoint", f"generation {saved['generation']:,}" if saved else "none"))
     if saved and saved.get("stop_reason"):
         rows.append(("stopped", str(saved["stop_reason"])))
@@ -206,7 +211,12 @@ def selected(directory: Path) -> list[tuple[str, str]]:
     numbers = result_file.numbers(directory)
     if numbers is None:
         return []
-    known = {"on fresh tasks": numbers["selected_fitness"], "held-out": numbers["selected_held_out"]}
+    tasks = numbers["selection_tasks"]
+    of = f"{tasks:,} " if tasks else ""
+    known = {
+        f"on {of}fresh task{'s' * (tasks != 1)}": numbers["selected_fitness"],
+        "held-out": numbers["selected_held_out"],
+    }
     words = [f"{value:.6g} {name}" for name, value in known.items() if math.isfinite(value)]
     rows = [("selected", f"{', '.join(words)} (generation {numbers['generations']:,})")] if words else []
     text = result_file.found_text(directory)

@@ -99,9 +99,12 @@ class CompiledDriver(Driver):
         state: SearchState = self._initial(self.keys.start, np.int32(first))
         return state
 
+    def noisy(self, state: SearchState) -> bool:
+        """Return whether evaluating the same ω again may give another fitness."""
+        return self._noisy
+
     @functools.cached_property
-    def noisy(self) -> bool:
-        """Whether evaluating the same ω again may give another fitness."""
+    def _noisy(self) -> bool:
         return noisy(self.problem)
 
     def carried_by(self, strategy: Strategy[Any]) -> Any:

@@ -168,10 +168,9 @@ class Driver(abc.ABC):
                 return f"{who} has {name} {np.asarray(value).tolist()}"
         return f"{who} has a fitness of {float(evaluation.fitness):g}, and nothing else that was tried a finite one"
 
-    @property
     @abc.abstractmethod
-    def noisy(self) -> bool:
-        """Whether evaluating the same ω again may give another fitness, as far as that is known."""
+    def noisy(self, state: SearchState) -> bool:
+        """Return whether evaluating the same ω again may give another fitness, as far as that is known."""
 
     # One generation. The compiled driver traces it, the stepped one runs it with compiled parts.
 

@@ -87,5 +87,6 @@ class Execution(NamedTuple):
                 validation,
                 note=progress.note,
                 failures=run.failures,
+                memory=run.memory,
                 double=run.counters.double,
             )

@@ -153,6 +153,7 @@ class Loop:
             known = table[name][~np.isnan(table[name])]
             if len(known):
                 setattr(done, name, float(known[-1]))
+                done.center_tasks = self.driver.prices.tasks_in_validation
         if self.folder is None:
             self.run.rows.append(table | {"seconds": np.array([done.seconds])})
         elif len(rows.failed):

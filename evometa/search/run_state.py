@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from evometa.executors.memory import Memory
 from evometa.search.generation import SearchState
 from evometa.search.selection import FinalSelection
 from evometa.storage.failures import Failure
@@ -23,6 +24,8 @@ class RunState:
     """What changes from generation to generation; None before there is anything worth keeping."""
     failures: dict[str, Failure] = dataclasses.field(default_factory=dict)
     """Of what candidates of a plain-Python problem failed, kind by kind."""
+    memory: Memory = dataclasses.field(default_factory=Memory)
+    """What is known of candidates of a plain-Python problem."""
     selection: FinalSelection = dataclasses.field(default_factory=FinalSelection)
     """Makes the final selections, and remembers what it has evaluated."""
     rows: list[dict[str, NDArray[Any]]] = dataclasses.field(default_factory=list)

@@ -120,6 +120,11 @@ class FinalSelection:
         """
         if self._last is not None and self._last.generation == done.generation:
             return self._last
+        try:
+            if driver.prices.share and not cancelled():
+                driver.noisy(state)  # which decides how many tasks there are
+        except GivenUp:
+            return skipped(state, done, driver.center(state))
         candidates = _candidates(driver, state)
         own = Cost(done.evaluations, done.inner_steps)
         plan = driver.prices.selection(own, done.validation_tasks, len(candidates))

@@ -17,7 +17,7 @@ from evometa.backend.precision import entropy_of
 from evometa.backend.static_leaves import unpack
 from evometa.errors import EvaluationError
 from evometa.evaluation.population_evaluator import Evaluated
-from evometa.executors.executor import Executor, GivenUp, Outcome, Trial, run_in_order
+from evometa.executors.executor import Executor, GivenUp, Outcome, Trial
 from evometa.executors.memory import Memory
 from evometa.problem import Evaluation, HostProblem
 from evometa.search.budget import UNBOUNDED, Cost
@@ -59,6 +59,7 @@ class SteppedDriver(Driver):
         validation: how to validate.
         note: told, in words, of each new kind of failure.
         failures: the kinds of failures so far, to be added to.
+        memory: what is known of candidates.
         double: compute in double precision; False for runs that began without.
     """
 
@@ -73,6 +74,7 @@ class SteppedDriver(Driver):
         *,
         note: Callable[[str], None],
         failures: dict[str, Failure],
+        memory: Memory,
         double: bool = True,
     ) -> None:
         super().__init__(problem, space, strategy, seed, validation, problem.inner_steps_per_evaluation, double=double)
@@ -80,7 +82,7 @@ class SteppedDriver(Driver):
         self.failures = self._failures = failures
         self._wrong = 0.0
         self._drew = False
-        self._memory = Memory(executor)
+        self._memory = memory
         self._cost = Cost()
         self._initial = self._compiled(lambda key, first: initial_state(strategy, space, key, self.finalists, first))
         self._jit_ask = self._compiled(strategy.ask)
@@ -136,10 +138,18 @@ class SteppedDriver(Driver):
         counted = np.array([(cost.evaluations, cost.inner_steps) for cost in costs], np.int64).reshape(n, 2)
         return jax.device_get(state), rows._replace(evaluations=counted[:, 0], inner_steps=counted[:, 1]), code
 
-    @property
-    def noisy(self) -> bool:
-        """Whether the problem averages tasks, or any call has drawn from its generator so far."""
+    def noisy(self, state: SearchState) -> bool:
+        """Return whether the problem averages tasks, or calls of one candidate differ, as far as that is known.
+
+        Where no call has drawn from its generator and no candidate was called twice, the best so far is called again.
+        """
+        if np.isfinite(state.best_fitness):
+            self._look_for_noise(state.best_genotype)
         return self._host.num_tasks is not None or self._drew
+
+    def _look_for_noise(self, genotype: Genotype) -> None:
+        if self._host.num_tasks is None and not self._drew and not self._memory.compared:
+            self.validate(genotype, 2, test=False)
 
     def validate(self, genotype: Genotype, tasks: int, *, test: bool) -> Evaluation:
         """Evaluate one genotype with as many calls as tasks."""
@@ -149,7 +159,9 @@ class SteppedDriver(Driver):
 
     def _validation(self, state: SearchState) -> dict[str, Any]:
         """Return the columns of a validation."""
-        center, tasks = self.center(state), self.prices.tasks_in_validation
+        center = self.center(state)
+        self._look_for_noise(center)
+        tasks = self.prices.tasks_in_validation  # more if there is noise
         test = self.validate(center, tasks, test=True) if self.problem.has_test() else None
         return validation_columns(self.validate(center, tasks, test=False), test)
 
@@ -184,9 +196,10 @@ class SteppedDriver(Driver):
             for omega, task_set in zip(omegas, sets, strict=True)
             for task in range(tasks)
         ]
-        again = self._host.calls_again or self.strategy.members_per_task_set
-        outcomes = run_in_order(self._executor, trials) if again else self._memory.run(trials)
-        if not self._drew and any(outcome.drew and outcome.failure is None for outcome in outcomes):
+        always = self._host.calls_again or self.strategy.members_per_task_set > 0
+        outcomes = self._memory.run(self._executor, trials, always=always)
+        drew = self._memory.varies or any(outcome.drew and outcome.failure is None for outcome in outcomes)
+        if drew and not self._drew:
             self._drew = True
             if self._host.num_tasks is None and self.prices.validation_tasks == 1 and self.prices.share != UNBOUNDED:
                 self.prices = dataclasses.replace(self.prices, validation_tasks=CALLS_IN_VALIDATION)

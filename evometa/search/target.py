@@ -58,7 +58,7 @@ class Target:
         goal = self._driver.sign * self._target
         if not float(state.best_fitness) <= goal or code not in (CONTINUE, TARGET_REACHED):
             return code
-        if not self._driver.noisy:
+        if not self._driver.noisy(state):
             return TARGET_REACHED
         self._waiting = True
         reached = self._selection.confirms(self._driver, state, done, goal, self._limits.affords)

@@ -133,6 +133,8 @@ class Counters:
     """The newest validation of the center."""
     held_out: float = math.nan
     """The newest validation on held-out tasks."""
+    center_tasks: int = 0
+    """Tasks, or calls of a plain-Python problem, that the newest validation averaged of each kind; 0: none yet."""
     stop_reason: str | None = None
     """Why the search stopped, in words; None while it continues."""
     stop_code: str | None = None
