@@ -26,6 +26,15 @@ def parse(primitives: PrimitiveSet, text: str, length: int | None = None) -> Tre
         ConfigurationError: the text is no such expression, has an unknown name, a wrong number or type of inputs, a
             constant that is not finite, or more nodes than ``length``.
     """
+    prefix = prefix_of(primitives, text)
+    return from_nodes(prefix, length or len(prefix))
+
+
+def prefix_of(primitives: PrimitiveSet, text: str) -> list[tuple[int, float]]:
+    """Return code and constant of each node of the expression in a text, in prefix order; errors as of :func:`parse`.
+
+    Constants are in double precision, where a tree has those of JAX's default float type.
+    """
     try:
         root = ast.parse(text.strip(), mode="eval").body
     except (SyntaxError, ValueError, RecursionError) as error:
@@ -33,7 +42,7 @@ def parse(primitives: PrimitiveSet, text: str, length: int | None = None) -> Tre
     prefix: list[tuple[int, float]] = []
     _append_nodes(primitives, root, prefix)
     require_valid(primitives, prefix)
-    return from_nodes(prefix, length or len(prefix))
+    return prefix
 
 
 def _append_nodes(primitives: PrimitiveSet, node: ast.expr, prefix: list[tuple[int, float]]) -> None:

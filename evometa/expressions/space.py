@@ -39,6 +39,7 @@ class Expression(Space):
         points: the points at which expressions are compared before they are evaluated, one array ``[W]`` for each
             argument; None for 64 draws from the standard normal distribution for each.
         omega: makes ω of a program, which is a pytree; None: the program itself is ω.
+        inverse: makes text, a tree or a program of what a search is given to begin with, where ω is more than that.
 
     Raises:
         ConfigurationError: no tree of the right type is within the limits, the start is no valid expression or exceeds
@@ -58,6 +59,7 @@ class Expression(Space):
         differentiated: Sequence[str] = (),
         points: Sequence[Annotated[ArrayLike, Numbers()]] | None = None,
         omega: Callable[[Program], Omega] | None = None,
+        inverse: Callable[[Any], Any] | None = None,
     ) -> None:
         root = primitives.types.index(primitives.returns)
         size, depth = int(primitives.least_sizes[root]), int(primitives.least_depths[root])
@@ -69,6 +71,7 @@ class Expression(Space):
                 )
         self.primitives, self.max_size, self.max_depth = primitives, max_size, max_depth
         self._root, self._least_depth, self._omega = root, depth, omega
+        self._inverse = inverse
         self._start = None if start is None else parse(primitives, start, max_size)
         if self._start is not None:
             require_valid(primitives, nodes(self._start), max_depth)
@@ -139,7 +142,7 @@ class Expression(Space):
         Raises:
             ConfigurationError: it is no expression of this space.
         """
-        program = getattr(omega, "program", omega)
+        program = omega = omega if self._inverse is None else self._inverse(omega)
         tree = parse(self.primitives, omega, self.max_size) if isinstance(omega, str) else program
         tree = tree.tree if isinstance(tree, Program) else tree
         if not isinstance(tree, Tree):

@@ -8,6 +8,7 @@ import contextlib
 import hashlib
 import importlib.metadata
 import json
+import os
 import subprocess
 import time
 import warnings
@@ -110,7 +111,7 @@ def data_of(problem: BaseProblem) -> dict[str, dict[str, str]]:
     found = {}
     for file in map(Path, problem.data_files):
         with contextlib.suppress(OSError):
-            found[file.name] = {"file": str(file), "sha256": hashlib.sha256(file.read_bytes()).hexdigest()}
+            found[file.name] = {"file": os.path.abspath(file), "sha256": hashlib.sha256(file.read_bytes()).hexdigest()}
     return found
 
 

@@ -6,6 +6,7 @@
       manifest.json     what was run: problem and strategy with all fields, seed, versions
       history.csv       one row a generation
       timing.csv        seconds, one row a dispatch
+      copied_data/      the data files that the problem reads, as they were
       failures.txt      of what the candidates of a plain-Python problem failed, with tracebacks
       checkpoints/      the newest few states, a folder each
       result.*          what was found, and archive.npz where a strategy keeps one
@@ -27,7 +28,7 @@ import numpy as np
 from filelock import FileLock, Timeout
 
 from evometa.errors import RunDirectoryError
-from evometa.storage import archive_file, checkpoint, result_file
+from evometa.storage import archive_file, checkpoint, data_copies, result_file
 from evometa.storage.checkpoint import Checkpoint
 from evometa.storage.failures import FAILURES
 from evometa.storage.files import NotWritten, write_atomically
@@ -47,6 +48,7 @@ _FILES = (
     result_file.RESULT,
     result_file.NUMBERS,
     archive_file.ARCHIVE,
+    data_copies.FOLDER,
 )
 """What a run leaves besides its manifest."""
 _CANNOT_LOCK = frozenset({errno.ENOSYS, errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP})
@@ -203,6 +205,7 @@ class RunDirectory:
                 aside.mkdir()
                 for old in _files_of_a_run(self.path):  # the manifest first
                     os.replace(old, aside / old.name)
+            data_copies.keep(self.path, self._due)
             write_atomically(self.path / MANIFEST, self._due.to_bytes())
         except OSError as error:
             recover(self.path)

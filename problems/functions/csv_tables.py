@@ -21,6 +21,8 @@ DELIMITERS = (";", "\t", "|", ",", " ")
 """What may separate cells, in the order in which it is tried: a comma may also be a decimal comma."""
 MISSING = ("", "na", "n/a", "nan", "null", "none", "?")
 """What stands for a missing value, in small letters."""
+TRUTH = {"true": 1.0, "false": 0.0}
+"""What stands for a truth value, in small letters."""
 _SAMPLE = 50
 """Lines from which the delimiter is found out."""
 _DECIMAL_COMMA = re.compile(r"[+-]?\d*,\d+(e[+-]?\d+)?", re.IGNORECASE)
@@ -71,15 +73,16 @@ class Table(NamedTuple):
         return np.array(rows, np.float64)
 
     def _number(self, cell: str, line: int, place: int) -> float:
+        word = cell.strip().lower()
         try:
-            value = float(cell)
+            value = TRUTH[word] if word in TRUTH else float(cell) if "_" not in cell else math.nan
         except ValueError:
             value = math.nan
         if math.isfinite(value):
             return value
         where = f"{self.file}, line {line}, column {self.names[place]!r}"
         column = [row[place].strip().lower() for row in self.cells]
-        if cell.strip().lower() in MISSING:
+        if word in MISSING:
             raise ConfigurationError(
                 f"{where} expects a number, and the value is missing ({cell!r}), as in "
                 f"{sum(one in MISSING for one in column)} of {len(column)} rows; fill it in, leave such rows out with "
@@ -95,8 +98,9 @@ def read_table(path: str | os.PathLike[str], *, header: bool = True) -> Table:
     """Read a CSV file.
 
     Cells are separated by commas, semicolons, tabs, bars or blanks. With other separators than commas, numbers may have
-    a decimal comma. The text is UTF-8, UTF-16 or Windows-1252 (Latin-1). A column of row numbers or row names whose
-    header is empty, as pandas and R write it, is left out.
+    a decimal comma; ``true`` and ``false`` are 1 and 0. The text is UTF-8, UTF-16 or Windows-1252 (Latin-1), and may
+    begin with comments, lines with a # in front. A column of row numbers or row names whose header is empty, as pandas
+    and R write it, is left out.
 
     Args:
         path: the file.
@@ -115,13 +119,12 @@ def read_table(path: str | os.PathLike[str], *, header: bool = True) -> Table:
 @functools.lru_cache(maxsize=4)
 def _read(file: Path, changed: int, header: bool) -> Table:
     try:
-        delimiter, lines = _split(_decoded(file.read_bytes(), file.name))
+        delimiter, lines = _split(_without_comments(_decoded(file.read_bytes(), file.name), header=header))
     except (OSError, csv.Error) as error:
         raise ConfigurationError(f"{file.name} cannot be read as a CSV file: {error}.") from None
     names = [f"x{place + 1}" for place in range(len(lines[0][1]) if lines else 0)]
     if header:
         names, lines = (lines[0][1] if lines else []), lines[1:]
-        names = [name.removeprefix("#").strip() if place == 0 else name for place, name in enumerate(names)]
         if _are_numbers(names):
             raise ConfigurationError(
                 f"{file.name} expects a header line with the names of its columns, and its first line holds numbers, "
@@ -179,6 +182,20 @@ def _split(text: str) -> tuple[str, list[tuple[int, list[str]]]]:
         if any(cells):
             lines.append((reader.line_num, cells))
     return delimiter, lines[1:] if named else lines
+
+
+def _without_comments(text: str, *, header: bool) -> str:
+    """Return a text with blank lines for those at its beginning that have a # in front.
+
+    The last of them is the header itself where a row of numbers follows it, as NumPy writes it.
+    """
+    lines = text.splitlines(keepends=True)
+    first = next((i for i, line in enumerate(lines) if line.strip() and not line.startswith("#")), 0)
+    marked = [i for i, line in enumerate(lines[:first]) if line.strip()]
+    if marked and header and _are_numbers(re.split(r"[;\t|, ]+", lines[first].strip())):
+        last = marked.pop()
+        lines[last] = lines[last].lstrip("# ")
+    return "".join("\n" if i in marked else line for i, line in enumerate(lines))
 
 
 def _separates(delimiter: str, lines: Sequence[str]) -> bool:

@@ -39,16 +39,13 @@ class FittedFormula:
     @property
     def primitives(self) -> PrimitiveSet:
         """The primitive set of :attr:`tree`: that of the search, with what units, slope and intercept need."""
-        given = self.problem.primitives
-        known = {primitive.name for primitive in given.primitives}
-        more = [one for one in LOSS_PRIMITIVES if one.name in ("add", "sub", "mul") and one.name not in known]
-        return dataclasses.replace(given, primitives=(*given.primitives, *more))
+        return with_arithmetic(self.problem.primitives)
 
     @functools.cached_property
     def tree(self) -> Tree:
         """The whole formula, with constants in double precision."""
         line = self.problem.line(self)
-        found = _plus(_times(line.slope, self._in_table_units()), line.intercept)
+        found = plus(times(line.slope, self._in_table_units()), line.intercept)
         if line.slope == 0:
             found = [("", line.intercept)]
         primitives = self.primitives
@@ -67,7 +64,7 @@ class FittedFormula:
                 continue
             name = given.names[code]
             unit = columns.get(name, Unit())
-            found += _times(unit.factor, _plus([(name, 0.0)], -unit.shift))
+            found += times(unit.factor, plus([(name, 0.0)], -unit.shift))
         return found
 
     def __str__(self) -> str:
@@ -92,11 +89,30 @@ class FittedFormula:
         return np.asarray(in_double_precision(self.problem.primitives, tree, list(columns)))
 
 
-def _plus(tree: list[Node], constant: float) -> list[Node]:
+def with_arithmetic(given: PrimitiveSet) -> PrimitiveSet:
+    """Return a primitive set with ``add``, ``sub`` and ``mul``, after its own primitives."""
+    known = {primitive.name for primitive in given.primitives}
+    more = [one for one in LOSS_PRIMITIVES if one.name in ("add", "sub", "mul") and one.name not in known]
+    return dataclasses.replace(given, primitives=(*given.primitives, *more))
+
+
+def plus(tree: list[Node], constant: float) -> list[Node]:
+    """Return a formula and a constant added to it; where it is negative, its size is subtracted."""
     if constant == 0:
         return tree
     return [("sub" if constant < 0 else "add", 0.0), *tree, ("", abs(constant))]
 
 
-def _times(factor: float, tree: list[Node]) -> list[Node]:
+def times(factor: float, tree: list[Node]) -> list[Node]:
+    """Return a constant times a formula."""
     return tree if factor == 1 else [("mul", 0.0), ("", factor), *tree]
+
+
+def in_words(tree: list[Node]) -> str:
+    """Return a formula of sums and products as text."""
+    done: list[str] = []
+    for name, value in reversed(tree):
+        arity = 2 if name in ("add", "sub", "mul") else 0
+        parts = ", ".join(done.pop() for _ in range(arity))
+        done.append(f"{name}({parts})" if arity else name or number(value, np.float64))
+    return done[0]

@@ -23,6 +23,7 @@ from evometa.problem import Evaluation, Problem
 from evometa.problems.functions.csv_tables import Columns, identifiers, read_columns
 from evometa.problems.functions.fitted_formula import FittedFormula
 from evometa.problems.functions.formulas import FORMULAS, FUNCTIONS, Points
+from evometa.problems.functions.initial_formulas import searched
 from evometa.problems.functions.units import Unit, lost, unit_of
 from evometa.settings import Count, Natural, Range
 from evometa.types import Key
@@ -174,7 +175,7 @@ class SymbolicRegression(Problem):
 
     @property
     def data_files(self) -> tuple[str, ...]:
-        """The CSV file, from which slope and intercept of a formula are computed again whenever it is read."""
+        """The CSV file, to which slope and intercept of a formula are fitted; a run directory keeps a copy."""
         return (os.path.expanduser(self.csv),) if self.csv else ()
 
     @functools.cached_property
@@ -238,6 +239,7 @@ class SymbolicRegression(Problem):
             self.max_size,
             points=tuple(columns[:, some]),
             omega=lambda program: FittedFormula(program, self),
+            inverse=lambda formula: searched(self, formula),
         )
 
     def evaluate(self, key: Key, omega: FittedFormula) -> Evaluation:

@@ -21,6 +21,8 @@ SMALLEST, LARGEST = 1e-2, 1e4
 _SINGLE, _DOUBLE = float(np.finfo(np.float32).eps), float(np.finfo(np.float64).eps)
 _COARSE = 1e-4
 """A column is shifted if the steps of single precision are larger than this share of its range."""
+_LEAST = 1e-305
+"""Of columns below it, double precision loses digits."""
 _PROTECTED = 1e-6
 """What protected functions take for 0."""
 
@@ -58,6 +60,13 @@ def lost(name: str, values: Values, unit: Unit) -> list[str]:
         ConfigurationError: a value that single precision cannot hold beside the others.
     """
     distinct = np.unique(values)
+    most = float(np.abs(distinct).max())
+    if 0 < most < _LEAST:
+        raise ConfigurationError(
+            f"SymbolicRegression expects numbers that double precision holds with all digits, above {_LEAST:g}, and "
+            f"those of column {name!r} are at most {most:g}; multiply the column by a power of ten where the data are "
+            "made."
+        )
     standard = unit.standardise(distinct)
     with np.errstate(over="ignore"):
         single = standard.astype(np.float32)

@@ -51,6 +51,9 @@ def test_encodings(tmp_path: Path, encoding: str, line_end: str) -> None:
         FRAME.to_csv().removeprefix(","),  # R: row names without a header
         FRAME.to_csv(index=False).replace("\n", ",\n"),  # a delimiter at the end of each line
         "# " + FRAME.to_csv(index=False),  # numpy.savetxt
+        "# " + FRAME.to_csv(index=False, sep=" "),
+        "# made by hand, 2020\n#\n" + FRAME.to_csv(index=False),
+        "# made by hand, 2020\n# " + FRAME.to_csv(index=False),
         FRAME.to_csv(index=False).replace(",", "  ,  ").replace("\n", " \n\n"),
         FRAME.to_csv(index=False, quoting=1),
     ],
@@ -59,6 +62,11 @@ def test_what_other_programs_write(tmp_path: Path, text: str) -> None:
     found = read(tmp_path, text)
     assert (found.names, found.label_name) == (("témp",), "y")
     np.testing.assert_array_equal(np.stack([found.columns[0], found.label], 1), FRAME.to_numpy())
+
+
+def test_truth_values_are_1_and_0(tmp_path: Path) -> None:
+    found = read(tmp_path, "a,y\nTrue,1\nFALSE,2\n")
+    assert found.columns.tolist() == [[1.0, 0.0]]
 
 
 def test_a_file_without_header_is_read_when_that_is_said(tmp_path: Path) -> None:

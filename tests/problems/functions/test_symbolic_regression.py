@@ -1,6 +1,7 @@
 """Symbolic regression: targets, fitness by hand, tables, and formulas that are found."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,9 @@ import sympy
 
 import evometa as em
 from evometa import ConfigurationError, naming
+from evometa.cli.inspect import problem_of
 from evometa.expressions import latex, parse, python, source, to_sympy
+from evometa.expressions import text as expression_text
 from evometa.problem import Evaluation
 from evometa.problems.functions.formulas import FORMULAS
 from evometa.problems.functions.symbolic_regression import SymbolicRegression
@@ -253,6 +256,32 @@ def test_values_that_single_precision_cannot_hold_are_refused(tmp_path: Path) ->
         SymbolicRegression(csv=table(tmp_path / "own.csv", x=np.where(MINUTES == 3, 1e200, X), y=X))
 
 
+@pytest.mark.parametrize(("x", "y", "name"), [(X, 1e-320 * MINUTES, "y"), (1e-310 * MINUTES, X, "x")])
+def test_numbers_that_double_precision_cuts_are_refused(tmp_path: Path, x: Any, y: Any, name: str) -> None:
+    words = f"all digits, above 1e-305, and those of column '{name}' are at most .*; multiply the column by a power"
+    with pytest.raises(ConfigurationError, match=words):
+        SymbolicRegression(csv=table(tmp_path / "own.csv", x=x, y=y))
+
+
+def test_formulas_to_begin_with_are_in_the_units_of_the_table(tmp_path: Path) -> None:
+    path = table(tmp_path / "own.csv", a=1e-9 * X, t=1.7e9 + MINUTES / 64, b=MINUTES, y=1e-6 * X)
+    problem = SymbolicRegression(csv=path, functions=("add", "mul", "exp"), max_size=7)
+    space = problem.space
+    seen = {"a": "mul(1000000000.0, a)", "t": "sub(t, 1700000000.5)", "b": "b"}
+    for inner in ("add(exp(t), mul(a, b))", "exp(add(t, 2.5))"):
+        outer = re.sub(r"\b[at]\b", lambda name: seen[name[0]], inner)
+        for given in (outer, space.decode(space.encode(outer))):
+            assert expression_text(problem.primitives, space.encode(given)) == inner
+    for name in "at":
+        with pytest.raises(ConfigurationError, match=re.escape(f"{seen[name]}, got '{name}' by itself in")):
+            em.Search(problem, RandomSearch(4), initial=[f"exp({name})"])
+    plain = SymbolicRegression(csv=path, functions=("exp",), linear_scaling=False)
+    found = plain.space.decode(plain.space.encode("mul(1e-06, exp(b))"))  # as the label is seen
+    assert str(found) == "mul(1e-06, exp(b))"
+    with pytest.raises(ConfigurationError, match=re.escape("mul(1e-06, ...); write it so")):
+        plain.space.encode("exp(b)")
+
+
 def test_ordinary_columns_are_seen_as_they_are(tmp_path: Path) -> None:
     problem = SymbolicRegression(csv=table(tmp_path / "own.csv", a=X, b=1990 + MINUTES, c=100 * X, y=X))
     assert all(unit == (0, 1) for unit in (*problem.units.columns, problem.units.label))
@@ -314,6 +343,21 @@ def test_a_search_finds_a_formula(tmp_path: Path) -> None:
     assert result.metrics["held_out/recovered"] == 1
 
 
+def test_what_a_run_found_is_read_without_its_table_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    table(tmp_path / "own.csv", x=X, y=100 + 30 * X)
+    problem = SymbolicRegression(csv="own.csv", functions=("sin",), max_size=3)
+    result = em.Search(problem, RandomSearch(4), run_directory="run", progress=False).run(generations=1)
+    monkeypatch.chdir(tmp_path / "run")
+    for change in (lambda file: table(file, other=X, y=100 + 31 * X), Path.unlink):
+        change(tmp_path / "own.csv")
+        loaded = em.load_result(tmp_path / "run")
+        assert str(loaded.selected_omega) == str(result.selected_omega) == loaded.found
+        assert problem_of(tmp_path / "run", None).parts[0].label.max() == problem.parts[0].label.max()
+    with pytest.raises(ConfigurationError, match=r"there is none at 'own\.csv'"):
+        em.Search.resume(tmp_path / "run")
+
+
 def test_a_table_that_changed_after_the_run_is_told(tmp_path: Path) -> None:
     path = table(tmp_path / "own.csv", x=X, y=100 + 30 * X)
     run = tmp_path / "run"
@@ -322,7 +366,5 @@ def test_a_table_that_changed_after_the_run_is_told(tmp_path: Path) -> None:
     )
     assert em.load_result(run).selected_omega is not None  # without a warning
     table(tmp_path / "own.csv", x=X, y=100 + 31 * X)
-    with pytest.warns(UserWarning, match=r"own\.csv has changed since the run began"):
-        em.load_result(run)
     with pytest.warns(UserWarning, match=r"own\.csv has changed since the run began"):
         em.Search.resume(run)
