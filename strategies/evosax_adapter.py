@@ -20,7 +20,7 @@ from evometa.settings import Finite, Positive, Several, StepSize
 from evometa.spaces import Space, VectorSpace
 from evometa.strategies.shared import antithetic, populations
 from evometa.strategies.shared.checks import vector_space
-from evometa.strategies.shared.evosax_distribution import algorithms, build, settle
+from evometa.strategies.shared.evosax_distribution import algorithms, build, call, settle
 from evometa.strategies.shared.ranks import centered_ranks, gains, places, shares
 from evometa.strategy import Feedback, Strategy, refuse_unless_continuous
 from evometa.types import Key, Scalar
@@ -142,9 +142,9 @@ class Evosax(Strategy[EvosaxAdapterState]):
         if plan.breeds:
             # The numbers are replaced by those of the first generation; only structure, shapes and types count.
             blank = jnp.zeros((self.population_size, space.size))
-            inner = plan.algorithm.init(key, blank, jnp.zeros(self.population_size), plan.parameters)
+            inner = call(plan.algorithm.init, key, blank, jnp.zeros(self.population_size), plan.parameters)
         else:
-            inner = plan.algorithm.init(key, space.start(key), plan.parameters)
+            inner = call(plan.algorithm.init, key, space.start(key), plan.parameters)
         return EvosaxAdapterState(settle(inner), jnp.asarray(not plan.breeds), space)
 
     def resized(
@@ -155,7 +155,7 @@ class Evosax(Strategy[EvosaxAdapterState]):
         if not plan.breeds:
             return state
         drawn = populations.draw(key, state.space, self.population_size, begin=False)
-        fresh = settle(plan.algorithm.init(key, drawn, jnp.full(self.population_size, _limit()), plan.parameters))
+        fresh = settle(call(plan.algorithm.init, key, drawn, jnp.full(self.population_size, _limit()), plan.parameters))
         order = jnp.argsort(state.inner.fitness)
 
         def rows(old: jax.Array, new: jax.Array) -> jax.Array:
@@ -168,7 +168,7 @@ class Evosax(Strategy[EvosaxAdapterState]):
         plan = self._plan(state.space)
 
         def asked(key: Key) -> tuple[jax.Array, Any]:
-            genotypes, inner = plan.algorithm.ask(key, state.inner, plan.parameters)
+            genotypes, inner = call(plan.algorithm.ask, key, state.inner, plan.parameters)
             # A coordinate that does not matter may grow without end, until inf - inf is not a number.
             return jnp.clip(genotypes.astype(jnp.result_type(float)), -_limit(), _limit()), settle(inner)
 
@@ -191,10 +191,10 @@ class Evosax(Strategy[EvosaxAdapterState]):
         fitness = plan.shape(fitness.astype(jnp.result_type(float)))
 
         def told(key: Key) -> Any:
-            return settle(plan.algorithm.tell(key, genotypes, fitness, state.inner, plan.parameters)[0])
+            return settle(call(plan.algorithm.tell, key, genotypes, fitness, state.inner, plan.parameters)[0])
 
         def begun(key: Key) -> Any:
-            return settle(plan.algorithm.init(key, genotypes, fitness, plan.parameters))
+            return settle(call(plan.algorithm.init, key, genotypes, fitness, plan.parameters))
 
         inner = jax.lax.cond(state.started, told, begun, key) if plan.breeds else told(key)
         return EvosaxAdapterState(inner, jnp.asarray(True), state.space)

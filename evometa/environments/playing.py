@@ -87,7 +87,9 @@ def play(
         observation = environment.observe(state)
         action, agent = agent.act(policy, weights, observation)
         after = environment.step(jax.random.fold_in(key_steps, episode.steps), state, action)
-        reward = jnp.where(jnp.all(jnp.isfinite(observation)), after.reward, jnp.nan).astype(jnp.float32)
+        # Divided by 0 it is not finite; a constant NaN here would stop who debugs with jax_debug_nans.
+        sound = jnp.all(jnp.isfinite(observation)).astype(jnp.float32)
+        reward = after.reward.astype(jnp.float32) / sound
         return Episode(episode.total + reward, episode.steps + 1, after.terminated), after.state, agent
 
     state = environment.reset(key_start) if start is None else start

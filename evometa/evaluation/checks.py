@@ -1,6 +1,5 @@
 """Checking a problem before anything is compiled: abstract evaluation finds wrong shapes and says whose they are."""
 
-import contextlib
 import dataclasses
 import difflib
 import inspect
@@ -15,12 +14,6 @@ from evometa.backend.static_leaves import abstract, is_array, pack
 from evometa.errors import ConfigurationError
 from evometa.problem import VECTORS, BaseProblem, HostProblem, InnerTraining, Problem, as_evaluation, overrides
 from evometa.spaces import Space, VectorSpace
-
-
-def any_rank() -> contextlib.AbstractContextManager[None]:
-    """Run evometa's own code: JAX's switch ``jax_numpy_rank_promotion`` is meant for the user's."""
-    promoting: contextlib.AbstractContextManager[None] = jax.numpy_rank_promotion("allow")
-    return promoting
 
 
 def check_problem(problem: BaseProblem) -> Space:
@@ -56,11 +49,8 @@ def check_problem(problem: BaseProblem) -> Space:
         )
     key = jax.eval_shape(jax.random.key, 0)
     genotype = jax.eval_shape(space.sample, key)
-    with any_rank():
-        omega = abstract(lambda g: space.decode(space.repair(g)), genotype)
-    own = type(problem).__module__.startswith("evometa.")
-    with any_rank() if own else contextlib.nullcontext():
-        _check_methods(problem, key, genotype, omega)
+    omega = abstract(lambda g: space.decode(space.repair(g)), genotype)
+    _check_methods(problem, key, genotype, omega)
     return space
 
 
@@ -84,8 +74,7 @@ def _check_population(problem: Problem, key: Any, genotype: Any, one: Any) -> No
     """Raise ConfigurationError unless a whole population is evaluated as one candidate is, with a leading axis P."""
     size, method, space = 5, f"{type(problem).__name__}.evaluate_population", problem.space
     genotypes = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct((size, *leaf.shape), leaf.dtype), genotype)
-    with any_rank():
-        omegas = abstract(jax.vmap(lambda g: space.decode(space.repair(g))), genotypes)
+    omegas = abstract(jax.vmap(lambda g: space.decode(space.repair(g))), genotypes)
     expected, found = as_evaluation(one), as_evaluation(_abstract(method, problem.evaluate_population, key, omegas))
     if not isinstance(found.metrics, Mapping) or found.metrics.keys() != expected.metrics.keys():
         names = sorted(map(str, found.metrics)) if isinstance(found.metrics, Mapping) else _shape(found.metrics)

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 
 from evometa.backend.static_leaves import abstract, pack, unpack
 from evometa.errors import ConfigurationError, IgnoredFeedbackWarning
-from evometa.evaluation.checks import any_rank, check_names
+from evometa.evaluation.checks import check_names
 from evometa.evaluation.population_evaluator import plan_incompatibility
 from evometa.problem import VECTORS, BaseProblem, HostProblem, InnerTraining, Problem, as_evaluation, overrides
 from evometa.spaces import Space
@@ -65,8 +65,7 @@ def vector_lengths(problem: BaseProblem) -> dict[str, int]:
     if isinstance(problem, HostProblem):
         return {name: length for name, length in problem.vector_lengths.items() if length}
     assert isinstance(problem, (Problem, InnerTraining))
-    with any_rank():
-        evaluation = as_evaluation(_abstract_evaluation(problem))
+    evaluation = as_evaluation(_abstract_evaluation(problem))
     vectors = {name: getattr(evaluation, name) for name in VECTORS}
     return {name: vector.shape[0] for name, vector in vectors.items() if vector is not None}
 
@@ -96,8 +95,7 @@ def noisy(problem: BaseProblem) -> bool:
     if not isinstance(problem, Problem):
         return False
     space, key = problem.space, jax.eval_shape(jax.random.key, 0)
-    with any_rank():
-        omega = pack(abstract(lambda key: space.decode(space.repair(space.sample(key))), key))
+    omega = pack(abstract(lambda key: space.decode(space.repair(space.sample(key))), key))
 
     def fitness(key: Any, omega: Any) -> Any:
         return [
@@ -105,8 +103,7 @@ def noisy(problem: BaseProblem) -> bool:
             for evaluate in (problem.evaluate, problem.evaluate_test)
         ]
 
-    with any_rank():
-        return _uses_first_argument(jax.make_jaxpr(fitness)(key, omega).jaxpr)
+    return _uses_first_argument(jax.make_jaxpr(fitness)(key, omega).jaxpr)
 
 
 def _uses_first_argument(jaxpr: Any) -> bool:

@@ -189,7 +189,9 @@ class _StrategyCheck:
     def fitness(self, genotypes: Any, goal: Any) -> Any:
         """Return the squared distance from the goal ``[P]``, or in spaces without vectors the sum of all numbers."""
         if isinstance(self.space, VectorSpace):
-            return jnp.sum((jax.vmap(self.space.repair)(genotypes) - goal) ** 2, axis=1, dtype=jnp.result_type(float))
+            return jnp.sum(
+                (jax.vmap(self.space.repair)(genotypes) - goal[None]) ** 2, axis=1, dtype=jnp.result_type(float)
+            )
         sizes = [jnp.sum(jnp.abs(leaf), axis=range(1, leaf.ndim)) for leaf in jax.tree.leaves(genotypes)]
         return jnp.asarray(sum(sizes), jnp.result_type(float))
 

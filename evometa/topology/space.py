@@ -126,8 +126,8 @@ class Topology(Space):
         sources = jnp.concatenate([jnp.arange(self.inputs + 1), self._fixed + order])
         targets = jnp.concatenate([self._fixed + order, self.inputs + 1 + jnp.arange(self.outputs)])
         weight = jnp.where(genotype.enabled, genotype.weight, 0.0).astype(jnp.float32)
-        from_source = (genotype.source[:, None] == sources).astype(jnp.float32)
-        to_target = (genotype.target[:, None] == targets).astype(jnp.float32)
+        from_source = (genotype.source[:, None] == sources[None]).astype(jnp.float32)
+        to_target = (genotype.target[:, None] == targets[None]).astype(jnp.float32)
         hidden, nodes = self.max_hidden, jnp.sum(used, dtype=jnp.int32)
 
         def matrix(weight: jax.Array, from_source: jax.Array) -> jax.Array:
@@ -140,7 +140,7 @@ class Topology(Space):
         within = position[genotype.source] < position[genotype.target]
         now = matrix(jnp.where(within, weight, 0.0), from_source)
         sources = jnp.concatenate([self._fixed + order, self.inputs + 1 + jnp.arange(self.outputs)])
-        before = (genotype.source[:, None] == sources).astype(jnp.float32)
+        before = (genotype.source[:, None] == sources[None]).astype(jnp.float32)
         back = matrix(jnp.where(within, 0.0, weight), before)
         return RecurrentNetwork(
             now[:hidden], now[hidden:], back[:hidden], back[hidden:], nodes, Output(self.output_activation)

@@ -183,7 +183,7 @@ class ArchitectureSearch(InnerTraining):
         """Return the logits ``[B, C]`` of a cell for principal components ``[B, width]``."""
         values = [inputs] + [jnp.zeros_like(inputs)] * (self.nodes - 1)
         for edge, (source, end) in enumerate(edges(self.nodes)):
-            linear = values[source] @ weights["edges"][edge] + weights["biases"][edge]
+            linear = values[source] @ weights["edges"][edge] + weights["biases"][edge][None]
             results = [OPERATIONS[name](values[source], linear) for name in self.operations]
             # select_n needs at least two cases.
             chosen = jax.lax.select_n(omega[edge], *results) if len(results) > 1 else results[0]

@@ -101,5 +101,5 @@ class LearnedActivation(TunedTraining):
         values = images
         for number in range(len(self.hidden) + 1):
             layer = weights[f"Dense_{number}"]
-            values = (omega(values) if number else values) @ layer["kernel"] + layer["bias"]
+            values = (omega(values) if number else values) @ layer["kernel"] + layer["bias"][None]
         return values

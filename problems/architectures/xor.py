@@ -67,9 +67,9 @@ class XOR(Problem):
 
     def evaluate_test(self, key: Key, omega: Network) -> Evaluation:
         """Evaluate a network on noisy inputs near the four patterns."""
-        inputs = jnp.asarray(PATTERNS) + OFF * jax.random.normal(key, (DRAWS, *PATTERNS.shape), jnp.float32)
+        inputs = jnp.asarray(PATTERNS)[None] + OFF * jax.random.normal(key, (DRAWS, *PATTERNS.shape), jnp.float32)
         outputs = jax.vmap(jax.vmap(omega.run))(inputs)[:, :, 0]
-        right = jnp.mean((outputs > 0.5) == (TARGETS > 0.5), dtype=jnp.float32)
+        right = jnp.mean((outputs > 0.5) == (TARGETS > 0.5)[None], dtype=jnp.float32)
         return Evaluation(jnp.mean(jax.vmap(_fitness)(outputs)), {"right": right})
 
 

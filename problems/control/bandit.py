@@ -117,7 +117,7 @@ class Bandit(InnerTraining):
         key_chances, key_rewards = jax.random.split(key)
         chances = jax.random.uniform(key_chances, (self.arms,), jnp.float32, *self.chance_range)
         uniform = jax.random.uniform(key_rewards, (self.inner_steps, self.arms), jnp.float32)
-        return Arms(chances, (uniform < chances).astype(jnp.float32))
+        return Arms(chances, (uniform < chances[None]).astype(jnp.float32))
 
     def init(self, key: Key, omega: Omega, task: Arms) -> Player:
         """Return the initial hidden state, zeros."""

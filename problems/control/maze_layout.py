@@ -141,7 +141,7 @@ class MazeLayout(Problem):
         side = jnp.argmin(expected)
         passes = layout[planner.cell, side]
         values = jnp.where(here, jnp.maximum(planner.values, jnp.min(expected)), planner.values)
-        wall = here[:, None] & (jnp.arange(4) == side) & ~passes
+        wall = here[:, None] & (jnp.arange(4) == side)[None] & ~passes
         cell = jnp.where(passes, beyond[planner.cell, side], planner.cell)
         return Planner(cell, jnp.where(wall, CLOSED, planner.costs), values, planner.moves + 1)
 

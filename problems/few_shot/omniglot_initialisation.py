@@ -102,4 +102,4 @@ class OmniglotInitialisation(FewShot):
         """Return the network's logits ``[N, ways]``."""
         x = self.network.run(learner["convolutions"], images)
         output: dict[str, jax.Array] = learner["output"]
-        return x @ output["kernel"] / math.sqrt(x.shape[1]) + output["bias"]
+        return x @ output["kernel"] / math.sqrt(x.shape[1]) + output["bias"][None]

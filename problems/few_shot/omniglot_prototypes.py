@@ -86,4 +86,4 @@ class OmniglotPrototypes(FewShot):
         """Return minus the squared distances to the prototypes, ``[N, ways]``."""
         x = self.network.run(omega, images)
         # |x - p|² without the term |x|², which is the same for all classes.
-        return SHARPNESS / x.shape[1] * (2 * x @ learner.T - jnp.sum(learner**2, axis=1))
+        return SHARPNESS / x.shape[1] * (2 * x @ learner.T - jnp.sum(learner**2, axis=1)[None])

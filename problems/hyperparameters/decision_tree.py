@@ -136,15 +136,15 @@ class DecisionTree(InnerTraining):
         """Split every leaf by its best cut, if the gain exceeds the price."""
         over, feature = above(self.data_set, self.cuts)
         leaves = 2**self.inner_steps
-        member = (learner.leaf[:, None] == jnp.arange(leaves)).astype(jnp.float32)
+        member = (learner.leaf[:, None] == jnp.arange(leaves)[None]).astype(jnp.float32)
         inside = member * task.training[:, None]
         targets = jnp.asarray(table(self.data_set).targets)
         whole = _counts(inside, targets)
         # Examples by leaf and class, so that one matrix product counts them for all cuts.
         spread = (inside[:, :, None] * targets[:, None, :]).reshape(len(targets), -1)
         high = (jnp.asarray(over) @ spread).reshape(len(over), leaves, -1)
-        low = whole - high
-        gain = _impurity(whole) - _impurity(high) - _impurity(low)
+        low = whole[None] - high
+        gain = _impurity(whole)[None] - _impurity(high) - _impurity(low)
         gain = gain - (omega["price"][feature] + omega["min_gain"])[:, None]
         fewest = jnp.minimum(jnp.sum(high, axis=-1), jnp.sum(low, axis=-1))
         gain = jnp.where(fewest >= omega["min_leaf"], gain, -jnp.inf)
@@ -162,7 +162,7 @@ class DecisionTree(InnerTraining):
 
     def shares(self, omega: Omega, task: Examples, learner: Tree) -> jax.Array:
         """Return the predicted probability of each class for all examples, ``[N, K]``."""
-        member = (learner.leaf[:, None] == jnp.arange(2**self.inner_steps)).astype(jnp.float32)
+        member = (learner.leaf[:, None] == jnp.arange(2**self.inner_steps)[None]).astype(jnp.float32)
         counts = _counts(member * task.training[:, None], jnp.asarray(table(self.data_set).targets))
         counts = counts + omega["smoothing"]
         predicted: jax.Array = member @ (counts / jnp.sum(counts, axis=-1, keepdims=True))
@@ -177,7 +177,7 @@ class DecisionTree(InnerTraining):
         """Return the accuracy on the task's evaluation examples, and the number of leaves of the tree."""
         answers = jnp.argmax(self.shares(omega, task, learner), axis=-1)
         right = (answers == jnp.asarray(table(self.data_set).labels)).astype(jnp.float32)
-        member = (learner.leaf[:, None] == jnp.arange(2**self.inner_steps)) & (task.training > 0)[:, None]
+        member = (learner.leaf[:, None] == jnp.arange(2**self.inner_steps)[None]) & (task.training > 0)[:, None]
         return {
             "accuracy": jnp.sum(task.evaluation * right) / jnp.sum(task.evaluation),
             "leaves": jnp.sum(member.any(axis=0), dtype=jnp.float32),

@@ -109,7 +109,7 @@ class LossTraining(InnerTraining):
         rows = task.batches[learner.steps]
         features = jnp.asarray(self._data.features)[rows]
         classes = jnp.arange(self._data.targets.shape[1])
-        label = (task.labels[rows][:, None] == classes).astype(features.dtype)
+        label = (task.labels[rows][:, None] == classes[None]).astype(features.dtype)
 
         def error(weights: Any) -> Scalar:
             prediction = jax.nn.softmax(self.network.run(weights, features))
@@ -123,7 +123,7 @@ class LossTraining(InnerTraining):
         """Return the error rate on the task's evaluation examples; NaN if an output of the network is not finite."""
         logits = self.network.run(learner.weights, jnp.asarray(self._data.features)[task.evaluation_rows])
         wrong = jnp.argmax(logits, axis=-1) != jnp.asarray(self._data.labels)[task.evaluation_rows]
-        return jnp.where(jnp.all(jnp.isfinite(logits)), jnp.mean(wrong, dtype=jnp.float32), jnp.nan)
+        return jnp.mean(wrong, dtype=jnp.float32) / jnp.all(jnp.isfinite(logits)).astype(jnp.float32)
 
     def metrics(self, key: Key, omega: Omega, task: Training, learner: Learner) -> dict[str, Scalar]:
         """Return the accuracy on the task's evaluation examples."""

@@ -184,13 +184,13 @@ class LearnedEvolutionStrategy(InnerTraining):
         # One draw for both, since each takes a second to compile.
         normal = jax.random.normal(key_noise, (math.prod(shape) + d * d,), jnp.float32)
         q, r = jnp.linalg.qr(normal[: d * d].reshape(d, d))
-        rotation, noise = q * jnp.sign(jnp.diag(r)), normal[d * d :].reshape(shape)
+        rotation, noise = q * jnp.sign(jnp.diag(r))[None], normal[d * d :].reshape(shape)
         drawn = BlackBox(jnp.asarray(function, jnp.int32), optimum, rotation, start, jnp.float32(1), noise)
         return drawn._replace(scale=self.values(drawn, start[None])[0])
 
     def values(self, task: BlackBox, points: jax.Array) -> jax.Array:
         """Return the function's values ``[N]`` at points ``[N, D]``, relative to that at the start, at most 10⁶."""
-        turned = (points - task.optimum) @ task.rotation.T
+        turned = (points - task.optimum[None]) @ task.rotation.T
         each = [jax.vmap(FUNCTIONS[name]) for name in self._names]
         values = jax.lax.switch(task.function, each, turned) / task.scale
         return jnp.where(values < LARGEST, values, np.float32(LARGEST))  # also if it is NaN
@@ -204,7 +204,7 @@ class LearnedEvolutionStrategy(InnerTraining):
     def step(self, key: Key, omega: Omega, task: BlackBox, learner: Searcher) -> Searcher:
         """Sample, evaluate and recombine one population."""
         noise = task.noise[learner.generation]
-        values = self.values(task, learner.mean + learner.sigma * noise)
+        values = self.values(task, learner.mean[None] + learner.sigma[None] * noise)
         return self.update(omega, learner, noise, values)
 
     def update(self, omega: Omega, learner: Searcher, noise: jax.Array, values: jax.Array) -> Searcher:
@@ -217,8 +217,8 @@ class LearnedEvolutionStrategy(InnerTraining):
         paths = (1 - share) * learner.paths + share * newest
 
         time = jnp.tanh(learner.generation.astype(jnp.float32) / TIME_SCALES - 1)
-        hidden = jax.nn.relu(paths.T @ omega["paths"] + time @ omega["time"])
-        rates = jax.nn.sigmoid(hidden @ omega["rates"] + omega["rates_bias"])
+        hidden = jax.nn.relu(paths.T @ omega["paths"] + (time @ omega["time"])[None])
+        rates = jax.nn.sigmoid(hidden @ omega["rates"] + omega["rates_bias"][None])
         mean = learner.mean + rates[:, 0] * learner.sigma * moved
         sigma = learner.sigma * (1 + rates[:, 1] * (jnp.sqrt(spread) - 1))
         sigma = jnp.clip(sigma, np.float32(1e-6 * self.sigma), np.float32(10 * self.sigma))
@@ -232,8 +232,8 @@ class LearnedEvolutionStrategy(InnerTraining):
 def _features(values: jax.Array, best: Scalar) -> jax.Array:
     """Return ``[N, 3]``: rank from -0.5 (lowest value) to 0.5; standard score; whether it is a new best."""
     # Counted, not sorted: sorting is slow when a population is batched.
-    below = jnp.sum(values[:, None] > values, axis=1, dtype=jnp.float32)
-    equal = jnp.sum(values[:, None] == values, axis=1, dtype=jnp.float32)
+    below = jnp.sum(values[:, None] > values[None], axis=1, dtype=jnp.float32)
+    equal = jnp.sum(values[:, None] == values[None], axis=1, dtype=jnp.float32)
     rank = (below + (equal - 1) / 2) / np.float32(len(values) - 1) - np.float32(0.5)
     centred = values - jnp.mean(values)
     score = centred / (jnp.sqrt(jnp.mean(centred**2)) + np.float32(1e-20))

@@ -173,8 +173,8 @@ class LearnedOptimizer(InnerTraining):
         count = len(gradient)
         time = learner.steps.astype(jnp.float32)
         fast, slow = _column(self.momenta), _column(self.second_moments)
-        momenta = fast * learner.momenta + (1 - fast) * gradient
-        second_moments = slow * learner.second_moments + (1 - slow) * gradient**2
+        momenta = fast * learner.momenta + (1 - fast) * gradient[None]
+        second_moments = slow * learner.second_moments + (1 - slow) * gradient[None] ** 2
         # Bias correction: moments start at 0 (Kingma & Ba 2015, section 3).
         correction = 1 / (1 - fast ** (time + 1))
         roots = jnp.sqrt(second_moments / (1 - slow ** (time + 1))) + np.float32(1e-8)
@@ -182,7 +182,7 @@ class LearnedOptimizer(InnerTraining):
         # Features are the leading axis, [F, N], so that matrix products have long rows.
         rows = jnp.concatenate([gradient[None], learner.weights[None], momenta])
         normalisers = self._normalisers(rows, jnp.concatenate([jnp.ones((2, 1), jnp.float32), correction]))
-        adaptive = (correction * momenta) * (1 / roots)[:, None]
+        adaptive = (correction * momenta)[None] * (1 / roots)[:, None]
         features = jnp.concatenate([rows * normalisers, adaptive.reshape(-1, count)])
         features = jnp.pad(features, ((0, 0), (0, -count % LANES)))
 

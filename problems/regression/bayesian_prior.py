@@ -174,8 +174,9 @@ class BayesianPrior(InnerTraining):
     def describe(self, omega: Omega, x: jax.Array) -> jax.Array:
         """Return the features ``[..., F]`` of inputs ``[...]``."""
         function = jnp.sin if self.activation == "sine" else jnp.tanh
-        hidden = function(x[..., None] * omega["frequencies"] + omega["shifts"])
-        features: jax.Array = hidden @ omega["outputs"] + omega["bias"]
+        each = (None,) * x.ndim
+        hidden = function(x[..., None] * omega["frequencies"][each] + omega["shifts"][each])
+        features: jax.Array = hidden @ omega["outputs"] + omega["bias"][each]
         return features
 
     def init(self, key: Key, omega: Omega, task: NoisyWave) -> Posterior:
@@ -190,7 +191,7 @@ class BayesianPrior(InnerTraining):
         surprise = task.support_y[learner.seen] - feature @ learner.mean
         return Posterior(
             learner.mean + gain * surprise,
-            learner.covariance - gain[:, None] * with_feature,
+            learner.covariance - jnp.outer(gain, with_feature),
             learner.seen + 1,
         )
 

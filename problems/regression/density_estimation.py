@@ -61,12 +61,12 @@ def principal(points: jax.Array) -> tuple[jax.Array, jax.Array, Scalar]:
     The axis of more variance comes first; along each axis, the longer tail lies on the positive side.
     """
     middle = jnp.mean(points, axis=0)
-    centred = points - middle
+    centred = points - middle[None]
     covariance = centred.T @ centred / len(points)
     angle = jnp.arctan2(2 * covariance[0, 1], covariance[0, 0] - covariance[1, 1]) / 2
     axes = jnp.stack([jnp.cos(angle), -jnp.sin(angle), jnp.sin(angle), jnp.cos(angle)]).reshape(2, 2)
     tails = jnp.sum((centred @ axes) ** 3, axis=0)
-    return middle, axes * jnp.where(tails < 0, -1, 1), jnp.sqrt(jnp.trace(covariance) / 2) + 1e-3
+    return middle, axes * jnp.where(tails < 0, -1, 1)[None], jnp.sqrt(jnp.trace(covariance) / 2) + 1e-3
 
 
 class Sample(NamedTuple):
@@ -171,7 +171,7 @@ class DensityEstimation(InnerTraining):
         angle = jax.random.uniform(keys[2], (), jnp.float32, 0, 2 * math.pi)
         turn = jnp.stack([jnp.cos(angle), jnp.sin(angle), -jnp.sin(angle), jnp.cos(angle)]).reshape(2, 2)
         scale = jax.random.uniform(keys[3], (), jnp.float32, 0.5, 2)
-        points = scale * points @ turn + 2 * jax.random.normal(keys[4], (2,), jnp.float32)
+        points = scale * points @ turn + 2 * jax.random.normal(keys[4], (2,), jnp.float32)[None]
         return Sample(points[: self.shots], points[self.shots :])
 
     def init(self, key: Key, omega: Omega, task: Sample) -> Any:
@@ -181,12 +181,13 @@ class DensityEstimation(InnerTraining):
     def log_likelihood(self, weights: Any, support: jax.Array, points: jax.Array) -> jax.Array:
         """Return the logarithm of the flow's density ``[N]`` at points ``[N, 2]``, given the support ``[shots, 2]``."""
         middle, axes, scale = principal(support)
-        first, second = ((points - middle) @ axes / scale).T
+        first, second = ((points - middle[None]) @ axes / scale).T
         total = jnp.zeros_like(first) - 2 * jnp.log(scale)
 
         def layer(passed: tuple[Any, Any, jax.Array], part: Any) -> tuple[tuple[Any, Any, jax.Array], None]:
             first, second, total = passed
-            out = jnp.tanh(first[:, None] * part["in"] + part["bias"]) @ part["out"] + part["out_bias"]
+            hidden = jnp.tanh(first[:, None] * part["in"][None] + part["bias"][None])
+            out = hidden @ part["out"] + part["out_bias"][None]
             log_scale = 2 * jnp.tanh(out[:, 0] / 2)
             return (second * jnp.exp(log_scale) + out[:, 1], first, total + log_scale), None
 

@@ -202,8 +202,8 @@ class MultimodalRegression(InnerTraining):
         scales, shifts = (jnp.split(part, ends) for part in learner)
         layers = [omega["weights"][f"Dense_{number}"] for number in range(len(self.hidden) + 1)]
         for layer, scale, shift in zip(layers, scales, shifts, strict=False):
-            x = jax.nn.relu((x @ layer["kernel"] + layer["bias"]) * (1 + scale) + shift)
-        outputs: jax.Array = x @ layers[-1]["kernel"] + layers[-1]["bias"]
+            x = jax.nn.relu((x @ layer["kernel"] + layer["bias"][None]) * (1 + scale)[None] + shift[None])
+        outputs: jax.Array = x @ layers[-1]["kernel"] + layers[-1]["bias"][None]
         return outputs
 
     def loss(self, key: Key, omega: Omega, task: Curve, learner: Any) -> Scalar:

@@ -46,7 +46,7 @@ class FeatureMap(NamedTuple):
         for number, (layer, stride) in enumerate(zip(weights, self.strides, strict=True)):
             x = conv2d(x, layer["kernel"], stride=stride)
             mean, variance = (f(x, axis=(1, 2, 3), keepdims=True) for f in (jnp.mean, jnp.var))
-            x = (x - mean) * jax.lax.rsqrt(variance + 1e-5) + layer["bias"]
+            x = (x - mean) * jax.lax.rsqrt(variance + 1e-5) + layer["bias"][None, None, None]
             if number < len(weights) - 1:
                 x = jax.nn.relu(x)
         return x

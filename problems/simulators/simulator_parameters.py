@@ -147,7 +147,7 @@ class SimulatorParameters(InnerTraining):
         """Try changed controllers in newly drawn simulators, and average the best."""
         key_change, key_simulator, key_start = jax.random.split(key, 3)
         noise = jax.random.normal(key_change, (DESCENDANTS, GAINS), jnp.float32)
-        logs = learner.logs + learner.spread * noise
+        logs = learner.logs[None] + learner.spread[None] * noise
 
         def simulated(key: Key, start: Key) -> jax.Array:
             simulator = self.draw_simulator(key, omega)

@@ -111,7 +111,7 @@ class DriftingRegression(InnerTraining):
         keys = jax.random.split(key, 6)
         moving = self.drifting(keys[0], keys[1])
         walk = jax.random.normal(keys[2], (self.inner_steps, self.inputs), jnp.float32) * self.drift * moving[:, None]
-        target = jax.random.normal(keys[3], (self.inputs,), jnp.float32) + jnp.cumsum(walk, axis=0)
+        target = jax.random.normal(keys[3], (self.inputs,), jnp.float32)[None] + jnp.cumsum(walk, axis=0)
         inputs = jax.random.normal(keys[4], (self.inner_steps, self.inputs), jnp.float32)
         targets = jnp.sum(inputs * target, axis=1)
         noise = self.noise * jax.random.normal(keys[5], (self.inner_steps,), jnp.float32)

@@ -103,7 +103,7 @@ class Curriculum(NoisyTraining):
         """Return the difficulty of each example of the training part, ``[N]``, given its noisy labels ``[N]``."""
         features = jnp.asarray(self.data.features[self.data.training])
         x = jnp.concatenate([features, jnp.ones_like(features[:, :1])], axis=1)
-        y = (labels[:, None] == jnp.arange(self.data.targets.shape[1])).astype(x.dtype)
+        y = (labels[:, None] == jnp.arange(self.data.targets.shape[1])[None]).astype(x.dtype)
         solved = jnp.linalg.solve(x.T @ x + RIDGE * jnp.eye(x.shape[1], dtype=x.dtype), x.T)
         leverage = jnp.sum(x * solved.T, axis=1)
         # The leave-one-out residual of ridge regression is r / (1 - h), with residual r and leverage h.

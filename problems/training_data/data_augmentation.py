@@ -118,7 +118,7 @@ class DataAugmentation(FewLabels):
     def training_loss(self, omega: Omega, drawn: Draws, weights: Any, number: Scalar) -> Scalar:
         """Return the cross-entropy on the next minibatch, augmented."""
         batch: Draws = jax.tree.map(lambda leaf: leaf[number], drawn)
-        amounts = jnp.where(batch.chances < omega["probability"], omega["strength"] * batch.amounts, 0)
+        amounts = jnp.where(batch.chances < omega["probability"][None], omega["strength"][None] * batch.amounts, 0)
         images = change(jnp.asarray(digits().features)[batch.batches], amounts, batch.noise)
         return cross_entropy(self.logits(weights, images), jnp.asarray(digits().targets)[batch.batches])
 
@@ -132,7 +132,7 @@ def change(images: jax.Array, amounts: jax.Array, noise: jax.Array) -> jax.Array
         noise: ``[B, 64]`` or ``[1, 64]``, what is added, in units of the amount of noise.
     """
     x, y, angle, zoom, stretch, shear, contrast, strength = jnp.split(amounts, len(STRONGEST), axis=1)
-    place = np.arange(SIDE * SIDE, dtype=np.float32)
+    place = np.arange(SIDE * SIDE, dtype=np.float32)[None]
     across, down = place % SIDE - (SIDE - 1) / 2, place // SIDE - (SIDE - 1) / 2
     cos, sin = jnp.cos(angle), jnp.sin(angle)
     wide, high = jnp.exp(-zoom - stretch / 2), jnp.exp(-zoom + stretch / 2)
@@ -140,7 +140,7 @@ def change(images: jax.Array, amounts: jax.Array, noise: jax.Array) -> jax.Array
     from_x = wide * (cos * across + sin * down) + shear * down - x + (SIDE - 1) / 2
     from_y = high * (cos * down - sin * across) - y + (SIDE - 1) / 2
     # Bilinear interpolation: each input pixel has a weight in x and in y. A product is faster than a gather.
-    grid = np.arange(SIDE, dtype=np.float32)
+    grid = np.arange(SIDE, dtype=np.float32)[None, None]
     near_x, near_y = (jnp.maximum(1 - jnp.abs(at[..., None] - grid), 0) for at in (from_x, from_y))
     rows = jnp.einsum("byx,bpx->bpy", images.reshape(-1, SIDE, SIDE), near_x)
     return jnp.exp(contrast) * jnp.sum(rows * near_y, axis=-1) + strength * noise

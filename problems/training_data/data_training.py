@@ -98,7 +98,7 @@ class DataTraining(InnerTraining):
     def example_losses(self, weights: Any, features: jax.Array, labels: jax.Array) -> jax.Array:
         """Return the cross-entropy of each example ``[B]`` for features ``[B, F]`` and labels ``[B]``."""
         logits = self.logits(weights, features)
-        target = labels[:, None] == jnp.arange(logits.shape[1], dtype=labels.dtype)
+        target = labels[:, None] == jnp.arange(logits.shape[1], dtype=labels.dtype)[None]
         return jax.nn.logsumexp(logits, axis=-1) - jnp.sum(jnp.where(target, logits, 0), axis=-1)
 
     def loss(self, key: Key, omega: Omega, task: Trial, learner: Learner) -> Scalar:

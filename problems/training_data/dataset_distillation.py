@@ -75,7 +75,7 @@ class DatasetDistillation(DataTraining):
         order = jax.random.permutation(key, len(labels))
         # The first k rows of each class in a random order.
         of_class = jnp.asarray(labels)[order][None, :] == jnp.arange(CLASSES)[:, None]
-        first = jax.lax.top_k(of_class * jnp.arange(len(labels), 0, -1), self.images_per_class)[1]
+        first = jax.lax.top_k(of_class * jnp.arange(len(labels), 0, -1)[None], self.images_per_class)[1]
         return jnp.asarray(data.features)[jnp.asarray(data.training)[order[first.T.reshape(-1)]]]
 
     def shifted(self) -> dict[str, "DatasetDistillation"]:

@@ -18,7 +18,7 @@ def figure(key: Key) -> jax.Array:
     strokes = jnp.cumsum(0.5 * jax.random.normal(key_strokes, (STROKES, 4, 2), jnp.float32), axis=1)
     strokes -= jnp.mean(strokes, axis=1, keepdims=True)
     controls = strokes + 0.6 * jax.random.normal(key_places, (STROKES, 1, 2), jnp.float32)
-    controls -= jnp.mean(controls, axis=(0, 1))
+    controls -= jnp.mean(controls, axis=(0, 1), keepdims=True)
     return controls / jnp.max(jnp.linalg.norm(controls, axis=-1))
 
 
@@ -39,11 +39,11 @@ def seen(key: Key, controls: jax.Array, *, turn: float, scale: float, bend: floa
         for k, most in zip(keys, (turn, jnp.pi, bend, scale), strict=False)
     )
     axis = jnp.stack([jnp.cos(along), jnp.sin(along)])
-    bent = controls + curvature * ((controls @ axis) ** 2 - 0.5)[..., None] * jnp.stack([-axis[1], axis[0]])
+    bent = controls + curvature * ((controls @ axis) ** 2 - 0.5)[..., None] * jnp.stack([-axis[1], axis[0]])[None, None]
     sine, cosine = jnp.sin(angle), jnp.cos(angle)
     turned = bent @ jnp.array([[cosine, sine], [-sine, cosine]])
     middle = (size - 1) / 2 + jax.random.uniform(keys[4], (2,), jnp.float32, -0.07 * size, 0.07 * size)
-    return middle + RADIUS * jnp.exp(log_factor) * turned
+    return middle[None, None] + RADIUS * jnp.exp(log_factor) * turned
 
 
 def ink(controls: jax.Array, size: int, pen: float = 0.8) -> jax.Array:
@@ -52,5 +52,5 @@ def ink(controls: jax.Array, size: int, pen: float = 0.8) -> jax.Array:
     bezier = jnp.stack([(1 - t) ** 3, 3 * t * (1 - t) ** 2, 3 * t**2 * (1 - t), t**3])
     dots = jnp.einsum("skx,kp->spx", controls, bezier).reshape(-1, 2)
     # A dot is the outer product of a row and a column, so the sum over all dots is a matrix product.
-    rows, columns = (jnp.exp(-(((jnp.arange(size) - dots[:, i, None]) / pen) ** 2)) for i in range(2))
+    rows, columns = (jnp.exp(-(((jnp.arange(size)[None] - dots[:, i, None]) / pen) ** 2)) for i in range(2))
     return 1 - jnp.exp(-1.5 * rows.T @ columns)

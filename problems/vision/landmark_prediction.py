@@ -118,7 +118,7 @@ class LandmarkPrediction(InnerTraining):
 
     def features(self, omega: Omega, images: jax.Array) -> jax.Array:
         """Map images ``[N, H, W]`` to features of their places, ``[N, H / 2, W / 2, F]``."""
-        coordinates = (self.pixels - centres(images)[:, None, None]) / RADIUS
+        coordinates = (self.pixels[None] - centres(images)[:, None, None]) / RADIUS
         return self.network.run(omega, jnp.concatenate([images[..., None], coordinates], axis=-1))
 
     @property
@@ -129,7 +129,7 @@ class LandmarkPrediction(InnerTraining):
     def init(self, key: Key, omega: Omega, task: Views) -> jax.Array:
         """Return the mean feature of the marked points, ``[F]``, between places by bilinear interpolation."""
         near = [
-            jnp.maximum(1 - jnp.abs(self.pixels[1::2, 1, 0] - task.support_points[:, axis, None]) / 2, 0)
+            jnp.maximum(1 - jnp.abs(self.pixels[None, 1::2, 1, 0] - task.support_points[:, axis, None]) / 2, 0)
             for axis in range(2)
         ]
         return jnp.einsum("nh,nw,nhwf->f", *near, self.features(omega, task.support)) / self.shots
@@ -140,7 +140,7 @@ class LandmarkPrediction(InnerTraining):
 
     def chances(self, omega: Omega, learner: jax.Array, images: jax.Array) -> jax.Array:
         """Return how likely each place of images ``[N, H, W]`` is the landmark, ``[N, H / 2, W / 2]``."""
-        distances = jnp.mean((self.features(omega, images) - learner) ** 2, axis=-1)
+        distances = jnp.mean((self.features(omega, images) - learner[None, None, None]) ** 2, axis=-1)
         return jax.nn.softmax(-SHARPNESS * distances, axis=(1, 2))
 
     def predict(self, omega: Omega, learner: jax.Array, images: jax.Array) -> jax.Array:

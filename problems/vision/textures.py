@@ -46,8 +46,8 @@ def regions(key: Key, size: int) -> jax.Array:
     places = size * (quarters + jax.random.uniform(key_places, (REGIONS, 2), jnp.float32, -0.17, 0.17))
     grid = jnp.stack(jnp.meshgrid(*2 * [jnp.arange(size, dtype=jnp.float32) + 0.5], indexing="ij"), axis=-1)
     phase = jax.random.uniform(key_waves, (2,), jnp.float32, 0, 2 * jnp.pi)
-    moved = grid + 0.07 * size * jnp.sin(4 * jnp.pi / size * grid[..., ::-1] + phase)
-    return jnp.argmin(jnp.sum((moved[:, :, None] - places) ** 2, axis=-1), axis=-1).astype(jnp.int32)
+    moved = grid + 0.07 * size * jnp.sin(4 * jnp.pi / size * grid[..., ::-1] + phase[None, None])
+    return jnp.argmin(jnp.sum((moved[:, :, None] - places[None, None]) ** 2, axis=-1), axis=-1).astype(jnp.int32)
 
 
 def paint(key: Key, part: Textures, chosen: jax.Array, region: jax.Array) -> jax.Array:

@@ -43,7 +43,8 @@ class Ranges(NamedTuple):
         """Return the integer ``[..., M]`` that each number stands for; meaningless for reals."""
         if np.any(self.log):
             x = jnp.where(self.log, jnp.exp(jnp.where(self.log, x, 0.0)), x)
-        return jnp.clip(jnp.round(x), jnp.asarray(self.lower, x.dtype), jnp.asarray(self.upper, x.dtype))
+        lower, upper = (jnp.broadcast_to(jnp.asarray(end, x.dtype), x.shape) for end in self[:2])
+        return jnp.clip(jnp.round(x), lower, upper)
 
     def number(self, x: jax.Array) -> jax.Array:
         """Return the coordinates of integers (or of the middles between them) ``[..., M]`` in the Gaussian."""
@@ -76,9 +77,9 @@ def recombined(x: jax.Array, mean: jax.Array, gain: jax.Array, ranges: Ranges) -
         ranges: which are integers; the result means nothing for the others.
     """
     to_middle = ranges.number(ranges.cell(x)) - x
-    left = ranges.cell(x) != ranges.cell(mean)
+    left = ranges.cell(x) != ranges.cell(mean)[None]
     shift = gain @ jnp.where(left, to_middle, 0.0)
-    amends = gain @ jnp.where(~left & (to_middle * shift < 0), jnp.abs(to_middle), 0.0)
+    amends = gain @ jnp.where(~left & (to_middle * shift[None] < 0), jnp.abs(to_middle), 0.0)
     return gain @ x + jnp.sign(shift) * jnp.maximum(jnp.abs(shift) - amends, 0.0)
 
 

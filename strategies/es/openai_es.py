@@ -103,7 +103,7 @@ class OpenAIES(GradientSteps, Strategy[OpenAIESState]):
         else:
             noise = standard_normal(key, (self.population_size // 2, len(state.center)))
         step = self._sigma(state.generation) * noise
-        return antithetic.join(state.center + step, state.center - step), state
+        return antithetic.join(state.center[None] + step, state.center[None] - step), state
 
     def member(self, state: OpenAIESState, index: jax.typing.ArrayLike) -> jax.Array | None:
         """Return only candidate ``index`` of the last ask, ``[D]``; None without ``regenerate_noise``."""

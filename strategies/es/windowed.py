@@ -111,7 +111,7 @@ class _AntitheticES(GradientSteps, Strategy[PairsState]):
         drawn = self.sigma * standard_normal(key, state.direction.shape)
         noise, direction = self._noise(drawn, state.begins[:, None], state.direction)
         state = state._replace(direction=direction, begins=jnp.zeros_like(state.begins))
-        return antithetic.join(state.center + noise, state.center - noise), state
+        return antithetic.join(state.center[None] + noise, state.center[None] - noise), state
 
     def tell(self, key: Key, state: PairsState, genotypes: jax.Array, feedback: Feedback) -> PairsState:
         """Step against the estimated gradient, clipped where it is too long."""

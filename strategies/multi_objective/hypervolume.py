@@ -20,7 +20,7 @@ def hypervolume(points: jax.Array, reference: jax.Array) -> Scalar:
         points: ``[N, M]``, M 2 or 3; dominated ones and those beyond the reference point add nothing.
         reference: ``[M]``.
     """
-    inside = jnp.all(points < reference, axis=1)
+    inside = jnp.all(points < reference[None], axis=1)
     x, y, *more = jnp.unstack(jnp.where(inside[:, None], points, reference), axis=1)
     if not more:
         x, y = lax.sort((x, y), num_keys=1)

@@ -85,7 +85,7 @@ def _dominators(objectives: jax.Array, violation: jax.Array) -> jax.Array:
     allowed = jnp.where(violation[:, None] > 0, jnp.inf, objectives)
     nowhere_worse = nowhere_better = jnp.asarray(True)
     for column in [*jnp.unstack(allowed, axis=1), violation]:
-        one, other = _by_word(column, jnp.inf)[:, :, None], column
+        one, other = _by_word(column, jnp.inf)[:, :, None], column[None, None]
         nowhere_worse, nowhere_better = nowhere_worse & (one <= other), nowhere_better & (one >= other)
     number = np.arange(_words(count) * _BITS).reshape(_BITS, -1)
     earlier = np.sum((number[:, :, None] < np.arange(count)) * _PLACES[:, None, None], axis=0, dtype=np.uint32)

@@ -117,7 +117,7 @@ def adapt(one: Emitter, genotypes: jax.Array, weights: jax.Array, parents: Scala
     mu_eff = 1 / jnp.where(some, jnp.sum(weights**2), 1.0)  # of the weights as shared by ties
     age = one.age + 1
 
-    moves = (genotypes - one.mean) / one.sigma
+    moves = (genotypes - one.mean[None]) / one.sigma
     move = weights @ moves
     mean = one.mean + one.sigma * move  # (42)
     # C^-1/2 is taken as L^-1.

@@ -94,7 +94,7 @@ class CMAME(GridStrategy[CMAMEState]):
         noise = standard_normal(key, state.emitters.noise.shape)
 
         def draw(one: Emitter, noise: jax.Array) -> jax.Array:
-            return one.mean + one.sigma * (noise @ one.factor.T)
+            return one.mean[None] + one.sigma * (noise @ one.factor.T)
 
         genotypes = jax.vmap(draw)(state.emitters, noise).reshape(self.population_size, -1)
         return genotypes, state._replace(emitters=state.emitters._replace(noise=noise))

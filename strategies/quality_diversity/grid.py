@@ -142,12 +142,13 @@ class GridStrategy(Strategy[State]):
 
     def _cell(self, measures: jax.Array) -> jax.Array:
         """Return the cell of each of the measures ``[P, K]``, int32 ``[P]``; the last measure varies fastest."""
-        low, extent = np.array(self.low), np.array(self.high) - np.array(self.low)
+        low = np.array([self.low])
+        extent = np.array([self.high]) - low
         share = (measures - jnp.asarray(low, measures.dtype)) / jnp.asarray(extent, measures.dtype)
-        cells = np.array(self.cells, np.int32)
+        cells = np.array([self.cells], np.int32)
         along = jnp.clip(jnp.floor(share * cells.astype(measures.dtype)), 0, cells - 1).astype(jnp.int32)
-        stride = np.append(np.cumprod(cells[:0:-1])[::-1], 1).astype(np.int32)
-        return jnp.sum(along * stride, axis=1, dtype=jnp.int32)
+        stride = np.append(np.cumprod(cells[0, :0:-1])[::-1], 1).astype(np.int32)
+        return jnp.sum(along * stride[None], axis=1, dtype=jnp.int32)
 
     def _enter(self, elites: Elites, genotypes: Genotype, feedback: Feedback) -> tuple[Elites, Entry]:
         """Add a population to the archive; a candidate that violates a constraint counts as failed."""

@@ -55,12 +55,12 @@ def mode(space: VectorSpace, log_probability: jax.Array) -> jax.Array:
 
 def _genotype(space: VectorSpace, choice: jax.Array) -> jax.Array:
     dtype = jnp.result_type(float)
-    return choice.astype(dtype) + jnp.asarray(space.coordinates.lower, dtype)
+    return choice.astype(dtype) + jnp.broadcast_to(jnp.asarray(space.coordinates.lower, dtype), choice.shape)
 
 
 def frequencies(space: VectorSpace, weights: jax.Array, genotypes: jax.Array) -> jax.Array:
     """Return the weight of each choice, ``[D, K]``: the sum over the candidates ``[P, D]`` that have it."""
-    choice = jnp.round(genotypes - jnp.asarray(space.coordinates.lower, genotypes.dtype)).astype(jnp.int32)
+    choice = jnp.round(genotypes - jnp.asarray(space.coordinates.lower, genotypes.dtype)[None]).astype(jnp.int32)
     table = jnp.zeros(available(space).shape, weights.dtype)
     return table.at[jnp.arange(space.size), choice].add(weights[:, None])
 

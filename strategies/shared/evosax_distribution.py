@@ -50,6 +50,12 @@ def build(algorithm: Callable[..., Any], population_size: int, dimension: int, *
         )
 
 
+def call(method: Callable[..., Any], *args: Any) -> Any:
+    """Call a method of an algorithm; evosax relies on implicit rank promotion, which the user may have switched off."""
+    with jax.numpy_rank_promotion("allow"):
+        return method(*args)
+
+
 def settle(state: Any) -> Any:
     """Return a state of evosax with Python numbers replaced by arrays: default floats and int32."""
 
@@ -87,18 +93,18 @@ class EvosaxDistribution(Strategy[EvosaxState]):
         """Start at the space's start."""
         mean = vector_space(self, space).start(key)
         algorithm = self._algorithm(mean)
-        return EvosaxState(settle(algorithm.init(key, mean, self._parameters(algorithm))))
+        return EvosaxState(settle(call(algorithm.init, key, mean, self._parameters(algorithm))))
 
     def _ask(self, key: Key, state: EvosaxState) -> tuple[jax.Array, EvosaxState]:
         """Return the algorithm's candidates ``[P, D]``."""
         algorithm = self._algorithm(state.inner.mean)
-        genotypes, inner = algorithm.ask(key, state.inner, self._parameters(algorithm))
+        genotypes, inner = call(algorithm.ask, key, state.inner, self._parameters(algorithm))
         return genotypes, EvosaxState(inner)
 
     def _tell(self, key: Key, state: EvosaxState, genotypes: jax.Array, utilities: jax.Array) -> EvosaxState:
         """Return the state after telling the algorithm the utilities ``[P]`` of its candidates."""
         algorithm = self._algorithm(state.inner.mean)
-        inner, _ = algorithm.tell(key, genotypes, utilities, state.inner, self._parameters(algorithm))
+        inner, _ = call(algorithm.tell, key, genotypes, utilities, state.inner, self._parameters(algorithm))
         return EvosaxState(inner)
 
     def _unless_all_failed(

@@ -37,15 +37,16 @@ def simulated_binary_crossover(
     u = ((bits >> 8).astype(jnp.float32) * 2.0**-24).astype(first.dtype)
     crossed = (first != second) & (bits & 1 == 0)
     crossed &= jnp.repeat(jax.random.bernoulli(key_pair, rate, (count,)), dimension)
-    side = jnp.where(bits & 2 == 0, 1.0, -1.0).astype(first.dtype) * np.array([[1.0], [-1.0]], first.dtype)
+    side = jnp.where(bits & 2 == 0, 1.0, -1.0).astype(first.dtype)[None] * np.array([[1.0], [-1.0]], first.dtype)
     lower, upper = (_repeated(bound, count, first.dtype) for bound in (bounds.lower, bounds.upper))
     low, high = jnp.minimum(first, second), jnp.maximum(first, second)
     distance = jnp.where(high > low, high - low, 1.0)
     room = jnp.where(side > 0, upper - high, low - lower)
-    alpha = 2.0 - _power(1.0 + 2.0 * room / distance, -(eta + 1.0))
+    alpha = 2.0 - _power(1.0 + 2.0 * room / distance[None], -(eta + 1.0))
     # β: the distance of the children in parts of that of the parents, limited by the distance of the bound.
+    u = u[None]
     spread = _power(jnp.where(u * alpha <= 1.0, u * alpha, 1.0 / (2.0 - u * alpha)), 1.0 / (eta + 1.0))
-    child = jnp.clip(0.5 * (low + high + side * spread * distance), lower, upper)
+    child = jnp.clip(0.5 * ((low + high)[None] + side * spread * distance[None]), lower[None], upper[None])
     return jnp.where(crossed, child, pairs).reshape(-1, dimension)
 
 

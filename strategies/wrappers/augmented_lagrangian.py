@@ -147,8 +147,8 @@ class AugmentedLagrangian(Wrapper[LagrangianState]):
 def _price(state: LagrangianState, g: jax.Array) -> jax.Array:
     """Return γ g + μ g²/2 where it grows with g, and its smallest value below, for constraints g ``[N, C]``."""
     penalty = jnp.where(state.penalty > 0, state.penalty, 1.0)
-    g = jnp.maximum(g, -state.multiplier / penalty)
-    return jnp.where(state.penalty > 0, state.multiplier * g + state.penalty * g**2 / 2, 0.0)
+    g = jnp.maximum(g, (-state.multiplier / penalty)[None])
+    return jnp.where(state.penalty > 0, state.multiplier[None] * g + state.penalty[None] * g**2 / 2, 0.0)
 
 
 def _first_penalty(fitness: jax.Array, constraints: jax.Array, genotypes: jax.Array) -> jax.Array:
