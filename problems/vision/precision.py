@@ -9,7 +9,7 @@ from evometa.types import Scalar
 
 def overlap(first: ArrayLike, second: ArrayLike, side: int) -> jax.Array:
     """Return the intersection over union of squares, from their corners ``[W, 2]`` and ``[N, C, 2]``, ``[N, C, W]``."""
-    apart = jnp.abs(jnp.asarray(second)[:, :, None] - first).astype(jnp.float32)
+    apart = jnp.abs(jnp.asarray(second)[:, :, None] - jnp.asarray(first)[None, None]).astype(jnp.float32)
     shared: jax.Array = jnp.prod(jnp.maximum(side - apart, 0), axis=-1)
     return shared / (2 * side**2 - shared)
 
@@ -29,10 +29,10 @@ def average_precision(
         wanted: ``[N, C]``, bool.
         least: least overlap of a detection and what it finds.
     """
-    owned = jnp.arange(overlaps.shape[1])[:, None] == jnp.argmax(overlaps, axis=1)[:, None]
+    owned = jnp.arange(overlaps.shape[1])[None, :, None] == jnp.argmax(overlaps, axis=1)[:, None]
     finds = found[:, None] & owned & (overlaps >= least)
     best = jnp.where(wanted, jnp.max(jnp.where(finds, scores[:, None], -jnp.inf), axis=2), -jnp.inf).ravel()
-    hits = jnp.sum(best >= best[:, None], axis=1)
-    detections = jnp.sum(found.ravel() & (scores.ravel() >= best[:, None]), axis=1)
+    hits = jnp.sum(best[None] >= best[:, None], axis=1)
+    detections = jnp.sum(found.reshape(1, -1) & (scores.reshape(1, -1) >= best[:, None]), axis=1)
     precision = jnp.where(jnp.isfinite(best), hits / jnp.maximum(detections, 1), 0.0)
     return (jnp.sum(precision) / jnp.sum(wanted)).astype(jnp.float32)
