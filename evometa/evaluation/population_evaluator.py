@@ -110,25 +110,16 @@ class PopulationEvaluator(abc.ABC):
             genotypes: ``[P, ...]``.
         """
 
-    def validate(self, key: Key, genotype: Genotype, count: int, *, test: bool) -> Evaluation:
-        """Evaluate one genotype on ``count`` fresh tasks of the training or the held-out distribution; means."""
-        return self.validate_on(genotype, self.tasks.sample(key, count, test=test), test=test)
-
     def validate_on(self, genotype: Genotype, tasks: Any, *, test: bool) -> Evaluation:
         """Evaluate one genotype on drawn tasks of either distribution, leading axis; means."""
         return mean(self._each(genotype, tasks, len(jax.tree.leaves(tasks)[0]), test=test))
 
-    def validate_both(self, keys: Key, genotype: Genotype, count: int) -> tuple[Evaluation, Evaluation]:
-        """Evaluate one genotype on ``count`` fresh training tasks and as many held-out ones.
+    def validate_both(self, genotype: Genotype, train: Any, held_out: Any) -> tuple[Evaluation, Evaluation]:
+        """Evaluate one genotype on drawn training tasks and as many held-out ones, leading axis; means of each.
 
         Where both are evaluated alike they are in one loop, so that the program holds it once.
-
-        Args:
-            keys: ``[2]``, for the training and the held-out tasks.
-            genotype: the genotype.
-            count: tasks of each kind.
         """
-        train, held_out = (self.tasks.sample(keys[int(test)], count, test=test) for test in (False, True))
+        count = len(jax.tree.leaves(train)[0])
         if not self.tasks.alike or jax.eval_shape(lambda: train) != jax.eval_shape(lambda: held_out):
             return self.validate_on(genotype, train, test=False), self.validate_on(genotype, held_out, test=True)
         tasks = jax.tree.map(lambda *leaves: jnp.concatenate(leaves), train, held_out)

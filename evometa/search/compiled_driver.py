@@ -75,12 +75,14 @@ class CompiledDriver(Driver):
         # Both are traced once, for the shapes of what they return, and written out in the dispatch.
         self._one = jax.jit(self._generation, inline=True)
         self._record = jax.jit(self._validation, inline=True)
+        self._draw = jax.jit(self._validation_tasks, static_argnames=("tasks", "test"), out_shardings=self._sharding)
         shapes = jax.eval_shape(self._initial, self.keys.start, np.int32(0))
         number = jax.ShapeDtypeStruct((), jnp.int32)
         with running_on(mesh_of(evaluator.devices)):
             keys = jax.eval_shape(generation_keys, self.keys.generations, number)
             _, self._fitness, record = jax.eval_shape(self._one, shapes, keys, number, self.keys)
-            record |= jax.eval_shape(self._record, shapes, self.keys.validation)
+            drawn = jax.eval_shape(self._draw_both, self.keys.validation)
+            record |= jax.eval_shape(self._record, shapes, drawn)
         self._measured = (*MEASURED, *sorted(record.keys() - set(MEASURED)))
         self.columns = (*STATISTICS, *self._measured)
         # The longest dispatch that the buffers hold: long enough for any problem, and 16 MiB of float32 at most.
@@ -89,9 +91,9 @@ class CompiledDriver(Driver):
         # The state is not donated: should a dispatch fail or be interrupted, the search continues from it.
         many = jax.jit(self._many, in_shardings=self._sharding, out_shardings=self._sharding)
         with running_on(mesh_of(evaluator.devices)):
-            self._dispatch = many.lower(shapes, self.keys, number, number, target).compile()
+            drawn = drawn if self.prices.tasks_in_validation else ()
+            self._dispatch = many.lower(shapes, drawn, self.keys, number, number, target).compile()
         check_memory(self._dispatch, memory_budget)
-        self._draw = jax.jit(self._validation_tasks, static_argnames=("tasks", "test"), out_shardings=self._sharding)
         self._validate_on = jax.jit(evaluator.validate_on, static_argnames="test")
 
     def initial(self, first: int = 0) -> SearchState:
@@ -121,7 +123,7 @@ class CompiledDriver(Driver):
         state = jax.device_put(state, self._sharding)
         goal = np.asarray(self.sign * target, state.best_fitness.dtype)
         state, done, code, fitness, values = self._dispatch(
-            state, self._device_keys, np.int32(first), np.int32(min(count, self._most)), goal
+            state, self._drawn, self._device_keys, np.int32(first), np.int32(min(count, self._most)), goal
         )
         rows = int(done)
         return state, self._rows(first, np.asarray(fitness)[:rows], np.asarray(values)[:rows]), int(code)
@@ -138,11 +140,22 @@ class CompiledDriver(Driver):
     def _validation_tasks(self, root: Key, tasks: int, *, test: bool) -> Any:
         return self.evaluator.tasks.sample(jax.random.split(root)[int(test)], tasks, test=test)
 
-    def _validation(self, state: SearchState, root: Key) -> dict[str, Scalar]:
-        center, tasks, keys = self.center(state), max(1, self.prices.tasks_in_validation), jax.random.split(root)
-        if not self.problem.has_test():
-            return validation_columns(self.evaluator.validate(keys[0], center, tasks, test=False), None)
-        return validation_columns(*self.evaluator.validate_both(keys, center, tasks))
+    @functools.cached_property
+    def _drawn(self) -> tuple[Any, ...]:
+        """The tasks of all validations, drawn once: by the programs that draw those of the final selection, too."""
+        return self._draw_both(self._device_keys.validation) if self.prices.tasks_in_validation else ()
+
+    def _draw_both(self, root: Key) -> tuple[Any, ...]:
+        """Return the training tasks of a validation, and the held-out ones if the problem has such."""
+        tasks = max(1, self.prices.tasks_in_validation)
+        kinds = (False, True) if self.problem.has_test() else (False,)
+        return tuple(self._draw(root, tasks=tasks, test=test) for test in kinds)
+
+    def _validation(self, state: SearchState, drawn: tuple[Any, ...]) -> dict[str, Scalar]:
+        center, train, *held_out = self.center(state), *drawn
+        if not held_out:
+            return validation_columns(self.evaluator.validate_on(center, train, test=False), None)
+        return validation_columns(*self.evaluator.validate_both(center, train, held_out[0]))
 
     def _ask(self, key: Key, state: SearchState) -> tuple[SearchState, Genotype]:
         ready, carried = self.evaluator.prepare(state.strategy, state.carried)
@@ -158,7 +171,9 @@ class CompiledDriver(Driver):
         genotypes, asked = on_every_device((genotypes, state.strategy), self.evaluator.devices)
         return state._replace(strategy=asked, carried=evaluated.carried), genotypes, evaluated
 
-    def _many(self, state: SearchState, root: RootKeys, first: Scalar, count: Scalar, target: Scalar) -> Any:
+    def _many(
+        self, state: SearchState, drawn: tuple[Any, ...], root: RootKeys, first: Scalar, count: Scalar, target: Scalar
+    ) -> Any:
         """Run generations up to each validation in an inner loop, so that the hot loop has no branch for it."""
         dtype = state.best_fitness.dtype
         fitness = jnp.zeros((self._most, *self._fitness.shape), self._fitness.dtype)
@@ -185,7 +200,7 @@ class CompiledDriver(Driver):
             state, done, code, fitness, values = carry
             values = jax.lax.cond(
                 self.validates(first + done - 1),
-                lambda: write(values, done - 1, self._record(state, root.validation)),
+                lambda: write(values, done - 1, self._record(state, drawn)),
                 lambda: values,
             )
             return state, done, code, fitness, values

@@ -1,7 +1,6 @@
 """A candidate's fitness depends on its genotype, the generation's tasks and keys, and on nothing else."""
 
 import dataclasses
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -135,16 +134,20 @@ def test_a_failed_candidate_disturbs_no_other() -> None:
     assert found[rest].tobytes() == expected[rest].tobytes()
 
 
+def drawn_and_validated(evaluator: FullEvaluator, key: Any, genotype: Any, count: int, test: bool) -> Any:
+    """Return the evaluation of a genotype on so many tasks of the training or the held-out distribution."""
+    return evaluator.validate_on(genotype, evaluator.tasks.sample(key, count, test=test), test=test)
+
+
 @pytest.mark.parametrize("count", [1, 5])
 def test_validation_is_a_mean_over_tasks_of_the_distribution_asked_for(count: int) -> None:
     problem = Chase(num_tasks=2, inner_steps=1)
     genotype = jnp.asarray([0.5])  # ω = 3
 
     def validate(chunk: int, devices: int, *, test: bool) -> Any:
-        run: Callable[..., Any] = lambda key: evaluator(problem, chunk, devices).validate(  # noqa: E731
-            key, genotype, count, test=test
+        return jax.jit(lambda key: drawn_and_validated(evaluator(problem, chunk, devices), key, genotype, count, test))(
+            KEY
         )
-        return jax.jit(run)(KEY)
 
     expected = validate(1, 1, test=True)
     for chunk, devices in ((2, 1), (1, 2), (3, 2)):
@@ -159,7 +162,9 @@ def test_validation_is_a_mean_over_tasks_of_the_distribution_asked_for(count: in
 def test_validation_of_a_problem_without_tasks_averages_draws_of_its_own_methods() -> None:
     genotype = jnp.zeros(4)
     one = evaluator(Key(), 4, 2)
-    validate = jax.jit(lambda count, test: one.validate(KEY, genotype, count, test=test).fitness, static_argnums=(0, 1))
+    validate = jax.jit(
+        lambda count, test: drawn_and_validated(one, KEY, genotype, count, test).fitness, static_argnums=(0, 1)
+    )
     train = validate(1, False)
     assert train == jax.random.uniform(KEY)
     assert validate(1, True) == -train
