@@ -43,7 +43,22 @@ class Fixed(VectorSpace):
         return self.start(key)
 
     def encode(self, omega: Omega) -> NDArray[np.float64]:
-        """Return the genotype, which is empty; whatever ω is, since it is not searched."""
+        """Return the genotype, which is empty.
+
+        Raises:
+            ConfigurationError: ω is not the value, up to the rounding of single precision.
+        """
+        same = jax.tree.structure(omega) == jax.tree.structure(self.value) and all(
+            np.shape(given) == leaf.shape
+            and np.asarray(given).dtype.kind in "biuf"
+            and np.allclose(given, leaf, rtol=1e-6, atol=0.0, equal_nan=True)
+            for given, leaf in zip(jax.tree.leaves(omega), jax.tree.leaves(self.value), strict=True)
+        )
+        if not same:
+            own = jax.tree.map(np.ndarray.tolist, self.value)
+            raise ConfigurationError(
+                f"Fixed expects its own value in a start, {own}, got {omega!r}; leave it out, or change the space."
+            )
         return np.zeros(0)
 
     def decode(self, genotype: jax.Array) -> Omega:

@@ -95,15 +95,21 @@ class Dict(VectorSpace):
         return {name: space.readable(omega[name]) for name, space in given.items()}
 
     def encode(self, omega: Omega) -> NDArray[np.float64]:
-        """Encode a dict with the ω of each named space as a genotype ``[D]``; parts not active may be absent."""
+        """Encode a dict with the ω of each named space as a genotype ``[D]``.
+
+        Parts that are not active, or are constant, may be absent.
+        """
+        constant = {name for name, space in self.spaces.items() if not space.size}
         given = set(omega) if isinstance(omega, Mapping) else {f"a {type(omega).__name__}"}
-        if given - set(self.spaces) or set(self.spaces) - given - set(self._conditions):
+        if given - set(self.spaces) or set(self.spaces) - given - set(self._conditions) - constant:
             raise ConfigurationError(
                 f"Dict expects a start with a value for each of {list(self.spaces)}, got {sorted(map(str, given))}."
             )
         deciding = {condition.name for condition in self._conditions.values()}
-        parts, known = [], dict[str, Omega]()
+        parts, known = [np.zeros(0)], dict[str, Omega]()
         for name, space in self.spaces.items():
+            if name in constant - given:
+                continue
             if name not in self._conditions or self._meets(name, known):
                 if name not in given:
                     raise ConfigurationError(f"Dict expects a start with {name!r}, which is active, got {omega}.")

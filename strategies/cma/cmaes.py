@@ -287,12 +287,13 @@ def adapt(state: CMAESState, genotypes: jax.Array, fitness: jax.Array, r: Rates)
     path_c = (1 - r.c_c) * state.path_c + pull(short, r.c_c, mu_eff) * move / state.sigma
     squared = jnp.maximum(jnp.sum(state.noise**2, axis=1), jnp.finfo(dtype).tiny)
     weights = gain - loss * d / squared  # (46)
-    decay = slowed(forgetting(r.c_1, r.c_mu * (1 - r.loss.sum()), r.c_c, short), trust)
+    decay = forgetting(r.c_1, r.c_mu * (1 - r.loss.sum()), r.c_c, short)
     covariance = (
         decay * state.covariance
-        + trust * r.c_1 * path_c[:, None] * path_c[None, :]
-        + (moves * (trust * r.c_mu * weights / state.sigma**2)[:, None]).T @ moves
+        + r.c_1 * path_c[:, None] * path_c[None, :]
+        + (moves * (r.c_mu * weights / state.sigma**2)[:, None]).T @ moves
     )  # (47)
+    covariance = slowed(covariance, state.covariance, trust)
     diagonal = state.diagonal
     if isinstance(diagonal, Diagonal):
         diagonal = adapt_diagonal(diagonal, state.covariance, state.factor, state.noise, gain, loss, short, trust, r)

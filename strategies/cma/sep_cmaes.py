@@ -158,8 +158,9 @@ class SepCMAES(Strategy[SepCMAESState]):
         deviation = jnp.sqrt(state.variance)
         path_sigma, sigma, short = adapt_sigma(state.path_sigma, state.sigma, move / deviation, generation, mu_eff, r)
         path_c = (1 - r.c_c) * state.path_c + pull(short, r.c_c, mu_eff) * move
-        decay = slowed(forgetting(c_1, c_mu, r.c_c, short), trust)
-        variance = decay * state.variance + trust * c_1 * path_c**2 + trust * c_mu * (gain @ moves**2)
+        decay = forgetting(c_1, c_mu, r.c_c, short)
+        variance = decay * state.variance + c_1 * path_c**2 + c_mu * (gain @ moves**2)
+        variance = slowed(variance, state.variance, trust)
         told = SepCMAESState(
             mean=state.mean + state.sigma * move,
             sigma=sigma,

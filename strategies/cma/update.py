@@ -61,9 +61,9 @@ def forgetting(c_1: Any, c_mu: Any, c_c: Any, short: Scalar) -> Scalar:
     return kept
 
 
-def slowed(decay: Scalar, trust: Scalar) -> Scalar:
-    """Return the factor of the old C where all learning rates are multiplied by a factor; with 1, as it is."""
-    return decay + (1 - trust) * (1 - decay)
+def slowed(learned: jax.Array, last: jax.Array, trust: Scalar) -> jax.Array:
+    """Return C as it is learned with its learning rates times a factor; where that is 1, bit for bit as learned."""
+    return jnp.where(trust < 1, last + trust * (learned - last), learned)
 
 
 def factorise(covariance: jax.Array, last: jax.Array) -> tuple[jax.Array, jax.Array]:

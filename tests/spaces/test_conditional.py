@@ -93,3 +93,12 @@ def given(name: str, values: Any, before: VectorSpace | None = None) -> Callable
 def test_bad_input_is_refused(make: Callable[[], Any], words: str) -> None:
     with pytest.raises(ConfigurationError, match=re.escape(words)):
         make()
+
+
+def test_a_start_may_leave_constants_out_but_not_change_them() -> None:
+    space = Dict({"x": Box((), 0.0, 1.0), "k": Fixed(0.1), "more": Dict({"c": Fixed([1, 2])})})
+    for given in ({"x": 0.5}, {"x": 0.5, "k": np.float32(0.1), "more": {"c": [1, 2]}}, {"x": 0.5, "more": {}}):
+        assert space.encode(given).tolist() == [0.5]
+    for wrong in ({"k": 0.2}, {"k": "a"}, {"k": [0.1]}, {"more": {"c": [1, 3]}}):
+        with pytest.raises(ConfigurationError, match=r"Fixed expects its own value in a start, .*; leave it out"):
+            space.encode({"x": 0.5} | wrong)
