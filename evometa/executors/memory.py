@@ -33,11 +33,8 @@ class Memory:
         self._agreements = 0
         self.varies = False
         """Whether calls of one candidate that drew nothing from their generators differed."""
-
-    @property
-    def compared(self) -> bool:
-        """Whether two calls of one candidate have been compared."""
-        return self.varies or self._agreements > 0
+        self.compared: set[str] = set()
+        """The problem's methods of which two calls of one candidate were compared."""
 
     def run(self, executor: Executor, trials: Sequence[Trial], *, always: bool = False) -> list[Outcome]:
         """Return the outcomes of trials, in the order of the trials.
@@ -50,26 +47,28 @@ class Memory:
         candidates = [_digest(trial) for trial in trials]
         if always:
             outcomes = run_in_order(executor, trials)
-            for candidate, outcome in zip(candidates, outcomes, strict=True):
-                self._remember(candidate, outcome)
+            for candidate, trial, outcome in zip(candidates, trials, outcomes, strict=True):
+                self._remember(candidate, trial.method, outcome)
             return outcomes
         known = self._known if self._agreements >= AGREEMENTS else {}
         places = [(candidate, trial.seed) for candidate, trial in zip(candidates, trials, strict=True)]
         new = {place: trial for place, trial in zip(places, trials, strict=True) if place[0] not in known}
         found = dict(zip(new, run_in_order(executor, list(new.values())), strict=True)) if new else {}
         outcomes = [found.get(place) or known[place[0]] for place in places]
-        for (candidate, _), outcome in found.items():
-            self._remember(candidate, outcome)
+        for place, outcome in found.items():
+            self._remember(place[0], new[place].method, outcome)
         return outcomes
 
-    def _remember(self, candidate: bytes, outcome: Outcome) -> None:
+    def _remember(self, candidate: bytes, method: str, outcome: Outcome) -> None:
         if outcome.drew or outcome.failure is not None or self.varies:
             return
         if candidate not in self._known:
             self._known[candidate] = outcome._replace(evaluations=1)
             if len(self._known) > MOST_REMEMBERED:
                 del self._known[next(iter(self._known))]
-        elif _agree(self._known[candidate], outcome):
+            return
+        self.compared.add(method)
+        if _agree(self._known[candidate], outcome):
             self._agreements += 1
         else:
             self.varies, self._agreements, self._known = True, 0, {}

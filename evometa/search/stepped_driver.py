@@ -148,8 +148,10 @@ class SteppedDriver(Driver):
         return self._host.num_tasks is not None or self._drew
 
     def _look_for_noise(self, genotype: Genotype) -> None:
-        if self._host.num_tasks is None and not self._drew and not self._memory.compared:
-            self.validate(genotype, 2, test=False)
+        for test in {False, self.problem.has_test()}:
+            known = self._drew or ("evaluate_test" if test else "evaluate") in self._memory.compared
+            if self._host.num_tasks is None and not known:
+                self.validate(genotype, 2, test=test)
 
     def validate(self, genotype: Genotype, tasks: int, *, test: bool) -> Evaluation:
         """Evaluate one genotype with as many calls as tasks."""
