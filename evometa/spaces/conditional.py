@@ -48,7 +48,7 @@ class Fixed(VectorSpace):
         Raises:
             ConfigurationError: ω is not the value, up to the rounding of single precision.
         """
-        same = jax.tree.structure(omega) == jax.tree.structure(self.value) and all(
+        same = str(jax.tree.structure(omega)) == str(jax.tree.structure(self.value)) and all(
             np.shape(given) == leaf.shape
             and np.asarray(given).dtype.kind in "biuf"
             and np.allclose(given, leaf, rtol=1e-6, atol=0.0, equal_nan=True)
