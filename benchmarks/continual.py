@@ -42,7 +42,7 @@ def searched(
     problem: InnerTraining, strategy: str, seed: int, arguments: argparse.Namespace, initial: Sequence[Any] = ()
 ) -> Any:
     """Return the center of a search; evolution gives each pair of candidates a stream of its own."""
-    chosen: Any = Gradient(learning_rate=0.003)
+    chosen: Any = Gradient(learning_rate=0.003 if isinstance(problem, IncrementalOmniglot) else 0.006)
     if strategy == "evolution":
         problem = dataclasses.replace(problem, num_tasks=1)
         chosen = OpenAIES(
@@ -155,7 +155,7 @@ def sinusoids(arguments: argparse.Namespace) -> None:
 
 IMAGES, QUERIES = 15, 5
 """Drawings of each character in the longest stream, and those to classify, as in the paper."""
-LOG_RATES, LOG_RESTRAINTS = (np.log(np.float32(each)) for each in ((0.01, 0.1, 0.3, 1.0, 3.0), (1.0, 0.05)))
+LOG_RATES, LOG_RESTRAINTS = (np.log(np.float32(each)) for each in ((0.0003, 0.003, 0.03, 0.3, 1.0, 3.0), (20.0, 1.0)))
 """What the rule's two numbers are multiplied by; the best of these is chosen on training streams."""
 
 

@@ -40,6 +40,8 @@ def forgetting_curves(found: NDArray[np.float32], *, x: str, y: str) -> Any:
         x: what the parts are.
         y: what the figure is.
     """
+    from matplotlib.ticker import MaxNLocator
+
     from evometa.plots import style
 
     picture = style.figure(width=6.0, height=3.2)
@@ -47,6 +49,7 @@ def forgetting_curves(found: NDArray[np.float32], *, x: str, y: str) -> Any:
     axes.plot(learned, so_far(found).mean(axis=0), color=style.BLUE, marker=".", label="all so far")
     axes.plot(learned, found[:, :, 0].mean(axis=0), color=style.ORANGE, label="the first")
     style.label_axes(axes, x=x, y=y)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_ylim(bottom=0)
     axes.legend(fontsize="x-small")
     return picture

@@ -54,10 +54,9 @@ class IncrementalOmniglot(InnerTraining):
         η (1[j = c] - ρ p_j) x,
 
     where p_j is the predicted probability. With ρ = 1 this is a step of SGD on the cross-entropy, with ρ = 0 a class is
-    never unlearned. ω is a dict: ``network``, the weights of a convolutional network, ``log_rate``, the logarithm of
-    the relative η, and ``log_restraint``, that of ρ; a search starts at SGD. The fitness, to be minimised, is the
-    cross-entropy on other drawings of all classes afterwards; the metric is their accuracy. Held-out tasks are of other
-    alphabets.
+    never unlearned. ω is a dict: ``network``, the weights of a convolutional network, and ``log_rate`` and
+    ``log_restraint``, the logarithms of factors of η and ρ. The fitness, to be minimised, is the cross-entropy on other
+    drawings of all classes afterwards; the metric is their accuracy. Held-out tasks are of other alphabets.
 
     Paper: Javed and White, "Meta-learning representations for continual learning", NeurIPS 2019; here with the
     characters of :class:`~evometa.problems.OmniglotPrototypes`, whose 106 held-out ones make the longest stream.
@@ -70,6 +69,7 @@ class IncrementalOmniglot(InnerTraining):
         turned: whether classes of training streams are rotated by 0, 90, 180 or 270 degrees, as additional classes.
         channels: channels of each layer of the network.
         learning_rate: η where ``log_rate`` is 0, as at the start of a search.
+        restraint: likewise ρ where ``log_restraint`` is 0.
 
     Raises:
         ConfigurationError: inner_steps that cannot be divided among the classes; when tasks are sampled, a file that is
@@ -92,7 +92,8 @@ class IncrementalOmniglot(InnerTraining):
     queries: Count = 2
     turned: bool = True
     channels: Annotated[tuple[Count, ...], Items()] = (24, 24, 24)
-    learning_rate: Positive = 0.1
+    learning_rate: Positive = 3.0
+    restraint: Positive = 0.05
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -173,13 +174,18 @@ class IncrementalOmniglot(InnerTraining):
         features = learner.features[learner.steps]
         target = jax.nn.one_hot(learner.steps // (self.inner_steps // self.classes), self.classes, dtype=jnp.float32)
         rate = jnp.float32(self.learning_rate) * jnp.exp(omega["log_rate"])
-        change = target - jnp.exp(omega["log_restraint"]) * jax.nn.softmax(features @ learner.kernel)
+        restraint = jnp.float32(self.restraint) * jnp.exp(omega["log_restraint"])
+        change = target - restraint * jax.nn.softmax(features @ learner.kernel)
         return learner._replace(kernel=learner.kernel + rate * jnp.outer(features, change), steps=learner.steps + 1)
 
     def logits(self, omega: Omega, task: CharacterStream, learner: OnlineClassifier) -> jax.Array:
         """Return the logits of the queries, ``[classes, queries, classes]``."""
+        return self.query_features(omega, task) @ learner.kernel
+
+    def query_features(self, omega: Omega, task: CharacterStream) -> jax.Array:
+        """Return the features of the queries, ``[classes, queries, F]``."""
         features = self.features(omega, task.query.reshape(-1, *task.query.shape[2:]))
-        return (features @ learner.kernel).reshape(self.classes, self.queries, self.classes)
+        return features.reshape(self.classes, self.queries, -1)
 
     def loss(self, key: Key, omega: Omega, task: CharacterStream, learner: OnlineClassifier) -> Scalar:
         """Return the mean cross-entropy of the queries of all classes, in nats."""
@@ -193,10 +199,10 @@ class IncrementalOmniglot(InnerTraining):
 
     def forgetting(self, key: Key, omega: Omega, task: CharacterStream) -> jax.Array:
         """Return the accuracy on each class (columns) after each class of the stream (rows), ``[classes, classes]``."""
-        labels = jnp.arange(self.classes)[:, None]
+        features, labels = self.query_features(omega, task), jnp.arange(self.classes)[:, None]
 
         def measure(learner: OnlineClassifier) -> jax.Array:
-            right = jnp.argmax(self.logits(omega, task, learner), axis=-1) == labels
+            right = jnp.argmax(features @ learner.kernel, axis=-1) == labels
             return jnp.mean(right, axis=1, dtype=jnp.float32)
 
         return along_stream(self, key, omega, task, self.classes, measure)

@@ -80,7 +80,12 @@ class IncrementalSinusoids(InnerTraining):
     tasks are of 1,000 functions that no training task has.
 
     Paper: Javed and White, "Meta-learning representations for continual learning", NeurIPS 2019, whose protocol this is
-    (with a smaller network, and only the last layer trained online).
+    but for a smaller network, of which only the last layer is trained online, and for ten batches of each function with
+    a step size of 0.03 instead of 40 with 0.003.
+
+    Result, mean squared error on all functions after ten held-out ones, mean of 3 seeds (``benchmarks/continual.py
+    sinusoids --seconds 30``): 1.37 by the gradient, 2.61 by OpenAI-ES; a network that was fitted to training functions
+    all at once and trained online in the best way has 3.38.
 
     Args:
         functions: functions of a stream.
@@ -99,17 +104,17 @@ class IncrementalSinusoids(InnerTraining):
         omega="weights of a representation, and of its output",
         learner="linear output, online SGD",
         paper="Javed & White 2019",
-        recipe=Recipe("Gradient", {"learning_rate": 0.003}, {"seconds": 120}),
+        recipe=Recipe("Gradient", {"learning_rate": 0.006}, {"seconds": 60}),
     )
 
     num_tasks: int = 4
-    inner_steps: int = 400
+    inner_steps: int = 100
     functions: Count = 10
     batch_size: Count = 8
     test_batch_size: Count = 32
     queries: Count = 32
     hidden: Annotated[tuple[Count, ...], Items()] = (64, 64)
-    learning_rate: Positive = 0.003
+    learning_rate: Positive = 0.03
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -135,9 +140,8 @@ class IncrementalSinusoids(InnerTraining):
         )
 
     def shifted(self) -> dict[str, "IncrementalSinusoids"]:
-        """Twice as many functions, and half the steps for each."""
-        half = max(self.inner_steps // self.functions // 2, 1)
-        kinds = {"half the steps": dataclasses.replace(self, inner_steps=half * self.functions)}
+        """Four times the steps for each function, as many as in the paper by default, and twice as many functions."""
+        kinds = {"four times the steps": dataclasses.replace(self, inner_steps=4 * self.inner_steps)}
         if 2 * self.functions <= IDENTITIES:
             kinds["twice the functions"] = dataclasses.replace(
                 self, functions=2 * self.functions, inner_steps=2 * self.inner_steps

@@ -50,12 +50,12 @@ class FewShotDetection(InnerTraining):
 
     A canvas has up to nine characters of one alphabet, one or more of the class of the example, which somebody else has
     drawn, each turned and scaled at random. ω is a dict: ``network``, the weights of a convolutional network with
-    stride 4, and ``log_sharpness``. The learner is the mean embedding of the examples; the score of a window of the
-    canvas is the cosine of its embedding and that, and windows with the best score within 8 pixels are detections. The
-    fitness, to be minimised, is the cross-entropy by which the best window at each wanted character is told from all
-    windows elsewhere on the task's canvases; the metric is their average precision, where a detection counts if it
-    overlaps the character by half (intersection over union), and each character only once. Held-out tasks have other
-    alphabets.
+    stride 4, and ``log_sharpness``. The learner is the mean embedding of the examples in eight views, turned and
+    scaled; the score of a window of the canvas is the cosine of its embedding and the nearest of these, and windows
+    with the best score within 8 pixels are detections. The fitness, to be minimised, is the cross-entropy by which the
+    best window at each wanted character is told from all windows elsewhere on the task's canvases; the metric is their
+    average precision, where a detection counts if it overlaps the character by half (intersection over union), and each
+    character only once. Held-out tasks have other alphabets.
 
     Papers: Bertinetto, Valmadre, Henriques, Vedaldi and Torr, "Fully-convolutional siamese networks for object
     tracking", ECCV workshops 2016, for the cross-correlation of embeddings; Lake, Salakhutdinov and Tenenbaum, Science
@@ -104,6 +104,12 @@ class FewShotDetection(InnerTraining):
         """The network that maps canvases and examples to features of each place."""
         strides = (2, 2) + (1,) * len(self.channels)
         return FeatureMap(self.channels, strides[: len(self.channels)])
+
+    @property
+    def views(self) -> tuple[jax.Array, jax.Array]:
+        """Angles in radians and factors, ``[views]`` each, by which the example is turned and scaled for comparison."""
+        turns, scales = np.meshgrid(np.array([-0.75, -0.25, 0.25, 0.75]) * math.radians(self.tilt), [-0.5, 0.5])
+        return jnp.asarray(turns.ravel(), jnp.float32), jnp.asarray(self.scale ** scales.ravel(), jnp.float32)
 
     @property
     def stride(self) -> int:
@@ -161,24 +167,26 @@ class FewShotDetection(InnerTraining):
         )
 
     def init(self, key: Key, omega: Omega, task: Canvases) -> jax.Array:
-        """Return the mean embedding of the examples, ``[side, side, F]``, of norm 1."""
+        """Return the mean embedding of the examples in each view, ``[side, side, F, views]``, of norm 1."""
         after = WINDOW - SIZE - MARGIN
-        framed = jnp.pad(task.support, ((0, 0), (MARGIN, after), (MARGIN, after)))
-        template = jnp.mean(self.network.run(omega["network"], framed), axis=0)
-        return template / (jnp.linalg.norm(template) + 1e-6)
+        views = jax.vmap(jax.vmap(warped, (0, None, None)), (None, 0, 0))(task.support, *self.views)
+        framed = jnp.pad(views, ((0, 0), (0, 0), (MARGIN, after), (MARGIN, after)))
+        features = self.network.run(omega["network"], framed.reshape(-1, WINDOW, WINDOW))
+        templates = jnp.mean(features.reshape(*framed.shape[:2], *features.shape[1:]), axis=1)
+        lengths = jnp.sqrt(jnp.sum(templates**2, axis=(1, 2, 3), keepdims=True) + 1e-6)
+        return jnp.moveaxis(templates / lengths, 0, -1)
 
     def step(self, key: Key, omega: Omega, task: Canvases, learner: jax.Array) -> jax.Array:
         """Return the embedding unchanged."""
         return learner
 
     def scores(self, omega: Omega, learner: jax.Array, images: jax.Array) -> jax.Array:
-        """Return the cosine of the learner and each window of canvases ``[N, H, W]``, ``[N, rows, columns]``."""
+        """Return the cosine of the nearest view and each window of canvases ``[N, H, W]``, ``[N, rows, columns]``."""
         x = self.network.run(omega["network"], images)
-        products = conv2d(x, learner[..., None], padding="VALID")[..., 0]
+        products = jnp.max(conv2d(x, learner, padding="VALID"), axis=-1)
         around = jnp.ones((*learner.shape[:2], 1, 1), jnp.float32)
         lengths = conv2d(jnp.sum(x**2, axis=-1, keepdims=True), around, padding="VALID")[..., 0]
-        cosines: jax.Array = products * jax.lax.rsqrt(lengths + 1e-6)
-        return cosines
+        return products * jax.lax.rsqrt(lengths + 1e-6)
 
     def corners(self, scores: jax.Array) -> jax.Array:
         """Return where a character begins in each window, rows and columns of pixels, ``[rows · columns, 2]``."""

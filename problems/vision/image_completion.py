@@ -180,14 +180,16 @@ class ImageCompletion(InnerTraining):
         """Draw eight held-out pictures, their known pixels, and what the network shows before and after its steps."""
         from evometa.plots import style
 
-        tasks, before = held_out(self, key, omega, 8)
-        after = jax.vmap(lambda task, learner: train(self, key, omega, task, learner, 0, self.inner_steps))
-        shown = jax.vmap(self.predict, (0, None))
+        @jax.jit
+        def shown(task: Picture, before: Any) -> tuple[jax.Array, jax.Array]:
+            after, waves = train(self, key, omega, task, before, 0, self.inner_steps), self.waves(self.positions)
+            return self.predict(before, waves), self.predict(after, waves)
+
+        tasks, start = held_out(self, key, omega, 8)
         known = np.full_like(tasks.pixels, np.nan)
         np.put_along_axis(known, tasks.known, np.take_along_axis(tasks.pixels, tasks.known, axis=1), axis=1)
-        rows = {"picture": tasks.pixels, "known": known}
-        networks = jax.jit(lambda t, b: [shown(w, self.waves(self.positions)) for w in (b, after(t, b))])(tasks, before)
-        rows |= dict(zip(("before", f"{self.inner_steps} steps"), jax.device_get(networks), strict=True))
+        before, after = jax.device_get(jax.vmap(shown)(tasks, start))
+        rows = {"picture": tasks.pixels, "known": known, "before": before, f"{self.inner_steps} steps": after}
         picture = style.figure(width=8.0, height=4.3)
         for (name, images), line in zip(rows.items(), picture.subplots(len(rows), 8), strict=True):
             for axes, pixels in zip(line, images, strict=True):

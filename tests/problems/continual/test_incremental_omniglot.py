@@ -7,7 +7,9 @@ import pytest
 from evometa import ConfigurationError
 from evometa.problems import IncrementalOmniglot
 
-PROBLEM = IncrementalOmniglot(characters="glyphs", classes=3, inner_steps=6, queries=2, channels=(2, 3))
+PROBLEM = IncrementalOmniglot(
+    characters="glyphs", classes=3, inner_steps=6, queries=2, channels=(2, 3), learning_rate=0.1, restraint=0.5
+)
 
 
 def test_classes_come_one_after_the_other_and_no_drawing_comes_twice() -> None:
@@ -39,7 +41,7 @@ def test_the_classifier_learns_by_the_rule() -> None:
     @jax.jit
     def everything() -> object:
         task, omega = PROBLEM.sample_test_task(key), PROBLEM.space.decode(PROBLEM.space.start(key))
-        omega |= {"log_rate": np.float32(1.0), "log_restraint": np.log(np.float32(0.25))}
+        omega |= {"log_rate": np.float32(1.0), "log_restraint": np.log(np.float32(0.5))}
         query = PROBLEM.features(omega, task.query.reshape(-1, 21, 21))
         found = PROBLEM.evaluate_task(key, omega, task), PROBLEM.forgetting(key, omega, task)
         return PROBLEM.features(omega, task.stream), query, *found

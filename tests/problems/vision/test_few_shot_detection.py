@@ -1,5 +1,6 @@
 """Canvases have what they say, windows lie where they say, and the precision is that of a sorted list."""
 
+import dataclasses
 from typing import Any
 
 import jax
@@ -65,6 +66,7 @@ def test_a_canvas_has_the_class_where_it_says() -> None:
 
 
 def test_the_best_window_is_where_the_example_lies() -> None:
+    straight = dataclasses.replace(PROBLEM, tilt=0.0, scale=1.0)
     task = jax.jit(PROBLEM.sample_task)(jax.random.key(2))
     row, column = MARGIN + 4 * 3, MARGIN + 4 * 7
     image = np.zeros((1, CANVAS, CANVAS), np.float32)
@@ -72,12 +74,12 @@ def test_the_best_window_is_where_the_example_lies() -> None:
 
     @jax.jit
     def scored(key: Any) -> Any:
-        omega = PROBLEM.space.decode(PROBLEM.space.start(key))
-        return PROBLEM.scores(omega, PROBLEM.init(key, omega, task), jnp.asarray(image))
+        omega = straight.space.decode(straight.space.start(key))
+        return straight.scores(omega, straight.init(key, omega, task), jnp.asarray(image))
 
     scores = scored(jax.random.key(3))
     assert scores.shape == (1, 11, 11)
-    np.testing.assert_array_equal(PROBLEM.corners(scores)[int(jnp.argmax(scores))], (row, column))
+    np.testing.assert_array_equal(straight.corners(scores)[int(jnp.argmax(scores))], (row, column))
     assert float(scores.max()) > 0.8
 
 
