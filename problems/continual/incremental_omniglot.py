@@ -61,6 +61,10 @@ class IncrementalOmniglot(InnerTraining):
     Paper: Javed and White, "Meta-learning representations for continual learning", NeurIPS 2019; here with the
     characters of :class:`~evometa.problems.OmniglotPrototypes`, whose 106 held-out ones make the longest stream.
 
+    Result, accuracy after a stream of all 106 held-out characters, one seed (the search of ``benchmarks/continual.py
+    omniglot``): 83.8 % by 300 generations of the gradient after 1,500 steps of pretraining, where pretraining for about
+    as long has 81.1 %. Random weights have 53.1 % with the best rule, so that forgetting little is easy here.
+
     Args:
         characters: Omniglot's, read from files, or synthetic glyphs, which need no files.
         data_directory: the folder with Omniglot's zip files; by default the environment variable EVOMETA_DATA names it.

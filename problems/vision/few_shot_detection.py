@@ -61,6 +61,10 @@ class FewShotDetection(InnerTraining):
     tracking", ECCV workshops 2016, for the cross-correlation of embeddings; Lake, Salakhutdinov and Tenenbaum, Science
     2015, for the characters and the held-out alphabets.
 
+    Result, average precision on held-out tasks, one seed (the search of ``benchmarks/vision.py detection``): 80.0 by
+    the gradient in 645 generations, 58.5 by random weights; matching the pixels of the example 67.5, and of 15 turned
+    and scaled copies of it 81.1.
+
     Args:
         characters: synthetic glyphs, which need no files, or Omniglot's, read from files.
         data_directory: the folder with Omniglot's zip files; by default the environment variable EVOMETA_DATA names it.
