@@ -63,7 +63,9 @@ def forgetting(c_1: Any, c_mu: Any, c_c: Any, short: Scalar) -> Scalar:
 
 def slowed(learned: jax.Array, last: jax.Array, trust: Scalar) -> jax.Array:
     """Return C as it is learned with its learning rates times a factor; where that is 1, bit for bit as learned."""
-    return jnp.where(trust < 1, last + trust * (learned - last), learned)
+    # A branch, since a select would be fused with what computes C, and change its rounding.
+    found: jax.Array = jax.lax.cond(trust < 1, lambda c, k: k + trust * (c - k), lambda c, _: c, learned, last)
+    return found
 
 
 def factorise(covariance: jax.Array, last: jax.Array) -> tuple[jax.Array, jax.Array]:
