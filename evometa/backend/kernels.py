@@ -25,6 +25,9 @@ WITHIN = frozenset(
 )
 """What a kernel may hold beside loops, branches and calls: entry by entry, sums, and moving numbers about."""
 
+SEVERAL_DEVICES = jax.__version_info__ >= (0, 8)
+"""Whether a kernel can be put on each of several devices: JAX 0.7 confuses their meshes for closed-over arrays."""
+
 
 def one_kernel(function: Callable[..., Any], *given: Any) -> Any:
     """Return ``function(*given)``, computed on a CPU by a single piece of machine code, loops and branches included.
@@ -40,7 +43,7 @@ def one_kernel(function: Callable[..., Any], *given: Any) -> Any:
             without a use makes the compiler fail (XLA of jaxlib 0.10).
         given: pytrees of arrays.
     """
-    mesh = _MESH.get()
+    mesh = _MESH.get() if SEVERAL_DEVICES else None
     alone = _on_one_device(mesh)
     jitted = not jax.config.jax_disable_jit  # type: ignore[attr-defined]  # made at run time
     if not jitted or jax.default_backend() != "cpu" or not (alone or mesh is not None):

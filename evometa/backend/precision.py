@@ -14,7 +14,7 @@ import numpy as np
 
 from evometa.errors import ConfigurationError
 
-_enable_x64: Any = (jax if hasattr(jax, "enable_x64") else importlib.import_module("jax.experimental")).enable_x64
+enable_x64: Any = (jax if hasattr(jax, "enable_x64") else importlib.import_module("jax.experimental")).enable_x64
 """JAX's context of double precision; in ``jax.experimental`` before JAX 0.8."""
 
 Given = ParamSpec("Given")
@@ -32,7 +32,7 @@ def precision(*, double: bool) -> Iterator[None]:
         return
     token = _switched.set(True)
     try:
-        with _enable_x64(True):
+        with enable_x64(True):
             yield
     finally:
         _switched.reset(token)

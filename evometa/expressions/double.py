@@ -7,14 +7,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from evometa.backend.precision import enable_x64
 from evometa.expressions.notation import fold
 from evometa.expressions.primitives import Primitive, PrimitiveSet
 from evometa.expressions.tree import Tree
-
-try:
-    from jax import enable_x64
-except ImportError:  # older than JAX 0.8
-    from jax.experimental import enable_x64  # type: ignore[no-redef, attr-defined, unused-ignore]
 
 
 def in_double_precision(primitives: PrimitiveSet, tree: Tree, arguments: Sequence[Any]) -> Any:

@@ -90,7 +90,7 @@ def _largest_chunk(one: OneCandidate, device: jax.Device, most: int, budget: int
     here = jax.sharding.SingleDeviceSharding(device)
     # How memory is laid out is decided before machine code is written, whose optimisation is half of what compiling
     # costs here.
-    fast = {"xla_backend_optimization_level": 0} if device.platform == "cpu" else None
+    fast: dict[str, str | bool] | None = {"xla_backend_optimization_level": "0"} if device.platform == "cpu" else None
 
     def temporary(chunk: int) -> int:
         batch = jax.tree.map(lambda s: jax.ShapeDtypeStruct((chunk, *s.shape), s.dtype), one.item)

@@ -6,7 +6,6 @@ for each leaf, named by its path as in ``omegas['weights']``. ``objective_names`
 ``numpy.load`` reads it without pickle.
 """
 
-import io
 import os
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,7 @@ from numpy.typing import NDArray
 
 from evometa.errors import RunDirectoryError
 from evometa.problem import VECTORS
-from evometa.storage.files import NotWritten, run_folder, write_atomically
+from evometa.storage.files import NotWritten, npz, run_folder, write_atomically
 from evometa.storage.flat_trees import flatten, unflatten
 from evometa.storage.result import Archive
 
@@ -36,9 +35,7 @@ def write(run_directory: Path, archive: Archive | None) -> None:
         if archive is None:
             path.unlink(missing_ok=True)
         else:
-            content = io.BytesIO()
-            np.savez_compressed(content, allow_pickle=False, **_arrays(archive))
-            write_atomically(path, content.getvalue())
+            write_atomically(path, npz(_arrays(archive)))
     except OSError as error:
         raise NotWritten(
             f"Could not write {path}: {error}; the run's history and checkpoints are safe, so make room on the "

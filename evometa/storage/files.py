@@ -6,9 +6,15 @@ safely as the mount allows; a write that failed (a full disk, a bad one) is an e
 
 import contextlib
 import errno
+import io
 import os
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from evometa.errors import RunDirectoryError
 
@@ -32,6 +38,21 @@ def run_folder(path: str | os.PathLike[str]) -> Path:
         raise RunDirectoryError(
             f"{path} was expected to be a folder, and there is no such home; write it out."
         ) from None
+
+
+def npz(arrays: Mapping[str, NDArray[Any]], *, compressed: bool = True) -> bytes:
+    """Return the content of an .npz file of arrays, nothing pickled.
+
+    Raises:
+        TypeError: an array of Python objects.
+    """
+    for name, array in arrays.items():
+        if array.dtype.hasobject:  # savez can be told not to pickle only since NumPy 2.1
+            raise TypeError(f"Expected arrays of numbers and text, got one of Python objects, {name!r}.")
+    content = io.BytesIO()
+    save = np.savez_compressed if compressed else np.savez
+    save(content, **dict(arrays))  # type: ignore[arg-type]  # some names are options in its stub
+    return content.getvalue()
 
 
 def write_atomically(path: Path, content: bytes) -> None:

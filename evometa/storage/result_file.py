@@ -8,7 +8,6 @@ arrays without pickle.
 """
 
 import dataclasses
-import io
 import json
 import math
 import os
@@ -26,7 +25,7 @@ from evometa.problem import BaseProblem, precision_of
 from evometa.settings import checked
 from evometa.storage import archive_file
 from evometa.storage.data_copies import problem_with_copies
-from evometa.storage.files import NotWritten, run_folder, write_atomically
+from evometa.storage.files import NotWritten, npz, run_folder, write_atomically
 from evometa.storage.flat_trees import flatten, restore, unflatten
 from evometa.storage.manifest import read_manifest, warn_of_changed_data
 from evometa.storage.result import Result
@@ -56,10 +55,8 @@ def write(run_directory: Path, result: Result) -> None:
     arrays = {"numbers": np.array(text)}
     for name in _OMEGAS:
         arrays |= flatten(name, getattr(result, name))
-    file = io.BytesIO()
-    np.savez(file, allow_pickle=False, **arrays)
     try:
-        write_atomically(run_directory / RESULT, file.getvalue())
+        write_atomically(run_directory / RESULT, npz(arrays, compressed=False))
         write_atomically(run_directory / NUMBERS, shown.encode() + b"\n")
     except OSError as error:
         raise NotWritten(

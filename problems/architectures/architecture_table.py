@@ -6,7 +6,6 @@ architecture is a table look-up, and the best cell is known.
 
 import dataclasses
 import functools
-import io
 import math
 import os
 import zipfile
@@ -24,7 +23,7 @@ from evometa.errors import ConfigurationError
 from evometa.problem import Evaluation, Problem, learning_curve
 from evometa.problems.architectures.architecture_search import ArchitectureSearch, cells, require_cells
 from evometa.spaces import Categorical
-from evometa.storage.files import write_atomically
+from evometa.storage.files import npz, write_atomically
 from evometa.types import Key, Omega, Scalar
 
 DIGITS = Path(__file__).with_name("architecture_table.npz")
@@ -137,15 +136,9 @@ def train_all(
 
 def write_architecture_table(trained: Trained, file: str | os.PathLike[str]) -> None:
     """Write a table as an .npz file of arrays, nothing pickled."""
-    content = io.BytesIO()
-    np.savez_compressed(
-        content,
-        validation=trained.validation,
-        test=trained.test,
-        operations=np.array(trained.operations),
-        nodes=np.array(trained.nodes),
-    )
-    write_atomically(Path(file), content.getvalue())
+    names, nodes = np.array(trained.operations), np.array(trained.nodes)
+    arrays = {"validation": trained.validation, "test": trained.test, "operations": names, "nodes": nodes}
+    write_atomically(Path(file), npz(arrays))
 
 
 def read_architecture_table(file: str | os.PathLike[str]) -> Trained:

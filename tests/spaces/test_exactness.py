@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from evometa import Box, ConfigurationError, Dict, Integer, VectorSpace
+from evometa.backend.precision import enable_x64
 from evometa.strategies import PBIL, Reinforce
 
 KEY = jax.random.key(1)
@@ -36,7 +37,7 @@ def drawn(space: VectorSpace) -> Any:
 )
 def test_integers_are_drawn_and_changed_exactly(low: int, high: int, double: bool) -> None:
     space = Integer(low, high)
-    with jax.enable_x64(double):
+    with enable_x64(double):
         found = drawn(space)
         mutate = jax.vmap(lambda key: space.decode(space.mutate(key, space.sample(KEY))))
         children, ends = jax.device_get(
@@ -70,7 +71,7 @@ def test_steps_starts_and_logarithms_of_wide_integers_are_exact() -> None:
     stepped = Integer(2**30, 2**30 + 7 * 10**6, step=7, start=2**30 + 14)
     assert int(stepped.decode(stepped.start(KEYS[0]))) == 2**30 + 14
     assert ((drawn(stepped) - 2**30) % 7 == 0).all()
-    with jax.enable_x64(True):
+    with enable_x64(True):
         far = Integer(2**62, 2**62 + 9, start=2**62 + 3)
         assert int(far.decode(far.start(KEYS[0]))) == 2**62 + 3
         assert drawn(Integer(2**25, 2**25 + 8, log=True)).min() >= 2**25
@@ -81,7 +82,7 @@ def test_steps_starts_and_logarithms_of_wide_integers_are_exact() -> None:
 def test_limits_of_float64_and_int64_are_refused_too() -> None:
     with pytest.raises(ConfigurationError, match="bounds that int64 can hold"):
         Integer(0, 2**63)
-    with jax.enable_x64(True), pytest.raises(ConfigurationError, match="a range of at most 9007199254740992"):
+    with enable_x64(True), pytest.raises(ConfigurationError, match="a range of at most 9007199254740992"):
         Integer(0, 2**53 + 1).sample(KEYS[0])
 
 
@@ -101,7 +102,7 @@ def test_boxes_that_float32_would_distort_are_refused_and_float64_holds_them(box
         drawn(space)
     with pytest.raises(ConfigurationError, match="Box expects bounds that float32 can hold"):
         space.decode(jnp.zeros(1))
-    with jax.enable_x64(True):
+    with enable_x64(True):
         found = drawn(space)
     assert found.min() > box["low"]
     assert found.max() < box["high"]

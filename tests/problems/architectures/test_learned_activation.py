@@ -11,6 +11,7 @@ import pytest
 
 from evometa import ConfigurationError, learning_curve
 from evometa.backend.chunks import map_chunks
+from evometa.backend.precision import enable_x64
 from evometa.expressions import parse, text
 from evometa.expressions.tree import stack
 from evometa.problems.architectures.learned_activation import RELU, SWISH, LearnedActivation
@@ -98,7 +99,7 @@ def test_a_search_begins_with_the_rectifier() -> None:
 
 
 def test_inner_training_stays_float32_under_x64() -> None:
-    with jax.enable_x64(True):
+    with enable_x64(True):
         tree = read(SWISH)
 
         def run(key: Any) -> Any:

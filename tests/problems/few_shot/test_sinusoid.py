@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from evometa import ConfigurationError, learning_curve
+from evometa.backend.precision import enable_x64
 from evometa.problems import Sinusoid, adaptation_curves
 
 KEY = jax.random.key(5)
@@ -106,7 +107,7 @@ def test_inner_training_stays_float32_under_x64() -> None:
         task = problem.sample_task(key)
         return task, problem.evaluate_task(key, problem.space.decode(problem.space.start(key)), task).fitness
 
-    with jax.enable_x64(True):
+    with enable_x64(True):
         shapes = jax.tree.leaves(jax.eval_shape(run, jax.random.key(0)))
     assert {leaf.dtype for leaf in shapes} == {jnp.dtype("float32")}
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from evometa import ConfigurationError
+from evometa.backend.precision import enable_x64
 from evometa.problems import Ellipsoid, Rastrigin, Rosenbrock, Sphere
 
 FUNCTIONS = [Sphere, Rosenbrock, Ellipsoid, Rastrigin]
@@ -57,7 +58,7 @@ def test_rotation_keeps_distances_and_removes_separability() -> None:
 
 @pytest.mark.parametrize("function", FUNCTIONS)
 def test_float64_is_resolved_under_x64(function: Function) -> None:
-    with jax.enable_x64(True):
+    with enable_x64(True):
         problem = function(dimension=3, rotation_seed=2)
         key = jax.random.key(0)
         omega = problem.space.decode(problem.space.start(key))

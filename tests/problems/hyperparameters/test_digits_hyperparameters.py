@@ -10,6 +10,7 @@ import pytest
 from sklearn.datasets import load_digits
 
 from evometa import ConfigurationError, learning_curve
+from evometa.backend.precision import enable_x64
 from evometa.problems import DigitsHyperparameters
 from evometa.problems.shared.digits import digits
 
@@ -106,7 +107,7 @@ def test_inner_training_stays_float32_under_x64() -> None:
         _, learner = learning_curve(problem, key, omega, task, (2,))
         return omega, learner[:2], problem.loss(key, omega, task, learner)
 
-    with jax.enable_x64(True):
+    with enable_x64(True):
         shapes = jax.tree.leaves(jax.eval_shape(run, jax.random.key(0)))
     assert {leaf.dtype for leaf in shapes} == {jnp.dtype("float32")}
 

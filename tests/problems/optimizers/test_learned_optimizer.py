@@ -10,6 +10,7 @@ import optax
 import pytest
 
 from evometa import ConfigurationError, learning_curve
+from evometa.backend.precision import enable_x64
 from evometa.problem import begin
 from evometa.problems import LearnedOptimizer
 from evometa.problems.optimizers.base_tasks import WORST_LOSS, Quadratic
@@ -209,7 +210,7 @@ def test_inner_training_stays_float32_under_x64() -> None:
         losses, learner = learning_curve(SMALL, key, omega, task, (3,))
         return omega, task, learner[:3], losses
 
-    with jax.enable_x64(True):
+    with enable_x64(True):
         shapes = jax.tree.leaves(jax.eval_shape(run, jax.random.key(0)))
     assert {leaf.dtype for leaf in shapes} == {jnp.dtype("float32")}
 

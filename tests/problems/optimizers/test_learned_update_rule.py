@@ -12,6 +12,7 @@ import pytest
 
 from evometa import ConfigurationError, learning_curve
 from evometa.backend.chunks import map_chunks
+from evometa.backend.precision import enable_x64
 from evometa.expressions import parse, source
 from evometa.expressions.tree import stack
 from evometa.problem import begin
@@ -152,7 +153,7 @@ def test_a_found_rule_is_exported_as_it_is() -> None:
 
 
 def test_inner_training_stays_float32_under_x64() -> None:
-    with jax.enable_x64(True):
+    with enable_x64(True):
         tree = read(ADAM)
 
         def run(key: Any) -> Any:
