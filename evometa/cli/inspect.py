@@ -113,7 +113,7 @@ class Generalize:
 
 def problem_of(directory: Path, name: str | None) -> "BaseProblem":
     """Return the problem of a run: from its manifest, or with its settings from a class, by name, that has moved."""
-    from evometa.cli.run import moved_to
+    from evometa.cli.names import moved_to
     from evometa.search.resuming import rebuilt
     from evometa.storage.data_copies import problem_with_copies
     from evometa.storage.manifest import read_manifest

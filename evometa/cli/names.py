@@ -2,12 +2,14 @@
 
 import inspect
 import re
+from pathlib import Path
 from types import ModuleType
 from typing import Any, Literal
 
 from evometa import naming
 from evometa.errors import ConfigurationError, nearest
 from evometa.problem import BaseProblem
+from evometa.storage.manifest import read_manifest
 from evometa.strategy import Strategy
 
 Role = Literal["problem", "strategy"]
@@ -66,6 +68,12 @@ def short_name(reference: str) -> str:
 
 def _plain(name: str) -> str:
     return re.sub(r"[-_]", "", name).lower()
+
+
+def moved_to(name: str, role: Role, directory: Path) -> Any:
+    """Return the problem or strategy of a run, with its settings, from a class that has moved."""
+    fields = getattr(read_manifest(directory), role)["fields"]
+    return naming.rebuild({"type": naming.reference(find(name, role)), "fields": fields})
 
 
 def _package(role: Role) -> tuple[ModuleType, type[Any]]:

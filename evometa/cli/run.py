@@ -14,7 +14,7 @@ from tyro.conf import OmitArgPrefixes, Positional, arg
 from evometa import naming
 from evometa.card import Recipe
 from evometa.cli.inspect import constraints_in_words
-from evometa.cli.names import Role, find, kebab
+from evometa.cli.names import Role, find, kebab, moved_to
 from evometa.cli.options import Execution, Limits
 from evometa.errors import ConfigurationError, EvometaError, RunDirectoryError
 from evometa.problem import BaseProblem
@@ -251,12 +251,6 @@ def claim_directory(problem: type[Any], strategy: type[Any]) -> Path:
             ) from None
         break
     return path
-
-
-def moved_to(name: str, role: Role, directory: Path) -> Any:
-    """Return the problem or strategy of a run, with its settings, from a class that has moved."""
-    fields = getattr(read_manifest(directory), role)["fields"]
-    return naming.rebuild({"type": naming.reference(find(name, role)), "fields": fields})
 
 
 def report(problem: BaseProblem, result: "Result", directory: Path) -> int:
