@@ -53,7 +53,8 @@ class Gymnax(Environment):
     def actions(self) -> Discrete | Continuous:
         """What the actions are."""
         environment, parameters = self._made
-        return actions_of(f"{self.name} of gymnax", environment.action_space(parameters))
+        with jax.ensure_compile_time_eval():  # some bounds are made by JAX, also while a program is traced
+            return actions_of(f"{self.name} of gymnax", environment.action_space(parameters))
 
     def reset(self, key: Key) -> State:
         """Return the state at the start of an episode."""

@@ -167,6 +167,13 @@ def test_environments_of_gymnax_keep_the_contract(name: str) -> None:
     check_environment(Gymnax(name), steps=20)
 
 
+@pytest.mark.parametrize("name", ["Reacher-misc", "Pendulum-v1"])  # Reacher's bounds are arrays of JAX
+def test_actions_of_gymnax_are_known_while_a_program_is_traced(name: str) -> None:
+    inside: list[Discrete | Continuous] = []
+    jax.eval_shape(lambda: inside.append(Gymnax(name).actions))
+    assert inside == [Gymnax(name).actions]
+
+
 def test_names_that_gymnax_lacks_and_a_missing_package_are_said(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ConfigurationError, match="no environment 'Cartpole'; the nearest name is 'CartPole-v1'"):
         Gymnax("Cartpole")
