@@ -38,7 +38,7 @@ class Episode(NamedTuple):
     """An episode that is over."""
 
     total: Scalar
-    """The sum of its rewards, float32; NaN where the environment gave a reward or observation that is not finite."""
+    """The sum of its rewards, float32; not finite where the environment gave a reward or observation that is not."""
     steps: Scalar
     """How many steps it took, int32."""
     terminated: Scalar

@@ -10,6 +10,7 @@ file                            holds
 :mod:`omniglot_prototypes`      an embedding for characters
 :mod:`episodes`                 episodes of classes, examples and queries
 :mod:`conv_net`                 a small convolutional network
+:mod:`character_tasks`          problems that draw characters
 :mod:`characters`               images of characters
 :mod:`character_sources`        Omniglot's files, or made-up glyphs
 :mod:`glyphs`                   made-up characters, nothing to download

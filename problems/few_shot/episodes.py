@@ -8,8 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from evometa.errors import ConfigurationError
-from evometa.problem import InnerTraining
-from evometa.problems.few_shot.character_sources import Source, available, characters
+from evometa.problems.few_shot.character_tasks import CharacterTasks
 from evometa.problems.few_shot.characters import Characters
 from evometa.problems.few_shot.conv_net import ConvNet
 from evometa.problems.shared.networks import accuracy, cross_entropy
@@ -27,7 +26,7 @@ class Episode(NamedTuple):
 
 
 @dataclasses.dataclass(frozen=True)
-class FewShot(InnerTraining):
+class FewShot(CharacterTasks):
     """Episodes of characters as in Lake et al. (2015): classes of one alphabet, all drawn by the same people.
 
     An episode samples an alphabet, classes of it, and drawers: drawings of the first ones are the support set, those of
@@ -35,19 +34,12 @@ class FewShot(InnerTraining):
     Subclasses say what ω and the learner are, and how images are classified; their docstrings describe the fields.
     """
 
-    characters: Source = "omniglot"
-    data_directory: str | None = None
     ways: Several = 5
     shots: Count = 1
     queries: Count = 2
     within_alphabet: bool = True
     turned: bool = True
     channels: Annotated[tuple[Count, ...], Items()] = (24, 24, 24)
-
-    @property
-    def parts(self) -> tuple[Characters, Characters]:
-        """The characters for training, and the held-out ones of other alphabets; read on first use."""
-        return characters(self.characters, self.data_directory)
 
     @property
     def network(self) -> ConvNet:
@@ -62,10 +54,8 @@ class FewShot(InnerTraining):
             f"{ways} ways": {"ways": ways},
             "alphabets mixed": {"within_alphabet": not self.within_alphabet},
         }
-        other: Source = "glyphs" if self.characters == "omniglot" else "omniglot"
-        if available(other, self.data_directory):
-            kinds[other] = {"characters": other}
-        return {name: dataclasses.replace(self, **changes) for name, changes in kinds.items()}
+        shifted = {name: dataclasses.replace(self, **changes) for name, changes in kinds.items()}
+        return shifted | self.of_other_characters()
 
     def sample_task(self, key: Key) -> Episode:
         """Sample an episode of training alphabets, each class rotated by random quarter turns if ``turned``."""

@@ -15,8 +15,8 @@ import numpy as np
 from evometa.backend.convolution import conv2d
 from evometa.card import ProblemCard, Recipe
 from evometa.errors import ConfigurationError
-from evometa.problem import InnerTraining
-from evometa.problems.few_shot.character_sources import Source, available, characters
+from evometa.problems.few_shot.character_sources import Source
+from evometa.problems.few_shot.character_tasks import CharacterTasks
 from evometa.problems.few_shot.characters import SIZE, Characters
 from evometa.problems.shared.feature_map import FeatureMap
 from evometa.problems.vision.canvases import OTHERS, Canvas, canvas, draw_classes, drawings, warped
@@ -45,7 +45,7 @@ class Canvases(NamedTuple):
 
 
 @dataclasses.dataclass(frozen=True)
-class FewShotDetection(InnerTraining):
+class FewShotDetection(CharacterTasks):
     """Learn an embedding in which the characters of a class are found among others on a canvas.
 
     A canvas has up to nine characters of one alphabet, one or more of the class of the example, which somebody else has
@@ -90,18 +90,12 @@ class FewShotDetection(InnerTraining):
     num_tasks: int = 4
     inner_steps: int = 0
     characters: Source = "glyphs"
-    data_directory: str | None = None
     shots: Count = 1
     queries: Count = 2
     tilt: Annotated[float, Range(least=0, most=180)] = 40.0
     scale: Annotated[float, Range(least=1)] = 1.4
     turned: bool = True
     channels: Annotated[tuple[Count, ...], Items()] = (16, 16, 16)
-
-    @property
-    def parts(self) -> tuple[Characters, Characters]:
-        """The characters for training, and the held-out ones of other alphabets; read on first use."""
-        return characters(self.characters, self.data_directory)
 
     @property
     def network(self) -> FeatureMap:
@@ -130,10 +124,7 @@ class FewShotDetection(InnerTraining):
         shots = 5 if self.shots == 1 else 1
         kinds = {f"{shots} shot{'s' if shots > 1 else ''}": dataclasses.replace(self, shots=shots)}
         kinds["turned further"] = dataclasses.replace(self, tilt=min(2 * self.tilt, 180.0))
-        other: Source = "glyphs" if self.characters == "omniglot" else "omniglot"
-        if available(other, self.data_directory):
-            kinds[other] = dataclasses.replace(self, characters=other)
-        return kinds
+        return kinds | self.of_other_characters()
 
     def sample_task(self, key: Key) -> Canvases:
         """Draw a task of training alphabets, each class rotated by random quarter turns if ``turned``."""

@@ -16,7 +16,7 @@ from PIL import Image
 from evometa import Search
 from evometa.errors import ConfigurationError
 from evometa.problems import OmniglotPrototypes
-from evometa.problems.few_shot import episodes
+from evometa.problems.few_shot import character_tasks
 from evometa.problems.few_shot.characters import RADIUS, SIZE, Characters
 from evometa.problems.few_shot.omniglot import HELD_OUT, TRAINING, find, normalised, omniglot
 from evometa.strategies import Gradient
@@ -72,7 +72,7 @@ def coded(monkeypatch: pytest.MonkeyPatch) -> None:
         return Characters(np.array(images, np.uint8), numbers, tuple(alphabets))
 
     parts = part({"Ab": 3, "Greek": 2}), part({"Cde": 5, "Xy": 2})
-    monkeypatch.setattr(episodes, "characters", lambda source, directory: parts)
+    monkeypatch.setattr(character_tasks, "characters", lambda source, directory: parts)
 
 
 def test_reads_what_was_drawn_and_holds_out_what_only_the_second_file_has(folder: Path) -> None:
