@@ -25,6 +25,7 @@ from evometa.errors import (
     ConfigurationError,
     EvaluationError,
     EvometaError,
+    EvometaWarning,
     IgnoredFeedbackWarning,
     RunDirectoryError,
 )
@@ -69,6 +70,7 @@ __all__ = [
     "Evaluation",
     "EvaluationError",
     "EvometaError",
+    "EvometaWarning",
     "Feedback",
     "Final",
     "Fixed",

@@ -1,6 +1,8 @@
 """The exceptions of the package; every message says what was expected, what was given, and what to do."""
 
 import difflib
+import sys
+import warnings
 from collections.abc import Iterable
 
 
@@ -23,8 +25,20 @@ class EvaluationError(EvometaError):
     """
 
 
-class IgnoredFeedbackWarning(UserWarning):
+class EvometaWarning(UserWarning):
+    """Base class of all warnings of evometa."""
+
+
+class IgnoredFeedbackWarning(EvometaWarning):
     """A strategy makes no use of something that a problem returns, such as its objectives."""
+
+
+def warn(message: str, category: type[EvometaWarning] = EvometaWarning) -> None:
+    """Warn, pointing at the line outside of evometa that called it."""
+    level, frame = 2, sys._getframe(1)
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").partition(".")[0] == __package__:
+        level, frame = level + 1, frame.f_back
+    warnings.warn(message, category, stacklevel=level)
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

@@ -3,7 +3,6 @@
 import contextlib
 import contextvars
 import functools
-import warnings
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -12,6 +11,8 @@ import jax
 import jax.numpy as jnp
 from jax.extend.core import jaxpr_as_fun
 from jax.sharding import Mesh, PartitionSpec
+
+from evometa.errors import warn
 
 WITHIN = frozenset(
     """
@@ -96,11 +97,10 @@ def single_kernels() -> bool:
         except Exception as error:  # whatever a later JAX says; results do not depend on it
             lost = f"{type(error).__name__}: {error}".splitlines()[0]
     if lost is not None:
-        warnings.warn(
+        warn(
             f"JAX {jax.__version__} does not compile a loop marked xla_cpu_small_call to a single kernel ({lost}): "
             "expressions (symbolic regression, learned losses) give the same results, but evaluate several times more "
             "slowly on a CPU and take twice as long to compile; JAX 0.10 has it.",
-            stacklevel=2,
         )
     return lost is None
 

@@ -9,7 +9,8 @@ import io
 import operator
 import os
 import sys
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterator, Sequence
 from typing import Annotated, Any
 
 import tyro
@@ -18,7 +19,7 @@ from evometa.cli.inspect import Generalize, List, Show
 from evometa.cli.options import registry
 from evometa.cli.pictures import Compare, Plot
 from evometa.cli.run import Resume, Run, resume_with_options, run_with_options
-from evometa.errors import EvometaError
+from evometa.errors import EvometaError, EvometaWarning
 
 
 def main(args: Sequence[str] | None = None) -> int:
@@ -35,7 +36,8 @@ def main(args: Sequence[str] | None = None) -> int:
     if os.getcwd() not in sys.path:  # as 'python -m' has it: a project's packages are found from its folder
         sys.path.insert(0, os.getcwd())
     try:
-        status = int(_parse(args).execute())
+        with _warnings_as_sentences():
+            status = int(_parse(args).execute())
         sys.stdout.flush()
         return status
     except BrokenPipeError:  # such as 'evometa show DIR | head'
@@ -48,6 +50,21 @@ def main(args: Sequence[str] | None = None) -> int:
         return 130
     except SystemExit as stop:  # tyro has printed help or an error message about an option
         return stop.code if isinstance(stop.code, int) else 2
+
+
+@contextlib.contextmanager
+def _warnings_as_sentences() -> Iterator[None]:
+    """Print evometa's own warnings as its errors are printed: which line of which file called it tells nobody more."""
+    usual = warnings.formatwarning
+
+    def line(message: Warning | str, category: type[Warning], *place: Any) -> str:
+        return f"evometa: {message}\n" if issubclass(category, EvometaWarning) else usual(message, category, *place)
+
+    warnings.formatwarning = line
+    try:
+        yield
+    finally:
+        warnings.formatwarning = usual
 
 
 def _parse(args: list[str]) -> Any:

@@ -3,7 +3,6 @@
 import dataclasses
 import json
 import sys
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -125,12 +124,7 @@ class Compare:
         from evometa import plots
 
         compared = groups(self.run_directories, self.label)
-        with warnings.catch_warnings(record=True) as caught:
-            warnings.simplefilter("always")
-            picture = plots.compare(compared, quantity=self.quantity, x=self.x)
-        for warning in caught:
-            print(f"evometa: {warning.message}", file=sys.stderr)
-        save(picture, self.output)
+        save(plots.compare(compared, quantity=self.quantity, x=self.x), self.output)
         return 0
 
 

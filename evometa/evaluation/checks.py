@@ -3,7 +3,6 @@
 import dataclasses
 import difflib
 import inspect
-import warnings
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -11,7 +10,7 @@ import jax
 import jax.numpy as jnp
 
 from evometa.backend.static_leaves import abstract, is_array, pack
-from evometa.errors import ConfigurationError
+from evometa.errors import ConfigurationError, warn
 from evometa.problem import VECTORS, BaseProblem, HostProblem, InnerTraining, Problem, as_evaluation, overrides
 from evometa.spaces import Space, VectorSpace
 
@@ -262,10 +261,9 @@ def _warn_of_double_precision(name: str, omega: Any, learner: Any) -> None:
         return any(leaf.dtype == jnp.float64 for leaf in jax.tree.leaves(tree))
 
     if double(learner) and not double(omega):
-        warnings.warn(
+        warn(
             f"{name} trains learners in float64 although its ω is not: under jax_enable_x64 an array made without a "
             "dtype is float64, at half the speed; give float32 explicitly in sample_task, init and step.",
-            stacklevel=4,
         )
 
 

@@ -1,13 +1,12 @@
 """Whether a strategy and a problem fit together, and what the one makes no use of that the other returns."""
 
-import warnings
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 
 from evometa.backend.static_leaves import abstract, pack, unpack
-from evometa.errors import ConfigurationError, IgnoredFeedbackWarning
+from evometa.errors import ConfigurationError, IgnoredFeedbackWarning, warn
 from evometa.evaluation.checks import check_names
 from evometa.evaluation.population_evaluator import plan_incompatibility
 from evometa.problem import VECTORS, BaseProblem, HostProblem, InnerTraining, Problem, as_evaluation, overrides
@@ -40,17 +39,15 @@ def warn_of_ignored(strategy: Strategy[Any], problem: BaseProblem) -> None:
     name, cls, lengths = type(strategy).__name__, type(problem).__name__, vector_lengths(problem)
     for vector, remedy in _INSTEAD.items():
         if vector in lengths and vector not in strategy.required_feedback:
-            warnings.warn(
+            warn(
                 f"{name} makes no use of the {vector} that {cls} returns; {remedy}.",
                 IgnoredFeedbackWarning,
-                stacklevel=3,
             )
     if "constraints" in lengths and strategy.constraint_handling == "none":
-        warnings.warn(
+        warn(
             f"{name} follows the fitness alone and does not steer by the constraints that {cls} returns, so only what "
             "it comes across keeps them; use a strategy that ranks candidates, such as OpenAIES or CMAES.",
             IgnoredFeedbackWarning,
-            stacklevel=3,
         )
 
 

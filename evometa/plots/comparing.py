@@ -2,14 +2,13 @@
 
 import dataclasses
 import textwrap
-import warnings
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 from matplotlib.figure import Figure
 from scipy import stats
 
-from evometa.errors import ConfigurationError, nearest
+from evometa.errors import ConfigurationError, nearest, warn
 from evometa.plots import style
 from evometa.plots.curves import X, load, positions
 from evometa.plots.facts import Run, facts
@@ -82,9 +81,8 @@ def comparison(
     about = [facts(run) for value in runs.values() for run in _as_list(value)]
     problems = sorted({fact.problem for fact in about if fact.problem})
     if len(problems) > 1:
-        warnings.warn(
+        warn(
             f"The compared runs are of different problems, whose fitness may not be comparable: {'; '.join(problems)}.",
-            stacklevel=2,
         )
     loaded = {label: [load(run) for run in _as_list(value)] for label, value in runs.items()}
     if not loaded or not all(loaded.values()):

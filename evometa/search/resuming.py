@@ -5,14 +5,13 @@ manifest with its generation, and the best so far, whose fitness is of the forme
 """
 
 import os
-import warnings
 from typing import Any, Literal
 
 import jax
 import numpy as np
 
 from evometa import naming
-from evometa.errors import ConfigurationError, EvometaError
+from evometa.errors import ConfigurationError, EvometaError, warn
 from evometa.search.driver import Driver
 from evometa.search.finalists import Finalists
 from evometa.search.generation import SearchState
@@ -71,9 +70,8 @@ def changes(before: Manifest, now: Manifest, former_direction: str | None) -> li
     for reference, source in now.sources.items():
         if digests.get(_name(reference), source["sha256"]) != source["sha256"]:
             found.append({"part": "sources", "before": before.sources, "file": source["file"]})
-            warnings.warn(
+            warn(
                 f"{source['file']} has changed since the run began; what is computed from here on may differ.",
-                stacklevel=3,
             )
     return found
 
@@ -156,7 +154,7 @@ def _require_own_state(before: Any, now: Any) -> None:
 
 
 def _warn(words: str) -> None:
-    warnings.warn(f"The run continues {words}; the manifest records the change.", stacklevel=4)
+    warn(f"The run continues {words}; the manifest records the change.")
 
 
 def _name(reference: str) -> str:

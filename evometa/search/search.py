@@ -7,7 +7,6 @@ It checks that what it is given fits together, makes the driver, restores the ne
 import contextlib
 import dataclasses
 import os
-import warnings
 from collections.abc import Iterable
 from typing import Annotated, Any, Literal
 
@@ -15,7 +14,7 @@ from evometa import naming
 from evometa.backend.compilation_cache import use_compilation_cache
 from evometa.backend.container import cpu_cores
 from evometa.backend.precision import whole_seed
-from evometa.errors import ConfigurationError, EvaluationError
+from evometa.errors import ConfigurationError, EvaluationError, warn
 from evometa.evaluation.checks import check_problem
 from evometa.evaluation.compatibility import noisy, require_compatible, warn_of_ignored
 from evometa.problem import VALIDATION_TASKS, BaseProblem, HostProblem, InnerTraining, precision_of
@@ -363,5 +362,5 @@ class Search(metaclass=Checked):
 
 
 def _not_written(error: NotWritten) -> StopReason:
-    warnings.warn(f"{error}", stacklevel=4)
+    warn(f"{error}")
     return StopReason(NOT_WRITTEN, f"the run directory could not be written to: {error}")

@@ -95,13 +95,13 @@ class Categorical(VectorSpace):
     """Unordered choices; ω is the index into ``choices``, int32 of the given shape.
 
     Args:
-        choices: the choices (names, numbers, anything) or their number, at least one.
+        choices: the choices (names that differ, numbers, anything) or their number, at least one.
         shape: shape of ω, an array of independent choices.
         start: the ω at which a search begins, an index or an array of them that broadcasts to ``shape``; choices that
             are names may be named. None draws it.
 
     Raises:
-        ConfigurationError: no choice, or a start that is none of them.
+        ConfigurationError: no choice, a name twice, or a start that is none of them.
     """
 
     def __init__(
@@ -114,6 +114,12 @@ class Categorical(VectorSpace):
         self.choices = tuple(range(choices)) if isinstance(choices, int) else tuple(choices)
         if not self.choices:
             raise ConfigurationError(f"Categorical expects at least one choice, got {choices}.")
+        names = [choice for choice in self.choices if isinstance(choice, str)]
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise ConfigurationError(
+                f"Categorical expects names that differ, so that a name says which choice was found, got "
+                f"{twice[0]!r} {names.count(twice[0])} times; leave the repetitions out."
+            )
         self.shape = tuple(shape)
         self.coordinates = Coordinates.of(math.prod(self.shape), 0, len(self.choices) - 1, CATEGORY)
         self._start = None if start is None else self.encode(start)

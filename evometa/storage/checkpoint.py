@@ -11,7 +11,6 @@ import hashlib
 import itertools
 import json
 import shutil
-import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -19,7 +18,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from evometa.errors import RunDirectoryError
+from evometa.errors import RunDirectoryError, warn
 from evometa.storage.files import NotWritten, sync_folder, write_atomically
 
 CHECKPOINTS = "checkpoints"
@@ -93,10 +92,9 @@ def load(run_directory: Path, like: Any) -> Checkpoint | None:
         problem = _damage(folder)
         if problem:
             damaged.append(generation)
-            warnings.warn(
+            warn(
                 f"The checkpoint of generation {generation} in {run_directory} is damaged ({problem}); "
                 "falling back to the one before it.",
-                stacklevel=2,
             )
             continue
         return _read(folder, like)

@@ -11,14 +11,13 @@ import json
 import os
 import subprocess
 import time
-import warnings
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
 
 from evometa import naming
-from evometa.errors import RunDirectoryError
+from evometa.errors import RunDirectoryError, warn
 from evometa.problem import BaseProblem
 
 MANIFEST = "manifest.json"
@@ -119,10 +118,9 @@ def warn_of_changed_data(manifest: Manifest, problem: BaseProblem) -> None:
     """Warn of each file that the problem of a run reads and that has changed since the run began."""
     for name, now in data_of(problem).items():
         if manifest.sources.get(name, now)["sha256"] != now["sha256"]:
-            warnings.warn(
+            warn(
                 f"{now['file']} has changed since the run began, so what is computed from it, such as the slope and "
                 "intercept of a formula, is not what the run found; restore the file, or resume the run.",
-                stacklevel=4,
             )
 
 

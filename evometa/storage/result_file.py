@@ -11,7 +11,6 @@ import dataclasses
 import json
 import math
 import os
-import warnings
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +19,7 @@ import numpy as np
 
 from evometa import naming
 from evometa.backend.static_leaves import abstract
-from evometa.errors import EvometaError, RunDirectoryError
+from evometa.errors import EvometaError, RunDirectoryError, warn
 from evometa.problem import BaseProblem, precision_of
 from evometa.settings import checked
 from evometa.storage import archive_file
@@ -148,10 +147,9 @@ def _structures(folder: Path, problem: BaseProblem | None) -> tuple[Any, Any]:
             genotype = jax.eval_shape(space.sample, jax.eval_shape(jax.random.key, 0))
             return abstract(lambda genotype: space.decode(space.repair(genotype)), genotype), genotype
     except EvometaError as error:
-        warnings.warn(
+        warn(
             f"ω is given as arrays by path, since its problem cannot be built: {error} Where the class has moved, "
             "give load_result problem=...",
-            stacklevel=3,
         )
         return None, None
 

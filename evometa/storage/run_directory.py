@@ -18,7 +18,6 @@ of the new one are known: until then the old one is whole.
 import errno
 import os
 import shutil
-import warnings
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
@@ -27,7 +26,7 @@ from typing import Any
 import numpy as np
 from filelock import FileLock, Timeout
 
-from evometa.errors import RunDirectoryError
+from evometa.errors import RunDirectoryError, warn
 from evometa.storage import archive_file, checkpoint, data_copies, result_file
 from evometa.storage.checkpoint import Checkpoint
 from evometa.storage.failures import FAILURES
@@ -157,7 +156,11 @@ class RunDirectory:
         self._due = None if self._known is not None and _same(manifest, self._known) else manifest
 
     def restore(self, like: Any, columns: Sequence[str]) -> Checkpoint | None:
-        """Read the newest whole checkpoint and cut the tables back to it; None where there is no checkpoint."""
+        """Read the newest whole checkpoint and cut the tables back to it; None where there is no checkpoint.
+
+        Raises:
+            NotWritten: the folder's files cannot be written to.
+        """
         self._columns = (*COUNTS, *columns)
         if self._known is None:
             return None
@@ -166,10 +169,13 @@ class RunDirectory:
         return found
 
     def _open(self, *, after: int) -> None:
-        self._tables = (
-            Table(self.path / HISTORY, self._columns, after=after),
-            Table(self.path / TIMING, TIMING_COLUMNS, after=after),
-        )
+        try:
+            self._tables = (
+                Table(self.path / HISTORY, self._columns, after=after),
+                Table(self.path / TIMING, TIMING_COLUMNS, after=after),
+            )
+        except OSError as error:
+            raise _not_written(self.path, error) from error
 
     def append(self, counts: Any, values: Any, generation: int, seconds: float) -> None:
         """Append the rows of one dispatch, and its row of timing.
@@ -326,9 +332,8 @@ def _lock(path: Path) -> FileLock:
     except OSError as error:
         if error.errno not in _CANNOT_LOCK:
             raise _unusable(path, error) from None
-        warnings.warn(
+        warn(
             f"{path} is on a file system that cannot lock files ({error.strerror}): a second search that writes there "
             "would not be noticed, so start only one, or choose a run_directory elsewhere.",
-            stacklevel=4,
         )
     return lock

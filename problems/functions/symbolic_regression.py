@@ -8,7 +8,6 @@ import dataclasses
 import functools
 import math
 import os
-import warnings
 from typing import Annotated, Any, ClassVar, NamedTuple
 
 import jax
@@ -17,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evometa.card import ProblemCard, Recipe
-from evometa.errors import ConfigurationError, nearest
+from evometa.errors import ConfigurationError, nearest, warn
 from evometa.expressions import Expression, PrimitiveSet
 from evometa.problem import Evaluation, Problem
 from evometa.problems.functions.csv_tables import Columns, identifiers, read_columns
@@ -160,7 +159,7 @@ class SymbolicRegression(Problem):
         ]
         words = [word for name, values, unit in named for word in lost(name, values, unit)]
         if words:
-            warnings.warn(f"{self.csv}: {'; '.join(words)}.", stacklevel=4)
+            warn(f"{self.csv}: {'; '.join(words)}.")
 
     @functools.cached_property
     def _columns(self) -> Columns:

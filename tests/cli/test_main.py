@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,7 @@ from evometa.cli.names import find, kebab, table
 from evometa.cli.options import Execution, read_objective, write_objective
 from evometa.cli.pictures import groups
 from evometa.cli.run import Run, claim_directory
-from evometa.errors import ConfigurationError, RunDirectoryError
+from evometa.errors import ConfigurationError, EvometaWarning, RunDirectoryError
 from evometa.objectives import At, Final, Mean, Objective
 from evometa.problem import BaseProblem
 from evometa.problems import Sphere
@@ -184,8 +185,12 @@ def test_a_run_from_start_to_picture(folder: Path, capsys: pytest.CaptureFixture
     assert "exists already" in refused(capsys, *SPHERE, "--generations", "1", "--run-directory", str(directory))
     assert len(history.read(directory)) == 5
 
-    with pytest.warns(UserWarning, match="continues with the strategy CMAES"):
+    capsys.readouterr()
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        warnings.showwarning = lambda *warning: sys.stderr.write(warnings.formatwarning(*warning[:4]))
         assert main(["resume", str(directory), "--generations", "6", "--population-size", "8"]) == 0
+    assert "\nevometa: The run continues with the strategy CMAES" in f"\n{capsys.readouterr().err}"
     assert history.read(directory)["evaluations"].tolist()[-2:] == [20, 28]
     assert read_manifest(directory).strategy["fields"] | {"population_size": 4} == manifest.strategy["fields"]
     capsys.readouterr()
@@ -374,9 +379,9 @@ def test_compared_runs_are_grouped_by_their_settings_without_the_seed(capsys: py
     manifest.write_text(manifest.read_text().replace("evometa.problems:", "evometa.problems.test_functions:"))
     assert groups(paths[:2]) == {"cmaes": paths[:2]}
     capsys.readouterr()
-    assert main(["compare", "a", "b", "c", "--output", "picture.svg"]) == 0
+    with pytest.warns(EvometaWarning, match="different problems, whose fitness may not be comparable"):
+        assert main(["compare", "a", "b", "c", "--output", "picture.svg"]) == 0
     assert "<svg" in Path("picture.svg").read_text()
-    assert "different problems, whose fitness may not be comparable" in capsys.readouterr().err
     assert main(["compare", "a", "b", "--label", "both", "both", "--output", "picture.svg"]) == 0
     assert capsys.readouterr().err == ""
     assert "a label for each of the 2 run directories, got 1" in refused(capsys, "compare", "a", "b", "--label", "a")

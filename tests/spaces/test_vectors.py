@@ -384,6 +384,7 @@ def test_dict_keeps_the_order_given_and_nests() -> None:
         (lambda: Categorical(["a", "b"], start=2), "indices 0 to 1 of its choices ('a', 'b')"),
         (lambda: Categorical(["a", "b"], start="c"), "or among those that are names, got 'c'"),
         (lambda: Categorical([]), "at least one choice"),
+        (lambda: Categorical(["adam", "sgd", "adam"]), "names that differ"),
         (lambda: Categorical(0), "to be a whole number from 1 to 16,777,216 or a list, got 0"),
         (lambda: Like({"n": jnp.arange(3)}), "a pytree of float arrays"),
         (lambda: Like({}), "a pytree of float arrays"),

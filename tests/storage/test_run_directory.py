@@ -17,6 +17,7 @@ import pytest
 
 from evometa import ConfigurationError, RunDirectoryError, Search, load_result
 from evometa.cli.main import main
+from evometa.errors import EvometaWarning
 from evometa.naming import load
 from evometa.problems import ZDT1, ZDT2
 from evometa.search.compiled_driver import CompiledDriver
@@ -174,8 +175,9 @@ def test_a_folder_that_is_gone_does_not_cost_the_result(run: Path, gone: str) ->
 
 def test_what_a_run_continues_with_is_recorded_and_the_best_evaluated_again(run: Path) -> None:
     best = load_result(run).best_omega
-    with pytest.warns(UserWarning, match=r"continues with the problem Bent\(dimension=3.* began with Bowl"):
+    with pytest.warns(EvometaWarning, match=r"continues with the problem Bent\(dimension=3.* began with Bowl") as told:
         result = Search.resume(run, problem=Bent(dimension=3)).run(generations=4)
+    assert told[0].filename == __file__  # a warning points to the line that called evometa
     assert result.best_fitness >= 100.0  # at least that of the new problem, not the old one's
     assert history.read(run)["best_so_far"][3] <= 100.0 + float(np.sum((best - 1.0) ** 2)) + 1e-4
     manifest = read_manifest(run)
@@ -186,6 +188,16 @@ def test_what_a_run_continues_with_is_recorded_and_the_best_evaluated_again(run:
     (run / "manifest.json").write_text(json.dumps(manifest._replace(random={"implementation": "rbg"})._asdict()))
     with pytest.warns(UserWarning, match="random numbers of JAX made as .* began with .*rbg"):
         Search.resume(run)
+
+
+@pytest.mark.parametrize("checkpoint", [True, False])
+def test_a_history_that_cannot_be_opened_ends_a_resume_in_words(run: Path, checkpoint: bool) -> None:
+    (run / "history.csv").unlink()
+    (run / "history.csv").mkdir()  # what no user may write to; permissions do not bind who is root
+    if not checkpoint:
+        shutil.rmtree(run / "checkpoints")
+    with pytest.raises(RunDirectoryError, match=r"Could not write the history in .*: \[Errno .*resume the run"):
+        Search.resume(run).run(generations=4)
 
 
 def test_what_makes_no_sense_to_continue_with_is_refused(run: Path, tmp_path: Path) -> None:
