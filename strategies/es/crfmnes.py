@@ -158,7 +158,7 @@ class CRFMNES(Strategy[CRFMNESState]):
         distance = exponent * jnp.sqrt(squares)
         far = gain * jnp.exp(distance - jnp.max(distance))
         weights = jnp.where(moving, far / jnp.sum(far), gain) - 1 / p
-        rate_sigma = jnp.where(
+        rate_sigma = trust * jnp.where(
             moving,
             1.0,
             jnp.where(
@@ -174,11 +174,11 @@ class CRFMNES(Strategy[CRFMNESState]):
         path_c = (1 - c_c) * state.path_c + jnp.sqrt(c_c * (2 - c_c) * mu_eff) * move / state.sigma
 
         # D and v, by the population and by the path
-        rate = jnp.tanh((jnp.minimum(0.02 * valid, 3 * math.log(d)) + 5) / (0.23 * d + 25))  # η_B
-        c_1 = 2 / ((d + 1.3) ** 2 + mu_eff) * max(0, d - 5) / 6 * valid / p
+        rate = trust * jnp.tanh((jnp.minimum(0.02 * valid, 3 * math.log(d)) + 5) / (0.23 * d + 25))  # η_B
+        c_1 = trust * 2 / ((d + 1.3) ** 2 + mu_eff) * max(0, d - 5) / 6 * valid / p
         s, t = _natural_gradient(
             jnp.concatenate([y, (path_c / state.scales)[None]]),
-            jnp.append(trust * rate * weights, trust * c_1),
+            jnp.append(rate * weights, c_1),
             norm,
             unit,
         )
@@ -189,7 +189,7 @@ class CRFMNES(Strategy[CRFMNESState]):
         generation = state.generation + 1
         told = CRFMNESState(
             mean=state.mean + move,
-            sigma=state.sigma * jnp.exp(trust * rate_sigma / 2 * (weights @ (squares - d)) / d),
+            sigma=state.sigma * jnp.exp(rate_sigma / 2 * (weights @ (squares - d)) / d),
             scales=scales * jnp.exp(-volume),  # det D (I + v vᵀ)^½ = 1
             v=v,
             path_sigma=path_sigma,
@@ -221,7 +221,7 @@ def _polar(v: jax.Array) -> tuple[Scalar, jax.Array]:
 
 def _stretch(rows: jax.Array, unit: jax.Array, factor: Scalar) -> jax.Array:
     """Multiply the part of each row ``[P, D]`` along a unit vector by a factor."""
-    return rows + jnp.outer((factor - 1) * (rows @ unit), unit)
+    return rows + ((factor - 1) * (rows @ unit))[:, None] * unit[None]
 
 
 def _natural_gradient(y: jax.Array, weights: jax.Array, norm: Scalar, unit: jax.Array) -> tuple[jax.Array, jax.Array]:
