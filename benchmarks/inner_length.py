@@ -31,8 +31,8 @@ from _engine import program_bytes
 from _measure import note, parse_arguments, print_table
 
 import evometa as em
+from evometa.inner_training import begin, train, validate
 from evometa.objectives import Mean
-from evometa.problem import begin, train, validate
 from evometa.problems import NoisyQuadratic
 from evometa.strategies import CMAES, NRES, PES, FullES, Gradient, TruncatedES
 

@@ -27,8 +27,8 @@ from _engine import tell
 from _measure import note, parse_arguments, print_table
 
 import evometa as em
+from evometa.inner_training import learning_curve
 from evometa.plots import over_steps
-from evometa.problem import learning_curve
 from evometa.problems import LearnedEvolutionStrategy
 from evometa.problems.optimizers.learned_evolution_strategy import LEAST
 from evometa.strategies import CMAES, SNES, OpenAIES

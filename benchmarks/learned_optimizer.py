@@ -24,8 +24,8 @@ from _engine import draw_trials
 from _measure import note, parse_arguments, print_table, standard_error
 
 import evometa as em
+from evometa.inner_training import begin, learning_curve
 from evometa.plots import over_steps
-from evometa.problem import begin, learning_curve
 from evometa.problems import LearnedOptimizer
 from evometa.strategies import FullES
 

@@ -24,7 +24,7 @@ from _measure import alone, mean_and_error, note, parse_arguments, print_table
 from numpy.typing import NDArray
 
 import evometa as em
-from evometa.problem import learning_curve
+from evometa.inner_training import learning_curve
 from evometa.problems import MazeExplorer, MazeLayout
 from evometa.problems.control.mazes import distances, neighbours
 from evometa.strategies import CMAES, OpenAIES

@@ -25,7 +25,7 @@ from _measure import alone, note, parse_arguments, print_table, standard_error
 from numpy.typing import NDArray
 
 import evometa as em
-from evometa.problem import learning_curve
+from evometa.inner_training import learning_curve
 from evometa.problems import Navigation
 from evometa.strategies import CMAES, Gradient, OpenAIES
 from evometa.strategy import Strategy

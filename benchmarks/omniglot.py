@@ -26,7 +26,7 @@ import optax
 from _measure import note, parse_arguments, print_table
 
 import evometa as em
-from evometa.problem import begin, train
+from evometa.inner_training import begin, train
 from evometa.problems import OmniglotInitialisation, OmniglotPrototypes
 from evometa.problems.few_shot.characters import Characters
 from evometa.problems.few_shot.episodes import FewShot, flat

@@ -21,7 +21,7 @@ from _engine import windows
 from _measure import alone, parse_arguments, print_table, standard_error
 
 import evometa as em
-from evometa.problem import learning_curve
+from evometa.inner_training import learning_curve
 from evometa.problems import InfluenceBalancing
 from evometa.strategies import NRES, PES, FullES, TruncatedES
 

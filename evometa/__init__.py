@@ -30,8 +30,9 @@ from evometa.errors import (
     RunDirectoryError,
 )
 from evometa.evaluation.training_evaluator import replay
+from evometa.inner_training import learning_curve
 from evometa.objectives import At, Final, Mean
-from evometa.problem import Evaluation, HostProblem, InnerTraining, Problem, learning_curve
+from evometa.problem import Evaluation, HostProblem, InnerTraining, Problem
 from evometa.search.callbacks import Callback, Report
 from evometa.search.decisions import StopReason
 from evometa.search.generalization import DistributionScore, generalization

@@ -23,13 +23,12 @@ from collections.abc import Mapping
 from typing import Any, ClassVar, Literal, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from evometa.backend.precision import precision
-from evometa.backend.static_leaves import pack, unpack
 from evometa.card import ProblemCard
 from evometa.errors import ConfigurationError
+from evometa.inner_training import mean_loss, part_key
 from evometa.objectives import Final, Objective
 from evometa.settings import Checked, Count, Natural, Positive
 from evometa.spaces import Space
@@ -252,8 +251,8 @@ class InnerTraining(BaseProblem):
 
     def evaluate_task(self, key: Key, omega: Omega, task: Task) -> Evaluation:
         """Train one learner with one ω on one task; its fitness is what the objective says."""
-        losses, learner = learning_curve(self, key, omega, task, self.objective.steps(self.inner_steps))
-        return self.evaluate_learner(part_key(key, "metrics"), omega, task, learner, jnp.mean(losses))
+        fitness, learner = mean_loss(self, key, omega, task, self.objective.steps(self.inner_steps))
+        return self.evaluate_learner(part_key(key, "metrics"), omega, task, learner, fitness)
 
     def evaluate_learner(self, key: Key, omega: Omega, task: Task, learner: Learner, fitness: Scalar) -> Evaluation:
         """Return the evaluation of a fully trained learner; the engine averages it over tasks.
@@ -314,69 +313,3 @@ def overrides(problem: BaseProblem, method: str) -> bool:
     """Return whether a problem's class defines an optional method of its base class by itself."""
     base = next(kind for kind in (Problem, InnerTraining, HostProblem) if isinstance(problem, kind))
     return getattr(type(problem), method, None) is not getattr(base, method, None)
-
-
-def part_key(key: Key, name: Literal["init", "step", "loss", "metrics"]) -> Key:
-    """Return the key of one method of a problem, from that of a learner."""
-    return jax.random.fold_in(key, ("init", "step", "loss", "metrics").index(name))
-
-
-def begin(problem: InnerTraining, key: Key, omega: Omega, task: Task) -> Learner:
-    """Return the learner of one ω on one task before its first update; packed, as all learners between steps are."""
-    return pack(problem.init(part_key(key, "init"), omega, task))
-
-
-def train(
-    problem: InnerTraining, key: Key, omega: Omega, task: Task, learner: Learner, start: int | Scalar, count: int
-) -> Learner:
-    """Update a learner ``count`` times, from inner step ``start`` on.
-
-    The key of a step depends on the step's number alone, so training in pieces gives what training at once gives.
-    """
-    keys = part_key(key, "step")
-
-    def one(learner: Learner, number: Scalar) -> tuple[Learner, None]:
-        return pack(problem.step(jax.random.fold_in(keys, number), omega, task, unpack(learner))), None
-
-    return jax.lax.scan(one, learner, start + jnp.arange(count))[0] if count else learner
-
-
-def validate(
-    problem: InnerTraining, key: Key, omega: Omega, task: Task, learner: Learner, number: int | Scalar
-) -> Scalar:
-    """Return the validation loss of a learner after inner step ``number``."""
-    return problem.loss(jax.random.fold_in(part_key(key, "loss"), number), omega, task, unpack(learner))
-
-
-def learning_curve(
-    problem: InnerTraining, key: Key, omega: Omega, task: Task, steps: tuple[int, ...]
-) -> tuple[jax.Array, Learner]:
-    """Train one learner on one task and return its validation losses after the named inner steps, and the learner.
-
-    Args:
-        problem: the problem.
-        key: the task's key.
-        omega: one ω.
-        task: one task.
-        steps: ascending step numbers, 0 for before any update; the last one ends the training, which may go beyond
-            the problem's own ``inner_steps``.
-
-    Returns:
-        The losses ``[len(steps)]`` and the learner after the last step.
-    """
-    learner = begin(problem, key, omega, task)
-    if len(steps) > 1 and steps == tuple(range(1, len(steps) + 1)):
-
-        def one(learner: Learner, number: Scalar) -> tuple[Learner, Scalar]:
-            learner = train(problem, key, omega, task, learner, number - 1, 1)
-            return learner, validate(problem, key, omega, task, learner, number)
-
-        learner, losses = jax.lax.scan(one, learner, jnp.arange(1, len(steps) + 1))
-        return losses, unpack(learner)
-    found: list[Scalar] = []
-    done = 0
-    for number in steps:
-        learner = train(problem, key, omega, task, learner, done, number - done)
-        found.append(validate(problem, key, omega, task, learner, number))
-        done = number
-    return jnp.stack(found), unpack(learner)

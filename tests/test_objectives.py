@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from evometa import At, ConfigurationError, Final, Mean, learning_curve
+from evometa.inner_training import begin, train
 from evometa.naming import load
-from evometa.problem import begin, train
 
 TOYS = Path(__file__).with_name("toys.py")
 Chase, Waves = load(f"{TOYS}:Chase"), load(f"{TOYS}:Waves")
@@ -55,6 +55,17 @@ def test_a_curve_has_the_closed_form_also_beyond_the_problems_inner_steps() -> N
     losses, learner = learning_curve(problem, KEY, jnp.float32(3.0), jnp.float32(1.0), (0, 1, 2, 7))
     np.testing.assert_allclose(losses, 4.0 * 0.75 ** (2.0 * np.array([0, 1, 2, 7])), rtol=1e-5)
     np.testing.assert_allclose(learner, 1.0 + 2.0 * 0.75**7, rtol=1e-5)
+
+
+def test_the_mean_of_a_long_curve_takes_no_more_memory_than_that_of_a_short_one() -> None:
+    def compiled(steps: int) -> Any:
+        problem = Chase(inner_steps=steps, objective=Mean(), rate=1e-3)
+        return jax.jit(lambda omega: problem.evaluate_task(KEY, omega, jnp.float32(-1.0))).lower(jnp.float32(2.0))
+
+    long = compiled(100_000).compile()
+    assert long.memory_analysis().temp_size_in_bytes <= compiled(1_000).compile().memory_analysis().temp_size_in_bytes
+    expected = 9.0 * np.mean((1 - 1e-3) ** (2.0 * np.arange(1, 100_001)))
+    np.testing.assert_allclose(long(jnp.float32(2.0)).fitness, expected, rtol=1e-5)
 
 
 def test_training_in_pieces_is_training_at_once() -> None:

@@ -8,7 +8,8 @@ import jax.numpy as jnp
 
 from evometa.evaluation.population_evaluator import PopulationEvaluator
 from evometa.evaluation.task_source import TaskSet, TrainingTasks
-from evometa.problem import InnerTraining, begin
+from evometa.inner_training import begin
+from evometa.problem import InnerTraining
 from evometa.strategy import Strategy
 from evometa.types import Genotype, Learner
 

@@ -20,8 +20,9 @@ from evometa.evaluation.carried_learners import CarriedLearners, learners_incomp
 from evometa.evaluation.population_evaluator import Evaluated, OneCandidate, register, register_incompatibility
 from evometa.evaluation.task_source import TaskSet, mean
 from evometa.evaluation_plan import PopulationTraining
+from evometa.inner_training import begin, part_key, train, validate
 from evometa.objectives import Final
-from evometa.problem import BaseProblem, Evaluation, InnerTraining, Problem, begin, part_key, train, validate
+from evometa.problem import BaseProblem, Evaluation, InnerTraining, Problem
 from evometa.spaces import Space
 from evometa.strategy import TrainsPopulation
 from evometa.types import Genotype, Key, Learner, Omega, Scalar, Task

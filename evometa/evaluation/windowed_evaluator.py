@@ -28,7 +28,8 @@ from evometa.evaluation.carried_learners import CarriedLearners, learners_incomp
 from evometa.evaluation.population_evaluator import Evaluated, OneCandidate, register, register_incompatibility
 from evometa.evaluation.task_source import TaskSet, mean
 from evometa.evaluation_plan import WindowedEvaluation
-from evometa.problem import BaseProblem, Evaluation, InnerTraining, Problem, begin, part_key, train, validate
+from evometa.inner_training import begin, part_key, train, validate
+from evometa.problem import BaseProblem, Evaluation, InnerTraining, Problem
 from evometa.spaces import Space
 from evometa.strategy import Unrolled
 from evometa.types import Genotype, Key, Learner, Scalar, Task

@@ -15,7 +15,8 @@ import numpy as np
 
 from evometa.errors import EvaluationError
 from evometa.evaluation.task_source import TrainingTasks
-from evometa.problem import VECTORS, InnerTraining, begin, train, validate
+from evometa.inner_training import begin, train, validate
+from evometa.problem import VECTORS, InnerTraining
 from evometa.search.compiled_driver import CompiledDriver
 from evometa.search.generation import SearchState, generation_keys
 from evometa.types import Key, Omega, Task

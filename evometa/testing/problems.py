@@ -12,18 +12,9 @@ from evometa.backend.precision import entropy_of, key_of, whole_seed
 from evometa.evaluation.checks import check_problem
 from evometa.evaluation.full_evaluator import FullEvaluator
 from evometa.evaluation.task_source import KeyDraws, TaskSet
+from evometa.inner_training import begin, train
 from evometa.naming import describe, rebuild
-from evometa.problem import (
-    BaseProblem,
-    Evaluation,
-    HostProblem,
-    InnerTraining,
-    Problem,
-    as_evaluation,
-    begin,
-    precision_of,
-    train,
-)
+from evometa.problem import BaseProblem, Evaluation, HostProblem, InnerTraining, Problem, as_evaluation, precision_of
 from evometa.testing.promises import (
     close,
     equal,

@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 
 from evometa.card import ProblemCard, Recipe
 from evometa.errors import ConfigurationError
-from evometa.problem import Evaluation, Problem, learning_curve
+from evometa.inner_training import learning_curve
+from evometa.problem import Evaluation, Problem
 from evometa.problems.architectures.architecture_search import ArchitectureSearch, cells, require_cells
 from evometa.spaces import Categorical
 from evometa.storage.files import npz, write_atomically

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from evometa.card import ProblemCard, Recipe
 from evometa.errors import ConfigurationError
-from evometa.problem import begin, train
+from evometa.inner_training import begin, train
 from evometa.problems.few_shot.waves import X_RANGE, Wave, WaveRegression
 from evometa.problems.shared.networks import MLP, squared_error
 from evometa.settings import Count, Positive

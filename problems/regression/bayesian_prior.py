@@ -15,7 +15,8 @@ import numpy as np
 
 from evometa.card import ProblemCard, Recipe
 from evometa.errors import ConfigurationError
-from evometa.problem import InnerTraining, begin, train
+from evometa.inner_training import begin, train
+from evometa.problem import InnerTraining
 from evometa.problems.few_shot.waves import AMPLITUDES, PHASES, X_RANGE
 from evometa.settings import Count, Finite, NonNegative
 from evometa.spaces import Like

@@ -15,7 +15,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from evometa.card import ProblemCard, Recipe
-from evometa.problem import InnerTraining, begin, train
+from evometa.inner_training import begin, train
+from evometa.problem import InnerTraining
 from evometa.problems.few_shot.waves import AMPLITUDES, PHASES, X_RANGE
 from evometa.problems.shared.networks import MLP, squared_error
 from evometa.settings import Count, Items, NonNegative, Positive

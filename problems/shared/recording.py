@@ -5,7 +5,8 @@ from typing import Any
 import jax
 
 from evometa.backend.static_leaves import unpack
-from evometa.problem import InnerTraining, begin, train
+from evometa.inner_training import begin, train
+from evometa.problem import InnerTraining
 from evometa.types import Key, Learner, Omega, Scalar, Task
 
 

@@ -13,7 +13,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from evometa.card import ProblemCard, Recipe
-from evometa.problem import InnerTraining, learning_curve
+from evometa.inner_training import learning_curve
+from evometa.problem import InnerTraining
 from evometa.problems.shared.scalars import number
 from evometa.problems.simulators.driven_swing_up import PERIOD, DrivenSwingUp
 from evometa.problems.simulators.swing_up_controller import GAINS, Controller, Rollout, design, roll_out

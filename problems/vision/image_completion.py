@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evometa.card import ProblemCard, Recipe
-from evometa.problem import InnerTraining, train
+from evometa.inner_training import train
+from evometa.problem import InnerTraining
 from evometa.problems.few_shot.character_sources import characters
 from evometa.problems.shared.digits import digits
 from evometa.problems.shared.networks import MLP, squared_error

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from evometa.errors import ConfigurationError
-from evometa.problem import learning_curve
+from evometa.inner_training import learning_curve
 from evometa.problems import (
     ArchitectureSearch,
     ArchitectureTable,

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from evometa import ConfigurationError
-from evometa.problem import learning_curve
+from evometa.inner_training import learning_curve
 from evometa.problems import IncrementalSinusoids
 from evometa.problems.continual.incremental_sinusoids import AMPLITUDES, HELD_OUT, IDENTITIES, PHASES, TRAINING, waves
 

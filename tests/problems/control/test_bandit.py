@@ -11,7 +11,7 @@ from flax import linen as nn
 
 from evometa.environments import GRU
 from evometa.errors import ConfigurationError
-from evometa.problem import train
+from evometa.inner_training import train
 from evometa.problems import Bandit
 
 PROBLEM = Bandit(num_tasks=1, inner_steps=6, arms=3, units=4)

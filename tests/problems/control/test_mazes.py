@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from evometa.problem import learning_curve
+from evometa.inner_training import learning_curve
 from evometa.problems import Maze, MazeExplorer, MazeLayout
 from evometa.problems.control.maze_layout import CLOSED
 from evometa.problems.control.mazes import distances, draw_layout, neighbours, passages

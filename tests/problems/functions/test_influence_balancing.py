@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from evometa import ConfigurationError
-from evometa.problem import learning_curve
+from evometa.inner_training import learning_curve
 from evometa.problems import InfluenceBalancing
 
 KEY = jax.random.key(0)

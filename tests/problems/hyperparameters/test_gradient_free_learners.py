@@ -11,7 +11,7 @@ from sklearn.tree import DecisionTreeClassifier
 
 from evometa import Search
 from evometa.errors import ConfigurationError
-from evometa.problem import learning_curve
+from evometa.inner_training import learning_curve
 from evometa.problems import BinaryNetwork, DecisionTree
 from evometa.problems.hyperparameters.binary_network import Learner, Training
 from evometa.problems.hyperparameters.decision_tree import above

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from evometa import At, ConfigurationError, Mean
-from evometa.problem import learning_curve
+from evometa.inner_training import learning_curve
 from evometa.problems import DigitsHyperparameters, HyperparameterSchedule, NoisyQuadratic
 from evometa.problems.shared.digits import digits
 

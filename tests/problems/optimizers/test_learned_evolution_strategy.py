@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from evometa import ConfigurationError
-from evometa.problem import begin, learning_curve
+from evometa.inner_training import begin, learning_curve
 from evometa.problems import LearnedEvolutionStrategy
 from evometa.problems.functions.black_boxes import FUNCTIONS
 from evometa.problems.optimizers.learned_evolution_strategy import PATHS, TIME_SCALES

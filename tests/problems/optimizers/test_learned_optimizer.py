@@ -11,7 +11,7 @@ import pytest
 
 from evometa import ConfigurationError, learning_curve
 from evometa.backend.precision import enable_x64
-from evometa.problem import begin
+from evometa.inner_training import begin
 from evometa.problems import LearnedOptimizer
 from evometa.problems.optimizers.base_tasks import WORST_LOSS, Quadratic
 from evometa.problems.optimizers.learned_optimizer import TIME_SCALES

@@ -15,7 +15,7 @@ from evometa.backend.chunks import map_chunks
 from evometa.backend.precision import enable_x64
 from evometa.expressions import parse, source
 from evometa.expressions.tree import stack
-from evometa.problem import begin
+from evometa.inner_training import begin
 from evometa.problems.optimizers.learned_update_rule import (
     ADAM,
     GRADIENT_DESCENT,

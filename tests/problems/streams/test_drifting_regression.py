@@ -4,7 +4,7 @@ import jax
 import numpy as np
 import pytest
 
-from evometa.problem import learning_curve
+from evometa.inner_training import learning_curve
 from evometa.problems import DriftingRegression
 
 PROBLEM = DriftingRegression(inner_steps=40, switch=0.2, inputs=3)

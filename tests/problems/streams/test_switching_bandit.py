@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from evometa.problem import learning_curve
+from evometa.inner_training import learning_curve
 from evometa.problems import SwitchingBandit
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from evometa import Box, ConfigurationError, Search
 from evometa.evaluation.population_evaluator import evaluator_for
-from evometa.problem import learning_curve
+from evometa.inner_training import learning_curve
 from evometa.problems import InfluenceBalancing
 from evometa.strategies import NRES, PES, FullES, TruncatedES
 from evometa.strategy import Feedback
