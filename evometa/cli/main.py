@@ -57,10 +57,13 @@ def _warnings_as_sentences() -> Iterator[None]:
     """Print evometa's own warnings as its errors are printed: which line of which file called it tells nobody more."""
     usual = warnings.formatwarning
 
-    def line(message: Warning | str, category: type[Warning], *place: Any) -> str:
-        return f"evometa: {message}\n" if issubclass(category, EvometaWarning) else usual(message, category, *place)
+    def sentence(
+        message: Warning | str, category: type[Warning], filename: str, lineno: int, line: str | None = None
+    ) -> str:
+        own = issubclass(category, EvometaWarning)
+        return f"evometa: {message}\n" if own else usual(message, category, filename, lineno, line)
 
-    warnings.formatwarning = line
+    warnings.formatwarning = sentence
     try:
         yield
     finally:
