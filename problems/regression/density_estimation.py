@@ -93,11 +93,11 @@ class DensityEstimation(InnerTraining):
     Papers: Finn, Abbeel and Levine 2017 for learned initialisations; Dinh, Sohl-Dickstein and Bengio, "Density
     estimation using Real NVP", ICLR 2017.
 
-    Result (``benchmarks/density_estimation.py``, 60 seconds of one core, 100 held-out densities, smaller is better): 1.14,
-    1.15 and 1.15 ± 0.08 nats by the gradient with 3 seeds; 1.38, 1.39 and 1.45 ± 0.09 by OpenAI-ES. A kernel density
-    estimate whose bandwidth is cross-validated for each density has 1.35 ± 0.08, mixtures of Gaussians, cross-validated
-    too, 1.50 ± 0.09, and the flow trained from random weights 1.83 ± 0.10 at its best. In pairs, the gradient is 0.21 ±
-    0.03 below the kernel density estimate, and evolution 0.02 to 0.10 ± 0.03 above.
+    Result (``benchmarks/density_estimation.py``, 60 seconds of one core, 100 held-out densities, smaller is better):
+    1.14, 1.15 and 1.15 ± 0.08 nats by the gradient with 3 seeds; 1.38, 1.39 and 1.45 ± 0.09 by OpenAI-ES. A kernel
+    density estimate whose bandwidth is cross-validated for each density has 1.35 ± 0.08, mixtures of Gaussians,
+    cross-validated too, 1.50 ± 0.09, and the flow trained from random weights 1.83 ± 0.10 at its best. In pairs, the
+    gradient is 0.21 ± 0.03 below the kernel density estimate, and evolution 0.02 to 0.10 ± 0.03 above.
 
     Args:
         shapes: kinds of densities, drawn with equal chance: arc, wave, spiral.
