@@ -29,6 +29,8 @@ problem                                        branch of meta-learning
 :class:`GymnaxPolicy`,
 :class:`GymnasiumPolicy`
 :class:`Navigation`                            learned initialisations, reinforcement learning
+:class:`LearnedPolicyObjective`,               learned losses, of reinforcement learning
+:class:`LearnedPolicyObjectiveNetwork`
 :class:`MazeExplorer`                          black-box learners, recurrent
 :class:`MazeLayout`                            control: a map of a maze
 :class:`SimulatorParameters`                   environments: simulators
@@ -106,6 +108,8 @@ from evometa.problems.losses.learned_loss_taylor import LearnedLossTaylor
 from evometa.problems.optimizers.learned_evolution_strategy import LearnedEvolutionStrategy
 from evometa.problems.optimizers.learned_optimizer import LearnedOptimizer
 from evometa.problems.optimizers.learned_update_rule import LearnedUpdateRule
+from evometa.problems.policy_objectives.learned_policy_objective import LearnedPolicyObjective
+from evometa.problems.policy_objectives.learned_policy_objective_network import LearnedPolicyObjectiveNetwork
 from evometa.problems.regression.bayesian_prior import BayesianPrior
 from evometa.problems.regression.density_estimation import DensityEstimation
 from evometa.problems.regression.multimodal_regression import MultimodalRegression
@@ -167,6 +171,8 @@ __all__ = [
     "LearnedLossNetwork",
     "LearnedLossTaylor",
     "LearnedOptimizer",
+    "LearnedPolicyObjective",
+    "LearnedPolicyObjectiveNetwork",
     "LearnedUpdateRule",
     "LinearProjection",
     "Maze",

@@ -58,6 +58,7 @@ HEADERS = {
     "navigation": "adaptation | generations",
     "omniglot": "embedding | CPU seconds | training",
     "overhead": "work | Search.run, generations/s",
+    "policy_objectives": "objective |",
     "recipes": "problem | seeds | held-out",
     "shots_and_tasks": "training tasks | on training tasks",
     "simulators": "trained in | system 0",

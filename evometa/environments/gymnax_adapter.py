@@ -99,7 +99,8 @@ def _make(name: str) -> tuple[Any, Any]:
     if name not in gymnax.registered_envs:
         near = difflib.get_close_matches(name, gymnax.registered_envs, n=1, cutoff=0.0)
         raise ConfigurationError(f"gymnax has no environment {name!r}; the nearest name is {near[0]!r}.")
-    made: tuple[Any, Any] = gymnax.make(name)
+    with jax.ensure_compile_time_eval():  # some parameters are made by JAX, and kept beyond what is traced now
+        made: tuple[Any, Any] = gymnax.make(name)
     return made
 
 

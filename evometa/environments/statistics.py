@@ -29,7 +29,19 @@ class Statistics(NamedTuple):
         mean = self.mean + difference / count
         return Statistics(count, mean, self.squares + difference * (observation - mean))
 
+    def seen_all(self, observations: Any) -> "Statistics":
+        """Return them with N more observations ``[N, O]``, by the formula of Chan, Golub and LeVeque 1979."""
+        added = len(observations)
+        mean = observations.mean(axis=0)
+        difference, count = mean - self.mean, self.count + added
+        squares = ((observations - mean[None]) ** 2).sum(axis=0) + difference**2 * (self.count * added / count)
+        return Statistics(count, self.mean + difference * (added / count), self.squares + squares)
+
     def normalize(self, observation: Any) -> Any:
         """Return an observation ``[O]`` in standard deviations from the mean, at most 10 either way."""
-        deviation = (self.squares / self.count) ** 0.5
-        return ((observation - self.mean) / (deviation + 1e-6)).clip(-10.0, 10.0)
+        return ((observation - self.mean) / (self.deviation + 1e-6)).clip(-10.0, 10.0)
+
+    @property
+    def deviation(self) -> Any:
+        """The standard deviation ``[O]``."""
+        return (self.squares / self.count) ** 0.5

@@ -1,4 +1,4 @@
-"""A point robot in the plane that has to find a goal it cannot see."""
+"""A point robot in the plane that has to find a goal, which it may not see."""
 
 import dataclasses
 from typing import NamedTuple
@@ -17,15 +17,15 @@ class Robot(NamedTuple):
     position: jax.Array
     """``[2]``."""
     goal: jax.Array
-    """``[2]``, which the robot does not see."""
+    """``[2]``."""
 
 
 @dataclasses.dataclass(frozen=True)
 class PointRobot(Environment):
     """A point that moves by at most ``speed`` in each coordinate of a step, from the origin to a goal.
 
-    The reward of a step is minus the distance to the goal after it; the robot observes its position alone. An episode
-    ends when both coordinates are within ``tolerance`` of the goal's.
+    The reward of a step is minus the distance to the goal after it; the robot observes its position, and the goal only
+    if that is ``visible``. An episode ends when both coordinates are within ``tolerance`` of the goal's.
 
     Args:
         goal_range: goals are drawn uniformly from the square of coordinates from minus this to this.
@@ -33,6 +33,7 @@ class PointRobot(Environment):
         tolerance: how near to the goal an episode ends.
         squared: whether the reward is minus the squared distance.
         wall: the robot stays within coordinates of this size; None: no walls.
+        visible: whether the robot observes the goal too.
         max_steps: the time limit in steps.
     """
 
@@ -41,6 +42,7 @@ class PointRobot(Environment):
     tolerance: Positive = 0.01
     squared: bool = False
     wall: Positive | None = None
+    visible: bool = False
     max_steps: Count = 100
 
     @property
@@ -65,6 +67,6 @@ class PointRobot(Environment):
         return Transition(Robot(position, state.goal), reward, jnp.all(jnp.abs(difference) < self.tolerance))
 
     def observe(self, state: State) -> jax.Array:
-        """Return the position, ``[2]``."""
+        """Return the position, ``[2]``, with a visible goal ``[4]``."""
         position: jax.Array = state.position
-        return position
+        return jnp.concatenate([position, state.goal]) if self.visible else position

@@ -1,6 +1,7 @@
 """Episodes end when they should, observations are right, and the checks find violations of the contract."""
 
 import dataclasses
+import functools
 import sys
 from typing import Any
 
@@ -18,6 +19,7 @@ from evometa.environments import (
     Policy,
     Statistics,
     Transition,
+    gymnax_adapter,
     play,
     record,
 )
@@ -174,9 +176,27 @@ def test_actions_of_gymnax_are_known_while_a_program_is_traced(name: str) -> Non
     assert inside == [Gymnax(name).actions]
 
 
+def test_an_environment_of_gymnax_that_is_made_while_a_program_is_traced_serves_others(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(gymnax_adapter, "_make", functools.cache(gymnax_adapter._make.__wrapped__))
+    jax.eval_shape(lambda key: Gymnax("Acrobot-v1").reset(key), jax.random.key(0))
+    _, parameters = gymnax_adapter._make("Acrobot-v1")  # some are arrays of JAX
+    assert not any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(parameters))
+
+
 def test_names_that_gymnax_lacks_and_a_missing_package_are_said(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ConfigurationError, match="no environment 'Cartpole'; the nearest name is 'CartPole-v1'"):
         Gymnax("Cartpole")
     monkeypatch.setitem(sys.modules, "gymnax", None)
     with pytest.raises(ConfigurationError, match=r'pip install "evometa\[gymnax\]"'):
         Gymnax("Acrobot-v1")
+
+
+def test_many_observations_at_once_have_the_statistics_of_one_after_the_other() -> None:
+    observations = np.random.default_rng(0).normal(3.0, 2.0, (7, 2)).astype(np.float32)
+    one = Statistics.empty(2)
+    for observation in observations:
+        one = one.seen(observation)
+    for found, expected in zip(Statistics.empty(2).seen_all(observations), one, strict=True):
+        np.testing.assert_allclose(found, expected, rtol=1e-5)

@@ -16,6 +16,7 @@ EXPORTED = [getattr(problems, name) for name in problems.__all__]
 CLASSES = [value for value in EXPORTED if isinstance(value, type) and issubclass(value, BaseProblem)]
 SMALL = {"num_tasks": 2, "inner_steps": 2, "folds": 2, "nodes": 3, "optimizer_hidden": (4,)}
 SMALL |= {"ways": 3, "channels": (2, 2), "characters": "glyphs", "classes": 2, "functions": 2}
+SMALL |= {"environments": ("navigation",), "copies": 2, "rollout": 2}
 """The smallest sizes at which a problem is itself, for the fields of these types it has."""
 
 
