@@ -42,7 +42,8 @@ problem                                        branch of meta-learning
 :class:`FewShotSegmentation`,                  few-shot vision
 :class:`LandmarkPrediction`,
 :class:`FewShotDetection`
-:class:`ImageCompletion`                       learned initialisations and step sizes, graphics
+:class:`ImageCompletion`,                      learned initialisations and step sizes, graphics
+:class:`VideoPrediction`
 :class:`IncrementalSinusoids`,                 continual learning
 :class:`IncrementalOmniglot`
 :class:`AuxiliaryTasks`                        auxiliary tasks
@@ -126,6 +127,7 @@ from evometa.problems.vision.few_shot_detection import FewShotDetection
 from evometa.problems.vision.few_shot_segmentation import FewShotSegmentation
 from evometa.problems.vision.image_completion import ImageCompletion
 from evometa.problems.vision.landmark_prediction import LandmarkPrediction
+from evometa.problems.vision.video_prediction import VideoPrediction
 
 __all__ = [
     "DTLZ2",
@@ -194,6 +196,7 @@ __all__ = [
     "SwingUp",
     "SwitchingBandit",
     "SymbolicRegression",
+    "VideoPrediction",
     "adaptation_curves",
     "read_architecture_table",
     "train_all",

@@ -71,6 +71,7 @@ HEADERS = {
     "topology": "evaluations | mean | standard deviation",
     "training_data": " | held-out | gain",
     "unrolls": "strategy | mean estimate",
+    "video_prediction": "predictor | held-out",
     "vision": "learner | held-out",
     "when_it_counts": "searched with the loss |",
 }

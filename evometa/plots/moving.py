@@ -12,25 +12,26 @@ Draw = Callable[[Axes, int], None]
 """Draws one frame, by its number, on empty axes."""
 
 
-def filmstrip(rows: Mapping[str, Draw], frames: Sequence[int], *, label: str = "step") -> Figure:
+def filmstrip(rows: Mapping[str, Draw], frames: Sequence[int], *, label: str = "step", side: float = 1.4) -> Figure:
     """Plot frames side by side, in a row for each name.
 
     Args:
         rows: what draws a frame, by the name of the row, such as "before" and "after".
         frames: which frames, such as steps of an episode.
         label: what the number of a frame counts.
+        side: width of a frame in inches.
 
     Returns:
         A figure; ``figure.savefig("strip.png")`` writes it.
     """
-    picture = style.figure(width=max(1.4 * len(frames), 3.0))
+    picture = style.figure(width=max(side * len(frames), 3.0))
     grid = picture.subplots(len(rows), len(frames), squeeze=False)
     for line, (name, draw) in zip(grid, rows.items(), strict=True):
         for axes, frame in zip(line, frames, strict=True):
             draw(axes, frame)
             axes.set(xticks=[], yticks=[])
         line[0].set_ylabel(name, fontsize="small", rotation="horizontal", ha="right", va="center")
-    picture.set_figheight(1.4 * len(rows) * _height(grid[0, 0]) + 0.4)
+    picture.set_figheight(side * len(rows) * _height(grid[0, 0]) + 0.4)
     for axes, frame in zip(grid[0], frames, strict=True):
         axes.set_title(f"{label} {frame:,}", fontsize="small")
     return picture

@@ -1,4 +1,4 @@
-"""Vision: few-shot segmentation, landmarks and detection; pictures by coordinate networks.
+"""Vision: few-shot segmentation, landmarks and detection; pictures and clips by coordinate networks.
 
 =============================  ===========================================
 file                           holds
@@ -12,5 +12,8 @@ file                           holds
 :mod:`precision`               average precision of detections
 :mod:`panels`                  pictures of examples and queries
 :mod:`image_completion`        initial weights of a coordinate network
+:mod:`images`                  characters and digits to learn from
+:mod:`video_prediction`        initial weights of a network of motion
+:mod:`clips`                   clips of characters that move
 =============================  ===========================================
 """

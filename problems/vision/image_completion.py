@@ -6,7 +6,7 @@ picture; it is trained anew for each picture, on the pixels that are known.
 
 import dataclasses
 import math
-from typing import Annotated, Any, ClassVar, Literal, NamedTuple
+from typing import Annotated, Any, ClassVar, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -16,16 +16,12 @@ from numpy.typing import NDArray
 from evometa.card import ProblemCard, Recipe
 from evometa.inner_training import train
 from evometa.problem import InnerTraining
-from evometa.problems.few_shot.character_sources import characters
-from evometa.problems.shared.digits import digits
 from evometa.problems.shared.networks import MLP, squared_error
 from evometa.problems.shared.recording import held_out
+from evometa.problems.vision.images import Source, images
 from evometa.settings import Count, Fraction, Items, Positive
 from evometa.spaces import Dict, Like
 from evometa.types import Key, Omega, Scalar
-
-Source = Literal["glyphs", "omniglot", "digits"]
-"""Synthetic characters, Omniglot's (read from files), or scikit-learn's digits."""
 
 
 class Picture(NamedTuple):
@@ -35,11 +31,6 @@ class Picture(NamedTuple):
     """``[N]``, brightness from 0 to 1, row by row."""
     known: jax.Array
     """``[K]``, which pixels the learner adapts to, int32."""
-
-
-def _flat(images: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Return images ``[..., H, W]`` as rows of brightness, ``[M, H · W]``."""
-    return np.asarray(images.reshape(-1, images.shape[-2] * images.shape[-1]) / 255, np.float32)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -92,10 +83,8 @@ class ImageCompletion(InnerTraining):
     @property
     def images(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """The pictures for training and the held-out ones, ``[M, N]`` each; read on first use."""
-        if self.pictures_of == "digits":
-            return digits().features[digits().training], digits().features[digits().test]
-        training, test = characters(self.pictures_of, self.data_directory)
-        return _flat(training.images), _flat(test.images)
+        training, test = images(self.pictures_of, self.data_directory)
+        return training.reshape(len(training), -1), test.reshape(len(test), -1)
 
     @property
     def side(self) -> int:
@@ -192,8 +181,8 @@ class ImageCompletion(InnerTraining):
         before, after = jax.device_get(jax.vmap(shown)(tasks, start))
         rows = {"picture": tasks.pixels, "known": known, "before": before, f"{self.inner_steps} steps": after}
         picture = style.figure(width=8.0, height=4.3)
-        for (name, images), line in zip(rows.items(), picture.subplots(len(rows), 8), strict=True):
-            for axes, pixels in zip(line, images, strict=True):
+        for (name, every), line in zip(rows.items(), picture.subplots(len(rows), 8), strict=True):
+            for axes, pixels in zip(line, every, strict=True):
                 axes.set_facecolor("#f3e3d3")
                 axes.imshow(pixels.reshape(self.side, self.side), cmap="gray_r", vmin=0, vmax=1)
                 axes.set(xticks=[], yticks=[])
