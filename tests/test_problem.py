@@ -244,6 +244,12 @@ def test_metrics_of_plain_python_are_declared_once_each() -> None:
         (Bowl, {"evaluate": lambda self, omega: 0.0}, "Mine.evaluate expects the arguments (self, key, omega)"),
         (Errand, {"evaluate": lambda self, omega: 0.0}, "Mine.evaluate expects the arguments (self, rng, omega)"),
         (Chase, {"loss": lambda self, omega, learner: 0.0}, "expects the arguments (self, key, omega, task, learner)"),
+        (
+            Errand,
+            {"evaluate": lambda self, omega, rng: 0.0},
+            "in the order (self, rng, omega), in which it is called, got",
+        ),
+        (Chase, {"step": lambda self, k, omega, learner, task: 0.0}, "in the order (self, key, omega, task, learner)"),
         (Chase, {"sample_task": lambda self: 0.0}, "Mine.sample_task expects the arguments (self, key)"),
         (Chase, {"metrics": lambda self, key, omega, task, learner: [1.0]}, "expects metrics as a dict"),
         (Bowl, {"space": {"a": Box(())}}, "Mine.space expects a space such as Box or Like"),

@@ -272,10 +272,17 @@ def _shapes(tree: Any) -> str:
 
 
 def _check_arguments(problem: BaseProblem, name: str) -> None:
-    """Raise ConfigurationError unless a method takes as many arguments as its base class says."""
+    """Raise ConfigurationError unless a method takes as many arguments as its base class says, in that order."""
     expected = [*inspect.signature(getattr(_base_of(problem), name)).parameters][1:]
+    own = inspect.signature(getattr(problem, name))
+    shared = [argument for argument in own.parameters if argument in expected]
+    if shared != [argument for argument in expected if argument in shared]:
+        raise ConfigurationError(
+            f"{type(problem).__name__}.{name} expects its arguments in the order (self, {', '.join(expected)}), in "
+            f"which it is called, got (self, {', '.join(own.parameters)}); put them into that order."
+        )
     try:
-        inspect.signature(getattr(problem, name)).bind(*expected)
+        own.bind(*expected)
     except TypeError:
         given = [*inspect.signature(getattr(type(problem), name)).parameters]
         raise ConfigurationError(
