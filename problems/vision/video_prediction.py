@@ -166,7 +166,7 @@ class VideoPrediction(InnerTraining):
 
         def predicted(weights: Any, before: jax.Array, now: jax.Array, frame: jax.Array) -> jax.Array:
             moved = self.displacements(weights, self.pixels[some], before, now)
-            return sampled(frame[..., None], self.pixels[some] - moved)[:, 0]
+            return sampled(frame[..., None], jnp.asarray(self.pixels[some]) - moved)[:, 0]
 
         def error(weights: Any) -> Scalar:
             found = jax.vmap(predicted, (None, 0, 0, 0))(weights, centres[:-2], centres[1:-1], task.seen[1:-1])
@@ -178,7 +178,7 @@ class VideoPrediction(InnerTraining):
         """Continue a clip ``[F, H, W]`` by the predicted frames, ``[N, H, W]``."""
         shape, pixels = (self.size, self.size, -1), jnp.asarray(self.pixels)
 
-        def one(carry: tuple[jax.Array, ...], _: None) -> tuple[tuple[jax.Array, ...], jax.Array]:
+        def one(carry: tuple[jax.Array, jax.Array, jax.Array], _: None) -> tuple[Any, jax.Array]:
             before, now, total = carry  # the last is by how much all ink has moved since the last seen frame
             moved = self.displacements(weights, self.pixels, before, now)
             total = moved + sampled(total.reshape(shape), pixels - moved)
