@@ -1,6 +1,6 @@
 """Training one learner with one ω on one task: step by step, in pieces, with or without its learning curve."""
 
-from typing import TYPE_CHECKING, Literal
+from typing import Literal, Protocol
 
 import jax
 import jax.numpy as jnp
@@ -8,11 +8,21 @@ import jax.numpy as jnp
 from evometa.backend.static_leaves import pack, unpack
 from evometa.types import Key, Learner, Omega, Scalar, Task
 
-if TYPE_CHECKING:
-    from evometa.problem import InnerTraining
-
 LONG = 256
 """Up to so many validation losses are kept until their mean is taken; more are added up as they come."""
+
+
+class Training(Protocol):
+    """What training takes of a problem with an inner loop."""
+
+    def init(self, key: Key, omega: Omega, task: Task) -> Learner:
+        """Return a learner before its first update."""
+
+    def step(self, key: Key, omega: Omega, task: Task, learner: Learner) -> Learner:
+        """Return the learner after one update."""
+
+    def loss(self, key: Key, omega: Omega, task: Task, learner: Learner) -> Scalar:
+        """Return the learner's validation loss."""
 
 
 def part_key(key: Key, name: Literal["init", "step", "loss", "metrics"]) -> Key:
@@ -20,13 +30,13 @@ def part_key(key: Key, name: Literal["init", "step", "loss", "metrics"]) -> Key:
     return jax.random.fold_in(key, ("init", "step", "loss", "metrics").index(name))
 
 
-def begin(problem: "InnerTraining", key: Key, omega: Omega, task: Task) -> Learner:
+def begin(problem: Training, key: Key, omega: Omega, task: Task) -> Learner:
     """Return the learner of one ω on one task before its first update; packed, as all learners between steps are."""
     return pack(problem.init(part_key(key, "init"), omega, task))
 
 
 def train(
-    problem: "InnerTraining", key: Key, omega: Omega, task: Task, learner: Learner, start: int | Scalar, count: int
+    problem: Training, key: Key, omega: Omega, task: Task, learner: Learner, start: int | Scalar, count: int
 ) -> Learner:
     """Update a learner ``count`` times, from inner step ``start`` on.
 
@@ -40,15 +50,13 @@ def train(
     return jax.lax.fori_loop(0, count, one, learner)  # no array of step numbers, which would grow with their count
 
 
-def validate(
-    problem: "InnerTraining", key: Key, omega: Omega, task: Task, learner: Learner, number: int | Scalar
-) -> Scalar:
+def validate(problem: Training, key: Key, omega: Omega, task: Task, learner: Learner, number: int | Scalar) -> Scalar:
     """Return the validation loss of a learner after inner step ``number``."""
     return problem.loss(jax.random.fold_in(part_key(key, "loss"), number), omega, task, unpack(learner))
 
 
 def learning_curve(
-    problem: "InnerTraining", key: Key, omega: Omega, task: Task, steps: tuple[int, ...]
+    problem: Training, key: Key, omega: Omega, task: Task, steps: tuple[int, ...]
 ) -> tuple[jax.Array, Learner]:
     """Train one learner on one task and return its validation losses after the named inner steps, and the learner.
 
@@ -81,9 +89,7 @@ def learning_curve(
     return jnp.stack(found), unpack(learner)
 
 
-def mean_loss(
-    problem: "InnerTraining", key: Key, omega: Omega, task: Task, steps: tuple[int, ...]
-) -> tuple[Scalar, Learner]:
+def mean_loss(problem: Training, key: Key, omega: Omega, task: Task, steps: tuple[int, ...]) -> tuple[Scalar, Learner]:
     """Train one learner on one task and return its mean validation loss after the named steps, and the learner.
 
     The memory that this takes does not grow with a training of which every step counts. The arguments are those of
