@@ -28,7 +28,7 @@ problem                                        branch of meta-learning
 :class:`CartPoleSwingUp`,                      control: weights of a policy
 :class:`GymnaxPolicy`,
 :class:`GymnasiumPolicy`
-:class:`Navigation`                            learned initialisations, reinforcement learning
+:class:`Navigation`, :class:`Locomotion`        learned initialisations, reinforcement learning
 :class:`LearnedPolicyObjective`,               learned losses, of reinforcement learning
 :class:`LearnedPolicyObjectiveNetwork`
 :class:`MazeExplorer`                          black-box learners, recurrent
@@ -82,6 +82,7 @@ from evometa.problems.control.double_pole import DoublePole
 from evometa.problems.control.double_pole_no_velocities import DoublePoleNoVelocities
 from evometa.problems.control.gymnasium_policy import GymnasiumPolicy
 from evometa.problems.control.gymnax_policy import GymnaxPolicy
+from evometa.problems.control.locomotion import Locomotion
 from evometa.problems.control.maze_explorer import MazeExplorer
 from evometa.problems.control.maze_layout import MazeLayout
 from evometa.problems.control.mazes import Maze
@@ -177,6 +178,7 @@ __all__ = [
     "LearnedPolicyObjectiveNetwork",
     "LearnedUpdateRule",
     "LinearProjection",
+    "Locomotion",
     "Maze",
     "MazeExplorer",
     "MazeLayout",

@@ -49,6 +49,7 @@ HEADERS = {
     "learned_optimization_throughput": "side | CPU µs an inner step",
     "learned_optimizer": "last loss, held-out tasks | learned",
     "learned_optimizer_unrolls": "strategy | learning rate | σ | loss at the end",
+    "locomotion": "weights | before",
     "mazes": "maze | its costs, found",
     "memory": "population_chunk | candidates/s",
     "meta_optimizers": "problem | meta-optimizer | held-out",

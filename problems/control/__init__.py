@@ -15,6 +15,8 @@ file                              holds
 :mod:`point_robot`                its robot
 :mod:`policy_gradient`            its policy, and updates by the policy gradient
 :mod:`query_adaptation`           its updates by the returns of perturbed policies
+:mod:`locomotion`                 a policy that is adapted to a speed by a few rollouts
+:mod:`running_body`               its body, with two legs
 :mod:`mazes`                      random mazes, and a robot that walks in one
 :mod:`maze_layout`                a map of a maze, learned from walks
 :mod:`maze_explorer`              a recurrent policy that remembers a maze
