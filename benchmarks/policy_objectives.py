@@ -2,7 +2,7 @@
 
 PPO's clipping range and learning rate, and DPO's learning rate, are tuned in the environments of the search, by other
 agents than those that are rated. Each seed is one search there, with PPO's learning rate. Then every objective trains
-new agents in each environment, and PPO once more, tuned in that very environment.
+new agents in each environment.
 
     python benchmarks/policy_objectives.py --keep found.json    # continues where it was interrupted
     python benchmarks/policy_objectives.py --kinds network --seeds 1 --seconds 60
@@ -45,10 +45,11 @@ class Objective(NamedTuple):
 
 def drift(kind: Any, clip: Any, formula: Any, network: Any, ratio: jax.Array, advantage: jax.Array) -> jax.Array:
     """Return the drift of an objective; its kind is its number among PPO, DPO, formula and network."""
-    learned = (KINDS["formula"]().drift, formula), (KINDS["network"]().drift, network)
+    learned = (KINDS["formula"]().valid_drift, formula), (KINDS["network"]().valid_drift, network)
     branches = [lambda ratio, advantage: ppo(ratio, advantage, clip), dpo]
     branches += [functools.partial(function, omega) for function, omega in learned]
-    return jnp.maximum(jax.lax.switch(kind, branches, ratio, advantage), 0.0)
+    found: jax.Array = jax.lax.switch(kind, branches, ratio, advantage)
+    return found
 
 
 @functools.partial(jax.jit, static_argnums=0)
@@ -147,22 +148,26 @@ def main() -> None:
     blank = {kind: cls().space.decode(cls().space.start(jax.random.key(0))) for kind, cls in KINDS.items()}
     ppo_, dpo_ = Objective("PPO", **blank), Objective("DPO", **blank)
     grid = [(clip, rate) for clip in arguments.clips for rate in arguments.rates]
-    tuned = best(arguments.training, ppo_, grid, arguments)
-    setting = best(arguments.training, dpo_, [(0.0, rate) for rate in arguments.rates], arguments)
-    note(f"tuned where drifts are searched: PPO {tuned}, DPO {setting}")
+    rates = [(0.0, rate) for rate in arguments.rates]
+
+    def tuned(names: list[str], objective: Objective, settings: list[tuple[float, float]]) -> tuple[float, float]:
+        label = f"{objective.kind} in {' and '.join(names)}"
+        return tuple(kept.get_or(label, lambda: list(best(names, objective, settings, arguments))))
+
+    clip, rate = tuned(arguments.training, ppo_, grid)
+    _, rate_of_dpo = tuned(arguments.training, dpo_, rates)
     objectives = [
-        (f"PPO, clip {tuned[0]:g}, rate {tuned[1]:g}", ppo_, dict.fromkeys(places, tuned)),
-        ("PPO, tuned in each environment", ppo_, {name: best([name], ppo_, grid, arguments) for name in places}),
-        (f"DPO, rate {setting[1]:g}", dpo_, dict.fromkeys(places, setting)),
+        (f"PPO, clip {clip:g}, rate {rate:g}", ppo_, dict.fromkeys(places, (clip, rate))),
+        (f"DPO, rate {rate_of_dpo:g}", dpo_, dict.fromkeys(places, (0.0, rate_of_dpo))),
     ]
     for kind in arguments.kinds:
-        environments, rate = tuple(arguments.training), tuned[1]
+        environments = tuple(arguments.training)
         problem = KINDS[kind](environments=environments, learning_rate=rate, inner_steps=arguments.updates)
         for seed in range(arguments.seeds):
             label = f"{kind} seed={seed} rate={rate} limit={arguments.generations or arguments.seconds}"
             found = kept.get_or(label, functools.partial(searched, problem, seed, arguments))
             objective = Objective(kind, **{**blank, kind: read(problem, found)})
-            objectives.append((f"{kind}, seed {seed}", objective, dict.fromkeys(places, tuned)))
+            objectives.append((f"{kind}, seed {seed}", objective, dict.fromkeys(places, (clip, rate))))
             if isinstance(found, str):
                 print(f"{kind}, seed {seed}: {found}\n")
     print(f"DPO: {DPO}\n")
@@ -172,11 +177,17 @@ def main() -> None:
         note(f"{label}: {[f'{each.mean():.3f}' for each in found]}")
         rows.append([label, *(mean_and_error(each, digits=2) for each in found)])
         means.append([each.mean() for each in found])
+    first = len(arguments.training)
     for kind in arguments.kinds:
         of_kind = np.array([mean for mean, row in zip(means, objectives, strict=True) if row[1].kind == kind])
-        better = int((of_kind.mean(axis=0) > means[0])[len(arguments.training) :].sum())
-        words = f"mean of {kind} seeds; above PPO in {better} of {len(arguments.held_out)} held-out"
-        rows.append([words, *(mean_and_error(each, digits=2) for each in of_kind.T)])
+        better = int((of_kind.mean(axis=0) > means[0])[first:].sum())
+        rows.append([f"{kind}, mean of seeds", *(mean_and_error(each, digits=2) for each in of_kind.T)])
+        best_seed = int(np.argmax(of_kind[:, :first].mean(axis=1)))
+        better_best = int((of_kind[best_seed] > means[0])[first:].sum())
+        print(
+            f"{kind}: above PPO in {better} of {len(arguments.held_out)} held-out environments on average; seed "
+            f"{best_seed}, the best in the environments of the search, in {better_best}\n"
+        )
     print(f"Rating of {arguments.agents} agents; the first {len(arguments.training)} environments are the search's\n")
     print_table(["objective", *places], rows)
 

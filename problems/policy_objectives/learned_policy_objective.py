@@ -34,13 +34,16 @@ class LearnedPolicyObjective(PolicyObjective):
     ω is an expression of ``ratio``, the new over the old probability of an action, and ``advantage``, how much better
     than expected the action was; what is negative counts as 0. An agent ascends the mean of
     ratio · advantage - drift: with :data:`PPO`, where a search starts, that is PPO's clipped objective. Each candidate
-    trains an actor-critic agent in each of the environments, for ``inner_steps`` updates of 64 steps in 16 copies of
-    an environment. Fitness, to be maximised, is the mean rating of the trained agents: 0 for the mean return of an
+    trains an actor-critic agent in each of the environments, for ``inner_steps`` updates of 64 steps in 16 copies of an
+    environment. Fitness, to be maximised, is the mean rating of the trained agents: 0 for the mean return of an
     untrained agent, 1 for that of a good one. The shifted problem has environments that a search never met.
 
     Paper: Lu et al., "Discovered policy optimisation", NeurIPS 2022, who found a drift as a network by an evolution
     strategy and read DPO from it; Houthooft et al., "Evolved policy gradients", NeurIPS 2018, for the idea. Their
-    environments and budgets are far larger.
+    environments and budgets are far larger. Measured by ``benchmarks/policy_objectives.py --agents 40``, 3 searches of
+    240 seconds, ratings beside PPO with clipping range and learning rate tuned in the same two environments: there 0.84
+    and 0.60; held out, swing-up 0.44 and 0.29, Reacher 0.64 and 0.59, navigation -0.93 and -0.83, Acrobot 0.80 and
+    0.95.
 
     Args:
         environments: names of the environments: "navigation" (with a visible goal) and "cart-pole-swing-up", and of

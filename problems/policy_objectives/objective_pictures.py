@@ -20,9 +20,9 @@ def drift_pictures(problem: "PolicyObjective", omega: Omega) -> dict[str, Any]:
     """Draw the derivative of the objective with respect to the ratio, for a good and for a bad action."""
     from evometa.plots import style
 
-    ratios = np.linspace(0.3, 1.9, 321, dtype=np.float32)
+    ratios = np.linspace(0.3, 1.9, 320, dtype=np.float32)  # none of them is where PPO begins to clip
     drifts: dict[str, Callable[..., jax.Array]] = {
-        "found": lambda ratio, advantage: jnp.maximum(problem.drift(omega, ratio, advantage), 0.0),
+        "found": lambda ratio, advantage: problem.valid_drift(omega, ratio, advantage),
         "PPO": ppo,
         "DPO": dpo,
     }
@@ -36,10 +36,9 @@ def drift_pictures(problem: "PolicyObjective", omega: Omega) -> dict[str, Any]:
 
     picture = style.figure(width=8.0, height=3.2)
     for axes, advantage in zip(picture.subplots(1, 2), ADVANTAGES, strict=True):
-        for (name, pull), color in zip(
-            pulls(jnp.float32(advantage)).items(), (style.BLUE, style.VERMILION, style.GREY), strict=True
-        ):
-            axes.plot(ratios, pull, color=color, label=name, linewidth=2 if name == "found" else 1.2)
+        pull = pulls(jnp.float32(advantage))
+        for name, color in zip(drifts, (style.BLUE, style.VERMILION, style.GREY), strict=True):
+            axes.plot(ratios, pull[name], color=color, label=name, linewidth=2 if name == "found" else 1.2)
         style.label_axes(axes, x="new / old probability of the action", y="pull of the objective")
         axes.set_title(f"advantage {advantage:+g}", fontsize="medium")
         axes.set_ylim(-2.0, 2.0)

@@ -23,6 +23,8 @@ EPOCHS, MINIBATCHES = 4, 4
 """How often an update goes through what was experienced, and in how many parts."""
 CLIP = 0.2
 """How far PPO lets the ratio of probabilities go from 1."""
+NEARLY_ZERO = 1e-6
+"""What is taken off a drift, as in the paper, so that its derivative is 0 where the drift is."""
 
 
 def ppo(ratio: jax.Array, advantage: jax.Array, clip: float | Scalar = CLIP) -> jax.Array:
@@ -91,6 +93,10 @@ class PolicyObjective(InnerTraining):
     def drift(self, omega: Omega, ratio: jax.Array, advantage: jax.Array) -> jax.Array:
         """Return the drift of ratios and advantages, ``[B]`` each; what is negative counts as 0."""
 
+    def valid_drift(self, omega: Omega, ratio: jax.Array, advantage: jax.Array) -> jax.Array:
+        """Return the drift ``[B]`` as it is used: never negative, and where it is 0 its derivative is 0 too."""
+        return jnp.maximum(self.drift(omega, ratio, advantage) - NEARLY_ZERO, 0.0)
+
     def shifted(self) -> dict[str, typing.Self]:
         """Environments that need no other package; wider networks."""
         others = dataclasses.replace(self, environments=("navigation", "cart-pole-swing-up"))
@@ -108,10 +114,7 @@ class PolicyObjective(InnerTraining):
 
     def step(self, key: Key, omega: Omega, task: Key, learner: ActorCriticLearner) -> ActorCriticLearner:
         """Act and learn once in each environment."""
-
-        def drift(ratio: jax.Array, advantage: jax.Array) -> jax.Array:
-            return jnp.maximum(self.drift(omega, ratio, advantage), 0.0)
-
+        drift = functools.partial(self.valid_drift, omega)
         updated: ActorCriticLearner = self._each(
             lambda number, one: self.trainer.update(number, key, one, drift), learner
         )

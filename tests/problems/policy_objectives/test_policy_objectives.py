@@ -1,6 +1,7 @@
 """Learned policy objectives: the agents' arithmetic, PPO and DPO as drifts, and that agents learn."""
 
 import dataclasses
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -105,13 +106,22 @@ def test_known_drifts_are_expressions_of_the_space(text: str, function: object) 
     np.testing.assert_allclose(np.maximum(drift, 0), function(RATIOS, ADVANTAGES), atol=1e-6)  # type: ignore[operator]
 
 
-def test_a_network_starts_as_ppo_and_is_still_where_old_and_new_policy_agree() -> None:
-    problem = LearnedPolicyObjectiveNetwork(environments=("navigation",))
-    start = problem.space.decode(problem.space.start(jax.random.key(0)))
-    drift = jax.jit(problem.drift)
-    np.testing.assert_allclose(drift(start, RATIOS, ADVANTAGES), ppo(RATIOS, ADVANTAGES), atol=2e-6)
-    other = jax.tree.map(np.ones_like, start)
-    assert np.all(np.asarray(drift(other, np.ones_like(RATIOS), ADVANTAGES)) <= 0)
+def test_a_drift_is_not_negative_and_has_no_derivative_where_it_is_zero() -> None:
+    formula = LearnedPolicyObjective(environments=("navigation",))
+    network = LearnedPolicyObjectiveNetwork(environments=("navigation",))
+    start = network.space.decode(network.space.start(jax.random.key(0)))
+    np.testing.assert_allclose(network.valid_drift(start, RATIOS, ADVANTAGES), ppo(RATIOS, ADVANTAGES), atol=2e-6)
+    program = compile_tree(formula.space.primitives, formula.space.encode("mul(sub(ratio, 1.0), advantage)"))
+    for problem, omega in ((formula, program), (network, jax.tree.map(np.ones_like, start))):
+
+        @jax.jit
+        def drift(ratios: jax.Array, problem: Any = problem, omega: Any = omega) -> jax.Array:
+            return problem.valid_drift(omega, ratios, ADVANTAGES)
+
+        assert np.asarray(drift(RATIOS)).min() == 0 < np.asarray(drift(RATIOS)).max()
+        agree = jnp.ones_like(RATIOS)
+        assert not np.any(drift(agree))
+        assert not np.any(jax.grad(lambda ratios, drift=drift: jnp.sum(drift(ratios)))(agree))
 
 
 def test_agents_learn_the_best_action_in_either_environment() -> None:
