@@ -24,7 +24,7 @@ from evometa.problems import OmniglotPrototypes, Sinusoid
 from evometa.strategies import OpenAIES
 from evometa.types import Key, Task
 
-SHOTS = (1, 5, 10, 50)
+SHOTS = {"sinusoid": (1, 5, 10, 50), "glyphs": (1, 5, 10, 18)}  # of 20 drawings of a character, 2 are queries
 TASKS = (1, 4, 64, None)
 
 
@@ -91,7 +91,7 @@ def main() -> None:
         generations = max(int(arguments.share * GENERATIONS[name]), 1)
         population = arguments.population or POPULATION[name]
         for header, settings in (
-            ("shots", [{"shots": shots} for shots in SHOTS]),
+            ("shots", [{"shots": shots} for shots in SHOTS[name]]),
             ("training tasks", [{"different": count} for count in TASKS]),
         ):
             rows = []
