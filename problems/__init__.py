@@ -11,6 +11,7 @@ problem                                        branch of meta-learning
 :class:`HyperparameterSchedule`                hyperparameters over time
 :class:`NoisyQuadratic`                        the same, with a known optimum
 :class:`LearnedOptimizer`                      learned optimizers
+:class:`HeterogeneousLearning`                 learned optimizers, across modalities
 :class:`LearnedEvolutionStrategy`              learned black-box optimizers
 :class:`Bandit`                                black-box learners, recurrent
 :class:`SinusoidHypernetwork`                  black-box learners, hypernetworks
@@ -107,6 +108,7 @@ from evometa.problems.hyperparameters.noisy_quadratic import NoisyQuadratic
 from evometa.problems.losses.learned_loss import LearnedLoss
 from evometa.problems.losses.learned_loss_network import LearnedLossNetwork
 from evometa.problems.losses.learned_loss_taylor import LearnedLossTaylor
+from evometa.problems.optimizers.heterogeneous_learning import HeterogeneousLearning
 from evometa.problems.optimizers.learned_evolution_strategy import LearnedEvolutionStrategy
 from evometa.problems.optimizers.learned_optimizer import LearnedOptimizer
 from evometa.problems.optimizers.learned_update_rule import LearnedUpdateRule
@@ -161,6 +163,7 @@ __all__ = [
     "FewShotSegmentation",
     "GymnasiumPolicy",
     "GymnaxPolicy",
+    "HeterogeneousLearning",
     "Hypercleaning",
     "HyperparameterSchedule",
     "ImageCompletion",
