@@ -21,6 +21,7 @@ from evometa.problems.control.episode_pictures import episode_pictures
 from evometa.problems.control.query_adaptation import QueryAdaptation, QueryLearner
 from evometa.problems.control.running_body import SECONDS, RunningBody
 from evometa.problems.shared.recording import held_out
+from evometa.problems.shared.shortening import shortened
 from evometa.settings import Count, Positive
 from evometa.spaces import Dict, Like
 from evometa.types import Key, Omega, Scalar
@@ -92,7 +93,7 @@ class Locomotion(InnerTraining):
         return {
             "faster": dataclasses.replace(self, fastest=1.5 * self.fastest),
             "slippery": dataclasses.replace(self, friction=0.5 * self.friction),
-            "half the rollouts": dataclasses.replace(self, inner_steps=max(self.inner_steps // 2, 1)),
+            "half the rollouts": shortened(self, self.inner_steps // 2),
         }
 
     @property

@@ -18,6 +18,7 @@ from evometa.problem import InnerTraining
 from evometa.problems.shared.classification import draw_rows
 from evometa.problems.shared.digits import CLASSES, PIXELS, digits
 from evometa.problems.shared.scalars import number
+from evometa.problems.shared.shortening import shortened
 from evometa.settings import Count
 from evometa.spaces import Dict
 from evometa.types import Key, Omega, Scalar
@@ -111,7 +112,7 @@ class BinaryNetwork(InnerTraining):
         """Three times the units; a quarter of the training."""
         return {
             "three times the units": dataclasses.replace(self, units=3 * self.units),
-            "a quarter of the training": dataclasses.replace(self, inner_steps=max(1, self.inner_steps // 4)),
+            "a quarter of the training": shortened(self, self.inner_steps // 4),
         }
 
     def sample_task(self, key: Key) -> Training:

@@ -18,6 +18,7 @@ from evometa.errors import ConfigurationError
 from evometa.inner_training import begin, train
 from evometa.problem import InnerTraining
 from evometa.problems.few_shot.waves import AMPLITUDES, PHASES, X_RANGE
+from evometa.problems.shared.shortening import shortened
 from evometa.settings import Count, Finite, NonNegative
 from evometa.spaces import Like
 from evometa.types import Key, Omega, Scalar
@@ -150,7 +151,7 @@ class BayesianPrior(InnerTraining):
         return {
             "x to 10": dataclasses.replace(self, x_range=(low, high + (high - low) / 2)),
             "twice the noise": dataclasses.replace(self, noise=2 * self.noise),
-            "half the support": dataclasses.replace(self, inner_steps=max(self.inner_steps // 2, 1)),
+            "half the support": shortened(self, self.inner_steps // 2),
             "twice the support": dataclasses.replace(self, inner_steps=2 * self.inner_steps),
         }
 

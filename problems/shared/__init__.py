@@ -11,6 +11,7 @@ file                    holds
 :mod:`label_noise`      wrong labels
 :mod:`recording`        the learner after every inner step, for pictures
 :mod:`scalars`          spaces of single numbers
+:mod:`shortening`       a problem with less training
 :mod:`tuned_training`   training at several learning rates at once
 ======================  ==========================================
 """

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from matplotlib.animation import Animation
 
-from evometa import HostProblem, InnerTraining, Problem, problems
+from evometa import At, HostProblem, InnerTraining, Problem, problems
 from evometa.problem import BaseProblem, precision_of
 from evometa.testing import check_problem_contract
 
@@ -49,6 +49,16 @@ def test_draws_what_one_omega_does(cls: Any) -> None:
             picture._draw_was_started = True  # type: ignore[attr-defined]  # not shown: no warning about that
         else:
             assert any(axes.has_data() for axes in picture.axes)
+
+
+def test_shifts_are_there_also_where_only_the_last_step_counts() -> None:
+    for cls in CLASSES:
+        if issubclass(cls, InnerTraining):
+            problem = small(cls)
+            shifted = dataclasses.replace(problem, objective=At((problem.inner_steps,))).shifted()
+            assert shifted.keys() == problem.shifted().keys()
+            for other in shifted.values():
+                assert 0 < max(other.objective.steps(other.inner_steps)) <= other.inner_steps
 
 
 def test_every_kind_of_problem_is_among_them() -> None:
