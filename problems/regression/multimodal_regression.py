@@ -85,10 +85,10 @@ class MultimodalRegression(InnerTraining):
     (scales and shifts as there; there all weights adapt); Zintgraf et al., "Fast context adaptation via meta-learning",
     ICML 2019 (inner steps for the modulation alone).
 
-    Result, one seed (``benchmarks/multimodal_regression.py``): 0.69 ± 0.03 on held-out curves after 3,784 updates by
-    the gradient, 90 seconds of a busy core, and still falling; the exact posterior has 0.22 ± 0.04 on a quarter of
-    them. On curves of training, one with half the encoder had 0.45 ± 0.05 after 11,126 updates in 60 seconds. The goal,
-    0.36 and 0.35 of a single initialisation, was not reached in these budgets, and evolution was not measured.
+    Result, 3 seeds (``benchmarks/multimodal_regression.py --strategies gradient --seconds 90``): 0.445, 0.427 and 0.405
+    on held-out curves by the gradient in 90 seconds of a core, where a single initialisation has 1.81, 2.00 and 1.77;
+    the exact posterior has 0.22 ± 0.04 on a quarter of them. The goal of 0.36 was not reached in this time, and
+    evolution was not measured.
 
     Args:
         modes: families of curves, drawn with equal chance: sine, line, quadratic.
