@@ -227,7 +227,9 @@ class FewShotDetection(CharacterTasks):
                 right = overlap(corners[window][None], squares, SIZE).max() >= PART
                 place, colour = corners[window][::-1] - 0.5, style.GREEN if right else style.VERMILION
                 row[number].add_patch(Rectangle(place, SIZE, SIZE, fill=False, color=colour, linewidth=1.8))
-        picture.suptitle("example | canvases with the best detections: right (green) and wrong (orange)", fontsize="small")
+        picture.suptitle(
+            "example | canvases with the best detections: right (green) and wrong (orange)", fontsize="small"
+        )
         return {"detection": picture}
 
 
