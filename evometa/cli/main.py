@@ -54,7 +54,7 @@ def main(args: Sequence[str] | None = None) -> int:
 
 @contextlib.contextmanager
 def _warnings_as_sentences() -> Iterator[None]:
-    """Print evometa's own warnings as its errors are printed: which line of which file called it tells nobody more."""
+    """Print evometa's own warnings as its errors are printed, without the file and line, which are its own here."""
     usual = warnings.formatwarning
 
     def sentence(

@@ -16,6 +16,7 @@ import numpy as np
 from evometa.card import ProblemCard, Recipe
 from evometa.inner_training import begin, train
 from evometa.problem import InnerTraining
+from evometa.problems.shared.learned_steps import descend
 from evometa.settings import Count, Items, Positive
 from evometa.spaces import Dict, Like
 from evometa.types import Key, Omega, Scalar
@@ -205,7 +206,7 @@ class DensityEstimation(InnerTraining):
             return -jnp.mean(self.log_likelihood(weights, task.support, task.support))
 
         gradient = jax.grad(error)(learner)
-        return jax.tree.map(lambda w, r, g: w - jnp.exp(r) * g, learner, omega["log_rates"], gradient)
+        return descend(learner, omega["log_rates"], gradient)
 
     def loss(self, key: Key, omega: Omega, task: Sample, learner: Any) -> Scalar:
         """Return the negative log likelihood of a query point, in nats."""

@@ -18,6 +18,7 @@ from evometa.card import ProblemCard, Recipe
 from evometa.inner_training import begin, train
 from evometa.problem import InnerTraining
 from evometa.problems.few_shot.waves import AMPLITUDES, PHASES, X_RANGE
+from evometa.problems.shared.learned_steps import descend
 from evometa.problems.shared.networks import MLP, squared_error
 from evometa.settings import Count, Items, NonNegative, Positive
 from evometa.spaces import Dict, Like
@@ -193,7 +194,7 @@ class MultimodalRegression(InnerTraining):
             return squared_error(self.predict(omega, learner, task.support_x), task.support_y)
 
         gradient = jax.grad(error)(learner)
-        return jax.tree.map(lambda w, r, g: w - jnp.exp(r) * g, learner, omega["log_rates"], gradient)
+        return descend(learner, omega["log_rates"], gradient)
 
     def predict(self, omega: Omega, learner: Any, x: jax.Array) -> jax.Array:
         """Return a learner's outputs ``[N, 1]`` for inputs ``[N, 1]``."""

@@ -9,6 +9,7 @@ file                    holds
 :mod:`digits_training`  an MLP trained on digits
 :mod:`classification`   small data sets, split
 :mod:`label_noise`      wrong labels
+:mod:`learned_steps`    initial weights with step sizes, and a step by these
 :mod:`recording`        the learner after every inner step, for pictures
 :mod:`scalars`          spaces of single numbers
 :mod:`shortening`       a problem with less training

@@ -16,11 +16,12 @@ from numpy.typing import NDArray
 from evometa.card import ProblemCard, Recipe
 from evometa.inner_training import train
 from evometa.problem import InnerTraining
+from evometa.problems.shared.learned_steps import descend, weights_and_rates
 from evometa.problems.shared.networks import MLP, squared_error
 from evometa.problems.shared.recording import held_out
 from evometa.problems.vision.images import Source, images
 from evometa.settings import Count, Fraction, Items, Positive
-from evometa.spaces import Dict, Like
+from evometa.spaces import Dict
 from evometa.types import Key, Omega, Scalar
 
 
@@ -112,9 +113,7 @@ class ImageCompletion(InnerTraining):
     @property
     def space(self) -> Dict:
         """Initial weights, and the logarithm of a step size for each tensor."""
-        shapes = jax.eval_shape(self._draw, jax.random.key(0))
-        rates = jax.tree.map(lambda _: np.float32(math.log(self.learning_rate)), shapes)
-        return Dict({"weights": Like(self._draw), "log_rates": Like(rates)})
+        return weights_and_rates(self._draw, self.learning_rate)
 
     def _draw(self, key: Key) -> Any:
         return self.network.draw(key, inputs=self.waves(self.positions[:1]).shape[1])
@@ -156,7 +155,7 @@ class ImageCompletion(InnerTraining):
             known = jnp.asarray(self.waves(self.positions))[task.known]
             return squared_error(self.predict(weights, known), task.pixels[task.known])
 
-        return jax.tree.map(lambda w, r, g: w - jnp.exp(r) * g, learner, omega["log_rates"], jax.grad(error)(learner))
+        return descend(learner, omega["log_rates"], jax.grad(error)(learner))
 
     def loss(self, key: Key, omega: Omega, task: Picture, learner: Any) -> Scalar:
         """Return the mean squared error over all pixels."""

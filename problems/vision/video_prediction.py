@@ -16,12 +16,13 @@ from numpy.typing import NDArray
 from evometa.card import ProblemCard, Recipe
 from evometa.inner_training import train
 from evometa.problem import InnerTraining
+from evometa.problems.shared.learned_steps import descend, weights_and_rates
 from evometa.problems.shared.networks import MLP, squared_error
 from evometa.problems.shared.recording import held_out
 from evometa.problems.vision.clips import WALL, Clip, Motion, character, sampled
 from evometa.problems.vision.images import Source, images
 from evometa.settings import Count, Items, NonNegative, Positive, Range
-from evometa.spaces import Dict, Like
+from evometa.spaces import Dict
 from evometa.types import Key, Omega, Scalar
 
 INPUTS = 6
@@ -95,9 +96,7 @@ class VideoPrediction(InnerTraining):
     @property
     def space(self) -> Dict:
         """Initial weights, and the logarithm of a step size for each tensor."""
-        shapes = jax.eval_shape(self._draw, jax.random.key(0))
-        rates = jax.tree.map(lambda _: np.float32(math.log(self.learning_rate)), shapes)
-        return Dict({"weights": Like(self._draw), "log_rates": Like(rates)})
+        return weights_and_rates(self._draw, self.learning_rate)
 
     def _draw(self, key: Key) -> Any:
         return self.network.draw(key, inputs=INPUTS)
@@ -172,7 +171,7 @@ class VideoPrediction(InnerTraining):
             found = jax.vmap(predicted, (None, 0, 0, 0))(weights, centres[:-2], centres[1:-1], task.seen[1:-1])
             return squared_error(found, task.seen[2:].reshape(len(found), -1)[:, some])
 
-        return jax.tree.map(lambda w, r, g: w - jnp.exp(r) * g, learner, omega["log_rates"], jax.grad(error)(learner))
+        return descend(learner, omega["log_rates"], jax.grad(error)(learner))
 
     def predict(self, weights: Any, seen: jax.Array) -> jax.Array:
         """Continue a clip ``[F, H, W]`` by the predicted frames, ``[N, H, W]``."""
