@@ -33,6 +33,7 @@ from evometa.evaluation.training_evaluator import replay
 from evometa.inner_training import learning_curve
 from evometa.objectives import At, Final, Mean
 from evometa.problem import Evaluation, HostProblem, InnerTraining, Problem
+from evometa.search.ask_tell import AskTell
 from evometa.search.callbacks import Callback, Report
 from evometa.search.decisions import StopReason
 from evometa.search.generalization import DistributionScore, generalization
@@ -61,6 +62,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "Archive",
+    "AskTell",
     "At",
     "Box",
     "Callback",

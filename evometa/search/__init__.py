@@ -6,6 +6,7 @@ It puts evaluation or an executor to work for a strategy, counts what that costs
 file                    holds
 ======================  ======================================================
 :mod:`search`           ``Search``, what a user starts, interrupts and resumes
+:mod:`ask_tell`         ``AskTell``, a strategy for those who own their loop
 :mod:`execution`        makes the driver, chooses evaluator or executor
 :mod:`run_state`        what was done and found so far
 :mod:`stored_run`       the run directory; continuing at its newest checkpoint

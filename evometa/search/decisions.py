@@ -249,5 +249,15 @@ class Decider:
             return None
         if code == TARGET_REACHED:
             return StopReason("target", f"the target fitness {self.limits.target:g} was reached")
-        text = self._strategy_reasons[code - FIRST_STRATEGY_STOP]
-        return StopReason(f"strategy:{text.partition(':')[0]}", text)
+        return strategy_stop(self._strategy_reasons, code)
+
+
+def strategy_stop(reasons: tuple[str, ...], code: int) -> StopReason:
+    """Return why a strategy stopped.
+
+    Args:
+        reasons: the strategy's stop reasons, each ``code: text``.
+        code: the stop code of its state.
+    """
+    text = reasons[code - FIRST_STRATEGY_STOP]
+    return StopReason(f"strategy:{text.partition(':')[0]}", text)

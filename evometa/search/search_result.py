@@ -58,7 +58,7 @@ def _result_of(driver: Driver, state: SearchState, done: Counters, selection: Se
         found="" if lost else omega_text(driver.space.readable(selected)),
         selected_fitness=_fitness(selection.selected_train),
         selected_held_out=_fitness(selection.selected_test),
-        archive=_archive(driver, state),
+        archive=archive_of(driver, state),
         generations=done.generation,
         evaluations=done.evaluations,
         inner_steps=done.inner_steps,
@@ -87,7 +87,8 @@ def _fitness(evaluation: Evaluation | None) -> float:
     return math.nan if evaluation is None else float(evaluation.fitness)
 
 
-def _archive(driver: Driver, state: SearchState) -> Archive | None:
+def archive_of(driver: Driver, state: SearchState) -> Archive | None:
+    """Return the candidates that the strategy keeps as its answer, None where that is one."""
     record = driver.strategy.archive(state.strategy)
     if record is None:
         return None

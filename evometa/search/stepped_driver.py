@@ -85,7 +85,7 @@ class SteppedDriver(Driver):
         self._memory = memory
         self._cost = Cost()
         self._initial = self._compiled(lambda key, first: initial_state(strategy, space, key, self.finalists, first))
-        self._jit_ask = self._compiled(strategy.ask)
+        self._asking = self._compiled(strategy.ask)
         self._jit_tell = self._compiled(super()._tell)
         self._stop = self._compiled(lambda state, target: stop_code(strategy, state, self.sign * target))
         self._jit_center = self._compiled(super().center)
@@ -155,7 +155,7 @@ class SteppedDriver(Driver):
 
     def validate(self, genotype: Genotype, tasks: int, *, test: bool) -> Evaluation:
         """Evaluate one genotype with as many calls as tasks."""
-        omegas = self._unstack(jax.tree.map(lambda leaf: np.asarray(leaf)[None], genotype))
+        omegas = self.omegas(jax.tree.map(lambda leaf: np.asarray(leaf)[None], genotype))
         evaluation = self._run(omegas, _TEST if test else _TRAIN, 0, [0], tasks, test=test)
         return Evaluation(*jax.tree.map(lambda leaf: leaf[0], evaluation))
 
@@ -171,14 +171,28 @@ class SteppedDriver(Driver):
         """Return the strategy's center, or the best so far where it has none."""
         return self._jit_center(state)
 
+    def ask(self, state: SearchState, number: int) -> tuple[SearchState, Genotype]:
+        """Return the state after asking and the population ``[P, ...]`` of a generation, both on the host."""
+        return jax.device_get(self._ask(generation_keys(self.keys.generations, number)[0], state))  # type: ignore[no-any-return]
+
+    def tell(self, state: SearchState, number: int, genotypes: Genotype, outcomes: list[Outcome]) -> SearchState:
+        """Return the state, on the host, that knows the outcomes of a population, one of each candidate."""
+        key = generation_keys(self.keys.generations, number)[2]
+        after, _, _ = self._tell(key, state, genotypes, Evaluated(self._means(outcomes, 1), ()))
+        return jax.device_get(after)  # type: ignore[no-any-return]
+
+    def stopped(self, state: SearchState) -> int:
+        """Return the stop code of a state, where no target is to be reached (:mod:`evometa.search.generation`)."""
+        return int(self._stop(state, -self.sign * math.inf))
+
     def _ask(self, key: Key, state: SearchState) -> tuple[SearchState, Genotype]:
-        genotypes, asked = self._jit_ask(key, state.strategy)
+        genotypes, asked = self._asking(key, state.strategy)
         return state._replace(strategy=asked), genotypes
 
     def _evaluate(
         self, state: SearchState, genotypes: Genotype, key: Key, number: Any, root: RootKeys
     ) -> tuple[SearchState, Genotype, Evaluated]:
-        omegas, members = self._unstack(genotypes), self.strategy.members_per_task_set
+        omegas, members = self.omegas(genotypes), self.strategy.members_per_task_set
         sets = [i // members if members else 0 for i in range(len(omegas))]
         tasks = self.prices.tasks_per_evaluation
         return state, genotypes, Evaluated(self._run(omegas, _GENERATION, int(number), sets, tasks), ())
@@ -207,12 +221,15 @@ class SteppedDriver(Driver):
                 self.prices = dataclasses.replace(self.prices, validation_tasks=CALLS_IN_VALIDATION)
         evaluations = -(-sum(outcome.evaluations for outcome in outcomes) // tasks)
         self._cost += Cost(evaluations, evaluations * self._host.inner_steps_per_evaluation)
-        results = [self._evaluation(outcome) for outcome in outcomes]
+        means = self._means(outcomes, tasks)
         if purpose == _GENERATION:
             self._refuse_wrong_code(outcomes)
-        stacked = jax.tree.map(lambda *leaves: np.array(leaves), *results)
-        means = jax.tree.map(lambda leaf: leaf.reshape(len(omegas), tasks, *leaf.shape[1:]).mean(axis=1), stacked)
-        return Evaluation(*means)
+        return means
+
+    def _means(self, outcomes: list[Outcome], tasks: int) -> Evaluation:
+        """Return the mean over the tasks of each candidate, whose outcomes follow each other; leading axis P."""
+        stacked = jax.tree.map(lambda *leaves: np.array(leaves), *map(self._evaluation, outcomes))
+        return Evaluation(*jax.tree.map(lambda leaf: leaf.reshape(-1, tasks, *leaf.shape[1:]).mean(axis=1), stacked))
 
     def _refuse_wrong_code(self, outcomes: list[Outcome]) -> None:
         """Raise EvaluationError where the problem's code was wrong for every candidate from the search's first one on.
@@ -248,7 +265,8 @@ class SteppedDriver(Driver):
         metrics = {name: float(outcome.metrics.get(name, np.nan)) for name in self._host.metric_names}
         return Evaluation(np.float64(outcome.fitness), metrics, **vectors)
 
-    def _unstack(self, genotypes: Genotype) -> list[Any]:
+    def omegas(self, genotypes: Genotype) -> list[Any]:
+        """Return the ω of several genotypes ``[N, ...]`` as a list; leaves are numpy arrays and scalars."""
         leaves, tree = jax.tree.flatten(jax.device_get(self.decode_all(genotypes)))
         return [unpack(jax.tree.unflatten(tree, [leaf[i] for leaf in leaves])) for i in range(len(leaves[0]))]
 

@@ -14,6 +14,7 @@ file                  holds
 :mod:`result_file`    ``result.npz`` and ``result.json``
 :mod:`archive_file`   ``archive.npz``
 :mod:`failures`       ``failures.txt``
+:mod:`loop_file`      the file of an ``AskTell``
 :mod:`flat_trees`     pytrees as named arrays, without pickle
 :mod:`files`          files written whole or not at all
 ====================  =====================================================

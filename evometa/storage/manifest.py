@@ -74,7 +74,7 @@ def describe_run(
         git_commit=_git_commit(),
         created=time.strftime("%Y-%m-%dT%H:%M:%S%z"),
         direction=problem.direction,
-        random=_random_numbers(),
+        random=random_numbers(),
         initial=initial,
     )
 
@@ -128,7 +128,7 @@ def _source(thing: Any) -> tuple[str, dict[str, Any] | None]:
     return naming.reference(type(thing)), naming.fingerprint(type(thing))
 
 
-def _random_numbers() -> dict[str, Any]:
+def random_numbers() -> dict[str, Any]:
     """Return the settings of JAX that decide which numbers follow from a key."""
     return {
         "implementation": str(jax.config.jax_default_prng_impl),  # type: ignore[attr-defined]
