@@ -141,6 +141,15 @@ class Strategy(Generic[State], metaclass=Checked):
         return 0
 
     @property
+    def asks_in_python(self) -> bool:
+        """Whether :meth:`ask` is plain Python (False by default), such as a call of another library.
+
+        It is then no part of a compiled program, and the strategy searches for plain-Python problems only. What it
+        returns depends on its arguments alone nevertheless, and is of NumPy's arrays; all other methods are as ever.
+        """
+        return False
+
+    @property
     def told_when_all_fail(self) -> bool:
         """Whether :meth:`tell` is also called for a generation in which every candidate failed.
 

@@ -33,6 +33,7 @@
 :class:`CMAME`            several CMA-ES that fill an archive over measures of behaviour: real numbers
 :class:`MAPElites`        an archive over measures of behaviour, filled by varying elites: any space
 :class:`Evosax`           algorithms of evosax by name, such as differential evolution: real vectors
+:class:`OptunaTPE`        Optuna's model of good candidates, for dear plain-Python problems: a baseline
 :class:`RandomSearch`     independent draws from any space: the baseline to beat
 ========================  ===========================================================================================
 
@@ -59,6 +60,7 @@ from evometa.strategies.genetic.aged_evolution import AgedEvolution
 from evometa.strategies.genetic.genetic_algorithm import GeneticAlgorithm
 from evometa.strategies.gradient import Gradient
 from evometa.strategies.multi_objective.nsga2 import NSGA2
+from evometa.strategies.optuna_tpe import OptunaTPE
 from evometa.strategies.pbt import PBT
 from evometa.strategies.quality_diversity.cma_me import CMAME
 from evometa.strategies.quality_diversity.map_elites import MAPElites
@@ -101,6 +103,7 @@ __all__ = [
     "MAPElites",
     "OpenAIES",
     "Optimizer",
+    "OptunaTPE",
     "RandomSearch",
     "Reevaluated",
     "Reinforce",

@@ -19,6 +19,7 @@ def require_compatible(strategy: Strategy[Any], problem: BaseProblem, space: Spa
     check_names(strategy, Strategy)
     for reason in (
         strategy.incompatibility(space),
+        _python_incompatibility(strategy, problem),
         strategy.problem_incompatibility(problem),
         plan_incompatibility(strategy, problem),
     ):
@@ -32,6 +33,15 @@ def require_compatible(strategy: Strategy[Any], problem: BaseProblem, space: Spa
             f"{type(strategy).__name__} requires {' and '.join(missing)}, and {type(problem).__name__} gives none; "
             f"add them to {where}."
         )
+
+
+def _python_incompatibility(strategy: Strategy[Any], problem: BaseProblem) -> str | None:
+    if not strategy.asks_in_python or isinstance(problem, HostProblem):
+        return None
+    return (
+        f"{type(strategy).__name__} asks in plain Python, so it expects a plain-Python problem (HostProblem), and "
+        f"{type(problem).__name__} is compiled; use another strategy, or evaluate it in a HostProblem."
+    )
 
 
 def warn_of_ignored(strategy: Strategy[Any], problem: BaseProblem) -> None:

@@ -88,12 +88,13 @@ class AskTell(metaclass=Checked):
         self.failed = 0
         """Candidates among them that failed."""
         use_compilation_cache()
+        nobody: Any = None  # evaluates, since the owner of the loop does
         with engine():
             self._driver = SteppedDriver(
                 self._problem,
                 space,
                 strategy,
-                _Owner(),
+                nobody,
                 self.seed,
                 ValidationSettings(every=1, tasks=0, finalists=0, share=0.0),
                 note=lambda text: None,
@@ -138,7 +139,10 @@ class AskTell(metaclass=Checked):
         self.failed += sum(outcome.failure is not None for outcome in outcomes)
 
     def _listed(self, results: Any) -> list[Any]:
-        size, several = self.strategy.population_size, isinstance(results, Sequence) or getattr(results, "shape", ())
+        size, several = (
+            self.strategy.population_size,
+            isinstance(results, Sequence) or bool(getattr(results, "shape", ())),
+        )
         if not several or isinstance(results, Evaluation | str | bytes):
             raise ConfigurationError(
                 f"AskTell.tell expects a list or array of {size} results, one of each candidate, got a "
@@ -298,15 +302,6 @@ class AskTell(metaclass=Checked):
                 "AskTell.restore expects the space that was saved, with the same shapes, bounds and units, got another "
                 "one; give that one."
             )
-
-
-class _Owner:
-    """The executor of a loop that its owner runs: nothing is submitted."""
-
-    def submit(self, trials: Any) -> NoReturn:
-        raise NotImplementedError
-
-    as_completed = __enter__ = __exit__ = submit
 
 
 def _stand_in(own: Space, better: Literal["minimize", "maximize"], lengths: dict[str, int]) -> HostProblem:

@@ -123,7 +123,8 @@ def _asked_first(driver: Driver, state: SearchState, starts: Genotype, count: in
         if driver.strategy.center(state.strategy) is not None:
             return np.zeros(count, bool)
         key = generation_keys(driver.keys.generations, 1)[0]
-        genotypes, _ = jax.device_get(jax.jit(driver.strategy.ask)(key, state.strategy))
+        ask = driver.strategy.ask if driver.strategy.asks_in_python else jax.jit(driver.strategy.ask)
+        genotypes, _ = jax.device_get(ask(key, state.strategy))
     return np.array([_holds(genotypes, _member(starts, i)) for i in range(count)])
 
 

@@ -85,7 +85,7 @@ class SteppedDriver(Driver):
         self._memory = memory
         self._cost = Cost()
         self._initial = self._compiled(lambda key, first: initial_state(strategy, space, key, self.finalists, first))
-        self._asking = self._compiled(strategy.ask)
+        self._asking = self._in_python if strategy.asks_in_python else self._compiled(strategy.ask)
         self._jit_tell = self._compiled(super()._tell)
         self._stop = self._compiled(lambda state, target: stop_code(strategy, state, self.sign * target))
         self._jit_center = self._compiled(super().center)
@@ -188,6 +188,10 @@ class SteppedDriver(Driver):
     def _ask(self, key: Key, state: SearchState) -> tuple[SearchState, Genotype]:
         genotypes, asked = self._asking(key, state.strategy)
         return state._replace(strategy=asked), genotypes
+
+    def _in_python(self, key: Key, state: Any) -> tuple[Genotype, Any]:
+        with self.precision():
+            return self.strategy.ask(key, state)
 
     def _evaluate(
         self, state: SearchState, genotypes: Genotype, key: Key, number: Any, root: RootKeys

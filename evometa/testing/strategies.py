@@ -40,6 +40,10 @@ def check_strategy(strategy: Strategy[Any], space: Space | None = None, *, gener
         if strategy.incompatibility(space):
             space = Dict({"real": Box((2,), 0.0, 1.0), "integer": Integer(0, 9), "category": Categorical(3)})
     require_space(strategy, space)
+    require(
+        not strategy.asks_in_python,
+        f"{type(strategy).__name__} asks in plain Python, and only what is compiled is checked",
+    )
     _StrategyCheck(strategy, space).run(generations)
 
 

@@ -41,6 +41,11 @@ class Wrapper(Strategy[State]):
     """The inner strategy."""
 
     def __post_init__(self) -> None:
+        if self.strategy.asks_in_python:
+            raise ConfigurationError(
+                f"{type(self).__name__} expects a strategy that can be compiled, and {type(self.strategy).__name__} "
+                "asks in plain Python; use it without the wrapper."
+            )
         if not isinstance(self.strategy.evaluation, self.forwarded_plans):
             plans = " or ".join(plan.__name__ for plan in self.forwarded_plans)
             raise ConfigurationError(

@@ -26,7 +26,11 @@ SETTINGS = {
 } | dict.fromkeys(("AugmentedLagrangian", "Averaged", "Reevaluated", "Restarts", "UHCMAES"), INSIDE)
 
 
-EVERY = [name for name in strategies.__all__ if issubclass(getattr(strategies, name), Strategy)]
+EVERY = [
+    name
+    for name in strategies.__all__
+    if issubclass(getattr(strategies, name), Strategy) and getattr(strategies, name).asks_in_python is not True
+]
 
 
 @pytest.mark.parametrize("name", EVERY)

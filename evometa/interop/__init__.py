@@ -1,0 +1,9 @@
+"""evometa in the hands of other libraries; each file needs the library that it is for.
+
+======================  ==================================================
+file                    holds
+======================  ==================================================
+:mod:`optuna`           any evometa strategy as a sampler of Optuna
+:mod:`distributions`    Optuna's distributions as a space, and ω as values
+======================  ==================================================
+"""

@@ -1,0 +1,195 @@
+"""``EvometaSampler``: any strategy of evometa as a sampler of Optuna.
+
+A generation's candidates are handed out as trials ask for them, and the strategy is told when each has a trial that
+ended. Which trial evaluates which candidate stands in the trial's system attributes, and the candidates of a generation
+follow from seed, strategy and the values of the generations before. So whatever process opens the study finds the
+sampler where it was, and nothing but the trials is stored.
+"""
+
+import hashlib
+import json
+import threading
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from evometa import naming
+from evometa.backend.precision import whole_seed
+from evometa.errors import ConfigurationError
+from evometa.problem import Evaluation
+from evometa.search.ask_tell import AskTell
+from evometa.strategy import Strategy
+
+try:
+    from optuna.distributions import BaseDistribution, distribution_to_json
+    from optuna.samplers import BaseSampler, RandomSampler
+    from optuna.search_space import intersection_search_space
+    from optuna.study import Study, StudyDirection
+    from optuna.trial import FrozenTrial, TrialState
+except ImportError as error:
+    raise ImportError('evometa.interop.optuna needs Optuna, which pip install "evometa[optuna]" brings.') from error
+
+from evometa.interop.distributions import space_of, values_of
+
+CANDIDATE = "evometa:candidate"
+"""The system attribute of a trial that evaluates a candidate."""
+
+
+class _Candidate(NamedTuple):
+    """What a trial evaluates; the content of the system attribute."""
+
+    loop: str
+    """Names search space, strategy and seed."""
+    generation: int
+    member: int
+    trial: int
+    """The trial's own number: Optuna copies the attributes of a failed trial to the one that retries it."""
+
+
+class EvometaSampler(BaseSampler):
+    """Sample the parameters of an Optuna study by a strategy of evometa.
+
+    **Search space.** It is the intersection of those of the completed trials, as Optuna's CMA-ES sampler has it. So the
+    first trial, and parameters that not every trial has (conditional ones), are drawn at random. Where a later trial
+    shows that the space is smaller, or a range differs, the strategy begins anew in the space that all trials share.
+
+    **Generations.** The strategy is told once each of its P candidates has a trial that ended. A trial that is pruned
+    or fails is a failed candidate, which strategies rank last. While all candidates are handed out and some have not
+    ended, further trials (``n_jobs``, several processes) evaluate the candidates again that are outstanding, the rarest
+    first; the first trial to end counts. So no process waits, and none that was killed holds up the others. With a
+    population of a multiple of the number of workers, few trials are spent that way.
+
+    Trials with values that were enqueued (``study.enqueue_trial``) are no candidates, so the strategy is not told of
+    them, nor of trials of other samplers and of constraints.
+
+    **Objectives.** One, in the direction of the study; several for strategies that require objectives, such as
+    :class:`~evometa.strategies.NSGA2`.
+
+    **Resuming.** A sampler with the same strategy and seed continues a stored study where it was, bit for bit.
+
+    Args:
+        strategy: the strategy, such as ``CMAES(8)`` for floats, ``CMAwM(8)`` or ``GeneticAlgorithm(16)`` for all.
+        seed: seed of everything, a whole number of 64 bits.
+
+    Raises:
+        ConfigurationError: the strategy needs more than fitness or objectives. What does not fit the study's
+            parameters or its number of objectives is refused at the first trial that it samples.
+    """
+
+    def __init__(self, strategy: Strategy[Any], *, seed: int = 0) -> None:
+        if not isinstance(strategy, Strategy):
+            raise ConfigurationError(
+                f"EvometaSampler expects an instance of a strategy, such as CMAES(8), got {strategy!r}."
+            )
+        more = [name for name in strategy.required_feedback if name != "objectives"]
+        if more:
+            raise ConfigurationError(
+                f"EvometaSampler expects a strategy that needs no more than fitness or objectives, and "
+                f"{type(strategy).__name__} requires {' and '.join(more)}; use another one, or AskTell."
+            )
+        self.strategy, self.seed = strategy, whole_seed("EvometaSampler", seed)
+        self._described = [naming.describe(strategy), self.seed]
+        self._independent = RandomSampler(seed=self.seed % 2**32)
+        self._loops: dict[tuple[str, str], AskTell] = {}
+        self._lock = threading.Lock()
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave out what follows from the study, and the lock."""
+        return {"strategy": self.strategy, "seed": self.seed}
+
+    def __setstate__(self, state: Mapping[str, Any]) -> None:
+        """Begin with what the study says."""
+        self.__init__(**state)  # type: ignore[misc]
+
+    def reseed_rng(self) -> None:
+        """Give the random draws of another thread another seed; the candidates do not depend on it."""
+        self._independent.reseed_rng()
+
+    def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
+        """Return the parameters that all completed trials have and that can vary; none for an enqueued trial."""
+        if "fixed_params" in trial.system_attrs:
+            return {}
+        shared = intersection_search_space(_trials(study))
+        return {name: each for name, each in shared.items() if not each.single()}
+
+    def sample_relative(
+        self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
+    ) -> dict[str, Any]:
+        """Return the values of a candidate of the present generation."""
+        if not search_space:
+            return {}
+        name = self._name(search_space)
+        with self._lock:
+            loop = self._loop(study, name, search_space)
+            tried = self._told(loop, study, name)
+            open_ = [
+                i for i in range(self.strategy.population_size) if not any(t.state.is_finished() for t in tried[i])
+            ]
+            member = min(open_, key=lambda i: len(tried[i]))
+            candidate = _Candidate(name, loop.generation + 1, member, trial.number)
+            study._storage.set_trial_system_attr(trial._trial_id, CANDIDATE, list(candidate))
+            return values_of(search_space, loop.ask()[member])
+
+    def sample_independent(
+        self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
+    ) -> Any:
+        """Draw a parameter at random that not all trials have."""
+        return self._independent.sample_independent(study, trial, param_name, param_distribution)
+
+    def _name(self, search_space: Mapping[str, BaseDistribution]) -> str:
+        """Return what names the loop of a search space with this strategy and seed."""
+        written = [[name, distribution_to_json(each)] for name, each in sorted(search_space.items())]
+        return hashlib.sha256(json.dumps([written, self._described]).encode()).hexdigest()[:16]
+
+    def _loop(self, study: Study, name: str, search_space: Mapping[str, BaseDistribution]) -> AskTell:
+        place = study.study_name, name
+        if place not in self._loops:
+            count = len(study.directions)
+            if (count > 1) != ("objectives" in self.strategy.required_feedback):
+                raise ConfigurationError(
+                    f"EvometaSampler expects a strategy for the study's {count} objectives, got "
+                    f"{type(self.strategy).__name__}; use NSGA2 for several, and another strategy for one."
+                )
+            lengths = {"objectives": count} if count > 1 else {}
+            space = space_of(search_space)
+            self._loops = {place: AskTell(space, self.strategy, self.seed, vector_lengths=lengths)}
+        return self._loops[place]
+
+    def _told(self, loop: AskTell, study: Study, name: str) -> list[list[FrozenTrial]]:
+        """Tell a loop of all generations that are complete; return the trials of each member of the next one."""
+        tried: dict[tuple[int, int], list[FrozenTrial]] = {}
+        for trial in _trials(study):
+            if (candidate := _candidate(trial)) and candidate.loop == name:
+                tried.setdefault((candidate.generation, candidate.member), []).append(trial)
+        while True:
+            members = range(self.strategy.population_size)
+            trials = [tried.get((loop.generation + 1, member), []) for member in members]
+            ended = [[trial for trial in each if trial.state.is_finished()] for each in trials]
+            if not all(ended):
+                return trials
+            loop.ask()
+            loop.tell([_result(_first(each), study.directions) for each in ended])
+
+
+def _trials(study: Study) -> list[FrozenTrial]:
+    """Return all trials of a study, also where a pruner lets the sampler see only some."""
+    return study._storage.get_all_trials(study._study_id, deepcopy=False)
+
+
+def _candidate(trial: FrozenTrial) -> _Candidate | None:
+    written = trial.system_attrs.get(CANDIDATE)
+    candidate = _Candidate(*written) if written else None
+    return candidate if candidate and candidate.trial == trial.number else None
+
+
+def _first(trials: list[FrozenTrial]) -> FrozenTrial:
+    """Return the one that ended first, which stays the first whatever ends later."""
+    return min(trials, key=lambda trial: (trial.datetime_complete, trial.number))
+
+
+def _result(trial: FrozenTrial, directions: Sequence[StudyDirection]) -> Evaluation | None:
+    """Return what the strategy is told of a trial: values to be minimised, or that it failed."""
+    if trial.state != TrialState.COMPLETE:
+        return None
+    signs = [-1.0 if direction == StudyDirection.MAXIMIZE else 1.0 for direction in directions]
+    values = [sign * value for sign, value in zip(signs, trial.values, strict=True)]
+    return Evaluation(values[0], objectives=values if len(values) > 1 else None)
