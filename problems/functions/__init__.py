@@ -11,6 +11,7 @@ file                        holds
 :mod:`influence_balancing`  long inner training with a known gradient
 :mod:`symbolic_regression`  a formula for given points
 :mod:`formulas`             formulas it is tested on
+:mod:`scaling`              the best line from a formula's values to a label
 :mod:`csv_tables`           points from CSV files
 ==========================  =========================================
 """

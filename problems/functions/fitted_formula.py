@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import jax
@@ -12,6 +13,7 @@ from evometa.expressions import LOSS_PRIMITIVES, PrimitiveSet, Program, Tree, te
 from evometa.expressions.double import in_double_precision
 from evometa.expressions.notation import number
 from evometa.expressions.tree import nodes
+from evometa.problems.functions.scaling import Line
 from evometa.problems.functions.units import Unit
 
 if TYPE_CHECKING:
@@ -45,27 +47,7 @@ class FittedFormula:
     def tree(self) -> Tree:
         """The whole formula, with constants in double precision."""
         line = self.problem.line(self)
-        found = plus(times(line.slope, self._in_table_units()), line.intercept)
-        if line.slope == 0:
-            found = [("", line.intercept)]
-        primitives = self.primitives
-        codes = [primitives.code(name) if name else primitives.constant for name, _ in found]
-        return Tree(np.array(codes, np.int32), np.array([value for _, value in found]))  # type: ignore[arg-type]
-
-    def _in_table_units(self) -> list[Node]:
-        """Return what was searched as a function of the columns in the units of the table."""
-        given, units = self.problem.primitives, self.problem.units.columns
-        columns = dict(zip(given.argument_names, units, strict=True))
-        found: list[Node] = []
-        for code, value in nodes(self.program.tree):
-            if code == given.constant:
-                # The shortest number that is this constant in its float type.
-                found.append(("", float(number(value, np.asarray(self.program.constants).dtype))))
-                continue
-            name = given.names[code]
-            unit = columns.get(name, Unit())
-            found += times(unit.factor, plus([(name, 0.0)], -unit.shift))
-        return found
+        return whole_tree(self.problem.primitives, self.problem.units.columns, self.program.tree, line)
 
     def __str__(self) -> str:
         """Return the text of the whole formula; "a formula" for a traced one or a population."""
@@ -87,6 +69,40 @@ class FittedFormula:
         """Return what was searched on columns in the search's own units ``[A, N]``, in double precision ``[N]``."""
         tree = self.program.tree
         return np.asarray(in_double_precision(self.problem.primitives, tree, list(columns)))
+
+
+def whole_tree(given: PrimitiveSet, units: Sequence[Unit], searched: Tree, line: Line) -> Tree:
+    """Return a whole formula, in the units of a table and with constants in double precision.
+
+    Its primitives are those that :func:`with_arithmetic` returns.
+
+    Args:
+        given: the primitive set of what was searched.
+        units: those in which the search saw the columns.
+        searched: what was searched.
+        line: from its values to the label.
+    """
+    primitives = with_arithmetic(given)
+    found = plus(times(line.slope, _in_table_units(given, units, searched)), line.intercept)
+    if line.slope == 0:
+        found = [("", line.intercept)]
+    codes = [primitives.code(name) if name else primitives.constant for name, _ in found]
+    return Tree(np.array(codes, np.int32), np.array([value for _, value in found]))  # type: ignore[arg-type]
+
+
+def _in_table_units(given: PrimitiveSet, units: Sequence[Unit], searched: Tree) -> list[Node]:
+    """Return what was searched as a function of the columns in the units of the table."""
+    columns = dict(zip(given.argument_names, units, strict=True))
+    found: list[Node] = []
+    for code, value in nodes(searched):
+        if code == given.constant:
+            # The shortest number that is this constant in its float type.
+            found.append(("", float(number(value, np.asarray(searched.constant).dtype))))
+            continue
+        name = given.names[code]
+        unit = columns.get(name, Unit())
+        found += times(unit.factor, plus([(name, 0.0)], -unit.shift))
+    return found
 
 
 def with_arithmetic(given: PrimitiveSet) -> PrimitiveSet:

@@ -6,7 +6,6 @@ classic benchmark of genetic programming, with known answers, and a tool for tab
 
 import dataclasses
 import functools
-import math
 import os
 from typing import Annotated, Any, ClassVar, NamedTuple
 
@@ -23,6 +22,7 @@ from evometa.problems.functions.csv_tables import Columns, identifiers, read_col
 from evometa.problems.functions.fitted_formula import FittedFormula
 from evometa.problems.functions.formulas import FORMULAS, FUNCTIONS, Points
 from evometa.problems.functions.initial_formulas import searched
+from evometa.problems.functions.scaling import Line, best_line, exact_line
 from evometa.problems.functions.units import Unit, lost, unit_of
 from evometa.settings import Count, Natural, Range
 from evometa.types import Key
@@ -30,16 +30,6 @@ from evometa.types import Key
 CSV_FUNCTIONS = ("add", "sub", "mul", "div", "exp", "log", "sqrt", "square", "sin", "cos")
 RECOVERED = 1e-8
 """A formula counts as recovered if its error, in units of the label's variance, is below this."""
-
-_RESOLUTION = 1e-9
-"""How far slope and intercept are rounded, in standard deviations of the label."""
-
-
-class Line(NamedTuple):
-    """The line that turns an expression's values into predictions."""
-
-    slope: Any
-    intercept: Any
 
 
 class Units(NamedTuple):
@@ -265,36 +255,18 @@ class SymbolicRegression(Problem):
         """Return the line with the least squared error in the units of the search; 1 and 0 without linear scaling."""
         if not self.linear_scaling:
             return Line(jnp.ones((), values.dtype), jnp.zeros((), values.dtype))
-        fitted = self._seen[0]
-        mean = fitted.mean(values)
-        centred = values - mean
-        variance = fitted.mean(centred**2)
-        # Values that vary only by rounding are constant.
-        varies = variance > (8 * jnp.finfo(values.dtype).eps) ** 2 * mean**2
-        covariance = fitted.mean(centred * jnp.asarray(fitted.label - fitted.label_mean, values.dtype))
-        slope = jnp.where(varies, covariance / jnp.where(varies, variance, 1.0), 0.0)
-        return Line(slope, fitted.label_mean - slope * mean)
+        return best_line(values, self._seen[0])
 
     def line(self, omega: FittedFormula) -> Line:
         """Return the slope and intercept of one formula from its values to predictions in the units of the table.
 
         They are computed in double precision and rounded to what makes a difference of 1e-9 of the label's deviation.
         """
-        fitted, unit = self.parts[0], self.units.label
         values = omega.values(self._seen[0].columns)
         if not self.linear_scaling or not np.isfinite(values).all():
+            unit = self.units.label
             return Line(float(f"{1 / unit.factor:.9g}"), unit.shift)
-        mean = np.average(values, weights=fitted.weights)
-        centred = values - mean
-        variance = np.average(centred**2, weights=fitted.weights)
-        single = float(jnp.finfo(jnp.result_type(float)).eps)
-        rounding = 4 * float(np.finfo(np.float64).eps * np.abs(fitted.label).max())  # of the label itself
-        resolution = max(_RESOLUTION * float(fitted.label_deviation), rounding)
-        if not variance > (8 * single) ** 2 * mean**2:
-            return Line(0.0, _rounded(float(fitted.label_mean), resolution))
-        slope = np.average(centred * (fitted.label - fitted.label_mean), weights=fitted.weights) / variance
-        slope = _rounded(float(slope), resolution / float(np.abs(values).max()))
-        return Line(slope, _rounded(float(fitted.label_mean - slope * mean), resolution))
+        return exact_line(values, self.parts[0])
 
     def _evaluation(self, errors: jax.Array, points: Points, objectives: Any = None) -> Evaluation:
         fitness = points.mean(errors**2)
@@ -326,8 +298,3 @@ def _errors(values: jax.Array, line: Line, points: Points) -> jax.Array:
 def _shares(weights: NDArray[np.float64]) -> NDArray[np.float64]:
     shares = weights / weights.max()  # first, so that the sum does not overflow
     return np.asarray(shares / shares.sum(), np.float64)
-
-
-def _rounded(value: float, resolution: float) -> float:
-    """Return the shortest decimal number that differs from a value by less than a resolution."""
-    return round(value, -math.floor(math.log10(resolution))) if resolution > 0 else value
