@@ -62,12 +62,12 @@ def main() -> None:
     parser.add_argument("--strategies", nargs="+", choices=("gradient", "evolution"), default=["gradient", "evolution"])
     parser.add_argument("--only", nargs="+", choices=("modulated", "single"), help="what is learned; both by default")
     parser.add_argument("--keep", type=Path, help="a JSON file for what was measured, to continue later")
-    parser.add_argument("--seconds", type=float, default=115, help="of one search")
+    parser.add_argument("--seconds", type=float, default=300, help="of one search")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--tasks", type=int, default=4000, help="held-out curves; the exact posterior gets a quarter")
     parser.add_argument("--grid", type=int, default=200, help="values of each number of the integral")
     parser.add_argument("--hidden", type=int, nargs="+", default=[100, 100, 100])
-    parser.add_argument("--decay", type=int, default=14_000, help="updates over which the gradient's rate falls")
+    parser.add_argument("--decay", type=int, default=40_000, help="updates over which the gradient's rate falls")
     smallest = "--strategies gradient --only modulated --seconds 0.1 --seeds 1 --tasks 16 --grid 8 --hidden 4"
     arguments = parse_arguments(parser, smallest)
 
