@@ -1,14 +1,30 @@
 """Episodes: an agent acts in an environment until the episode ends."""
 
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import jax
 import jax.numpy as jnp
 
 from evometa.environments.environment import Environment, State
-from evometa.environments.policy import Policy
 from evometa.environments.statistics import Statistics
 from evometa.types import Key, Scalar
+
+
+class Acts(Protocol):
+    """What an agent acts by: a :class:`Policy`, or a policy of your own with these methods."""
+
+    @property
+    def observations(self) -> int:
+        """O, how many numbers an observation has."""
+
+    def memory(self) -> jax.Array:
+        """Return the memory at the start of the first episode."""
+
+    def run(self, weights: Any, memory: jax.Array, observation: jax.Array) -> tuple[jax.Array, jax.Array]:
+        """Return the outputs for an observation ``[O]``, and the memory after it."""
+
+    def choose(self, outputs: jax.Array) -> jax.Array:
+        """Return the action that the outputs prefer."""
 
 
 class Agent(NamedTuple):
@@ -20,11 +36,11 @@ class Agent(NamedTuple):
     """Mean and variance of what it observed, where its observations are normalised."""
 
     @classmethod
-    def new(cls, policy: Policy, *, normalize: bool = False) -> "Agent":
+    def new(cls, policy: Acts, *, normalize: bool = False) -> "Agent":
         """Return the agent at the start of its first episode."""
         return cls(policy.memory(), Statistics.empty(policy.observations) if normalize else None)
 
-    def act(self, policy: Policy, weights: Any, observation: Any) -> tuple[jax.Array, "Agent"]:
+    def act(self, policy: Acts, weights: Any, observation: Any) -> tuple[jax.Array, "Agent"]:
         """Return the action that the policy prefers after an observation ``[O]``, and the agent after it."""
         statistics = self.statistics
         if statistics is not None:
@@ -61,7 +77,7 @@ class Trajectory(NamedTuple):
 
 
 def play(
-    environment: Environment, policy: Policy, weights: Any, key: Key, agent: Agent, start: State | None = None
+    environment: Environment, policy: Acts, weights: Any, key: Key, agent: Agent, start: State | None = None
 ) -> tuple[Episode, Agent]:
     """Play one episode.
 
@@ -100,7 +116,7 @@ def play(
 
 def record(
     environment: Environment,
-    policy: Policy,
+    policy: Acts,
     weights: Any,
     key: Key,
     agent: Agent,

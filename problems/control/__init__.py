@@ -20,5 +20,6 @@ file                              holds
 :mod:`mazes`                      random mazes, and a robot that walks in one
 :mod:`maze_layout`                a map of a maze, learned from walks
 :mod:`maze_explorer`              a recurrent policy that remembers a maze
+:mod:`map_policy`                 its memory: a map, and plans on it
 ================================  ===========================================
 """

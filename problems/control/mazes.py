@@ -94,8 +94,6 @@ class Walk(NamedTuple):
     """The robot's, int32."""
     heading: Scalar
     """The side through which it came into the cell, reversed: the direction of its last move, int32; 0 at first."""
-    known: Scalar
-    """Whether it was at the goal in an episode before, a bool."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -103,9 +101,8 @@ class Maze(Environment):
     """A robot in a random maze that looks for a goal which it sees only when it is there.
 
     An action is one of four directions; where a wall is, the robot takes the next open side clockwise. It observes the
-    four sides of its cell, its last direction, its position, and whether it is at the goal; if it has been there in an
-    episode before, also where that is, seen from its cell. An episode ends with the step after it has come to the goal,
-    in which it stays; each move before is worth -1.
+    four sides of its cell, its last direction, its position, and whether it is at the goal. An episode ends with the
+    step after it has come to the goal, in which it stays; each move before is worth -1.
 
     Args:
         size: rows and columns.
@@ -123,7 +120,7 @@ class Maze(Environment):
         """Draw a maze, a goal, and another cell to start in."""
         key_layout, key_cells = jax.random.split(key)
         goal, cell = jax.random.choice(key_cells, self.size**2, (2,), replace=False).astype(jnp.int32)
-        return Walk(draw_layout(key_layout, self.size, self.loops), goal, cell, jnp.int32(0), jnp.zeros((), bool))
+        return Walk(draw_layout(key_layout, self.size, self.loops), goal, cell, jnp.int32(0))
 
     def step(self, key: Key, state: State, action: jax.Array) -> Transition:
         """Move to the next cell, unless the robot is at its goal."""
@@ -135,19 +132,13 @@ class Maze(Environment):
         return Transition(after, jnp.where(there, 0.0, -1.0), there)
 
     def observe(self, state: State) -> jax.Array:
-        """Return what the robot sees, ``[14]``.
-
-        These are open sides, last direction, place from -1 to 1, whether this is the goal, whether the goal is known,
-        and how many rows and columns away it then is, as a share of all.
-        """
-        place, goal = (jnp.stack([cell // self.size, cell % self.size]) for cell in (state.cell, state.goal))
+        """Return what the robot sees, ``[11]``: open sides, last direction, place from -1 to 1, whether it has come."""
+        place = jnp.stack([state.cell // self.size, state.cell % self.size])
         parts = (
             state.layout[state.cell],
             jax.nn.one_hot(state.heading, 4),
             place * (2 / (self.size - 1)) - 1,
             (state.cell == state.goal)[None],
-            state.known[None],
-            jnp.where(state.known, (goal - place) / (self.size - 1), 0.0),
         )
         return jnp.concatenate([part.astype(jnp.float32) for part in parts])
 

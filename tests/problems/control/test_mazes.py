@@ -7,8 +7,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from evometa.environments import Agent, play, record
 from evometa.inner_training import learning_curve
 from evometa.problems import Maze, MazeExplorer, MazeLayout
+from evometa.problems.control.map_policy import MapPolicy
 from evometa.problems.control.maze_layout import CLOSED
 from evometa.problems.control.mazes import distances, draw_layout, neighbours, passages
 from evometa.testing import check_environment
@@ -80,8 +82,42 @@ def test_goals_of_tests_are_no_goals_of_the_search() -> None:
     assert len(maze.test_goals) == SIZE**2 // 4
 
 
+def test_who_has_the_whole_map_takes_the_shortest_way_to_the_goal() -> None:
+    environment, policy = Maze(SIZE, loops=0.3, max_steps=30), MapPolicy(SIZE, units=2)
+    # The first unit tells cells with the goal from others, the second does nothing.
+    hidden = jnp.zeros((5, 2)).at[1, 0].set(8)
+    weights = policy.draw(jax.random.key(0)) | {"hidden": hidden, "output": jnp.asarray([5.0, 0.0])}
+
+    def walk(key: Any) -> Any:
+        task = environment.reset(key)
+        there = jnp.arange(SIZE**2) == task.goal
+        parts = task.layout, jnp.ones((SIZE**2, 1)), there[:, None]
+        known = jnp.concatenate(parts, axis=1).reshape(SIZE, SIZE, 6)
+        with_map, _ = play(environment, policy, weights, key, Agent(known), task)
+        return -with_map.total, distances(task.layout, task.goal)[task.cell]
+
+    moves, shortest = jax.jit(jax.vmap(walk))(jax.random.split(jax.random.key(5), 30))
+    assert (moves == shortest).all()
+
+
+def test_the_map_holds_what_was_seen_and_nothing_else() -> None:
+    environment, policy = Maze(SIZE, max_steps=6), MapPolicy(SIZE, units=4)
+
+    @jax.jit
+    def run(key: Any) -> Any:
+        return record(environment, policy, policy.draw(key), key, Agent.new(policy))
+
+    episode, agent = jax.device_get(run(jax.random.key(0)))
+    memory, seen = agent.memory.reshape(-1, 6), np.unique(episode.states.cell[episode.running])
+    assert 1 < len(seen) <= 6
+    np.testing.assert_array_equal(np.flatnonzero(memory[:, 4]), seen)
+    np.testing.assert_array_equal(memory[seen, :4], episode.states.layout[0, seen])
+    np.testing.assert_array_equal(memory[seen, 5], seen == episode.states.goal[0])
+    assert not np.delete(memory, seen, axis=0).any()
+
+
 def test_the_explorer_keeps_its_memory_from_one_episode_to_the_next() -> None:
-    problem = MazeExplorer(size=3, units=4, limit=9)
+    problem = MazeExplorer(size=3, units=4, memory="gru", limit=9)
     key = jax.random.key(4)
 
     @jax.jit
@@ -92,13 +128,11 @@ def test_the_explorer_keeps_its_memory_from_one_episode_to_the_next() -> None:
     omega, task, moves = jax.device_get(run())
     policy, environment = problem.policy, problem.environment
     memory = policy.memory()
-    known = False
     for found in moves:
-        state, count = task._replace(known=np.bool_(known)), 0
+        state, count = task, 0
         for _ in range(problem.limit):
             outputs, memory = policy.run(omega, memory, environment.observe(state))
             if state.cell == task.goal:
-                known = True
                 break
             count += 1
             side = next(s % 4 for s in range(int(np.argmax(outputs)), 8) if task.layout[state.cell, s % 4])
