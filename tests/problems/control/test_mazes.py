@@ -60,7 +60,7 @@ def test_the_maze_keeps_the_contract() -> None:
     check_environment(Maze(size=3, max_steps=9), steps=9)
 
 
-def test_who_knows_the_layout_takes_the_shortest_ways_and_others_arrive_later() -> None:
+def test_who_knows_the_layout_takes_the_shortest_ways_as_expected_and_others_arrive_later() -> None:
     problem = MazeLayout(size=SIZE, loops=0.0)
     pairs, sides = passages(SIZE)
     costs = np.ones(len(pairs), np.float32)
@@ -68,6 +68,8 @@ def test_who_knows_the_layout_takes_the_shortest_ways_and_others_arrive_later() 
     known = jax.jit(jax.vmap(problem.evaluate_test, (0, None)))
     keys = jax.random.split(jax.random.key(1), 20)
     assert (known(keys, costs).fitness == 1).all()
+    twice = jax.jit(jax.vmap(problem.evaluate, (0, None)))(keys, np.where(costs < CLOSED, np.float32(2), costs))
+    np.testing.assert_allclose(twice.fitness, 1 + problem.surprise * np.log(2) ** 2, rtol=1e-5)
     evaluation = known(keys, np.ones_like(costs))
     assert 1.2 < evaluation.fitness.mean() < 10
     assert evaluation.metrics["moves"].max() < problem.limit
