@@ -31,7 +31,7 @@ from evometa.strategies import GeneticProgramming, Restarts
 from evometa.strategy import Feedback, tell_population
 from evometa.types import Key, Scalar
 
-LEAST_ROWS, LEAST_COLUMNS = 256, 4
+LEAST_ROWS, LEAST_COLUMNS = 512, 8
 DISPATCH = 10
 """Generations between two chances to interrupt."""
 Values = NDArray[np.float64]
@@ -134,8 +134,7 @@ def _searched(
     count = len(seen)
     width = max(LEAST_COLUMNS, 1 << (count - 1).bit_length())
     shown = np.append(np.arange(count), np.resize(np.random.default_rng(seed).permutation(count), width - count))
-    mean = np.average(table.label, weights=table.weights)
-    deviation = np.sqrt(np.average((table.label - mean) ** 2, weights=table.weights)) or 1.0
+    mean, deviation = table.points.label_mean, table.points.label_deviation or 1.0
     nothing = np.zeros(1)
     with np.errstate(over="ignore", invalid="ignore"):  # what single precision cannot hold fails the candidates
         parts = (

@@ -88,7 +88,6 @@ class EvometaSampler(BaseSampler):
             )
         self.strategy, self.seed = strategy, whole_seed("EvometaSampler", seed)
         self._described = [naming.describe(strategy), self.seed]
-        self._independent = RandomSampler(seed=self.seed % 2**32)
         self._loops: dict[tuple[str, str], AskTell] = {}
         self._lock = threading.Lock()
 
@@ -99,10 +98,6 @@ class EvometaSampler(BaseSampler):
     def __setstate__(self, state: Mapping[str, Any]) -> None:
         """Begin with what the study says."""
         self.__init__(**state)  # type: ignore[misc]
-
-    def reseed_rng(self) -> None:
-        """Give the random draws of another thread another seed; the candidates do not depend on it."""
-        self._independent.reseed_rng()
 
     def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
         """Return the parameters that all completed trials have and that can vary; none for an enqueued trial."""
@@ -132,8 +127,10 @@ class EvometaSampler(BaseSampler):
     def sample_independent(
         self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
     ) -> Any:
-        """Draw a parameter at random that not all trials have."""
-        return self._independent.sample_independent(study, trial, param_name, param_distribution)
+        """Draw a parameter at random that not all trials have; another number in each trial, whatever process asks."""
+        drawn = hashlib.sha256(json.dumps([self.seed, trial.number, param_name]).encode()).digest()
+        sampler = RandomSampler(seed=int.from_bytes(drawn[:4]))
+        return sampler.sample_independent(study, trial, param_name, param_distribution)
 
     def _name(self, search_space: Mapping[str, BaseDistribution]) -> str:
         """Return what names the loop of a search space with this strategy and seed."""

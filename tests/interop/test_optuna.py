@@ -159,6 +159,10 @@ def test_the_space_is_what_all_trials_share() -> None:
     assert len(set(loops[9:])) == 1  # x is gone too
     assert candidates(study)[8:] == [(1, 0), (1, 1), (1, 2), (1, 3)]
     assert all(0.0 <= trial.params["y"] <= 1.0 for trial in study.trials)
+    # What is drawn at random is the same in whatever process, and another number in each trial.
+    z, trials = optuna.distributions.IntDistribution(1, 10**6), study.trials
+    drawn = [EvometaSampler(STRATEGY, seed=1).sample_independent(study, trials[i], "z", z) for i in (0, 0, 1)]
+    assert drawn[0] == drawn[1] != drawn[2]
 
 
 def test_several_objectives() -> None:

@@ -61,7 +61,7 @@ def test_rows_without_weight_do_not_count_and_constants_are_formulas() -> None:
 
 def test_tables_of_about_one_size_share_a_program() -> None:
     model = SymbolicRegressor(**SMALL).fit(table(3), table(3)[:, 0])
-    _, _, advance = _programs(4, model._settings())
+    _, _, advance = _programs(8, model._settings())
     before = _programs.cache_info().misses, advance._cache_size()  # type: ignore[attr-defined]
     model.fit(table(4, 100), table(4, 100)[:, 3])
     assert (_programs.cache_info().misses, advance._cache_size()) == before  # type: ignore[attr-defined]
