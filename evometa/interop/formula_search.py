@@ -20,7 +20,7 @@ from evometa.backend.precision import key_of
 from evometa.expressions import Expression, PrimitiveSet, Tree, text
 from evometa.expressions.double import in_double_precision
 from evometa.expressions.notation import prefix_of
-from evometa.expressions.tree import from_nodes, nodes
+from evometa.expressions.tree import from_nodes, nodes, sizes
 from evometa.problems.functions.fitted_formula import whole_tree, with_arithmetic
 from evometa.problems.functions.formulas import FUNCTIONS, Points
 from evometa.problems.functions.scaling import Line, best_line
@@ -94,6 +94,7 @@ def found_formula(
     settings: Settings,
     line: Callable[[Values], Line],
     *,
+    parsimony: float,
     generations: int,
     seed: int,
 ) -> str:
@@ -104,13 +105,14 @@ def found_formula(
         names: of the columns, as the formula has them.
         settings: of the search.
         line: from finite values ``[N]`` of what was found to the line that makes the whole formula of it.
+        parsimony: what a node costs, in units of the label's variance.
         generations: at most; fewer where an error below rounding is found.
         seed: seed of everything.
     """
     units = tuple(map(unit_of, table.columns))
     seen = np.stack([unit.standardise(column) for unit, column in zip(units, table.columns, strict=True)])
     primitives = PrimitiveSet(names, tuple(FUNCTIONS[name] for name in settings.functions), ephemeral=1.0)
-    tree = _searched(primitives, seen, table, settings, generations, seed)
+    tree = _searched(primitives, seen, table, settings, parsimony, generations, seed)
     values = predicted(primitives, tree, seen)
     known = line(values if np.isfinite(values).all() else np.zeros_like(values))
     return text(with_arithmetic(primitives), whole_tree(primitives, units, tree, known))
@@ -123,11 +125,19 @@ class _Progress(NamedTuple):
     strategy: Any
     best: Tree
     least: Scalar
-    """The error of the best, in units of the label's variance; +inf before there is a sound one."""
+    """The error of the best and what its nodes cost, in units of the label's variance; +inf before there is one."""
+    error: Scalar
+    """Its error alone."""
 
 
 def _searched(
-    primitives: PrimitiveSet, seen: Values, table: Table, settings: Settings, generations: int, seed: int
+    primitives: PrimitiveSet,
+    seen: Values,
+    table: Table,
+    settings: Settings,
+    parsimony: float,
+    generations: int,
+    seed: int,
 ) -> Tree:
     """Return the tree, of the given primitives, that was found."""
     use_compilation_cache()
@@ -148,8 +158,8 @@ def _searched(
     with engine():
         progress = begin(root)
         for most in range(DISPATCH, generations + DISPATCH, DISPATCH):
-            progress = advance(root, points, progress, min(most, generations))
-            if progress.least <= RECOVERED / 10:
+            progress = advance(root, points, progress, min(most, generations), parsimony)
+            if progress.error <= RECOVERED / 10:
                 break
     own = {columns.code(f"x{i}"): primitives.code(primitives.argument_names[shown[i]]) for i in range(width)}
     own[columns.constant] = primitives.constant
@@ -170,10 +180,10 @@ def _programs(
     strategy = Restarts(breeding, settings.patience)
 
     def begin(root: Key) -> _Progress:
-        state, least = strategy.init(root, space), jnp.full((), jnp.inf, jnp.result_type(float))
-        return _Progress(jnp.int32(0), state, space.sample(root), least)
+        state, none = strategy.init(root, space), jnp.full((), jnp.inf, jnp.result_type(float))
+        return _Progress(jnp.int32(0), state, space.sample(root), none, none)
 
-    def advance(root: Key, points: Points, progress: _Progress, most: Scalar) -> _Progress:
+    def advance(root: Key, points: Points, progress: _Progress, most: Scalar, parsimony: Scalar) -> _Progress:
         def error(values: jax.Array) -> jax.Array:
             line = best_line(values, points)
             return points.mean((line.slope * values + line.intercept - points.label) ** 2)
@@ -182,16 +192,21 @@ def _programs(
             number = progress.generation + 1
             key_ask, key_tell = jax.random.split(jax.random.fold_in(root, number))
             trees, state = strategy.ask(key_ask, progress.strategy)
-            fitness = jax.vmap(space.decode)(trees).each(error, *points.columns)
-            fitness = jnp.where(jnp.isfinite(fitness), fitness, jnp.inf)
+            errors = jax.vmap(space.decode)(trees).each(error, *points.columns)
+            errors = jnp.where(jnp.isfinite(errors), errors, jnp.inf)
+            fitness = errors + parsimony * sizes(trees)
             state = tell_population(strategy, key_tell, state, trees, Feedback(fitness))
             winner = jnp.argmin(fitness)
-            better = fitness[winner] < progress.least
-            best = jax.tree.map(lambda new, old: jnp.where(better, new[winner], old), trees, progress.best)
-            return _Progress(number, state, best, jnp.minimum(fitness[winner], progress.least))
+            best = progress.best, progress.least, progress.error
+            best = jax.tree.map(
+                lambda new, old: jnp.where(fitness[winner] < progress.least, new[winner], old),
+                (trees, fitness, errors),
+                best,
+            )
+            return _Progress(number, state, *best)
 
         def more(progress: _Progress) -> Any:
-            return (progress.generation < most) & (progress.least > RECOVERED / 10)
+            return (progress.generation < most) & (progress.error > RECOVERED / 10)
 
         return jax.lax.while_loop(more, generation, progress)
 

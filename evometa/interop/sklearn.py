@@ -1,5 +1,7 @@
 """Estimators of scikit-learn that find formulas: ``SymbolicRegressor`` and ``SymbolicClassifier``."""
 
+import math
+import numbers
 from collections.abc import Mapping
 from typing import Any, Self
 
@@ -42,6 +44,7 @@ class _Symbolic(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no typ
         population_size: int = 500,
         generations: int = 50,
         patience: int = 15,
+        parsimony: float = 0.001,
         random_state: Any = None,
     ) -> None:
         self.functions = functions
@@ -49,6 +52,7 @@ class _Symbolic(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no typ
         self.population_size = population_size
         self.generations = generations
         self.patience = patience
+        self.parsimony = parsimony
         self.random_state = random_state
 
     def _names(self) -> tuple[str, ...]:
@@ -64,6 +68,10 @@ class _Symbolic(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no typ
                 raise ValueError(
                     f"{type(self).__name__} expects {name} to be a whole number of at least {number}, got {value!r}."
                 )
+        if not (isinstance(self.parsimony, numbers.Real) and 0 <= self.parsimony < math.inf):
+            raise ValueError(
+                f"{type(self).__name__} expects parsimony to be a number of at least 0, got {self.parsimony!r}."
+            )
         unknown = [name for name in self.functions if name not in FUNCTIONS]
         if unknown:
             raise ValueError(
@@ -73,8 +81,8 @@ class _Symbolic(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no typ
         return Settings(tuple(self.functions), int(self.max_size), int(self.population_size), int(self.patience))
 
     def _found(self, table: Table, line: Any, seed: int) -> str:
-        settings, generations = self._settings(), int(self.generations)
-        return found_formula(table, self._names(), settings, line, generations=generations, seed=seed)
+        limits = {"parsimony": float(self.parsimony), "generations": int(self.generations)}
+        return found_formula(table, self._names(), self._settings(), line, **limits, seed=seed)
 
     def _values(self, text: str, x: Values) -> Values:
         primitives = primitives_of(self._names(), tuple(self.functions))
@@ -103,6 +111,7 @@ class SymbolicRegressor(RegressorMixin, _Symbolic):  # type: ignore[misc]
         population_size: formulas in a generation.
         generations: how many, at most.
         patience: generations without a better formula after which the search begins anew.
+        parsimony: what a node of a formula costs, in units of the label's variance; more makes formulas shorter.
         random_state: an integer for the same formula every time.
     """
 

@@ -59,6 +59,15 @@ def test_rows_without_weight_do_not_count_and_constants_are_formulas() -> None:
     assert SymbolicRegressor(**SMALL).fit(x, np.full(len(x), 2.5)).formula == "2.5"
 
 
+def test_nodes_have_a_price() -> None:
+    x = table(2)
+    label = x[:, 0] + 0.3 * x[:, 0] * x[:, 1]
+    short, long = (SymbolicRegressor(**SMALL, parsimony=price).fit(x, label) for price in (1.0, 0.0))
+    assert "x1" not in short.formula
+    assert short.formula.count("x0") == 1
+    assert long.score(x, label) > short.score(x, label)
+
+
 def test_tables_of_about_one_size_share_a_program() -> None:
     model = SymbolicRegressor(**SMALL).fit(table(3), table(3)[:, 0])
     _, _, advance = _programs(8, model._settings())
@@ -96,6 +105,7 @@ def test_what_does_not_fit_is_refused_in_words() -> None:
     for wrong, words in (
         ({"functions": ("add", "sine")}, "expects functions that it knows, got 'sine'. Nearest: sin"),
         ({"population_size": 1}, "expects population_size to be a whole number of at least 2, got 1"),
+        ({"parsimony": -1.0}, "expects parsimony to be a number of at least 0, got -1.0"),
         ({"generations": 2.5}, "expects generations to be a whole number of at least 1, got 2.5"),
     ):
         with pytest.raises(ValueError, match=words):
