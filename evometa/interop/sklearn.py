@@ -81,8 +81,15 @@ class _Symbolic(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no typ
         return Settings(tuple(self.functions), int(self.max_size), int(self.population_size), int(self.patience))
 
     def _found(self, table: Table, line: Any, seed: int) -> str:
-        limits = {"parsimony": float(self.parsimony), "generations": int(self.generations)}
-        return found_formula(table, self._names(), self._settings(), line, **limits, seed=seed)
+        return found_formula(
+            table,
+            self._names(),
+            self._settings(),
+            line,
+            parsimony=float(self.parsimony),
+            generations=int(self.generations),
+            seed=seed,
+        )
 
     def _values(self, text: str, x: Values) -> Values:
         primitives = primitives_of(self._names(), tuple(self.functions))
