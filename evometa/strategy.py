@@ -20,6 +20,7 @@ all of it inside one compiled program; every method is pure. What the search gua
   (:attr:`Strategy.constraint_handling`).
 - ``genotypes`` are exactly what ``ask`` returned, even where the problem was given a repaired form of them.
 - The search keeps the best candidate so far; a strategy need not.
+- Where ``ask`` calls another library, it may be plain Python (:attr:`Strategy.asks_in_python`).
 
 State arrays use JAX's default float type (float64 under ``jax_enable_x64``). A strategy that needs the space later
 may keep it in its state: a space is a static part of a pytree and holds no arrays.

@@ -28,7 +28,7 @@ from evometa.search.generation import CONTINUE
 from evometa.search.search_result import archive_of
 from evometa.search.stepped_driver import SteppedDriver
 from evometa.settings import Checked, checked
-from evometa.spaces import Space
+from evometa.spaces import Space, VectorSpace
 from evometa.storage.files import run_folder
 from evometa.storage.loop_file import StoredLoop, read, write
 from evometa.storage.manifest import random_numbers
@@ -240,23 +240,24 @@ class AskTell(metaclass=Checked):
 
     @classmethod
     @checked
-    def restore(cls, path: str | os.PathLike[str], space: Space, strategy: Strategy[Any]) -> "AskTell":
+    def restore(cls, path: str | os.PathLike[str], space: Space, strategy: Strategy[Any] | None = None) -> "AskTell":
         """Continue from a file that :meth:`save` has written; after :meth:`ask`, it returns what it had returned.
 
         Args:
             path: the file.
             space: the space, as it was.
-            strategy: the strategy, as it was.
+            strategy: the strategy, as it was; None: the one that the file names.
 
         Raises:
             RunDirectoryError: the file cannot be read.
             ConfigurationError: it was written with another space or strategy.
         """
         header, arrays = read(run_folder(path))
-        now = naming.describe(strategy)
-        if naming.without_modules(now) != naming.without_modules(header["strategy"]):
+        strategy = naming.rebuild(header["strategy"]) if strategy is None else strategy
+        if naming.without_modules(naming.describe(strategy)) != naming.without_modules(header["strategy"]):
             raise ConfigurationError(
-                f"AskTell.restore expects the strategy that was saved, {header['strategy']}, got {now}; give that one."
+                f"AskTell.restore expects the strategy that was saved, with its settings, got {strategy}; give that "
+                "one, or none, since the file names it."
             )
         if header["random"] != random_numbers():
             warn(
@@ -271,8 +272,10 @@ class AskTell(metaclass=Checked):
         return loop
 
     def _arrays(self) -> dict[str, NDArray[Any]]:
-        """Return all arrays by name: the state, the candidates asked for, and an ω, by which the space is known."""
-        trees = {"state": self._state, "asked": self._asked, "omega": self._driver.decode(self._state.best_genotype)}
+        """Return all arrays by name: the state, the candidates asked for, and what the space is known by."""
+        bounds = self.space.coordinates if isinstance(self.space, VectorSpace) else ()
+        space = self._driver.decode(self._state.best_genotype), bounds
+        trees = {"state": self._state, "asked": self._asked, "space": space}
         return {
             f"{name}/{number}": np.asarray(leaf)
             for name, tree in trees.items()
@@ -293,9 +296,9 @@ class AskTell(metaclass=Checked):
                 for name, tree in (("state", self._state), ("asked", self._asked))
                 for leaves in [jax.tree.leaves(tree)]
             )
-            omega = {name: leaf for name, leaf in self._arrays().items() if name.startswith("omega/")}
+            space = {name: leaf for name, leaf in self._arrays().items() if name.startswith("space/")}
             same = all(
-                np.allclose(leaf, arrays[name], rtol=1e-6, atol=0.0, equal_nan=True) for name, leaf in omega.items()
+                np.allclose(leaf, arrays[name], rtol=1e-6, atol=0.0, equal_nan=True) for name, leaf in space.items()
             )
         if not same:
             raise ConfigurationError(
