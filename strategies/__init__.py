@@ -34,6 +34,7 @@
 :class:`MAPElites`        an archive over measures of behaviour, filled by varying elites: any space
 :class:`Evosax`           algorithms of evosax by name, such as differential evolution: real vectors
 :class:`OptunaTPE`        Optuna's model of good candidates, for dear plain-Python problems: a baseline
+:class:`PyCMA`            CMA-ES of the package pycma, for plain-Python problems: a baseline
 :class:`RandomSearch`     independent draws from any space: the baseline to beat
 ========================  ===========================================================================================
 
@@ -62,6 +63,7 @@ from evometa.strategies.gradient import Gradient
 from evometa.strategies.multi_objective.nsga2 import NSGA2
 from evometa.strategies.optuna_tpe import OptunaTPE
 from evometa.strategies.pbt import PBT
+from evometa.strategies.pycma import PyCMA
 from evometa.strategies.quality_diversity.cma_me import CMAME
 from evometa.strategies.quality_diversity.map_elites import MAPElites
 from evometa.strategies.random_search import RandomSearch
@@ -104,6 +106,7 @@ __all__ = [
     "OpenAIES",
     "Optimizer",
     "OptunaTPE",
+    "PyCMA",
     "RandomSearch",
     "Reevaluated",
     "Reinforce",
