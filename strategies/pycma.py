@@ -164,4 +164,6 @@ class _Normal:
 def _without_infinity(fitness: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return a fitness ``[P]`` in which failed candidates are finite, and worse than all others."""
     sound = fitness[np.isfinite(fitness)]
-    return np.where(np.isfinite(fitness), fitness, sound.max() + np.ptp(sound) + 1.0)
+    with np.errstate(over="ignore"):
+        worse = min(sound.max() + np.ptp(sound) + 1.0, np.finfo(np.float64).max)
+    return np.where(np.isfinite(fitness), fitness, worse)
