@@ -12,7 +12,8 @@ candidates, and a :class:`Search` runs both::
     em.plots.fitness("runs/sine").savefig("sine.png")
 
 Importing the package makes JAX use one CPU device per core (:mod:`evometa.backend.devices`). The subpackages
-``strategies``, ``problems`` and ``plots``, and the contract checks in ``testing``, are imported at their first use.
+``strategies``, ``problems``, ``plots`` and ``zoo``, and the contract checks in ``testing``, are imported at their first
+use.
 """
 
 import importlib
@@ -38,6 +39,7 @@ from evometa.search.callbacks import Callback, Report
 from evometa.search.decisions import StopReason
 from evometa.search.generalization import DistributionScore, generalization
 from evometa.search.search import Search
+from evometa.sharing.run import Run, load
 from evometa.spaces import (
     Box,
     Categorical,
@@ -56,7 +58,7 @@ from evometa.storage.result_file import load_result
 from evometa.strategy import Feedback, Strategy, TrainsPopulation, Unrolled
 
 if TYPE_CHECKING:
-    from evometa import plots, problems, strategies, testing
+    from evometa import plots, problems, strategies, testing, zoo
 
 __version__ = "0.1.0"
 
@@ -89,6 +91,7 @@ __all__ = [
     "Recipe",
     "Report",
     "Result",
+    "Run",
     "RunDirectoryError",
     "Search",
     "Space",
@@ -103,15 +106,17 @@ __all__ = [
     "conv2d",
     "generalization",
     "learning_curve",
+    "load",
     "load_result",
     "plots",
     "problems",
     "replay",
     "strategies",
     "testing",
+    "zoo",
 ]
 
-_LOADED_AT_FIRST_USE = ("plots", "problems", "strategies", "testing")
+_LOADED_AT_FIRST_USE = ("plots", "problems", "strategies", "testing", "zoo")
 
 request_cpu_devices()  # nothing imported above starts JAX's backend
 

@@ -151,6 +151,21 @@ class BaseProblem(metaclass=Checked):
         """
         return {}
 
+    def export(self, omega: Omega) -> Any:
+        """Return one ω as others use it; by default ω itself.
+
+        A problem whose ω is more than numbers returns what works by itself: an ``optax.GradientTransformation`` where ω
+        is an optimizer, a function from observations to actions where it is a policy.
+        """
+        return omega
+
+    def sources(self, omega: Omega) -> Mapping[str, str]:
+        """Return one ω as source code for other libraries, by their names, such as ``{"torch": ...}``; by default none.
+
+        ``evometa export RUN --as NAME`` writes them.
+        """
+        return {}
+
     def pictures(self, key: Any, omega: Omega) -> Mapping[str, Any]:
         """Draw what one ω does on held-out tasks; by default nothing.
 

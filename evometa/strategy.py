@@ -61,7 +61,7 @@ class Feedback(NamedTuple):
 
 
 class ArchiveRecord(NamedTuple):
-    """The candidates in a strategy's archive, such as a Pareto front or a grid of elites; N places.
+    """Candidates that a strategy keeps: its archive (a Pareto front, a grid of elites) or its population; N places.
 
     All values are as the strategy was told them.
     """
@@ -222,6 +222,10 @@ class Strategy(Generic[State], metaclass=Checked):
 
     def archive(self, state: State) -> ArchiveRecord | None:
         """Return the archive of candidates that is the answer, or None where the answer is the best candidate."""
+        return None
+
+    def population(self, state: State) -> ArchiveRecord | None:
+        """Return the members that the strategy keeps from one generation to the next, or None where it keeps none."""
         return None
 
     def stop(self, state: State) -> Scalar:

@@ -11,6 +11,7 @@
 :class:`LMMAES`           a low-rank covariance: thousands of real numbers, ridges and valleys
 :class:`CRFMNES`          a scale for each coordinate and one direction: thousands of real numbers, the fastest of these
 :class:`CMAwM`            CMA-ES for real numbers mixed with integers and categories
+:class:`LearnedES`        recombination and rates by networks that were found by evolution: few evaluations
 :class:`XNES`             natural gradient with full covariance: few real numbers
 :class:`AgedEvolution`    regularised evolution over any space, by its mutation
 :class:`GeneticAlgorithm` tournaments, crossover and mutation over any space
@@ -51,6 +52,7 @@ from evometa.strategies.cma.sep_cmaes import SepCMAES
 from evometa.strategies.discrete.pbil import PBIL
 from evometa.strategies.discrete.reinforce import Reinforce
 from evometa.strategies.es.crfmnes import CRFMNES
+from evometa.strategies.es.learned_es import LearnedES
 from evometa.strategies.es.openai_es import OpenAIES
 from evometa.strategies.es.pgpe import PGPE
 from evometa.strategies.es.snes import SNES
@@ -102,6 +104,7 @@ __all__ = [
     "GeneticAlgorithm",
     "GeneticProgramming",
     "Gradient",
+    "LearnedES",
     "MAPElites",
     "OpenAIES",
     "Optimizer",

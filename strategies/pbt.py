@@ -167,6 +167,11 @@ class PBT(TrainsPopulation[PBTState]):
         """Stop after the last window."""
         return (state.window == self.windows).astype(jnp.int32)
 
+    def population(self, state: PBTState) -> ArchiveRecord:
+        """Return what the members were trained with in the last window."""
+        genotypes, _, fitness = jax.tree.map(lambda leaf: leaf[state.window - 1], state.past)
+        return ArchiveRecord(genotypes, fitness, jnp.broadcast_to(state.window > 0, fitness.shape))
+
     def diagnostics(self, state: PBTState) -> dict[str, Scalar]:
         """Return how many members continued with another member's learners."""
         others = state.parents != lax.iota(jnp.int32, self.population_size)

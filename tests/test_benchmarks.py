@@ -76,6 +76,7 @@ HEADERS = {
     "video_prediction": "predictor | held-out",
     "vision": "learner | held-out",
     "when_it_counts": "searched with the loss |",
+    "zoo": "entry | distribution",
 }
 """How the header of a table of each measurement begins, its cells without padding."""
 

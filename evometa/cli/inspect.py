@@ -13,6 +13,9 @@ from tyro.conf import Positional, arg
 from evometa.errors import RunDirectoryError
 from evometa.search.progress import duration, short
 
+MOST = 32
+"""Values of a setting that are written out."""
+
 if TYPE_CHECKING:
     from evometa.problem import BaseProblem
     from evometa.storage.result import Result
@@ -249,4 +252,6 @@ def value_in_words(value: Any) -> str:
     """Return a setting of a manifest as Python writes it."""
     if isinstance(value, dict) and set(value) == {"type", "fields"}:
         return call_in_words(value).rpartition(":")[2]
+    if isinstance(value, list) and len(value) > MOST:
+        return f"[{len(value)} values]"
     return json.dumps(value) if isinstance(value, list | dict) else str(value)

@@ -1,4 +1,4 @@
-"""The command line: ``evometa run | resume | plot | compare | generalize | list | show``.
+"""The command line: ``evometa run | resume | plot | compare | generalize | export | list | show``.
 
 Commands are dataclasses whose fields are their options; tyro reads options and help texts from them.
 """
@@ -15,6 +15,7 @@ from typing import Annotated, Any
 
 import tyro
 
+from evometa.cli.export import Export
 from evometa.cli.inspect import Generalize, List, Show
 from evometa.cli.options import registry
 from evometa.cli.pictures import Compare, Plot
@@ -79,7 +80,14 @@ def _parse(args: list[str]) -> Any:
     if args[:1] == ["resume"]:
         resume, rest = resume_with_options(args[1:])
         args = ["resume", *rest]
-    inspecting = {"plot": Plot, "compare": Compare, "generalize": Generalize, "list": List, "show": Show}
+    inspecting = {
+        "plot": Plot,
+        "compare": Compare,
+        "generalize": Generalize,
+        "export": Export,
+        "list": List,
+        "show": Show,
+    }
     commands = {"run": run, "resume": resume, **inspecting}
     choices = tuple(Annotated[cls, tyro.conf.subcommand(name, prefix_name=False)] for name, cls in commands.items())
     parse = functools.partial(

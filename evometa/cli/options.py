@@ -61,6 +61,7 @@ class Execution:
         workers: number of worker processes for a problem in plain Python; one per core by default.
         worker_calls: number of calls after which a worker process is replaced; no limit by default.
         worker_memory: bytes that a worker process may hold before it is replaced; by default a share of the memory.
+        trials: keep a table of all candidates, trials.csv; by default for a problem in plain Python.
         checkpoint_seconds: seconds between checkpoints.
         keep_checkpoints: number of newest checkpoints to keep.
         progress: show a progress bar; by default only on a terminal.
@@ -71,6 +72,7 @@ class Execution:
     workers: int | None = None
     worker_calls: int | None = None
     worker_memory: int | None = None
+    trials: FlagConversionOff[bool | None] = None
     checkpoint_seconds: float = 30.0
     keep_checkpoints: int = 3
     progress: FlagConversionOff[bool | None] = None

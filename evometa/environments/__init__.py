@@ -37,10 +37,12 @@ file                   holds
 :mod:`policy`          ``Policy``: a network, linear, with hidden layers or recurrent
 :mod:`statistics`      running mean and variance of what an agent observed
 :mod:`playing`         ``play`` an episode, or ``record`` it step by step
+:mod:`acting`          ``ActingPolicy``: a found policy by itself
 :mod:`gymnax_adapter`  ``Gymnax``: the environments of gymnax by their names
 ====================== ====================================================================
 """
 
+from evometa.environments.acting import ActingPolicy
 from evometa.environments.environment import Continuous, Discrete, Environment, State, Transition, actions_of
 from evometa.environments.gru import GRU
 from evometa.environments.gymnax_adapter import Gymnax
@@ -50,6 +52,7 @@ from evometa.environments.statistics import Statistics
 
 __all__ = [
     "GRU",
+    "ActingPolicy",
     "Agent",
     "Continuous",
     "Discrete",

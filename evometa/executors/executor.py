@@ -44,6 +44,8 @@ class Outcome(NamedTuple):
     have returned instead."""
     drew: bool = True
     """Whether the call drew from its generator; where not, the same candidate has the same outcome with any seed."""
+    seconds: float = math.nan
+    """How long the problem's code ran; nan where that is not known, 0 where the outcome of an earlier call was used."""
     kind: str = ""
     """What failures of one cause have in common: the failure without what differs from candidate to candidate."""
 

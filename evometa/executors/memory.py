@@ -63,7 +63,7 @@ class Memory:
         if outcome.drew or outcome.failure is not None or self.varies:
             return
         if candidate not in self._known:
-            self._known[candidate] = outcome._replace(evaluations=1)
+            self._known[candidate] = outcome._replace(evaluations=1, seconds=0.0)
             if len(self._known) > MOST_REMEMBERED:
                 del self._known[next(iter(self._known))]
             return

@@ -137,6 +137,7 @@ def _answer(
 ) -> dict[str, Any]:
     """Call the problem's method; return what it returned as JSON, or why it failed."""
     _Turn.busy = True
+    begun = time.perf_counter()
     try:
         try:
             omega = space.present(_omega(structure, leaves))
@@ -145,10 +146,10 @@ def _answer(
             before = rng.bit_generator.state
             surroundings.begin(before["state"]["state"] % 2**32)
             found = read_result(problem, header["method"], evaluate(rng, omega))
-            return found | {"drew": rng.bit_generator.state != before}
+            return found | {"drew": rng.bit_generator.state != before, "seconds": time.perf_counter() - begun}
         finally:
             surroundings.restore()
     except BaseException as error:  # SystemExit too: a candidate must not end its worker
-        return raised(error, file_of(problem))
+        return raised(error, file_of(problem)) | {"seconds": time.perf_counter() - begun}
     finally:
         _Turn.busy = False

@@ -176,8 +176,9 @@ class WorkerProcess:
             self.resident_at_first = self.resident
         if "failure" in reply:
             outcome = failed(reply["failure"], reply.get("error"), kind=reply["kind"])
+            outcome = outcome._replace(seconds=reply["seconds"])
             return Answer(outcome, lost=reply.get("exhausted", False) and self.calls > 1)
-        outcome = Outcome(reply["fitness"], reply["metrics"], None, reply["vectors"])
+        outcome = Outcome(reply["fitness"], reply["metrics"], None, reply["vectors"], seconds=reply["seconds"])
         return Answer(outcome, drew=reply.get("drew", True))
 
     def _hear(self) -> None:

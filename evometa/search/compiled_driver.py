@@ -6,6 +6,7 @@ where a dispatch begins or ends changes nothing, and the seed is an argument too
 """
 
 import functools
+import operator
 from typing import Any
 
 import jax
@@ -17,9 +18,9 @@ from evometa.backend.chunks import mesh_of, on_every_device
 from evometa.backend.kernels import running_on
 from evometa.evaluation.compatibility import noisy
 from evometa.evaluation.population_evaluator import Evaluated, PopulationEvaluator, evaluator_for
-from evometa.problem import Evaluation
+from evometa.problem import VECTORS, Evaluation
 from evometa.search.decisions import MOST_GENERATIONS
-from evometa.search.driver import Driver, Rows, ValidationSettings, as_numbers
+from evometa.search.driver import Candidates, Driver, Rows, ValidationSettings, as_numbers
 from evometa.search.generation import (
     CONTINUE,
     RootKeys,
@@ -31,6 +32,7 @@ from evometa.search.generation import (
 )
 from evometa.search.planning import check_memory
 from evometa.storage.history import MEASURED, STATISTICS
+from evometa.storage.trials import Row, trial_columns
 from evometa.strategy import Strategy
 from evometa.types import Genotype, Key, Scalar
 
@@ -47,6 +49,7 @@ class CompiledDriver(Driver):
         seed: seed of everything.
         validation: how to validate.
         memory_budget: bytes that the program may need.
+        trials: whether there is a table of trials.
 
     Raises:
         ConfigurationError: the program needs more memory than the budget.
@@ -60,6 +63,7 @@ class CompiledDriver(Driver):
         validation: ValidationSettings,
         *,
         memory_budget: int,
+        trials: bool = False,
     ) -> None:
         steps = evaluator.inner_steps_per_evaluation
         super().__init__(evaluator.problem, evaluator.space, strategy, seed, validation, steps)
@@ -80,13 +84,18 @@ class CompiledDriver(Driver):
         number = jax.ShapeDtypeStruct((), jnp.int32)
         with running_on(mesh_of(evaluator.devices)):
             keys = jax.eval_shape(generation_keys, self.keys.generations, number)
-            _, self._fitness, record = jax.eval_shape(self._one, shapes, keys, number, self.keys)
+            _, self._fitness, record, tried = jax.eval_shape(self._one, shapes, keys, number, self.keys)
             drawn = jax.eval_shape(self._draw_both, self.keys.validation)
             record |= jax.eval_shape(self._record, shapes, drawn)
         self._measured = (*MEASURED, *sorted(record.keys() - set(MEASURED)))
         self.columns = (*STATISTICS, *self._measured)
+        self._tried: Candidates | None = tried if trials else None
+        if trials:
+            found = {name: getattr(tried.evaluation, name) for name in VECTORS}
+            lengths = {name: part.shape[1] for name, part in found.items() if part is not None}
+            self.trial_columns = trial_columns(self.problem, self.space, tried.evaluation.metrics, lengths)
         # The longest dispatch that the buffers hold: long enough for any problem, and 16 MiB of float32 at most.
-        self._most = max(1, min(MOST_GENERATIONS, 2**22 // self._fitness.shape[0]))
+        self._most = max(1, min(MOST_GENERATIONS, 2**22 // _numbers((self._fitness, self._tried))))
         target = jax.ShapeDtypeStruct((), shapes.best_fitness.dtype)
         # The state is not donated: should a dispatch fail or be interrupted, the search continues from it.
         many = jax.jit(self._many, in_shardings=self._sharding, out_shardings=self._sharding)
@@ -122,11 +131,25 @@ class CompiledDriver(Driver):
         """Run up to ``count`` generations in one dispatch."""
         state = jax.device_put(state, self._sharding)
         goal = np.asarray(self.sign * target, state.best_fitness.dtype)
-        state, done, code, fitness, values = self._dispatch(
+        state, done, code, fitness, values, tried = self._dispatch(
             state, self._drawn, self._device_keys, np.int32(first), np.int32(min(count, self._most)), goal
         )
         rows = int(done)
-        return state, self._rows(first, np.asarray(fitness)[:rows], np.asarray(values)[:rows]), int(code)
+        found = self._rows(first, np.asarray(fitness)[:rows], np.asarray(values)[:rows])
+        return state, found._replace(trials=self._trials(first, rows, tried)), int(code)
+
+    def _trials(self, first: int, rows: int, tried: Candidates | None) -> tuple[Row, ...]:
+        """Return what the table of trials is told of the candidates of a dispatch, leaves ``[N, P, ...]``."""
+        if tried is None:
+            return ()
+        tried = jax.device_get(tried)
+        told: list[Row] = []
+        for row in range(rows):
+            genotypes, evaluation = jax.tree.map(operator.itemgetter(row), tried)
+            for member, omega in enumerate(self.omegas(genotypes)):
+                own: Evaluation = jax.tree.map(operator.itemgetter(member), evaluation)
+                told.append(self._trial(first + row, member, omega, own))
+        return tuple(told)
 
     def validate(self, genotype: Genotype, tasks: int, *, test: bool) -> Evaluation:
         """Evaluate one genotype on validation tasks.
@@ -178,6 +201,7 @@ class CompiledDriver(Driver):
         dtype = state.best_fitness.dtype
         fitness = jnp.zeros((self._most, *self._fitness.shape), self._fitness.dtype)
         values = jnp.full((self._most, len(self._measured)), jnp.nan, dtype)
+        kept = jax.tree.map(lambda leaf: jnp.zeros((self._most, *leaf.shape), leaf.dtype), self._tried)
         columns = {name: i for i, name in enumerate(self._measured)}
         every = self.prices.validate_every
         keys = jax.vmap(functools.partial(generation_keys, root.generations))(first + jnp.arange(self._most))
@@ -187,33 +211,35 @@ class CompiledDriver(Driver):
             return values.at[at, where].set(jnp.stack([jnp.asarray(value).astype(dtype) for value in record.values()]))
 
         def one(carry: Any) -> Any:
-            state, done, _, fitness, values = carry
-            state, found, record = self._one(state, keys[done], first + done, root)
+            state, done, _, fitness, values, kept = carry
+            state, found, record, tried = self._one(state, keys[done], first + done, root)
             code = stop_code(self.strategy, state, target)
-            return state, done + 1, code, fitness.at[done].set(found), write(values, done, record)
+            if kept is not None:
+                kept = jax.tree.map(lambda rows, new: rows.at[done].set(new), kept, tried)
+            return state, done + 1, code, fitness.at[done].set(found), write(values, done, record), kept
 
         def until_validation(carry: Any) -> Any:
             end = jnp.minimum(count, carry[1] + every - (first + carry[1] - 1) % every)
             carry = jax.lax.while_loop(lambda carry: (carry[1] < end) & (carry[2] == CONTINUE), one, carry)
             if not self.prices.tasks_in_validation:
                 return carry  # a validation that never comes is not compiled
-            state, done, code, fitness, values = carry
+            state, done, code, fitness, values, kept = carry
             values = jax.lax.cond(
                 self.validates(first + done - 1),
                 lambda: write(values, done - 1, self._record(state, drawn)),
                 lambda: values,
             )
-            return state, done, code, fitness, values
+            return state, done, code, fitness, values, kept
 
         def unfinished(carry: Any) -> Any:
             return (carry[1] < count) & (carry[2] == CONTINUE)
 
-        carry = (state, jnp.int32(0), stop_code(self.strategy, state, target), fitness, values)
+        carry = (state, jnp.int32(0), stop_code(self.strategy, state, target), fitness, values, kept)
         return jax.lax.while_loop(unfinished, until_validation, carry)
 
 
-def _numbers(genotypes: Genotype) -> int:
-    return sum(leaf.size for leaf in jax.tree.leaves(genotypes))
+def _numbers(tree: Any) -> int:
+    return sum(leaf.size for leaf in jax.tree.leaves(tree))
 
 
 def _replicated(devices: tuple[jax.Device, ...]) -> Any:

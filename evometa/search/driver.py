@@ -36,6 +36,8 @@ from evometa.search.generation import (
 )
 from evometa.spaces import Space
 from evometa.storage.failures import Failure
+from evometa.storage.omega_values import cells, plain
+from evometa.storage.trials import Row
 from evometa.strategy import Strategy
 from evometa.types import Genotype, Key, Omega, Scalar
 
@@ -53,6 +55,15 @@ class Rows(NamedTuple):
     """Learner updates in them, ``[N]``."""
     validation_tasks: NDArray[np.int64]
     """Tasks that the validation after each generation took, ``[N]``; 0 where there was none."""
+    trials: tuple[Row, ...] = ()
+    """What the table of trials is told of each candidate, where there is such a table."""
+
+
+class Candidates(NamedTuple):
+    """The candidates of a generation, leaves ``[P, ...]``."""
+
+    genotypes: Genotype
+    evaluation: Evaluation
 
 
 class ValidationSettings(NamedTuple):
@@ -85,6 +96,8 @@ class Driver(abc.ABC):
     """Columns of the history that it fills, beside the counts."""
     failures: Mapping[str, Failure] = MappingProxyType({})
     """Of what candidates failed, kind by kind, where the problem is one in plain Python."""
+    trial_columns: tuple[str, ...] = ()
+    """Columns of the table of trials; empty where there is none."""
 
     def __init__(
         self,
@@ -126,6 +139,11 @@ class Driver(abc.ABC):
     def decode_all(self, genotypes: Genotype) -> Omega:
         """Return the ω of several genotypes, packed, leaves ``[N, ...]``."""
         return self._decode_all(genotypes)
+
+    def omegas(self, genotypes: Genotype) -> list[Any]:
+        """Return the ω of several genotypes ``[N, ...]`` as a list; leaves are numpy arrays and scalars."""
+        leaves, tree = jax.tree.flatten(jax.device_get(self.decode_all(genotypes)))
+        return [unpack(jax.tree.unflatten(tree, [leaf[i] for leaf in leaves])) for i in range(len(leaves[0]))]
 
     @abc.abstractmethod
     def initial(self, first: int = 0) -> SearchState:
@@ -176,8 +194,8 @@ class Driver(abc.ABC):
 
     def _generation(
         self, state: SearchState, keys: Key, number: int | Scalar, root: RootKeys
-    ) -> tuple[SearchState, jax.Array, dict[str, Any]]:
-        """Ask, evaluate and tell; return the state, the fitness ``[P]`` and the record.
+    ) -> tuple[SearchState, jax.Array, dict[str, Any], Candidates]:
+        """Ask, evaluate and tell; return the state, the fitness ``[P]``, the record and what was evaluated.
 
         Args:
             state: the state before the generation.
@@ -191,7 +209,8 @@ class Driver(abc.ABC):
             number, key = round_, generation_keys(root.generations, round_)[1]
         state, genotypes = self._ask(keys[0], state)
         state, genotypes, evaluated = self._evaluate(state, genotypes, key, number, root)
-        return self._tell(keys[2], state, genotypes, evaluated)
+        state, fitness, record = self._tell(keys[2], state, genotypes, evaluated)
+        return state, fitness, record, Candidates(genotypes, evaluated.evaluation)
 
     def _round(self, state: Any) -> Scalar | None:
         """Return the round that a strategy is in, or None where it has none."""
@@ -211,6 +230,31 @@ class Driver(abc.ABC):
         self, key: Key, state: SearchState, genotypes: Genotype, evaluated: Evaluated
     ) -> tuple[SearchState, jax.Array, dict[str, Any]]:
         return tell(self.strategy, self.sign, key, state, genotypes, evaluated)
+
+    def _trial(self, generation: int, member: int, omega: Omega, evaluation: Evaluation) -> dict[str, Any]:
+        """Return the cells of a candidate in the table of trials.
+
+        Args:
+            generation: the number of the generation.
+            member: the candidate's place in it.
+            omega: its ω, on the host.
+            evaluation: what the problem returned, on the host.
+        """
+        vectors = {
+            f"{name}[{place}]": float(value)
+            for name in VECTORS
+            for place, value in enumerate(np.ravel(np.asarray(getattr(evaluation, name), float)))
+            if getattr(evaluation, name) is not None
+        }
+        return {
+            "generation": generation,
+            "member": member,
+            "fitness": float(evaluation.fitness),
+            "failure": "" if np.isfinite(evaluation.fitness) else "non-finite fitness",
+            **{name: float(value) for name, value in evaluation.metrics.items()},
+            **vectors,
+            **cells(plain(self.space.readable(omega))),
+        }
 
     # What is best.
 

@@ -41,6 +41,8 @@ class Execution(NamedTuple):
     workers: int
     worker_calls: int | None
     worker_memory: int | None
+    trials: bool
+    """Whether there is a table of trials."""
 
     def compiled(self, parts: Parts, counters: Counters) -> CompiledDriver:
         """Return the driver of a compiled problem.
@@ -60,7 +62,9 @@ class Execution(NamedTuple):
             devices=self.devices,
         )
         counters.chunk = evaluator.chunk
-        return CompiledDriver(evaluator, strategy, seed, validation, memory_budget=self.memory_budget)
+        return CompiledDriver(
+            evaluator, strategy, seed, validation, memory_budget=self.memory_budget, trials=self.trials
+        )
 
     @contextlib.contextmanager
     def stepped(self, parts: Parts, run: RunState, progress: Progress, interrupt: Interrupt) -> Iterator[SteppedDriver]:
@@ -89,4 +93,5 @@ class Execution(NamedTuple):
                 failures=run.failures,
                 memory=run.memory,
                 double=run.counters.double,
+                trials=self.trials,
             )

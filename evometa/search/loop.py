@@ -157,7 +157,7 @@ class Loop:
         if self.folder is None:
             self.run.rows.append(table | {"seconds": np.array([done.seconds])})
         elif len(rows.failed):
-            self.folder.append(counts, rows.values, done.generation, done.seconds)
+            self.folder.append(counts, rows.values, done.generation, done.seconds, rows.trials)
         return table
 
     def _call_back(self, report: Report, decider: Decider) -> bool:

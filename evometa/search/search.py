@@ -40,6 +40,7 @@ from evometa.storage.history import History
 from evometa.storage.manifest import describe_run, read_manifest
 from evometa.storage.result import Counters, Result
 from evometa.storage.run_directory import recover, require_free
+from evometa.storage.trials import TRIALS
 from evometa.strategy import Strategy
 
 NOT_WRITTEN = "not_written"
@@ -76,6 +77,8 @@ class Search(metaclass=Checked):
         worker_calls: calls after which a worker process is replaced by a fresh one; None: as many as it can do.
         worker_memory: bytes that a worker process may hold after a call before it is replaced; None: an equal share of
             80 % of the machine's memory, or of its container's.
+        trials: keep a table of all candidates, ``trials.csv``, in the run directory; None: for a
+            :class:`~evometa.HostProblem`, and where the run that continues has one.
         callbacks: functions called after each dispatch, or instances of :class:`~evometa.Callback`.
         progress: show a progress bar; None: where standard error is a terminal.
         debug: evaluate each generation's candidates of a compiled problem one after the other by plain JAX before the
@@ -110,6 +113,7 @@ class Search(metaclass=Checked):
         workers: Count | None = None,
         worker_calls: Total | None = None,
         worker_memory: Total | None = None,
+        trials: bool | None = None,
         callbacks: Iterable[Any] = (),
         progress: bool | None = None,
         debug: bool = False,
@@ -133,8 +137,10 @@ class Search(metaclass=Checked):
             share=validation_share,
         )
         self._parts = Parts(problem, space, strategy, self.seed, validation)
+        wanted = isinstance(problem, HostProblem) if trials is None else trials
+        keeps_trials = run_directory is not None and wanted
         self._execution = Execution(
-            population_chunk, memory_budget, devices, workers or cpu_cores(), worker_calls, worker_memory
+            population_chunk, memory_budget, devices, workers or cpu_cores(), worker_calls, worker_memory, keeps_trials
         )
         self._checkpoint_seconds, self._keep_checkpoints = checkpoint_seconds, keep_checkpoints
         self._callbacks = tuple(as_callback(each) for each in callbacks)
@@ -179,7 +185,8 @@ class Search(metaclass=Checked):
                 has learned or its best members (:meth:`Strategy.resized`); other settings that change the shapes of its
                 state are refused.
             execution: any of population_chunk, memory_budget, devices, checkpoint_seconds, keep_checkpoints, workers,
-                worker_calls, worker_memory, callbacks and progress; the seed and the validation are the run's own.
+                worker_calls, worker_memory, trials, callbacks and progress; the seed and the validation are the run's
+                own.
 
         Raises:
             RunDirectoryError: there is no run, or it cannot be continued.
@@ -206,6 +213,10 @@ class Search(metaclass=Checked):
         now = describe_run(problem, strategy, manifest.seed, manifest.options)
         direction = manifest.direction or (result_file.numbers(path) or {}).get("direction")
         differences = changes(manifest, now, direction)
+        wanted = execution.get("trials")
+        if wanted is None:
+            wanted = isinstance(problem, HostProblem) or (path / TRIALS).exists()
+        search._execution = search._execution._replace(trials=wanted)
         search._stored = StoredRun(path, recorded(manifest, now, [], 0), known=manifest, changes=differences)
         progress, counters = checkpoint.progress(path), search._run.counters
         if progress is not None:

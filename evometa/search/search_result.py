@@ -1,14 +1,13 @@
 """Making the result of a search from its state, its counters and its final selection."""
 
 import math
-from typing import Any
 
 import jax
 import numpy as np
 
-from evometa.backend.static_leaves import unpack
-from evometa.feasibility import feasible, worst_feasible
+from evometa.feasibility import feasible
 from evometa.problem import Evaluation, HostProblem
+from evometa.search.archives import archive_of
 from evometa.search.decisions import StopReason
 from evometa.search.driver import Driver
 from evometa.search.generation import SearchState, validation_columns
@@ -92,22 +91,7 @@ def archive_of(driver: Driver, state: SearchState) -> Archive | None:
     record = driver.strategy.archive(state.strategy)
     if record is None:
         return None
-    occupied = np.asarray(record.occupied)
     # All places are decoded, so that the program does not depend on how many hold something.
-    every = record, driver.decode_all(record.genotypes)
-    kept, omegas = jax.tree.map(lambda leaf: np.asarray(leaf)[occupied], every)
-    sign, own = driver.sign, driver.strategy.objective_names
-    if driver.strategy.constraint_handling == "ranked" and driver.best_feasible(state) is not None:
-        # A strategy's number for a candidate that violates constraints is no fitness.
-        told = kept.fitness
-        kept = kept._replace(fitness=np.where(told > worst_feasible(told.dtype), np.nan, told))
-    signs: Any = np.where(np.arange(len(own)) > 0, 1.0, sign) if own else sign
-    return Archive(
-        omegas=unpack(omegas),
-        genotypes=kept.genotypes,
-        fitness=sign * kept.fitness,
-        objectives=None if kept.objectives is None else signs * kept.objectives,
-        constraints=kept.constraints,
-        measures=kept.measures,
-        objective_names=own or driver.problem.objective_names,
-    )
+    omegas = driver.decode_all(record.genotypes)
+    constrained = driver.best_feasible(state) is not None
+    return archive_of(record, omegas, driver.problem, driver.strategy, constrained=constrained)

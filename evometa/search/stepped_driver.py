@@ -6,6 +6,7 @@ state is in numpy arrays, which no computation outside can cut to float32.
 
 import dataclasses
 import math
+import operator
 from collections.abc import Callable
 from typing import Any
 
@@ -14,7 +15,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evometa.backend.precision import entropy_of
-from evometa.backend.static_leaves import unpack
 from evometa.errors import EvaluationError
 from evometa.evaluation.population_evaluator import Evaluated
 from evometa.executors.executor import Executor, GivenUp, Outcome, Trial
@@ -34,6 +34,7 @@ from evometa.search.generation import (
 from evometa.spaces import Space
 from evometa.storage.failures import Failure, add, counts
 from evometa.storage.history import MEASURED, STATISTICS
+from evometa.storage.trials import Row, trial_columns
 from evometa.strategy import Strategy
 from evometa.types import Genotype, Key
 
@@ -61,6 +62,7 @@ class SteppedDriver(Driver):
         failures: the kinds of failures so far, to be added to.
         memory: what is known of candidates.
         double: compute in double precision; False for runs that began without.
+        trials: whether there is a table of trials.
     """
 
     def __init__(
@@ -76,6 +78,7 @@ class SteppedDriver(Driver):
         failures: dict[str, Failure],
         memory: Memory,
         double: bool = True,
+        trials: bool = False,
     ) -> None:
         super().__init__(problem, space, strategy, seed, validation, problem.inner_steps_per_evaluation, double=double)
         self._host, self._executor, self._seed, self._note = problem, executor, entropy_of(seed), note
@@ -83,6 +86,10 @@ class SteppedDriver(Driver):
         self._wrong = 0.0
         self._drew = False
         self._memory = memory
+        self.trial_columns = (
+            trial_columns(problem, space, problem.metric_names, problem.vector_lengths) if trials else ()
+        )
+        self._trials: list[Row] = []
         self._cost = Cost()
         self._initial = self._compiled(lambda key, first: initial_state(strategy, space, key, self.finalists, first))
         self._asking = self._in_python if strategy.asks_in_python else self._compiled(strategy.ask)
@@ -112,16 +119,17 @@ class SteppedDriver(Driver):
         found: list[NDArray[Any]] = []
         values: list[list[float]] = []
         costs: list[Cost] = []
+        trials: list[Row] = []
         measured = self.columns[len(STATISTICS) :]
         if first > 1 and np.isfinite(state.best_fitness):
             self._wrong = -math.inf
         code = int(self._stop(state, target))
         while code == CONTINUE and len(values) < count:
             number = first + len(values)
-            self._cost = Cost()
+            self._cost, self._trials = Cost(), []
             keys = generation_keys(self.keys.generations, number)
             try:
-                after, fitness, record = self._generation(state, keys, number, self.keys)
+                after, fitness, record, _ = self._generation(state, keys, number, self.keys)
                 cost = self._cost
                 if self.validates(number):
                     record |= self._validation(after)
@@ -129,14 +137,16 @@ class SteppedDriver(Driver):
                 break  # the generations before it count; a resumed search begins this one again
             state = after
             costs.append(cost)
+            trials += self._trials
             found.append(np.asarray(fitness))
             values.append([float(record.get(name, np.nan)) for name in measured])
             code = int(self._stop(state, target))
         dtype, n = np.dtype(state.best_fitness.dtype), len(values)
         population = np.array(found, dtype).reshape(n, self.strategy.population_size)
         rows = self._rows(first, population, np.array(values, dtype).reshape(n, len(measured)))
-        counted = np.array([(cost.evaluations, cost.inner_steps) for cost in costs], np.int64).reshape(n, 2)
-        return jax.device_get(state), rows._replace(evaluations=counted[:, 0], inner_steps=counted[:, 1]), code
+        spent = np.array([(cost.evaluations, cost.inner_steps) for cost in costs], np.int64).reshape(n, 2)
+        rows = rows._replace(evaluations=spent[:, 0], inner_steps=spent[:, 1], trials=tuple(trials))
+        return jax.device_get(state), rows, code
 
     def noisy(self, state: SearchState) -> bool:
         """Return whether the problem averages tasks, or calls of one candidate differ, as far as that is known.
@@ -228,12 +238,30 @@ class SteppedDriver(Driver):
         means = self._means(outcomes, tasks)
         if purpose == _GENERATION:
             self._refuse_wrong_code(outcomes)
+            if self.trial_columns:
+                self._note_trials(number, trials, outcomes, means)
         return means
 
     def _means(self, outcomes: list[Outcome], tasks: int) -> Evaluation:
         """Return the mean over the tasks of each candidate, whose outcomes follow each other; leading axis P."""
         stacked = jax.tree.map(lambda *leaves: np.array(leaves), *map(self._evaluation, outcomes))
         return Evaluation(*jax.tree.map(lambda leaf: leaf.reshape(-1, tasks, *leaf.shape[1:]).mean(axis=1), stacked))
+
+    def _note_trials(self, number: int, trials: list[Trial], outcomes: list[Outcome], means: Evaluation) -> None:
+        """Keep what the table of trials is told of a generation, in which each candidate has as many calls."""
+        calls = self.prices.tasks_per_evaluation
+        for member in range(len(trials) // calls):
+            own = slice(member * calls, (member + 1) * calls)
+            mean: Evaluation = jax.tree.map(operator.itemgetter(member), means)
+            kinds = [outcome.kind or outcome.failure for outcome in outcomes[own] if outcome.failure]
+            self._trials.append(
+                self._trial(number, member, trials[own.start].omega, mean)
+                | {
+                    "failure": kinds[0] if kinds else "",
+                    "seconds": sum(outcome.seconds for outcome in outcomes[own]),
+                    "seed": " ".join(map(str, trials[own.start].seed)),
+                }
+            )
 
     def _refuse_wrong_code(self, outcomes: list[Outcome]) -> None:
         """Raise EvaluationError where the problem's code was wrong for every candidate from the search's first one on.
@@ -268,11 +296,6 @@ class SteppedDriver(Driver):
         }
         metrics = {name: float(outcome.metrics.get(name, np.nan)) for name in self._host.metric_names}
         return Evaluation(np.float64(outcome.fitness), metrics, **vectors)
-
-    def omegas(self, genotypes: Genotype) -> list[Any]:
-        """Return the ω of several genotypes ``[N, ...]`` as a list; leaves are numpy arrays and scalars."""
-        leaves, tree = jax.tree.flatten(jax.device_get(self.decode_all(genotypes)))
-        return [unpack(jax.tree.unflatten(tree, [leaf[i] for leaf in leaves])) for i in range(len(leaves[0]))]
 
 
 def _seed(*parts: int) -> tuple[int, ...]:

@@ -63,7 +63,7 @@ class StoredRun:
     def restore(self, folder: RunDirectory, driver: Driver, run: RunState) -> None:
         """Restore the newest checkpoint of the opened folder, and have changes recorded with the next rows."""
         former = self.former_strategy(driver.strategy)
-        _take(folder.restore(_form(driver, former), driver.columns), driver, former, run)
+        _take(folder.restore(_form(driver, former), driver.columns, driver.trial_columns), driver, former, run)
         self._read_failures(run)
         # The final selection comes after the last checkpoint; what it took stands in the result.
         run.counters.validation_tasks = max(

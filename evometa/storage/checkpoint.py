@@ -10,6 +10,7 @@ import functools
 import hashlib
 import itertools
 import json
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -76,12 +77,13 @@ def save(run_directory: Path, checkpoint: Checkpoint, *, keep: int) -> None:
         shutil.rmtree(old, ignore_errors=True)
 
 
-def load(run_directory: Path, like: Any) -> Checkpoint | None:
+def load(run_directory: Path, like: Any, part: str = "") -> Checkpoint | None:
     """Read the newest checkpoint that is whole, or None when there is none at all.
 
     Args:
         run_directory: the folder of the run.
         like: a pytree whose structure, shapes and types the state must have.
+        part: the name of a field of the state; only that is read, and ``like`` is like it. Empty: the whole state.
 
     Raises:
         RunDirectoryError: every checkpoint is damaged, or the newest whole one holds another state (the message names
@@ -97,7 +99,7 @@ def load(run_directory: Path, like: Any) -> Checkpoint | None:
                 "falling back to the one before it.",
             )
             continue
-        return _read(folder, like)
+        return _read(folder, like, part)
     if damaged:
         raise RunDirectoryError(
             f"Every checkpoint in {run_directory / CHECKPOINTS} is damaged (generations {damaged}); "
@@ -121,13 +123,16 @@ def _newest_first(run_directory: Path) -> Iterator[tuple[int, Path]]:
     yield from sorted(((int(path.name), path) for path in names), reverse=True)
 
 
-def _read(folder: Path, like: Any) -> Checkpoint:
+def _read(folder: Path, like: Any, part: str) -> Checkpoint:
     index = json.loads((folder / _INDEX).read_text())
     paths, leaves = _flatten(jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype), like))
+    prefix = f".{part}" if part else ""
+    paths = [prefix + path for path in paths]
+    saved = [leaf for leaf in index["leaves"] if not part or re.match(rf"\.{part}(?![a-z_])", leaf[0])]
     place = {path: i for i, (path, *_) in enumerate(index["leaves"])}
     later = [path.endswith(ADDED) and path not in place for path in paths]
     expected = [[path, list(leaf.shape), str(leaf.dtype)] for path, leaf in zip(paths, leaves, strict=True)]
-    for want, found in itertools.zip_longest(itertools.compress(expected, np.logical_not(later)), index["leaves"]):
+    for want, found in itertools.zip_longest(itertools.compress(expected, np.logical_not(later)), saved):
         if want != found:
             raise RunDirectoryError(
                 f"The checkpoint {folder} holds another state than this problem and strategy make: expected "

@@ -19,7 +19,7 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
-from evometa.errors import RunDirectoryError
+from evometa.errors import ConfigurationError, RunDirectoryError
 from evometa.storage.files import run_folder, sync, write_atomically
 
 HISTORY, TIMING = "history.csv", "timing.csv"
@@ -38,18 +38,25 @@ GROUPS = ("strategy/", "best/", "center/", "held_out/")
 class Table:
     """An append-only CSV file whose first column is the generation, ascending."""
 
-    def __init__(self, path: Path, columns: Sequence[str], *, after: int) -> None:
-        """Open a table; keep the complete rows up to generation ``after`` and drop the others."""
+    def __init__(self, path: Path, columns: Sequence[str], *, after: int, complete: bool = True) -> None:
+        """Open a table; keep the complete rows up to generation ``after`` and drop the others.
+
+        Args:
+            path: the file.
+            columns: the names of its columns.
+            after: the generation.
+            complete: whether there must be a row of that generation; otherwise the table may also end before it.
+        """
         header = _header(columns).encode()
-        if not after:
+        if not after or not (complete or path.exists()):
             write_atomically(path, header)
         else:
-            self._cut(path, header, len(columns), after)
+            self._cut(path, header, len(columns), after, complete)
         self._path = path
         self._file: io.FileIO = open(path, "ab", buffering=0)  # noqa: SIM115  (closed by close)
 
     @staticmethod
-    def _cut(path: Path, header: bytes, columns: int, after: int) -> None:
+    def _cut(path: Path, header: bytes, columns: int, after: int, complete: bool) -> None:
         """Cut a file behind the row of a generation; it stays as it is where it ends there."""
         found, newest, end = b"", 0, 0
         with contextlib.suppress(FileNotFoundError), open(path, "rb") as file:
@@ -60,7 +67,7 @@ class Table:
                 f"{path} has the columns {found.decode().strip()!r}, and this version writes "
                 f"{header.decode().strip()!r}; continue the run with the version that began it."
             )
-        if newest != after:
+        if newest != after and complete:
             raise RunDirectoryError(
                 f"{path} was expected to reach generation {after}, where the checkpoint is, and ends before it; "
                 "restore the file from a copy, or start a new run."
@@ -176,6 +183,21 @@ class History:
 
     def __len__(self) -> int:
         return len(self.columns["generation"])
+
+    def to_pandas(self) -> Any:
+        """Return the history as a ``pandas.DataFrame``, one row a generation, with a column ``seconds``.
+
+        Raises:
+            ConfigurationError: pandas is not installed.
+        """
+        try:
+            import pandas as pd
+        except ImportError:
+            raise ConfigurationError(
+                "History.to_pandas expects pandas, which is not installed; 'pip install pandas', or read the columns "
+                "of the history, which are NumPy arrays."
+            ) from None
+        return pd.DataFrame({**self.columns, "seconds": self.seconds})
 
     @property
     def seconds(self) -> NDArray[np.float64]:

@@ -12,7 +12,7 @@ from evometa.types import Omega
 
 @dataclasses.dataclass(frozen=True)
 class Archive:
-    """The candidates that a strategy keeps as its answer, a Pareto front or an archive; leading axis N."""
+    """Candidates that a strategy keeps: its answer (a Pareto front, an archive) or its population; leading axis N."""
 
     omegas: Omega
     """ω of each; leaves ``[N, ...]``."""

@@ -5,6 +5,7 @@
     runs/sine/
       manifest.json     what was run: problem and strategy with all fields, seed, versions
       history.csv       one row a generation
+      trials.csv        one row a candidate, where evaluations are dear
       timing.csv        seconds, one row a dispatch
       copied_data/      the data files that the problem reads, as they were
       failures.txt      of what the candidates of a plain-Python problem failed, with tracebacks
@@ -33,6 +34,7 @@ from evometa.storage.failures import FAILURES
 from evometa.storage.files import NotWritten, write_atomically
 from evometa.storage.history import COUNTS, HISTORY, TIMING, TIMING_COLUMNS, Table, format_rows
 from evometa.storage.manifest import MANIFEST, Manifest, read_manifest
+from evometa.storage.trials import TRIALS, Row, TrialsFile
 
 LOCK = ".lock"
 PICTURES = ("fitness", "strategy", "front", "archive")
@@ -42,6 +44,7 @@ _REPLACED = ".replaced"
 _FILES = (
     HISTORY,
     TIMING,
+    TRIALS,
     FAILURES,
     checkpoint.CHECKPOINTS,
     result_file.RESULT,
@@ -125,7 +128,9 @@ class RunDirectory:
                 raise _unusable(path, error) from None
         self._lock = _lock(path)
         self._columns: tuple[str, ...] = ()
+        self._trial_columns: tuple[str, ...] = ()
         self._tables: tuple[Table, Table] | None = None
+        self._trials: TrialsFile | None = None
         self._writer = ThreadPoolExecutor(1)
         self._pending: Future[None] | None = None
         try:
@@ -155,13 +160,18 @@ class RunDirectory:
         """Have a manifest written with the next rows; of a run that continues."""
         self._due = None if self._known is not None and _same(manifest, self._known) else manifest
 
-    def restore(self, like: Any, columns: Sequence[str]) -> Checkpoint | None:
+    def restore(self, like: Any, columns: Sequence[str], trials: Sequence[str]) -> Checkpoint | None:
         """Read the newest whole checkpoint and cut the tables back to it; None where there is no checkpoint.
+
+        Args:
+            like: a pytree like the state.
+            columns: the columns of the history, beside the counts.
+            trials: the columns of the table of trials; empty where there is none.
 
         Raises:
             NotWritten: the folder's files cannot be written to.
         """
-        self._columns = (*COUNTS, *columns)
+        self._columns, self._trial_columns = (*COUNTS, *columns), tuple(trials)
         if self._known is None:
             return None
         found = checkpoint.load(self.path, like)
@@ -174,10 +184,12 @@ class RunDirectory:
                 Table(self.path / HISTORY, self._columns, after=after),
                 Table(self.path / TIMING, TIMING_COLUMNS, after=after),
             )
+            if self._trial_columns:
+                self._trials = TrialsFile(self.path, self._trial_columns, after=after)
         except OSError as error:
             raise _not_written(self.path, error) from error
 
-    def append(self, counts: Any, values: Any, generation: int, seconds: float) -> None:
+    def append(self, counts: Any, values: Any, generation: int, seconds: float, trials: Sequence[Row] = ()) -> None:
         """Append the rows of one dispatch, and its row of timing.
 
         Formatting and writing go on beside the next dispatch; what goes wrong is raised by the next call.
@@ -190,10 +202,12 @@ class RunDirectory:
             self._begin()
         if self._tables is None:
             self._open(after=0)
-        self._pending = self._writer.submit(self._append, counts, values, generation, seconds)
+        self._pending = self._writer.submit(self._append, counts, values, generation, seconds, trials)
 
-    def _append(self, counts: Any, values: Any, generation: int, seconds: float) -> None:
+    def _append(self, counts: Any, values: Any, generation: int, seconds: float, trials: Sequence[Row]) -> None:
         history, timing = self._opened()
+        if self._trials is not None:
+            self._trials.append(trials)
         history.append(format_rows(counts, values))
         timing.append(format_rows(np.array([[generation]], np.int64), np.array([[seconds]])))
 
@@ -237,8 +251,9 @@ class RunDirectory:
         self._finish()
         self.require_own()
         try:
-            for table in self._opened():
-                table.flush()
+            for table in (*self._opened(), self._trials):
+                if table is not None:
+                    table.flush()
         except OSError as error:
             raise _not_written(self.path, error) from error
         checkpoint.save(self.path, saved, keep=keep)
@@ -266,8 +281,9 @@ class RunDirectory:
     def close(self) -> None:
         """Close the tables and let other processes write."""
         self._writer.shutdown()
-        for table in self._tables or ():
-            table.close()
+        for table in (*(self._tables or ()), self._trials):
+            if table is not None:
+                table.close()
         self._lock.release()
 
     def _opened(self) -> tuple[Table, Table]:

@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from evometa.environments import Agent, Environment, Policy, Trajectory, play, record
+from evometa.environments import ActingPolicy, Agent, Environment, Policy, Trajectory, play, record
 from evometa.problem import BaseProblem, Evaluation, Problem
 from evometa.problems.control.episode_pictures import episode_pictures
 from evometa.settings import Count
@@ -50,6 +50,10 @@ class HasPolicy(BaseProblem):
     def space(self) -> Like:
         """The policy's weights; a search starts at a random initialisation."""
         return Like(self.policy.draw)
+
+    def export(self, omega: Omega) -> ActingPolicy:
+        """Return the policy with its weights, a function from observations to actions."""
+        return ActingPolicy(self.policy, omega, normalize=self.normalize)
 
 
 @dataclasses.dataclass(frozen=True)

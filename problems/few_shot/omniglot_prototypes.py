@@ -5,6 +5,8 @@ embedding is meta-learned over many episodes.
 """
 
 import dataclasses
+import functools
+from collections.abc import Callable
 from typing import ClassVar
 
 import jax
@@ -72,6 +74,10 @@ class OmniglotPrototypes(FewShot):
     def space(self) -> Like:
         """The weights of the embedding."""
         return Like(self.network.draw)
+
+    def export(self, omega: Omega) -> Callable[[jax.Array], jax.Array]:
+        """Return the embedding, a function of images ``[N, H, W]`` to features ``[N, F]``."""
+        return functools.partial(self.network.run, omega)
 
     def init(self, key: Key, omega: Omega, task: Episode) -> jax.Array:
         """Return the prototypes ``[ways, F]``."""

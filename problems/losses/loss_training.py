@@ -3,6 +3,7 @@
 import abc
 import dataclasses
 import typing
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -76,6 +77,14 @@ class LossTraining(InnerTraining):
     def example_loss(self, omega: Omega, prediction: jax.Array, label: jax.Array) -> jax.Array:
         """Return the loss of each entry, from probabilities and labels of 0 or 1, all ``[B, C]``."""
 
+    def export(self, omega: Omega) -> Callable[[jax.Array, jax.Array], Scalar]:
+        """Return the loss: a function of probabilities and labels of 0 or 1, both ``[B, C]``, to a scalar."""
+
+        def loss(prediction: jax.Array, label: jax.Array) -> Scalar:
+            return jnp.mean(jnp.sum(self.example_loss(omega, prediction, label), axis=-1))
+
+        return loss
+
     def shifted(self) -> dict[str, typing.Self]:
         """Four times the hidden units; another data set."""
         other = other_data_set(self.data_set)
@@ -111,9 +120,11 @@ class LossTraining(InnerTraining):
         classes = jnp.arange(self._data.targets.shape[1])
         label = (task.labels[rows][:, None] == classes[None]).astype(features.dtype)
 
+        learned = self.export(omega)
+
         def error(weights: Any) -> Scalar:
             prediction = jax.nn.softmax(self.network.run(weights, features))
-            return jnp.mean(jnp.sum(self.example_loss(omega, prediction, label), axis=-1))
+            return learned(prediction, label)
 
         gradient = jax.grad(error)(learner.weights)
         weights = jax.tree.map(lambda w, g: w - self.learning_rate * g, learner.weights, gradient)

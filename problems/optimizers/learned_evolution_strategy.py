@@ -18,14 +18,9 @@ from evometa.problem import InnerTraining
 from evometa.problems.functions.black_boxes import FUNCTIONS
 from evometa.settings import Count, Positive, Several
 from evometa.spaces import Like
+from evometa.strategies.es.learned_es import Distribution, LearnedES, begin, in_a_row, shapes, update
 from evometa.types import Key, Omega, Scalar
 
-PATHS = np.array([0.1, 0.5, 0.9], np.float32)
-"""The weight of the newest step in each evolution path."""
-TIME_SCALES = np.array([1, 3, 10, 30, 100, 300, 1000], np.float32)
-"""The time features tanh(t / τ - 1) go from about -1 to about 1 around these numbers of generations."""
-FEATURES = 3
-"""Features of each candidate: its rank, its standard score, and whether it is better than all before."""
 LEAST = 1e-8
 """Values below this, relative to the value at the start, count as this."""
 LARGEST = 1e6
@@ -47,21 +42,6 @@ class BlackBox(NamedTuple):
     """The value at the start, relative to which values are given."""
     noise: jax.Array
     """``[S, N, D]``, standard normal; drawn in advance, so that all ω search with the same random numbers."""
-
-
-class Searcher(NamedTuple):
-    """A learner: a normal distribution with diagonal covariance, and its evolution paths; float32."""
-
-    mean: jax.Array
-    """``[D]``."""
-    sigma: jax.Array
-    """``[D]``."""
-    paths: jax.Array
-    """``[6, D]``: moving averages at three time scales of the recombined noise and of its recombined square - 1."""
-    best: Scalar
-    """The lowest value so far, relative to that at the start."""
-    generation: Scalar
-    """Generations so far, int32."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -143,20 +123,18 @@ class LearnedEvolutionStrategy(InnerTraining):
         return Like(self._draw)
 
     def _draw(self, key: Key) -> dict[str, Any]:
-        shapes = {
-            "query": (FEATURES, self.units),
-            "key": (FEATURES, self.units),
-            "value": (FEATURES, 1),
-            "paths": (2 * len(PATHS), self.units),
-            "time": (len(TIME_SCALES), self.units),
-            "rates": (self.units, 2),
-        }
-        keys = jax.random.split(key, len(shapes))
+        each = shapes(self.units)
+        biases = {"rates_bias": jnp.zeros(each.pop("rates_bias"), jnp.float32)}
+        keys = jax.random.split(key, len(each))
         weights: dict[str, Any] = {
             name: jax.random.normal(one, shape, jnp.float32) / np.float32(np.sqrt(shape[0]))
-            for one, (name, shape) in zip(keys, shapes.items(), strict=True)
+            for one, (name, shape) in zip(keys, each.items(), strict=True)
         }
-        return weights | {"rates_bias": jnp.zeros(2, jnp.float32)}
+        return weights | biases
+
+    def export(self, omega: Omega) -> LearnedES:
+        """Return the strategy, with the default step size of strategies."""
+        return LearnedES(self.population_size, weights=in_a_row(omega))
 
     def shifted(self) -> dict[str, "LearnedEvolutionStrategy"]:
         """Three times the dimensions; four times the population; twice the generations."""
@@ -195,53 +173,20 @@ class LearnedEvolutionStrategy(InnerTraining):
         values = jax.lax.switch(task.function, each, turned) / task.scale
         return jnp.where(values < LARGEST, values, np.float32(LARGEST))  # also if it is NaN
 
-    def init(self, key: Key, omega: Omega, task: BlackBox) -> Searcher:
+    def init(self, key: Key, omega: Omega, task: BlackBox) -> Distribution:
         """Start from the distribution around the task's start."""
-        sigma = jnp.full_like(task.start, self.sigma)
-        paths = jnp.zeros((2 * len(PATHS), self.dimension), jnp.float32)
-        return Searcher(task.start, sigma, paths, jnp.float32(1), jnp.int32(0))
+        return begin(task.start, self.sigma, jnp.float32(1))
 
-    def step(self, key: Key, omega: Omega, task: BlackBox, learner: Searcher) -> Searcher:
+    def step(self, key: Key, omega: Omega, task: BlackBox, learner: Distribution) -> Distribution:
         """Sample, evaluate and recombine one population."""
         noise = task.noise[learner.generation]
         values = self.values(task, learner.mean[None] + learner.sigma[None] * noise)
         return self.update(omega, learner, noise, values)
 
-    def update(self, omega: Omega, learner: Searcher, noise: jax.Array, values: jax.Array) -> Searcher:
+    def update(self, omega: Omega, learner: Distribution, noise: jax.Array, values: jax.Array) -> Distribution:
         """Return the learner after a population with noise ``[N, D]`` and values ``[N]``."""
-        weights = _attend(omega, _features(values, learner.best))
-        moved = weights @ noise
-        spread = weights @ noise**2
-        newest = jnp.stack([moved] * len(PATHS) + [spread - 1] * len(PATHS))
-        share = jnp.asarray(np.tile(PATHS, 2)[:, None])
-        paths = (1 - share) * learner.paths + share * newest
+        return update(omega, learner, noise, values, self.sigma)
 
-        time = jnp.tanh(learner.generation.astype(jnp.float32) / TIME_SCALES - 1)
-        hidden = jax.nn.relu(paths.T @ omega["paths"] + (time @ omega["time"])[None])
-        rates = jax.nn.sigmoid(hidden @ omega["rates"] + omega["rates_bias"][None])
-        mean = learner.mean + rates[:, 0] * learner.sigma * moved
-        sigma = learner.sigma * (1 + rates[:, 1] * (jnp.sqrt(spread) - 1))
-        sigma = jnp.clip(sigma, np.float32(1e-6 * self.sigma), np.float32(10 * self.sigma))
-        return Searcher(mean, sigma, paths, jnp.minimum(learner.best, jnp.min(values)), learner.generation + 1)
-
-    def loss(self, key: Key, omega: Omega, task: BlackBox, learner: Searcher) -> Scalar:
+    def loss(self, key: Key, omega: Omega, task: BlackBox, learner: Distribution) -> Scalar:
         """Return log10 of the best value so far, relative to that at the start."""
         return jnp.log10(jnp.maximum(learner.best, np.float32(LEAST)))
-
-
-def _features(values: jax.Array, best: Scalar) -> jax.Array:
-    """Return ``[N, 3]``: rank from -0.5 (lowest value) to 0.5; standard score; whether it is a new best."""
-    # Counted, not sorted: sorting is slow when a population is batched.
-    below = jnp.sum(values[:, None] > values[None], axis=1, dtype=jnp.float32)
-    equal = jnp.sum(values[:, None] == values[None], axis=1, dtype=jnp.float32)
-    rank = (below + (equal - 1) / 2) / np.float32(len(values) - 1) - np.float32(0.5)
-    centred = values - jnp.mean(values)
-    score = centred / (jnp.sqrt(jnp.mean(centred**2)) + np.float32(1e-20))
-    return jnp.stack([rank, score, (values < best).astype(jnp.float32)], axis=1)
-
-
-def _attend(omega: Omega, features: jax.Array) -> jax.Array:
-    """Return the recombination weights ``[N]``, of sum 1, of candidates with features ``[N, 3]``."""
-    queries, keys, values = (features @ omega[name] for name in ("query", "key", "value"))
-    attention = jax.nn.softmax(queries @ keys.T / np.float32(np.sqrt(queries.shape[1])))
-    return jax.nn.softmax((attention @ values)[:, 0])

@@ -7,17 +7,20 @@ weight separately, so one that was meta-trained on one network can train network
 import dataclasses
 import functools
 import math
+from collections.abc import Sequence
 from typing import Annotated, Any, ClassVar, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 from numpy.typing import NDArray
 
 from evometa.card import ProblemCard, Recipe
 from evometa.objectives import Mean, Objective
 from evometa.problem import InnerTraining
 from evometa.problems.optimizers.base_tasks import Base, DigitsNetwork, Quadratics
+from evometa.problems.optimizers.exported import transformation
 from evometa.settings import Count, Decay, Items, Natural, Positive
 from evometa.spaces import Like
 from evometa.types import Key, Omega, Scalar
@@ -168,8 +171,15 @@ class LearnedOptimizer(InnerTraining):
 
         return self.update(omega, learner, _flat(jax.grad(error)(self._tensors(learner.weights))))
 
-    def update(self, omega: Omega, learner: Learner, gradient: jax.Array) -> Learner:
-        """Return the learner after the optimizer's step for a gradient ``[N]``."""
+    def update(self, omega: Omega, learner: Learner, gradient: jax.Array, ends: Sequence[int] | None = None) -> Learner:
+        """Return the learner after the optimizer's step for a gradient ``[N]``.
+
+        Args:
+            omega: the optimizer's weights.
+            learner: the network that is trained.
+            gradient: the gradient of its loss, ``[N]``.
+            ends: where each tensor but the last ends in the vector of weights; None: those of the trained network.
+        """
         count = len(gradient)
         time = learner.steps.astype(jnp.float32)
         fast, slow = _column(self.momenta), _column(self.second_moments)
@@ -181,7 +191,8 @@ class LearnedOptimizer(InnerTraining):
 
         # Features are the leading axis, [F, N], so that matrix products have long rows.
         rows = jnp.concatenate([gradient[None], learner.weights[None], momenta])
-        normalisers = self._normalisers(rows, jnp.concatenate([jnp.ones((2, 1), jnp.float32), correction]))
+        factors = jnp.concatenate([jnp.ones((2, 1), jnp.float32), correction])
+        normalisers = _normalisers(rows, factors, self._ends if ends is None else ends)
         adaptive = (correction * momenta)[None] * (1 / roots)[:, None]
         features = jnp.concatenate([rows * normalisers, adaptive.reshape(-1, count)])
         features = jnp.pad(features, ((0, 0), (0, -count % LANES)))
@@ -200,17 +211,22 @@ class LearnedOptimizer(InnerTraining):
         weights = learner.weights - scale * direction * jnp.exp(scale * magnitude)
         return Learner(weights, jnp.asarray(momenta), jnp.asarray(second_moments), learner.order, learner.steps + 1)
 
-    def _normalisers(self, rows: jax.Array, factors: jax.Array) -> jax.Array:
-        """Return the normalisers ``[F, N]`` of rows ``[F, N]``: factor / root mean square of factor · row.
+    def export(self, omega: Omega) -> optax.GradientTransformation:
+        """Return the optimizer for any network, as one of optax: its updates are added to the weights as they are."""
+        shape = (len(self.momenta), len(self.second_moments))
 
-        The mean is over each tensor, and the normaliser of a row is constant within a tensor.
-        """
-        parts = jnp.split(rows, self._ends, axis=1)
-        squares = (factors**2 * jnp.mean(part**2, axis=1, keepdims=True) for part in parts)
-        each = (factors * jax.lax.rsqrt(square + np.float32(1e-5)) for square in squares)
-        return jnp.concatenate(
-            [jnp.broadcast_to(one, part.shape) for one, part in zip(each, parts, strict=True)], axis=1
-        )
+        def begin(count: int) -> tuple[jax.Array, ...]:
+            return tuple(jnp.zeros((rows, count), jnp.float32) for rows in shape)
+
+        def change(
+            memory: Any, gradient: jax.Array, weights: jax.Array, ends: list[int], steps: Scalar
+        ) -> tuple[jax.Array, Any]:
+            momenta, second_moments = memory
+            learner = Learner(weights, momenta, second_moments, jnp.zeros(0, jnp.int32), steps)
+            after = self.update(omega, learner, gradient, ends)
+            return after.weights - weights, (after.momenta, after.second_moments)
+
+        return transformation(begin, change)
 
     def loss(self, key: Key, omega: Omega, task: Any, learner: Learner) -> Scalar:
         """Return the loss on the task, clipped at 1.5 times the initial one."""
@@ -236,6 +252,17 @@ class LearnedOptimizer(InnerTraining):
         return jax.tree.unflatten(
             structure, [part.reshape(leaf.shape) for part, leaf in zip(parts, leaves, strict=True)]
         )
+
+
+def _normalisers(rows: jax.Array, factors: jax.Array, ends: Sequence[int] | NDArray[np.int64]) -> jax.Array:
+    """Return the normalisers ``[F, N]`` of rows ``[F, N]``: factor / root mean square of factor · row.
+
+    The mean is over each tensor, and the normaliser of a row is constant within a tensor.
+    """
+    parts = jnp.split(rows, np.asarray(ends, np.int64), axis=1)
+    squares = (factors**2 * jnp.mean(part**2, axis=1, keepdims=True) for part in parts)
+    each = (factors * jax.lax.rsqrt(square + np.float32(1e-5)) for square in squares)
+    return jnp.concatenate([jnp.broadcast_to(one, part.shape) for one, part in zip(each, parts, strict=True)], axis=1)
 
 
 def _flat(tensors: Any) -> jax.Array:

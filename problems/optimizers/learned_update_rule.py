@@ -11,13 +11,16 @@ from typing import Any, ClassVar, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 
 from evometa.card import ProblemCard, Recipe
 from evometa.expressions import LOSS_PRIMITIVES, Expression, PrimitiveSet, Program
+from evometa.problems.optimizers.exported import transformation
+from evometa.problems.optimizers.torch_rule import torch_source
 from evometa.problems.shared.digits_training import Training
 from evometa.problems.shared.tuned_training import TunedTraining
 from evometa.settings import Decay
-from evometa.types import Key
+from evometa.types import Key, Scalar
 
 GRADIENT_DESCENT = "gradient"
 MOMENTUM = "momentum"
@@ -121,6 +124,11 @@ class LearnedUpdateRule(TunedTraining):
 
     def update(self, omega: Program, learner: Learning, gradient: jax.Array) -> Learning:
         """Return the learner after one update with gradients ``[R, N]``."""
+        found, after = self.proposed(omega, learner, gradient)
+        return after._replace(weights=learner.weights - self.rates() * found)
+
+    def proposed(self, omega: Program, learner: Learning, gradient: jax.Array) -> tuple[jax.Array, Learning]:
+        """Return the values ``[R, N]`` of the rule, and the learner with moving averages that know the gradients."""
         fast, slow = np.float32(self.momentum_decay), np.float32(self.second_moment_decay)
         steps = learner.steps + 1
         momentum = fast * learner.momentum + (1 - fast) * gradient
@@ -128,9 +136,30 @@ class LearnedUpdateRule(TunedTraining):
         # Bias correction: the averages start at 0 (Kingma & Ba 2015, section 3).
         time = steps.astype(jnp.float32)
         corrected = momentum / (1 - fast**time), second_moment / (1 - slow**time)
-        change = omega(gradient, *corrected, learner.weights)
-        return Learning(learner.weights - self.rates() * change, momentum, second_moment, steps)
+        return omega(gradient, *corrected, learner.weights), Learning(learner.weights, momentum, second_moment, steps)
 
     def predict(self, omega: Program, weights: Any, images: jax.Array) -> jax.Array:
         """Return the logits ``[B, 10]`` of one network, with ReLU, for images ``[B, 64]``."""
         return self.network.run(weights, images)
+
+    def export(self, omega: Program) -> optax.GradientTransformation:
+        """Return the rule as a transformation of optax without a learning rate, like ``optax.scale_by_adam``.
+
+        ``optax.chain(rule, optax.scale_by_learning_rate(0.1))`` is an optimizer.
+        """
+
+        def begin(count: int) -> Learning:
+            zeros = jnp.zeros((1, count), jnp.float32)
+            return Learning(zeros, zeros, zeros, jnp.int32(0))
+
+        def change(
+            memory: Learning, gradient: jax.Array, weights: jax.Array, ends: list[int], steps: Scalar
+        ) -> tuple[jax.Array, Learning]:
+            found, after = self.proposed(omega, memory._replace(weights=weights[None]), gradient[None])
+            return found[0], after
+
+        return transformation(begin, change)
+
+    def sources(self, omega: Program) -> dict[str, str]:
+        """Return a module with a ``torch.optim.Optimizer``."""
+        return {"torch": torch_source(omega, self.momentum_decay, self.second_moment_decay)}

@@ -8,6 +8,7 @@ file              holds
 :mod:`snes`       separable natural evolution strategy
 :mod:`xnes`       natural evolution strategy with full covariance
 :mod:`crfmnes`    fast natural evolution strategy, many dimensions
+:mod:`learned_es` recombination and rates by learned networks
 :mod:`windowed`   PES, NRES, TruncatedES, FullES
 ================  =====================================================
 """

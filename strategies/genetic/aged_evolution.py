@@ -10,7 +10,7 @@ from evometa.errors import ConfigurationError
 from evometa.settings import Chance, Count, Positive
 from evometa.spaces import Space
 from evometa.strategies.shared import populations
-from evometa.strategy import Feedback, Strategy
+from evometa.strategy import ArchiveRecord, Feedback, Strategy
 from evometa.types import Genotype, Key, Scalar
 
 
@@ -98,6 +98,11 @@ class AgedEvolution(Strategy[AgedEvolutionState]):
             jnp.minimum(state.alive + size, self.living),
             state.space,
         )
+
+    def population(self, state: AgedEvolutionState) -> ArchiveRecord:
+        """Return the living."""
+        alive = jnp.arange(self.living, dtype=jnp.int32) < state.alive
+        return ArchiveRecord(state.members, state.fitness, alive)
 
     def diagnostics(self, state: AgedEvolutionState) -> dict[str, Scalar]:
         """Return the best fitness among the living, to be minimised."""

@@ -10,7 +10,7 @@ from evometa.errors import ConfigurationError
 from evometa.settings import Chance, Count, Natural, Positive, Several
 from evometa.spaces import Space
 from evometa.strategies.shared import populations
-from evometa.strategy import Feedback, Strategy
+from evometa.strategy import ArchiveRecord, Feedback, Strategy
 from evometa.types import Genotype, Key, Scalar
 
 
@@ -112,3 +112,7 @@ class GeneticAlgorithm(Strategy[GeneticAlgorithmState]):
         return GeneticAlgorithmState(
             genotypes, feedback.fitness.astype(state.fitness.dtype), jnp.asarray(True), state.space
         )
+
+    def population(self, state: GeneticAlgorithmState) -> ArchiveRecord:
+        """Return the parents of the next generation."""
+        return ArchiveRecord(state.parents, state.fitness, jnp.broadcast_to(state.started, state.fitness.shape))

@@ -197,6 +197,11 @@ class NSGA2(Strategy[NSGA2State]):
     def _on_front(state: NSGA2State) -> jax.Array:
         return (state.front == 0) & (state.violation == 0)
 
+    def population(self, state: NSGA2State) -> ArchiveRecord:
+        """Return the parents of the next generation, best fronts first."""
+        started = jnp.broadcast_to(state.started, state.fitness.shape)
+        return ArchiveRecord(state.parents, state.fitness, started, objectives=state.objectives)
+
     def diagnostics(self, state: NSGA2State) -> dict[str, Scalar]:
         """Return the number of different feasible candidates in the first front, and its hypervolume.
 

@@ -301,6 +301,10 @@ class GeneticProgramming(Strategy[GeneticProgrammingState]):
         objectives = jnp.stack([state.best_fitness, count], axis=1)
         return ArchiveRecord(state.best, state.best_fitness, state.best_fitness < before, objectives=objectives)
 
+    def population(self, state: GeneticProgrammingState) -> ArchiveRecord:
+        """Return the parents of the next generation, best first."""
+        return ArchiveRecord(state.parents, state.fitness, jnp.broadcast_to(state.started, state.fitness.shape))
+
     def diagnostics(self, state: GeneticProgrammingState) -> dict[str, Scalar]:
         """Return the mean size, the size of the best parent, and the share of proposals with new, finite behaviour."""
         count = sizes(state.parents)

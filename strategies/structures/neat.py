@@ -12,7 +12,7 @@ from evometa.spaces import Space
 from evometa.strategies.shared import populations
 from evometa.strategies.structures import speciation
 from evometa.strategies.structures.speciation import Species
-from evometa.strategy import Feedback, Strategy, require_space
+from evometa.strategy import ArchiveRecord, Feedback, Strategy, require_space
 from evometa.topology import Topology
 from evometa.types import Genotype, Key, Scalar
 
@@ -184,6 +184,10 @@ class NEAT(Strategy[NEATState]):
             return self.gene_weight * genes + self.weight_weight * weights
 
         return distance
+
+    def population(self, state: NEATState) -> ArchiveRecord:
+        """Return the parents of the next generation."""
+        return ArchiveRecord(state.parents, state.fitness, jnp.broadcast_to(state.started, state.fitness.shape))
 
     def diagnostics(self, state: NEATState) -> dict[str, Scalar]:
         """Return how many species there are, and the mean number of hidden nodes and of enabled connections."""

@@ -145,6 +145,10 @@ class Wrapper(Strategy[State]):
         """Return that of the inner strategy."""
         return self.strategy.archive(state.inner)
 
+    def population(self, state: State) -> ArchiveRecord | None:
+        """Return that of the inner strategy."""
+        return self.strategy.population(state.inner)
+
     def stop(self, state: State) -> Scalar:
         """Stop when the inner strategy does."""
         return self.strategy.stop(state.inner)

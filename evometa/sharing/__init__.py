@@ -1,0 +1,10 @@
+"""Using what a search found: reading a run, and writing ω for other programs.
+
+=================== =====================================================================
+file                holds
+=================== =====================================================================
+:mod:`run`          ``load``: a run by its folder, with problem, history, ω and population
+:mod:`members`      the population of a run
+:mod:`formats`      ω as ``.npz``, safetensors, JSON, Python or LaTeX
+=================== =====================================================================
+"""
