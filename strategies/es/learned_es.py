@@ -152,7 +152,9 @@ class LearnedES(Strategy[LearnedESState]):
         """Update the distribution."""
         sound = jnp.isfinite(feedback.fitness)
         worst = jnp.max(jnp.where(sound, feedback.fitness, -jnp.inf))
-        values = jnp.where(sound, feedback.fitness, worst).astype(state.noise.dtype)
+        # Below the largest number there is, so that sums over the population are finite.
+        largest = jnp.finfo(state.noise.dtype).max / 2**20
+        values = jnp.clip(jnp.where(sound, feedback.fitness, worst).astype(state.noise.dtype), -largest, largest)
         old = state.distribution
         # In the search for the networks the first value to beat was that of the first mean, which is not known here.
         best = jnp.where(old.generation == 0, jnp.median(values), old.best).astype(values.dtype)
