@@ -55,3 +55,19 @@ class At(Objective):
                 f"At expects one or more steps between 0 and inner_steps={inner_steps}, got {self.after}."
             )
         return tuple(sorted(set(self.after)))
+
+
+def read_objective(text: str) -> Objective:
+    """Return the objective that a word such as ``at:1,5`` stands for."""
+    kind, _, steps = text.partition(":")
+    if kind in ("final", "mean") and not steps:
+        return Final() if kind == "final" else Mean()
+    if kind == "at" and all(step.isdecimal() for step in steps.split(",")):
+        return At(tuple(int(step) for step in steps.split(",")))
+    raise ValueError(f"expected final, mean or at:1,5 (the inner steps that count), got {text}")
+
+
+def write_objective(objective: Objective) -> str:
+    """Return an objective as a word, such as ``at:1,5``."""
+    steps = ":" + ",".join(map(str, objective.after)) if isinstance(objective, At) else ""
+    return type(objective).__name__.lower() + steps

@@ -14,12 +14,12 @@ import pytest
 
 import evometa as em
 from evometa import Box, Evaluation, InnerTraining, Integer, Problem, Search
-from evometa.cli.inspect import selected
 from evometa.evaluation.compatibility import vector_lengths, warn_of_ignored
 from evometa.expressions import Expression, PrimitiveSet
 from evometa.feasibility import penalised, ranked, worst_feasible
 from evometa.naming import load
 from evometa.objectives import Mean
+from evometa.sharing.summary import selected
 from evometa.strategies import (
     CMAES,
     PBIL,

@@ -8,18 +8,12 @@ from typing import Any, Literal
 
 from evometa import naming
 from evometa.errors import ConfigurationError, nearest
+from evometa.naming.words import kebab
 from evometa.problem import BaseProblem
 from evometa.storage.manifest import read_manifest
 from evometa.strategy import Strategy
 
 Role = Literal["problem", "strategy"]
-
-
-def kebab(name: str) -> str:
-    """Return a class name as it is spelled on the command line: ``OpenAIES`` is openai-es, ``CMAES`` is cmaes."""
-    # The boundary between two abbreviations cannot be seen from their letters, so OpenAI is made one word.
-    name = name.replace("OpenAI", "Openai")
-    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "-", name).lower()
 
 
 def table(role: Role) -> dict[str, type[Any]]:
@@ -59,11 +53,6 @@ def find(name: str, role: Role) -> type[Any]:
             f"{nearest(name, known)}"
         )
     return spelled[_plain(name)]
-
-
-def short_name(reference: str) -> str:
-    """Return the name on the command line of a class, given its reference in a manifest."""
-    return kebab(reference.rpartition(":")[2].rpartition(".")[2])
 
 
 def _plain(name: str) -> str:

@@ -9,9 +9,8 @@ from typing import Any, get_args
 from tyro.conf import FlagConversionOff
 from tyro.constructors import ConstructorRegistry, PrimitiveConstructorSpec, PrimitiveTypeInfo
 
-from evometa.cli.names import kebab
 from evometa.errors import ConfigurationError
-from evometa.objectives import At, Final, Mean, Objective
+from evometa.objectives import Objective, read_objective, write_objective
 
 registry = ConstructorRegistry()
 
@@ -132,19 +131,3 @@ def _one_word(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[Any] | None:
         is_instance=lambda value: isinstance(value, kind | str),
         str_from_instance=lambda value: [value if isinstance(value, str) else value.as_word()],
     )
-
-
-def read_objective(text: str) -> Objective:
-    """Return the objective that a command-line argument such as ``at:1,5`` stands for."""
-    kind, _, steps = text.partition(":")
-    if kind in ("final", "mean") and not steps:
-        return Final() if kind == "final" else Mean()
-    if kind == "at" and all(step.isdecimal() for step in steps.split(",")):
-        return At(tuple(int(step) for step in steps.split(",")))
-    raise ValueError(f"expected final, mean or at:1,5 (the inner steps that count), got {text}")
-
-
-def write_objective(objective: Objective) -> str:
-    """Return an objective as a command-line argument."""
-    steps = ":" + ",".join(map(str, objective.after)) if isinstance(objective, At) else ""
-    return kebab(type(objective).__name__) + steps

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from tyro.conf import Positional, arg
 
-from evometa.cli.inspect import found, problem_of, value_in_words
+from evometa.cli.inspect import found, problem_of
 from evometa.errors import ConfigurationError, EvometaError, RunDirectoryError
 from evometa.naming import without_modules
+from evometa.naming.words import short_name, value_in_words
 
 if TYPE_CHECKING:
     from matplotlib.animation import Animation
@@ -182,8 +183,6 @@ def _flat_settings(manifest: "Manifest") -> dict[tuple[str, ...], Any]:
 
 
 def _label(settings: dict[tuple[str, ...], Any], differing: set[tuple[str, ...]]) -> str:
-    from evometa.cli.names import short_name
-
     names = [
         short_name(settings[role,]) for role in ("problem", "strategy") if role == "strategy" or (role,) in differing
     ]

@@ -13,12 +13,13 @@ from tyro.conf import OmitArgPrefixes, Positional, arg
 
 from evometa import naming
 from evometa.card import Recipe
-from evometa.cli.inspect import constraints_in_words
-from evometa.cli.names import Role, find, kebab, moved_to
+from evometa.cli.names import Role, find, moved_to
 from evometa.cli.options import Execution, Limits
 from evometa.errors import ConfigurationError, EvometaError, RunDirectoryError
+from evometa.naming.words import kebab
 from evometa.problem import BaseProblem
 from evometa.search.progress import duration, short
+from evometa.sharing.summary import constraints_in_words
 from evometa.storage.manifest import MANIFEST, read_manifest
 
 if TYPE_CHECKING:

@@ -14,12 +14,13 @@ import pytest
 from evometa import naming
 from evometa.cli.inspect import List
 from evometa.cli.main import main
-from evometa.cli.names import find, kebab, table
-from evometa.cli.options import Execution, read_objective, write_objective
+from evometa.cli.names import find, table
+from evometa.cli.options import Execution
 from evometa.cli.pictures import groups
 from evometa.cli.run import Run, claim_directory
 from evometa.errors import ConfigurationError, EvometaWarning, RunDirectoryError
-from evometa.objectives import At, Final, Mean, Objective
+from evometa.naming.words import kebab
+from evometa.objectives import At, Final, Mean, Objective, read_objective, write_objective
 from evometa.problem import BaseProblem
 from evometa.problems import Sphere
 from evometa.search.search import Search

@@ -12,12 +12,12 @@ import numpy as np
 import pytest
 
 from evometa import Categorical, Dict, HostProblem, Integer, Search, Space, generalization
-from evometa.cli.inspect import progress
 from evometa.executors.executor import Outcome
 from evometa.executors.memory import Memory
 from evometa.naming import load
 from evometa.search.driver import ValidationSettings
 from evometa.search.stepped_driver import CALLS_IN_VALIDATION, SteppedDriver
+from evometa.sharing.summary import progress
 from evometa.storage.history import HISTORY
 from evometa.strategies import CMAES, UHCMAES, AgedEvolution, GeneticAlgorithm, RandomSearch, Reevaluated
 from evometa.testing import check_problem_contract
