@@ -1,4 +1,4 @@
-"""The command line: ``evometa run | resume | plot | compare | generalize | export | list | show``.
+"""The command line: ``evometa run | resume | plot | compare | generalize | export | report | list | show``.
 
 The last room: it may use all the others, and none of them uses it.
 
@@ -10,6 +10,7 @@ file             holds
 :mod:`inspect`   ``generalize``, ``list`` and ``show``
 :mod:`pictures`  ``plot`` and ``compare``
 :mod:`export`    ``export``
+:mod:`report`    ``report``
 :mod:`names`     names of problems and strategies
 :mod:`options`   options that commands share
 ===============  ===========================================================

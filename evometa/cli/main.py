@@ -1,4 +1,4 @@
-"""The command line: ``evometa run | resume | plot | compare | generalize | export | list | show``.
+"""The command line: ``evometa run | resume | plot | compare | generalize | export | report | list | show``.
 
 Commands are dataclasses whose fields are their options; tyro reads options and help texts from them.
 """
@@ -19,6 +19,7 @@ from evometa.cli.export import Export
 from evometa.cli.inspect import Generalize, List, Show
 from evometa.cli.options import registry
 from evometa.cli.pictures import Compare, Plot
+from evometa.cli.report import Report
 from evometa.cli.run import Resume, Run, resume_with_options, run_with_options
 from evometa.errors import EvometaError, EvometaWarning
 
@@ -85,6 +86,7 @@ def _parse(args: list[str]) -> Any:
         "compare": Compare,
         "generalize": Generalize,
         "export": Export,
+        "report": Report,
         "list": List,
         "show": Show,
     }

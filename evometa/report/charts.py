@@ -101,11 +101,15 @@ def chart(
         layout: further parts of Plotly's layout.
     """
     axis = {"automargin": True, "zeroline": False}
+    ends = [end for trace in traces for end in (trace.get("x") or [0])[-1:]]
+    whole = {"dtick": 1} if x in style.COUNTS and max(ends, default=0) <= 10 else {}  # no half generations
+    names = [len(trace["y"]) for trace in traces if trace["type"] == "bar"]
+    rows = {"range": [-0.6, max(names) - 0.4]} if names else {}
     usual = {
         "height": height,
         "margin": {"l": 60, "r": 16, "t": 12, "b": 48},
-        "xaxis": axis | {"title": {"text": x}},
-        "yaxis": axis | {"title": {"text": y}, "type": "log" if log else "linear"},
+        "xaxis": axis | {"title": {"text": style.readable(x)}} | whole,
+        "yaxis": axis | {"title": {"text": y}} | ({"type": "log"} if log else {}) | rows,
         "hovermode": "x unified",
         "legend": {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
     }

@@ -15,7 +15,7 @@ from evometa.types import Omega
 
 def is_formula(node: Any) -> bool:
     """Return whether a part of an ω is an expression, such as a :class:`~evometa.expressions.Program`."""
-    return hasattr(node, "primitives") and hasattr(node, "tree")
+    return callable(node) and hasattr(type(node), "tree")  # which, of a whole formula, takes time to compute
 
 
 def arrays(omega: Omega) -> dict[str, NDArray[Any]]:

@@ -16,7 +16,6 @@ from evometa.cli.inspect import List
 from evometa.cli.main import main
 from evometa.cli.names import find, table
 from evometa.cli.options import Execution
-from evometa.cli.pictures import groups
 from evometa.cli.run import Run, claim_directory
 from evometa.errors import ConfigurationError, EvometaWarning, RunDirectoryError
 from evometa.naming.words import kebab
@@ -24,6 +23,7 @@ from evometa.objectives import At, Final, Mean, Objective, read_objective, write
 from evometa.problem import BaseProblem
 from evometa.problems import Sphere
 from evometa.search.search import Search
+from evometa.sharing.grouping import groups
 from evometa.storage import checkpoint, history
 from evometa.storage.manifest import read_manifest
 from evometa.strategies import CMAES

@@ -1,0 +1,45 @@
+"""``evometa report``: a run explained on one page, or several compared."""
+
+import dataclasses
+from pathlib import Path
+from typing import Annotated
+
+from tyro.conf import FlagConversionOff, Positional, arg
+
+from evometa.errors import ConfigurationError, RunDirectoryError
+
+
+@dataclasses.dataclass(kw_only=True)
+class Report:
+    """Write a page that explains a run, or compares several; a browser shows it, without a network.
+
+    Args:
+        run_directories: the run directories.
+        output: the HTML file to write; DIR/report.html for one run, report.html for several.
+        label: the label of each run directory, in their order; runs of one label are a group.
+        pictures: draw the problem's own pictures too, which may take seconds.
+    """
+
+    run_directories: Annotated[Positional[tuple[Path, ...]], arg(metavar="DIR ...")]
+    output: Path | None = None
+    label: tuple[str, ...] = ()
+    pictures: FlagConversionOff[bool] = True
+
+    def execute(self) -> int:
+        """Write the page and print its path; return the exit status."""
+        from evometa.report import report
+        from evometa.storage.files import write_atomically
+
+        if not self.run_directories:
+            raise ConfigurationError("'evometa report' expects one or more run directories, got none.")
+        single = len(self.run_directories) == 1
+        path = self.output or (self.run_directories[0] / "report.html" if single else Path("report.html"))
+        text = report(self.run_directories, labels=self.label, pictures=self.pictures)
+        try:
+            write_atomically(path, text.encode())
+        except OSError as error:
+            raise RunDirectoryError(
+                f"{path} could not be written: {error.strerror or error}; give --output a file in a folder that exists."
+            ) from None
+        print(path)
+        return 0
