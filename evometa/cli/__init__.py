@@ -1,4 +1,4 @@
-"""The command line: ``evometa run | resume | plot | compare | generalize | export | report | list | show``.
+"""The command line: ``evometa run | resume | sweep | plot | compare | generalize | export | report | list | show``.
 
 The last room: it may use all the others, and none of them uses it.
 
@@ -9,6 +9,7 @@ file             holds
 :mod:`run`       ``run`` and ``resume``
 :mod:`inspect`   ``generalize``, ``list`` and ``show``
 :mod:`pictures`  ``plot`` and ``compare``
+:mod:`sweep`     ``sweep``
 :mod:`export`    ``export``
 :mod:`report`    ``report``
 :mod:`names`     names of problems and strategies

@@ -1,4 +1,4 @@
-"""The command line: ``evometa run | resume | plot | compare | generalize | export | report | list | show``.
+"""The command line: ``evometa run | resume | sweep | plot | compare | generalize | export | report | list | show``.
 
 Commands are dataclasses whose fields are their options; tyro reads options and help texts from them.
 """
@@ -21,6 +21,7 @@ from evometa.cli.options import registry
 from evometa.cli.pictures import Compare, Plot
 from evometa.cli.report import Report
 from evometa.cli.run import Resume, Run, resume_with_options, run_with_options
+from evometa.cli.sweep import Sweep, sweep_with_options
 from evometa.errors import EvometaError, EvometaWarning
 
 
@@ -81,6 +82,10 @@ def _parse(args: list[str]) -> Any:
     if args[:1] == ["resume"]:
         resume, rest = resume_with_options(args[1:])
         args = ["resume", *rest]
+    sweep: type[Sweep] = Sweep
+    if args[:1] == ["sweep"]:
+        sweep, rest = sweep_with_options(args[1:])
+        args = ["sweep", *rest]
     inspecting = {
         "plot": Plot,
         "compare": Compare,
@@ -90,7 +95,7 @@ def _parse(args: list[str]) -> Any:
         "list": List,
         "show": Show,
     }
-    commands = {"run": run, "resume": resume, **inspecting}
+    commands = {"run": run, "resume": resume, "sweep": sweep, **inspecting}
     choices = tuple(Annotated[cls, tyro.conf.subcommand(name, prefix_name=False)] for name, cls in commands.items())
     parse = functools.partial(
         tyro.cli,

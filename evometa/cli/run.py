@@ -98,6 +98,7 @@ class Resume:
     """Continue a run from its newest checkpoint; 'evometa resume DIR --help' shows the settings of its strategy too.
 
     Settings of the strategy that are given, such as --population-size, hold from here on; the manifest records that.
+    With the directory of a sweep, continue the sweep.
 
     Args:
         run_directory: the run directory.
@@ -115,7 +116,11 @@ class Resume:
 
     def execute(self) -> int:
         """Continue the search and print a summary; return the exit status."""
+        from evometa.cli.sweep import PLAN, complete
         from evometa.search.search import Search
+
+        if (self.run_directory / PLAN).exists():
+            return complete(self.run_directory)
 
         limits = self.limits.as_arguments()
         roles: tuple[tuple[Role, str | None], ...] = (("problem", self.problem), ("strategy", self.strategy))

@@ -40,8 +40,7 @@ def report(
         RunDirectoryError: a folder holds no run.
         ConfigurationError: there is none, or there are not as many labels as runs.
     """
-    single = isinstance(runs, str | os.PathLike)
-    folders = [run_folder(run) for run in ([runs] if single else runs)]  # type: ignore[list-item, union-attr]
+    folders = [run_folder(runs)] if isinstance(runs, str | os.PathLike) else [run_folder(run) for run in runs]
     if not folders:
         raise ConfigurationError("report expects at least one run directory, got none.")
     page = run_page(load(folders[0]), pictures=pictures) if len(folders) == 1 else comparison_page(folders, labels)

@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from evometa.errors import ConfigurationError
+from evometa.errors import ConfigurationError, RunDirectoryError
 from evometa.settings import Finite, Several, StepSize
 from evometa.spaces import Space
 from evometa.strategies.shared.checks import vector_space
@@ -185,7 +185,13 @@ def networks(source: str | tuple[float, ...]) -> dict[str, Any]:
     from evometa import zoo
     from evometa.sharing.run import load
 
-    run = zoo.run(source) if source in zoo.names() else load(source)
+    try:
+        run = zoo.run(source) if source in zoo.names() else load(source)
+    except RunDirectoryError as error:
+        raise ConfigurationError(
+            f"LearnedES expects weights as an entry of the zoo ({', '.join(zoo.names())}), a run directory, or "
+            f"numbers: {error}"
+        ) from None
     kind = run.manifest.problem["type"].rpartition(":")[2]
     if kind != "LearnedEvolutionStrategy":
         raise ConfigurationError(

@@ -13,7 +13,7 @@ from evometa import ConfigurationError
 from evometa.inner_training import begin, learning_curve
 from evometa.problems import LearnedEvolutionStrategy
 from evometa.problems.functions.black_boxes import FUNCTIONS
-from evometa.problems.optimizers.learned_evolution_strategy import PATHS, TIME_SCALES
+from evometa.strategies.es.learned_es import PATHS, TIME_SCALES
 
 KEY = jax.random.key(8)
 SMALL = LearnedEvolutionStrategy(

@@ -1,0 +1,242 @@
+"""``evometa sweep``: several strategies, settings and seeds on one problem, a run directory each under one folder."""
+
+import dataclasses
+import itertools
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any, ClassVar
+
+from tyro.conf import Positional, arg
+
+from evometa.cli.names import find
+from evometa.cli.options import Execution, Limits
+from evometa.errors import ConfigurationError, RunDirectoryError, nearest
+from evometa.naming.words import kebab
+from evometa.storage import checkpoint, result_file
+from evometa.storage.files import write_atomically
+from evometa.storage.manifest import MANIFEST
+
+PLAN = "sweep.json"
+SCHEMA_VERSION = 1
+UNFINISHED = ("interrupted", "running", "not_written", "callback")
+"""Stop codes of runs that a sweep continues."""
+
+
+@dataclasses.dataclass(kw_only=True)
+class Sweep:
+    """Run several strategies, settings and seeds on one problem; all other options are those of 'evometa run'.
+
+    Each run has a directory of its own in the sweep's. 'evometa resume' with the sweep's directory, or the same command
+    again, continues what is not finished. A ranked table comes at the end; 'evometa report DIR/*' compares the runs.
+
+    Args:
+        problem: a name from 'evometa list', or file.py:Class for your own problem.
+        strategy: one or more strategies; by default the problem's recommended one.
+        seeds: number of seeds for each, 0, 1, 2, ...
+        vary: settings of the problem or of the strategies with their values, NAME=VALUE,VALUE; all combinations are
+            run. A strategy that has no such setting is run without it.
+        directory: the directory of the sweep; by default runs/PROBLEM-sweep-N with the next free N.
+    """
+
+    problem: Annotated[Positional[str], arg(metavar="NAME")]
+    strategy: Annotated[tuple[str, ...], arg(metavar="NAME ...")] = ()
+    seeds: int = 3
+    vary: Annotated[tuple[str, ...], arg(metavar="NAME=VALUE,... ...")] = ()
+    directory: Path | None = None
+
+    others: ClassVar[tuple[str, ...]] = ()
+    """The words of the command line that are for every run."""
+
+    def execute(self) -> int:
+        """Run what is not finished, and print the ranked table; return the exit status."""
+        if self.seeds < 1:
+            raise ConfigurationError(f"--seeds expects a whole number above zero, got {self.seeds}.")
+        planned = plan(self.problem, self.strategy, self.seeds, self.vary, self.others)
+        directory = self.directory or _free(self.problem)
+        if (directory / PLAN).exists():
+            if read_plan(directory) != planned:
+                raise RunDirectoryError(
+                    f"{directory} holds another sweep; continue that with 'evometa resume {directory}', or choose "
+                    "another --directory."
+                )
+        else:
+            write_plan(directory, planned)
+        return complete(directory)
+
+
+def sweep_with_options(args: Sequence[str]) -> tuple[type[Sweep], list[str]]:
+    """Return Sweep with the words of a command line that are for every run, and the words for itself.
+
+    Args:
+        args: the command line after ``sweep``.
+    """
+    own: list[str] = []
+    others: list[str] = []
+    flags = {f"--{name}" for name in _fields(Sweep)} | {"-h", "--help"}
+    taken = own
+    for word in args:
+        if word.startswith("--") or word == "-h":
+            taken = own if word.partition("=")[0] in flags else others
+        taken.append(word)
+    extended = dataclasses.make_dataclass(
+        "Sweep", [], bases=(Sweep,), namespace={"others": tuple(others)}, kw_only=True
+    )
+    extended.__doc__ = Sweep.__doc__
+    return extended, own
+
+
+Plan = dict[str, dict[str, list[str]]]
+"""For each run, by the name of its folder, the words after 'evometa run' and after 'evometa resume'."""
+
+
+def plan(problem: str, strategies: Sequence[str], seeds: int, vary: Sequence[str], others: Sequence[str] = ()) -> Plan:
+    """Return the runs of a sweep.
+
+    Args:
+        problem: the problem's name.
+        strategies: names of strategies; empty for the recommended one.
+        seeds: how many seeds.
+        vary: settings and their values, as on the command line.
+        others: words for every run.
+
+    Raises:
+        ConfigurationError: an unknown name, or a setting that neither the problem nor a strategy has.
+    """
+    axes = [_axis(text) for text in vary]
+    owner = find(problem, "problem")
+    recipe = owner.card.recipe if owner.card else None
+    if not strategies and not recipe:
+        raise ConfigurationError(f"{problem} recommends no strategy; name one or more with --strategy.")
+    chosen = {name: find(name, "strategy") for name in strategies or [kebab(recipe.strategy)]}
+    for name, _ in axes:
+        known = [*_fields(owner), *(field for cls in chosen.values() for field in _fields(cls))]
+        if _field(name) not in known:
+            raise ConfigurationError(
+                f"--vary expects settings of {problem} or of the strategies, got {name}. {nearest(_field(name), known)}"
+            )
+    planned: Plan = {}
+    for strategy, cls in chosen.items():
+        own = [(name, values) for name, values in axes if _field(name) in (*_fields(owner), *_fields(cls))]
+        for setting in itertools.product(*(values for _, values in own)):
+            pairs = [(name, value) for (name, _), value in zip(own, setting, strict=True)]
+            words = [word for name, value in pairs for word in (f"--{name.replace('_', '-')}", value)]
+            stem = "-".join([strategy.rpartition(":")[2], *(f"{_field(name)}={value}" for name, value in pairs)])
+            for seed in range(seeds):
+                named = ["--strategy", strategy] if strategies else []
+                begin = [problem, *named, *words, "--seed", str(seed), *others]
+                planned[f"{stem}-seed{seed}".replace("/", "_")] = {"run": begin, "resume": _shared(others)}
+    return planned
+
+
+def _axis(text: str) -> tuple[str, list[str]]:
+    name, equals, values = text.partition("=")
+    parts = [value for value in values.split(",") if value]
+    if not name or not equals or not parts:
+        raise ConfigurationError(f"--vary expects NAME=VALUE,VALUE, such as sigma=0.1,0.3, got {text!r}.")
+    return name.lstrip("-"), parts
+
+
+def _field(name: str) -> str:
+    return name.removeprefix("problem.").removeprefix("strategy.").replace("-", "_")
+
+
+def _fields(cls: Any) -> list[str]:
+    return [field.name for field in dataclasses.fields(cls)]
+
+
+def _shared(words: Sequence[str]) -> list[str]:
+    """Return the words that 'evometa resume' takes too: limits and how to execute."""
+    known = {f"--{field.replace('_', '-')}" for field in (*_fields(Limits), *_fields(Execution))}
+    kept, take = [], False
+    for word in words:
+        if word.startswith("--"):
+            take = word.partition("=")[0] in known
+        if take:
+            kept.append(word)
+    return kept
+
+
+def write_plan(directory: Path, planned: Plan) -> None:
+    """Write the plan of a sweep into its directory.
+
+    Raises:
+        RunDirectoryError: the directory holds something else, or cannot be written to.
+    """
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        if any(directory.iterdir()):
+            raise RunDirectoryError(f"{directory} was expected to be empty; choose another --directory.")
+        content = json.dumps({"schema_version": SCHEMA_VERSION, "runs": planned}, indent=2)
+        write_atomically(directory / PLAN, content.encode() + b"\n")
+    except OSError as error:
+        raise RunDirectoryError(
+            f"{directory} was expected to become a folder: {error.strerror or error}; choose another --directory."
+        ) from None
+
+
+def read_plan(directory: Path) -> Plan:
+    """Return the plan of a sweep.
+
+    Raises:
+        RunDirectoryError: there is none that this version reads.
+    """
+    try:
+        content = json.loads((directory / PLAN).read_text())
+        planned: Plan = content["runs"]
+        known = content["schema_version"] == SCHEMA_VERSION
+    except (OSError, ValueError, KeyError, TypeError):
+        known = False
+    if not known:
+        raise RunDirectoryError(f"{directory / PLAN} was expected to hold the plan of a sweep and cannot be read.")
+    return planned
+
+
+def complete(directory: Path) -> int:
+    """Run or resume what a sweep has not finished, and print its ranked table; return the exit status."""
+    from evometa.cli.main import main
+
+    planned, failed = read_plan(directory), 0
+    for number, (name, words) in enumerate(planned.items(), 1):
+        folder = directory / name
+        if finished(folder):
+            continue
+        print(f"run {number} of {len(planned)}: {name}", flush=True)
+        begun = (folder / MANIFEST).exists() and checkpoint.progress(folder) is not None
+        overwrite = ["--overwrite"] if (folder / MANIFEST).exists() else []
+        again = ["resume", str(folder), *words["resume"]]
+        status = main(again if begun else ["run", *words["run"], "--run-directory", str(folder), *overwrite])
+        if status == 130 or not (folder / MANIFEST).exists():
+            return status
+        failed += status != 0
+        print()
+    _print_table([directory / name for name in planned if result_file.numbers(directory / name)])
+    print(f"report     evometa report {directory}/*/ --output {directory / 'report.html'}")
+    return 1 if failed else 0
+
+
+def finished(folder: Path) -> bool:
+    """Return whether a run has come to its end."""
+    progress = checkpoint.progress(folder) if (folder / MANIFEST).exists() else None
+    return bool(progress and progress.get("stop_code") and progress["stop_code"] not in UNFINISHED)
+
+
+def _print_table(folders: list[Path]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    from evometa.report.comparison import ranked_table
+    from evometa.sharing.grouping import groups
+
+    if not folders:
+        return
+    ranked = ranked_table(groups(folders))
+    shown = Table(*ranked.headers, caption=ranked.caption, caption_justify="left")
+    for row in ranked.rows:
+        shown.add_row(*row)
+    Console().print(shown)
+
+
+def _free(problem: str) -> Path:
+    stem = problem.rpartition(":")[2].rpartition("/")[2]
+    return next(path for n in itertools.count(1) if not (path := Path("runs") / f"{stem}-sweep-{n}").exists())
