@@ -14,7 +14,7 @@ from evometa.strategy import ArchiveRecord, Strategy
 from evometa.types import Omega
 
 
-def archive_of(
+def archive_from(
     record: ArchiveRecord, omegas: Omega, problem: BaseProblem, strategy: Strategy[Any], *, constrained: bool
 ) -> Archive:
     """Return the candidates in the occupied places of a record.

@@ -7,7 +7,7 @@ import numpy as np
 
 from evometa.feasibility import feasible
 from evometa.problem import Evaluation, HostProblem
-from evometa.search.archives import archive_of
+from evometa.search.archives import archive_from
 from evometa.search.decisions import StopReason
 from evometa.search.driver import Driver
 from evometa.search.generation import SearchState, validation_columns
@@ -94,4 +94,4 @@ def archive_of(driver: Driver, state: SearchState) -> Archive | None:
     # All places are decoded, so that the program does not depend on how many hold something.
     omegas = driver.decode_all(record.genotypes)
     constrained = driver.best_feasible(state) is not None
-    return archive_of(record, omegas, driver.problem, driver.strategy, constrained=constrained)
+    return archive_from(record, omegas, driver.problem, driver.strategy, constrained=constrained)

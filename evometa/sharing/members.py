@@ -8,7 +8,7 @@ import jax
 from evometa.backend.precision import precision
 from evometa.backend.static_leaves import packing
 from evometa.problem import BaseProblem
-from evometa.search.archives import archive_of
+from evometa.search.archives import archive_from
 from evometa.search.generation import root_keys
 from evometa.search.resizing import maker
 from evometa.search.starting import from_lists
@@ -48,4 +48,4 @@ def population_of(folder: Path, manifest: Manifest, problem: BaseProblem, strate
         omegas = jax.vmap(packing(lambda genotype: space.decode(space.repair(genotype))))(record.genotypes)
         numbers = result_file.numbers(folder) or {}
         constrained = numbers.get("best_feasible") is not None
-        return archive_of(record, omegas, problem, strategy, constrained=constrained)
+        return archive_from(record, omegas, problem, strategy, constrained=constrained)
