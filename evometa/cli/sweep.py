@@ -106,9 +106,10 @@ def plan(problem: str, strategies: Sequence[str], seeds: int, vary: Sequence[str
     axes = [_axis(text) for text in vary]
     owner = find(problem, "problem")
     recipe = owner.card.recipe if owner.card else None
-    if not strategies and not recipe:
+    if not strategies and recipe is None:
         raise ConfigurationError(f"{problem} recommends no strategy; name one or more with --strategy.")
-    chosen = {name: find(name, "strategy") for name in strategies or [kebab(recipe.strategy)]}
+    named = strategies or ([kebab(recipe.strategy)] if recipe else [])
+    chosen = {name: find(name, "strategy") for name in named}
     for name, _ in axes:
         known = [*_fields(owner), *(field for cls in chosen.values() for field in _fields(cls))]
         if _field(name) not in known:
@@ -123,8 +124,8 @@ def plan(problem: str, strategies: Sequence[str], seeds: int, vary: Sequence[str
             words = [word for name, value in pairs for word in (f"--{name.replace('_', '-')}", value)]
             stem = "-".join([strategy.rpartition(":")[2], *(f"{_field(name)}={value}" for name, value in pairs)])
             for seed in range(seeds):
-                named = ["--strategy", strategy] if strategies else []
-                begin = [problem, *named, *words, "--seed", str(seed), *others]
+                flag = ["--strategy", strategy] if strategies else []
+                begin = [problem, *flag, *words, "--seed", str(seed), *others]
                 planned[f"{stem}-seed{seed}".replace("/", "_")] = {"run": begin, "resume": _shared(others)}
     return planned
 
