@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from evometa.card import ProblemCard, Recipe
 from evometa.environments import Agent, Policy, Trajectory, play, record
@@ -16,7 +17,7 @@ from evometa.objectives import Mean, Objective
 from evometa.problem import InnerTraining
 from evometa.problems.control.episode_pictures import episode_pictures
 from evometa.problems.control.map_policy import MapPolicy
-from evometa.problems.control.mazes import Maze, Walk
+from evometa.problems.control.mazes import Maze, Walk, draw_walls
 from evometa.settings import Chance, Count, Several
 from evometa.spaces import Like
 from evometa.types import Key, Omega, Scalar
@@ -121,13 +122,33 @@ class MazeExplorer(InnerTraining):
         return learner.moves
 
     def pictures(self, key: Key, omega: Omega) -> dict[str, Any]:
-        """Draw both episodes in a held-out maze."""
+        """Draw the ways of both episodes in four held-out mazes, and animate those in the first."""
+        from evometa.plots import style
 
         @jax.jit
-        def episodes() -> tuple[Trajectory, Trajectory]:
+        def episodes(key: Key) -> dict[str, Trajectory]:
             task, agent = self.sample_test_task(key), Agent.new(self.policy)
             first, agent = record(self.environment, self.policy, omega, key, agent, task)
-            return first, record(self.environment, self.policy, omega, key, agent, task)[0]
+            second, _ = record(self.environment, self.policy, omega, key, agent, task)
+            return {"first episode": first, "second episode": second}
 
-        first, second = jax.device_get(episodes())
-        return episode_pictures(self.environment, {"first episode": first, "second episode": second})
+        played = [jax.device_get(episodes(one)) for one in jax.random.split(key, 4)]
+        picture = style.figure(width=8.0, height=4.4)
+        for column, maze in zip(picture.subplots(2, 4).T, played, strict=True):
+            for axes, (name, episode) in zip(column, maze.items(), strict=True):
+                self._draw_way(axes, episode)
+                axes.set_title(f"{name}: {-np.sum(episode.rewards):.0f}", fontsize="small")
+        return {"ways": picture, "playing": episode_pictures(self.environment, played[0])["playing"]}
+
+    def _draw_way(self, axes: Any, episode: Trajectory) -> None:
+        """Draw the maze, the way that the robot went, and where it began and should go."""
+        from evometa.plots import style
+
+        cells = episode.states.cell[episode.running]
+        # What is gone twice is drawn beside itself.
+        beside = 0.01 * (np.arange(len(cells)) - (len(cells) - 1) / 2)
+        axes.plot(cells % self.size + beside, -(cells // self.size) + beside, color=style.BLUE, linewidth=1.0)
+        draw_walls(axes, episode.states.layout[0])
+        for cell, marker, colour in ((cells[0], "o", style.BLUE), (episode.states.goal[0], "*", style.VERMILION)):
+            axes.plot(cell % self.size, -(cell // self.size), marker, color=colour, markersize=8)
+        axes.set(xticks=[], yticks=[])

@@ -162,4 +162,4 @@ def draw_walls(axes: Any, layout: NDArray[np.bool_]) -> None:
                     [middle[1] - along[1], middle[1] + along[1]],
                     color="#404040", linewidth=1.5, solid_capstyle="round",
                 )  # fmt: skip
-    axes.set(xlim=(-0.7, size - 0.3), ylim=(0.7 - size, 0.7), aspect="equal")
+    axes.set(xlim=(-0.7, size - 0.3), ylim=(0.3 - size, 0.7), aspect="equal")

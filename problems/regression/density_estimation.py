@@ -5,6 +5,7 @@ curved density; a flow that has seen many of its kind needs few steps of gradien
 """
 
 import dataclasses
+import functools
 import math
 from collections.abc import Callable
 from typing import Annotated, Any, ClassVar, Literal, NamedTuple
@@ -213,29 +214,33 @@ class DensityEstimation(InnerTraining):
         return -jnp.mean(self.log_likelihood(learner, task.support, task.query))
 
     def pictures(self, key: Key, omega: Omega) -> dict[str, Any]:
-        """Draw the flow's density for four held-out tasks, before and after the inner steps."""
+        """Draw the flow's density for four held-out tasks of all shapes, before and after the inner steps."""
         from evometa.plots import style
 
-        @jax.jit
-        def densities(key: Key) -> tuple[Sample, jax.Array, list[jax.Array]]:
-            task = self.sample_test_task(key)
-            middle, reach = jnp.mean(task.query, axis=0), 3 * jnp.std(task.query)
-            line = jnp.linspace(-1, 1, GRID) * reach
-            grid = middle + jnp.stack(jnp.meshgrid(line, line), axis=-1).reshape(-1, 2)
+        @functools.partial(jax.jit, static_argnums=0)
+        def densities(shape: Shape, key: Key) -> tuple[Sample, jax.Array, list[tuple[jax.Array, Scalar]]]:
+            task = dataclasses.replace(self, shapes=(shape,)).sample_test_task(key)
+            low, high = jnp.min(task.query, axis=0), jnp.max(task.query, axis=0)
+            line = jnp.linspace(-0.65, 0.65, GRID)
+            grid = (low + high) / 2 + jnp.max(high - low) * jnp.stack(jnp.meshgrid(line, line), axis=-1).reshape(-1, 2)
             before = begin(self, key, omega, task)
             after = train(self, key, omega, task, before, 0, self.inner_steps)
-            found = [jnp.exp(self.log_likelihood(weights, task.support, grid)) for weights in (before, after)]
+            found = [
+                (self.log_likelihood(weights, task.support, grid), self.loss(key, omega, task, weights))
+                for weights in (before, after)
+            ]
             return task, grid, found
 
-        picture = style.figure(width=10.0, height=5.2)
-        columns = picture.subplots(2, 4).T
-        for one, column in zip(jax.random.split(key, 4), columns, strict=True):
-            task, grid, found = jax.device_get(densities(one))
+        picture = style.figure(width=8.0, height=4.4)
+        keys, columns = jax.random.split(key, 4), picture.subplots(2, 4).T
+        for number, (one, column) in enumerate(zip(keys, columns, strict=True)):
+            task, grid, found = jax.device_get(densities(self.shapes[number % len(self.shapes)], one))
             ends = (*grid[[0, -1], 0], *grid[[0, -1], 1])
-            for axes, density, title in zip(column, found, ("before", f"after {self.inner_steps} steps"), strict=True):
-                axes.imshow(density.reshape(GRID, GRID), origin="lower", extent=ends, cmap="Blues", aspect="auto")
-                axes.plot(*task.query.T, ".", color=style.GREY, markersize=2, alpha=0.6)
-                axes.plot(*task.support.T, "o", color=style.VERMILION, markersize=3)
-                axes.set_title(title, fontsize="small")
+            titles = ("before", f"after {self.inner_steps} steps")
+            for axes, (logarithms, loss), title in zip(column, found, titles, strict=True):
+                density = np.exp(logarithms).reshape(GRID, GRID)
+                axes.imshow(density, origin="lower", extent=ends, cmap="Blues", vmax=np.quantile(density, 0.99))
+                axes.plot(*task.support.T, "o", color=style.VERMILION, markersize=2.5)
+                axes.set_title(f"{title}: {-loss:.2f} nats", fontsize="small")
                 axes.set(xticks=[], yticks=[], xlim=ends[:2], ylim=ends[2:])
         return {"densities": picture}
