@@ -1,6 +1,7 @@
 """A stochastic policy that learns from a few episodes by a step of the policy gradient."""
 
 import dataclasses
+import math
 from typing import Any, Literal, NamedTuple
 
 import jax
@@ -8,7 +9,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from evometa.environments import Continuous, Environment, State
+from evometa.problems.shared.learned_steps import descend
 from evometa.problems.shared.networks import MLP
+from evometa.spaces import Dict, Like
 from evometa.types import Key, Scalar
 
 LOG_DEVIATIONS = (-6.0, 2.0)
@@ -38,18 +41,18 @@ class GaussianPolicy:
         """Draw initial weights."""
         return MLP((*self.hidden, 2 * self.actions.outputs)).draw(key, self.observations)
 
-    def distribution(self, weights: Any, observations: jax.Array) -> tuple[jax.Array, jax.Array]:
+    def distribution(self, weights: Any, observations: jax.Array, log_scale: Scalar) -> tuple[jax.Array, jax.Array]:
         """Return means and logarithms of standard deviations, ``[A, N]`` each, for observations ``[O, N]``."""
         x = observations
         for number in range(len(self.hidden) + 1):
             layer = weights[f"Dense_{number}"]
             x = layer["kernel"].T @ (x if number == 0 else jax.nn.relu(x)) + layer["bias"][:, None]
         mean, log_deviation = jnp.split(x, 2)
-        return mean, jnp.clip(log_deviation, *LOG_DEVIATIONS)
+        return mean, jnp.clip(log_deviation + log_scale, *LOG_DEVIATIONS)
 
-    def log_density(self, weights: Any, observations: jax.Array, drawn: jax.Array) -> jax.Array:
+    def log_density(self, weights: Any, observations: jax.Array, drawn: jax.Array, log_scale: Scalar) -> jax.Array:
         """Return the logarithm of the density of actions ``[A, N]`` before scaling, up to a constant, ``[N]``."""
-        mean, log_deviation = self.distribution(weights, observations)
+        mean, log_deviation = self.distribution(weights, observations, log_scale)
         return -jnp.sum(((drawn - mean) * jnp.exp(-log_deviation)) ** 2 / 2 + log_deviation, axis=0)
 
     def scaled(self, drawn: jax.Array) -> jax.Array:
@@ -80,24 +83,41 @@ class PolicyGradientLearner(NamedTuple):
     """A policy and what it last experienced."""
 
     weights: Any
+    log_rates: Any
+    """Logarithms of step sizes: those of each update, like the weights with an axis before; given, as what follows."""
+    log_scales: jax.Array
+    """Logarithms of what standard deviations are multiplied by before and after each update, ``[updates + 1]``."""
     episodes: Episodes
     """Of the present weights."""
     updates: Scalar
     """Updates so far, int32."""
+
+    @property
+    def log_scale(self) -> Scalar:
+        """The present one of them; after more updates than they are for, the last."""
+        return self.log_scales[jnp.minimum(self.updates, len(self.log_scales) - 1)]
+
+    @property
+    def next_log_rates(self) -> Any:
+        """Those of the next update, likewise."""
+        return jax.tree.map(lambda leaf: leaf[jnp.minimum(self.updates, len(leaf) - 1)], self.log_rates)
 
 
 @dataclasses.dataclass(frozen=True)
 class PolicyGradient:
     """Learning by the policy gradient from N episodes an update, with a linear baseline fitted to these.
 
-    Advantages are normalised over the steps of an update, as in rllab (Duan et al. 2016), and the baseline is linear in
-    observation, its square, and time to the third power.
+    Given are initial weights, step sizes for each of them in each update (Li et al., "Meta-SGD", 2017; Antoniou et al.,
+    "How to train your MAML", 2019), and what the deviations of actions are multiplied by before the first and after
+    each update, so that a policy can explore widely at first and be exact in the end. Advantages are normalised over
+    the steps of an update, as in rllab (Duan et al. 2016), and the baseline is linear in observation, its square, and
+    time to the third power.
 
     Args:
         environment: where.
         policy: the network.
         count: N, episodes of an update.
-        learning_rate: step size of the first gradient ascent; half of it later, as in MAML.
+        learning_rate: step size at which a search for step sizes starts.
         discount: what a reward is worth one step later.
         through: how an outer gradient passes through episodes. "simulator": derivatives of the environment, exact;
             "policy": actions are given, and the gradient of a return is the policy gradient, as in MAML.
@@ -110,31 +130,39 @@ class PolicyGradient:
     discount: float
     through: Literal["simulator", "policy"] = "simulator"
 
+    def space(self, updates: int) -> Dict:
+        """Return the space of what is given; a search starts at random weights and deviations that become smaller."""
+        weights = jax.eval_shape(self.policy.draw, jax.random.key(0))
+        start = np.float32(math.log(self.learning_rate))
+        rates = jax.tree.map(lambda leaf: np.full((updates, *leaf.shape), start), weights)
+        scales = np.linspace(1, -2, updates + 1, dtype=np.float32)
+        return Dict({"weights": Like(self.policy.draw), "log_rates": Like(rates), "log_scales": Like(scales)})
+
     def noise(self, key: Key, updates: int) -> jax.Array:
         """Draw the noise of all actions before and after a number of updates, ``[updates + 1, S, A, N]``."""
         shape = (updates + 1, self.environment.max_steps, self.policy.actions.outputs, self.count)
         return jax.random.normal(key, shape, jnp.float32)
 
-    def begin(self, weights: Any, start: State, noise: jax.Array) -> PolicyGradientLearner:
+    def begin(self, given: Any, start: State, noise: jax.Array) -> PolicyGradientLearner:
         """Play the episodes of the initial weights."""
-        return PolicyGradientLearner(weights, self.play(weights, start, noise[0]), jnp.int32(0))
+        episodes = self.play(given["weights"], given["log_scales"][0], start, noise[0])
+        return PolicyGradientLearner(**given, episodes=episodes, updates=jnp.int32(0))
 
     def update(self, learner: PolicyGradientLearner, start: State, noise: jax.Array) -> PolicyGradientLearner:
         """Follow the gradient of the last episodes, and play those of the new weights."""
-        gradient = jax.grad(self._objective)(learner.weights, learner.episodes)
-        rate = jnp.where(learner.updates == 0, 1.0, 0.5) * np.float32(self.learning_rate)
-        weights = jax.tree.map(lambda w, g: w + rate * g, learner.weights, gradient)
-        updates = learner.updates + 1
-        return PolicyGradientLearner(weights, self.play(weights, start, noise[updates]), updates)
+        descent = jax.grad(self._loss)(learner.weights, learner)
+        weights = descend(learner.weights, learner.next_log_rates, descent)
+        learner = learner._replace(weights=weights, updates=learner.updates + 1)
+        return learner._replace(episodes=self.play(weights, learner.log_scale, start, noise[learner.updates]))
 
-    def play(self, weights: Any, start: State, noise: jax.Array) -> Episodes:
+    def play(self, weights: Any, log_scale: Scalar, start: State, noise: jax.Array) -> Episodes:
         """Play N episodes from a start, with the noise ``[S, A, N]`` of their actions."""
         key = jax.random.key(0)  # of an environment without chances
 
         def step(carry: tuple[State, jax.Array], own: jax.Array) -> tuple[tuple[State, jax.Array], Episodes]:
             states, running = carry
             observations = jax.vmap(self.environment.observe, out_axes=1)(states)
-            mean, log_deviation = self.policy.distribution(weights, observations)
+            mean, log_deviation = self.policy.distribution(weights, observations, log_scale)
             drawn = mean + jnp.exp(log_deviation) * own
             if self.through == "policy":
                 drawn = jax.lax.stop_gradient(drawn)
@@ -151,7 +179,7 @@ class PolicyGradient:
         episodes = learner.episodes
         if self.through == "simulator":
             return episodes.total
-        log_density = self._log_density(learner.weights, episodes)
+        log_density = self._log_density(learner.weights, learner)
         advantages = jax.lax.stop_gradient(self.advantages(episodes))
         gain = jnp.sum(jnp.where(episodes.running, log_density * advantages, 0.0)) / self.count
         return episodes.total + gain - jax.lax.stop_gradient(gain)  # the return, with the policy gradient
@@ -177,17 +205,20 @@ class PolicyGradient:
         weights = jnp.linalg.solve(products, features @ returns.reshape(-1))
         return jnp.where(episodes.running, returns - (weights @ features).reshape(returns.shape), 0.0)
 
-    def _objective(self, weights: Any, episodes: Episodes) -> Scalar:
-        """Return what an update ascends: the mean over steps of log density times normalised advantage."""
+    def _loss(self, weights: Any, learner: PolicyGradientLearner) -> Scalar:
+        """Return what an update descends: minus the mean over steps of log density times normalised advantage."""
+        episodes = learner.episodes
         advantages, steps = self.advantages(episodes), jnp.sum(episodes.running)
         mean = jnp.sum(advantages) / steps
         centered = jnp.where(episodes.running, advantages - mean, 0.0)
         deviation = jnp.sqrt(jnp.sum(centered**2) / steps + 1e-12)
-        log_density = self._log_density(weights, episodes)
-        return jnp.sum(log_density * centered / (deviation + 1e-6)) / steps
+        log_density = self._log_density(weights, learner)
+        return -jnp.sum(log_density * centered / (deviation + 1e-6)) / steps
 
-    def _log_density(self, weights: Any, episodes: Episodes) -> jax.Array:
-        found = self.policy.log_density(weights, _flat(episodes.observations), _flat(episodes.drawn))
+    def _log_density(self, weights: Any, learner: PolicyGradientLearner) -> jax.Array:
+        episodes = learner.episodes
+        observations, drawn = (_flat(part) for part in (episodes.observations, episodes.drawn))
+        found = self.policy.log_density(weights, observations, drawn, learner.log_scale)
         return found.reshape(episodes.running.shape)
 
 

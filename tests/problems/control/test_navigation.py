@@ -18,10 +18,20 @@ from evometa.testing import check_environment
 PROBLEM = Navigation(num_tasks=1, inner_steps=2, hidden=(3,), episodes=2, horizon=4, discount=0.9)
 
 
+RATES, SCALES = (0.1, 0.05), (0.3, -0.4, 0.0)
+"""Step sizes of two updates, and logarithms of what deviations are multiplied by before and after these."""
+
+
 def drawn(problem: Navigation, seed: int) -> tuple[Any, Any]:
-    """Return random weights and a task."""
+    """Return random weights, with step sizes and scales for the policy gradient, and a task."""
     key = jax.random.key(seed)
-    return problem.rule.policy.draw(key), problem.sample_task(jax.random.fold_in(key, 1))
+    given = weights = problem.rule.policy.draw(key)
+    if problem.adaptation == "policy-gradient":
+        log_rates = np.log(np.asarray(RATES[: problem.inner_steps], np.float32))
+        of_weights = jax.tree.map(lambda w: jnp.stack([jnp.full_like(w, rate) for rate in log_rates]), weights)
+        scales = jnp.asarray(SCALES[: problem.inner_steps + 1])
+        given = {"weights": weights, "log_rates": of_weights, "log_scales": scales}
+    return given, problem.sample_task(jax.random.fold_in(key, 1))
 
 
 def test_the_robot_keeps_the_contract() -> None:
@@ -45,7 +55,7 @@ def test_an_episode_ends_when_both_coordinates_are_near() -> None:
     assert ended == [True, False]
 
 
-def numpy_objective(problem: Navigation, episodes: Any, weights: dict[str, Any]) -> float:
+def numpy_objective(problem: Navigation, episodes: Any, weights: dict[str, Any], scale: float) -> float:
     """The mean over steps of log density times normalised advantage, step by step, in double precision."""
     log_densities, returns, features = [], [], []
     layers = [(weights[f"Dense_{n}"]["kernel"], weights[f"Dense_{n}"]["bias"]) for n in range(2)]
@@ -54,7 +64,7 @@ def numpy_objective(problem: Navigation, episodes: Any, weights: dict[str, Any])
         for step in reversed(range(int(episodes.running[:, number].sum()))):
             seen, action = (x[step, :, number].astype(np.float64) for x in (episodes.observations, episodes.drawn))
             outputs = np.maximum(seen @ layers[0][0] + layers[0][1], 0) @ layers[1][0] + layers[1][1]
-            deviation = np.exp(outputs[2:])
+            deviation = np.exp(outputs[2:] + scale)
             log_densities.append(np.sum(-(((action - outputs[:2]) / deviation) ** 2) / 2 - np.log(deviation)))
             later = episodes.rewards[step, number] + problem.discount * later
             returns.append(later)
@@ -67,17 +77,17 @@ def numpy_objective(problem: Navigation, episodes: Any, weights: dict[str, Any])
 
 
 def test_an_update_is_a_step_along_the_policy_gradient() -> None:
-    weights, task = drawn(PROBLEM, 0)
+    given, task = drawn(PROBLEM, 0)
     rule = PROBLEM.rule
 
     @jax.jit
     def updates() -> Any:
-        first = rule.begin(weights, task.start, task.noise)
+        first = rule.begin(given, task.start, task.noise)
         second = rule.update(first, task.start, task.noise)
         return first, second, rule.update(second, task.start, task.noise)
 
     stages = jax.device_get(updates())
-    for before, after, rate in zip(stages, stages[1:], (0.1, 0.05), strict=False):
+    for before, after, rate, scale in zip(stages, stages[1:], RATES, SCALES, strict=False):
         double = jax.tree.map(lambda leaf: leaf.astype(np.float64), before.weights)
         for layer, name, place in (
             ("Dense_0", "kernel", (1, 2)),
@@ -88,7 +98,7 @@ def test_an_update_is_a_step_along_the_policy_gradient() -> None:
             for change in (1e-5, -1e-5):
                 moved = jax.tree.map(np.copy, double)
                 moved[layer][name][place] += change
-                values.append(numpy_objective(PROBLEM, before.episodes, moved))
+                values.append(numpy_objective(PROBLEM, before.episodes, moved, scale))
             step = after.weights[layer][name][place] - before.weights[layer][name][place]
             assert step == pytest.approx(rate * (values[0] - values[1]) / 2e-5, rel=0.02, abs=2e-6)
 
@@ -96,12 +106,12 @@ def test_an_update_is_a_step_along_the_policy_gradient() -> None:
 def test_the_gradient_through_the_simulator_is_that_of_the_return() -> None:
     problem = dataclasses.replace(PROBLEM, inner_steps=1, objective=At((1,)))
     by_policy = dataclasses.replace(problem, through="policy")
-    weights, task = drawn(problem, 1)
-    weights = jax.tree.map(lambda w: w + 0.3, weights)  # the units' kinks lie elsewhere than at the start
-    direction = jax.tree.map(jnp.ones_like, weights)
+    given, task = drawn(problem, 1)
+    given["weights"] = jax.tree.map(lambda w: w + 0.3, given["weights"])  # kinks lie elsewhere than at the start
+    direction = jax.tree.map(jnp.ones_like, given)
 
     def along(change: jax.Array, one: Navigation) -> jax.Array:
-        moved = jax.tree.map(lambda w, d: w + change * d, weights, direction)
+        moved = jax.tree.map(lambda w, d: w + change * d, given, direction)
         return jnp.asarray(one.evaluate_task(jax.random.key(0), moved, task).fitness)
 
     @jax.jit
