@@ -1,4 +1,4 @@
-"""The command line: ``evometa run | resume | sweep | plot | compare | generalize | export | report | list | show``.
+"""The command line: ``evometa run``, ``resume``, ``plot``, ``report`` and the other commands.
 
 The last room: it may use all the others, and none of them uses it.
 
@@ -7,7 +7,9 @@ file             holds
 ===============  ===========================================================
 :mod:`main`      ``main``: the commands
 :mod:`run`       ``run`` and ``resume``
-:mod:`inspect`   ``generalize``, ``list`` and ``show``
+:mod:`inspect`   ``generalize`` and ``show``
+:mod:`catalog`   ``list``
+:mod:`clean`     ``clean``
 :mod:`pictures`  ``plot`` and ``compare``
 :mod:`sweep`     ``sweep``
 :mod:`export`    ``export``

@@ -1,8 +1,7 @@
-"""``evometa generalize``, ``show`` and ``list``: inspect runs; list problems and strategies."""
+"""``evometa generalize`` and ``show``: inspect runs."""
 
 import dataclasses
-import inspect
-import re
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -16,42 +15,22 @@ if TYPE_CHECKING:
 
 
 @dataclasses.dataclass(kw_only=True)
-class List:
-    """List the problems and strategies that come with evometa."""
-
-    def execute(self) -> int:
-        """Print two tables; return the exit status."""
-        from rich.console import Console
-        from rich.table import Table
-        from rich.text import Text
-
-        from evometa.cli.names import table
-
-        problems = Table("name", "branch of meta-learning", "ω: what is learned", "learner", "paper", title="problems")
-        for name, cls in table("problem").items():
-            card = cls.card
-            problems.add_row(*map(Text, (name, card.branch, card.omega, card.learner, card.paper)))
-        strategies = Table("name", "what it is", title="strategies")
-        for name, cls in table("strategy").items():
-            strategies.add_row(*map(Text, (name, first_line(cls))))
-        for shown in (problems, strategies):
-            shown.columns[0].no_wrap = True
-            Console().print(shown)
-        return 0
-
-
-@dataclasses.dataclass(kw_only=True)
 class Show:
     """Show the settings of a run and its progress.
 
     Args:
         run_directory: the run directory.
+        json: print manifest, counters and result as JSON, for scripts.
     """
 
     run_directory: Annotated[Positional[Path], arg(metavar="DIR")]
+    json: bool = False
 
     def execute(self) -> int:
-        """Print a table; return the exit status."""
+        """Print a table, or JSON; return the exit status."""
+        if self.json:
+            print(json.dumps(_as_json(self.run_directory), indent=2))
+            return 0
         from rich.console import Console
         from rich.table import Table
         from rich.text import Text
@@ -140,7 +119,13 @@ def found(directory: Path, problem: "BaseProblem") -> "Result":
     return Search.resume(directory, problem=problem, progress=False).result()
 
 
-def first_line(cls: type[Any]) -> str:
-    """Return the first sentence of a class's docstring without markup."""
-    line = (inspect.getdoc(cls) or "").partition("\n\n")[0].replace("\n", " ")
-    return re.sub(r":\w+:`~?([^`]*)`|``([^`]*)``", r"\1\2", line)
+def _as_json(directory: Path) -> dict[str, Any]:
+    """Return what is known of a run for scripts; numbers that are not finite are text."""
+    from evometa.storage import checkpoint, result_file
+    from evometa.storage.manifest import read_manifest
+    from evometa.storage.omega_values import plain
+
+    manifest = read_manifest(directory)._asdict()
+    result = result_file.numbers(directory)
+    found: dict[str, Any] = plain({"manifest": manifest, "progress": checkpoint.progress(directory), "result": result})
+    return found

@@ -1,4 +1,4 @@
-"""The command line: ``evometa run | resume | sweep | plot | compare | generalize | export | report | list | show``.
+"""The command line: ``evometa run``, ``resume``, ``plot``, ``report`` and the other commands.
 
 Commands are dataclasses whose fields are their options; tyro reads options and help texts from them.
 """
@@ -9,20 +9,29 @@ import io
 import operator
 import os
 import sys
+import traceback
 import warnings
 from collections.abc import Iterator, Sequence
 from typing import Annotated, Any
 
 import tyro
 
+from evometa.cli.catalog import List
+from evometa.cli.clean import Clean
 from evometa.cli.export import Export
-from evometa.cli.inspect import Generalize, List, Show
+from evometa.cli.inspect import Generalize, Show
 from evometa.cli.options import registry
 from evometa.cli.pictures import Compare, Plot
 from evometa.cli.report import Report
 from evometa.cli.run import Resume, Run, resume_with_options, run_with_options
 from evometa.cli.sweep import Sweep, sweep_with_options
 from evometa.errors import EvometaError, EvometaWarning
+
+DESCRIPTION = """Meta-learning by evolution: search over whatever an inner learning loop takes as given.
+
+--version prints the version; --verbose, with any command, the traceback of an error. --tyro-print-completion bash (or
+zsh, tcsh) prints a script that completes commands and options.
+"""
 
 
 def main(args: Sequence[str] | None = None) -> int:
@@ -36,6 +45,13 @@ def main(args: Sequence[str] | None = None) -> int:
         reads any longer, 2 for an error of the user, 130 when interrupted.
     """
     args = list(sys.argv[1:] if args is None else args)
+    if args == ["--version"]:
+        from evometa import __version__
+
+        print(f"evometa {__version__}")
+        return 0
+    verbose = "--verbose" in args
+    args = [word for word in args if word != "--verbose"]
     if os.getcwd() not in sys.path:  # as 'python -m' has it: a project's packages are found from its folder
         sys.path.insert(0, os.getcwd())
     try:
@@ -47,6 +63,8 @@ def main(args: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # where the interpreter writes the rest at exit
         return 1
     except EvometaError as error:
+        if verbose:
+            traceback.print_exc()
         print(f"evometa: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
@@ -94,6 +112,7 @@ def _parse(args: list[str]) -> Any:
         "report": Report,
         "list": List,
         "show": Show,
+        "clean": Clean,
     }
     commands = {"run": run, "resume": resume, "sweep": sweep, **inspecting}
     choices = tuple(Annotated[cls, tyro.conf.subcommand(name, prefix_name=False)] for name, cls in commands.items())
@@ -101,7 +120,7 @@ def _parse(args: list[str]) -> Any:
         tyro.cli,
         functools.reduce(operator.or_, choices),
         prog="evometa",
-        description="Meta-learning by evolution: search over whatever an inner learning loop takes as given.",
+        description=DESCRIPTION,
         args=args,
         registry=registry,
     )

@@ -73,8 +73,17 @@ def save(run_directory: Path, checkpoint: Checkpoint, *, keep: int) -> None:
             f"Could not write a checkpoint to {folder}: {_first_line(error)}; nothing written earlier is lost, so make "
             "room or fix the folder's permissions, then resume the run."
         ) from error
+    remove_old(run_directory, keep=keep)
+
+
+def remove_old(run_directory: Path, *, keep: int) -> int:
+    """Remove all but the newest ``keep`` checkpoints; return how many bytes they had."""
+    freed = 0
     for _, old in list(_newest_first(run_directory))[keep:]:
+        with contextlib.suppress(OSError):  # another process removes it too
+            freed += sum(file.stat().st_size for file in old.rglob("*") if file.is_file())
         shutil.rmtree(old, ignore_errors=True)
+    return freed
 
 
 def load(run_directory: Path, like: Any, part: str = "") -> Checkpoint | None:

@@ -1,5 +1,6 @@
 import dataclasses
 import inspect
+import json
 import os
 import re
 import shutil
@@ -11,8 +12,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import evometa
 from evometa import naming
-from evometa.cli.inspect import List
+from evometa.cli.catalog import List
 from evometa.cli.main import main
 from evometa.cli.names import find, table
 from evometa.cli.options import Execution
@@ -286,15 +288,55 @@ def test_every_command_has_help(capsys: pytest.CaptureFixture[str], command: str
 def test_list_shows_every_problem_and_strategy(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("COLUMNS", "250")
     assert main(["list"]) == 0
     lines = capsys.readouterr().out.splitlines()
     for name in [*table("problem"), *table("strategy")]:
-        assert sum(f"│ {name} " in line for line in lines) == 1, name
-    sinusoid = next(line for line in lines if "│ sinusoid " in line)
-    for cell in ("learned initialisations", "weights", "Finn"):
-        assert cell in sinusoid
+        assert sum(line.startswith(f"  {name} ") for line in lines) == 1, name
+    assert lines.index("learned initialisations") < lines.index(next(line for line in lines if "sinusoid  " in line))
     assert "``" not in "".join(lines)
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", "80")
+    assert main(["list"]) == 0
+    assert max(map(len, capsys.readouterr().out.splitlines())) <= 80
+
+
+def test_list_tells_more_of_one(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["list", "sinusoid"]) == 0
+    told = capsys.readouterr().out
+    for words in ("Finn et al. 2017", "learned initialisations", "--learning-rate 0.01", "Few-shot regression"):
+        assert words in told
+    assert main(["list", "--json"]) == 0
+    listed = json.loads(capsys.readouterr().out)
+    assert {entry["name"] for entry in listed["strategies"]} == set(table("strategy"))
+    assert main(["list", "sinusiod"]) == 2
+    assert "Nearest: sinusoid" in capsys.readouterr().err
+
+
+def test_show_and_clean_serve_scripts(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = tmp_path / "runs" / "a"
+    search = Search(Sphere(2), CMAES(4), run_directory=folder, checkpoint_seconds=0, progress=False)
+    for generations in (1, 2, 3):
+        search.run(generations=generations)
+    assert main(["show", str(folder), "--json"]) == 0
+    shown = json.loads(capsys.readouterr().out)
+    assert shown["manifest"]["seed"] == 0
+    assert shown["progress"]["generation"] == shown["result"]["generations"] == 3
+    assert len(list((folder / "checkpoints").iterdir())) == 3
+    assert main(["clean", str(tmp_path / "runs")]) == 0
+    assert "1 run," in capsys.readouterr().out
+    assert [path.name for path in (folder / "checkpoints").iterdir()] == [f"{3:012d}"]
+    assert Search.resume(folder, progress=False).run(generations=4).generations == 4
+    assert main(["clean", str(tmp_path / "nothing")]) == 2
+    assert main(["clean", str(folder), "--keep", "0"]) == 2
+
+
+def test_version_and_verbose(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out == f"evometa {evometa.__version__}\n"
+    assert main(["show", "nowhere", "--verbose"]) == 2
+    assert "Traceback" in capsys.readouterr().err
+    assert main(["show", "nowhere"]) == 2
+    assert "Traceback" not in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(("name", "cls"), table("problem").items())

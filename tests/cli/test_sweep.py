@@ -1,0 +1,74 @@
+"""A sweep is a plan of runs that is carried out, continued where it was interrupted, and ranked."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from evometa.cli import sweep
+from evometa.cli.main import main
+from evometa.errors import ConfigurationError
+from evometa.storage import history
+from evometa.storage.manifest import read_manifest
+
+
+def test_all_combinations_are_planned() -> None:
+    planned = sweep.plan("sphere", ["cmaes", "random-search"], 2, ["sigma=0.1,0.5"], ["--generations", "3"])
+    assert list(planned) == [
+        "cmaes-sigma=0.1-seed0",
+        "cmaes-sigma=0.1-seed1",
+        "cmaes-sigma=0.5-seed0",
+        "cmaes-sigma=0.5-seed1",
+        "random-search-seed0",
+        "random-search-seed1",
+    ]
+    words = ["sphere", "--strategy", "cmaes", "--sigma", "0.5", "--seed", "1", "--generations", "3"]
+    assert planned["cmaes-sigma=0.5-seed1"] == {"run": words, "resume": ["--generations", "3"]}
+    others = ["--dimension", "3", "--seconds", "5", "--workers", "1"]
+    (one,) = sweep.plan("sphere", [], 1, [], others).values()
+    assert one == {"run": ["sphere", "--seed", "0", *others], "resume": ["--seconds", "5", "--workers", "1"]}
+
+
+@pytest.mark.parametrize(
+    ("vary", "words"),
+    [("sigm=1", "Nearest: sigma"), ("sigma", "NAME=VALUE,VALUE"), ("sigma=", "NAME=VALUE,VALUE")],
+)
+def test_wrong_settings_are_refused(vary: str, words: str) -> None:
+    with pytest.raises(ConfigurationError, match=words):
+        sweep.plan("sphere", ["cmaes"], 1, [vary])
+
+
+def test_a_sweep_runs_continues_and_ranks(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "sweep"
+    command = ["sweep", "sphere", "--strategy", "cmaes", "--seeds", "2", "--vary", "sigma=0.1,5", "--generations", "4"]
+    command += ["--directory", str(folder), "--dimension", "3", "--population-size", "6"]
+    done: list[Any] = []
+    first = sweep.finished
+
+    def interrupted(path: Path) -> bool:
+        done.append(path)
+        if len(done) == 3:
+            raise KeyboardInterrupt
+        return first(path)
+
+    monkeypatch.setattr(sweep, "finished", interrupted)
+    assert main(command) == 130
+    monkeypatch.undo()
+    assert len(list(folder.glob("*/manifest.json"))) == 2
+    assert main(["resume", str(folder)]) == 0
+    shown = capsys.readouterr().out
+    assert shown.count("run 3 of 4") == 1
+    runs = {path.parent.name: len(history.read(path.parent)) for path in folder.glob("*/manifest.json")}
+    assert runs == dict.fromkeys(json.loads((folder / "sweep.json").read_text())["runs"], 4)
+    assert read_manifest(folder / "cmaes-sigma=5-seed1").strategy["fields"]["sigma"] == 5
+    ranked = [line for line in shown.splitlines() if "cmaes sigma=" in line and "│" in line]
+    assert len(ranked) == 2
+    assert main(command) == 0  # nothing is left to do
+    assert "run 1 of" not in capsys.readouterr().out
+    assert main([*command, "--seed", "3"]) == 2
+    assert "holds another sweep" in capsys.readouterr().err
+    assert main(["sweep", "sphere", "--strategy", "cmaes", "--directory", str(tmp_path), "--generations", "1"]) == 2
+    assert "expected to be empty" in capsys.readouterr().err
