@@ -1,0 +1,22 @@
+"""Every Python block of some pages of the docs runs; those of a page in their order, as one program."""
+
+import contextlib
+import io
+import re
+from pathlib import Path
+
+import pytest
+
+PAGES = [Path(__file__).parents[1] / "docs" / name for name in ("interop.md", "sharing.md")]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_every_block_runs(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    text = page.read_text()
+    program = ""  # each block in the line that it has in the page
+    for block in re.finditer(r"^```python\n(.*?)^```", text, re.MULTILINE | re.DOTALL):
+        program += "\n" * (text[: block.start(1)].count("\n") - program.count("\n")) + block.group(1)
+    assert program
+    with contextlib.redirect_stdout(io.StringIO()):
+        exec(compile(program, str(page), "exec"), {"__name__": page.stem})
