@@ -17,48 +17,54 @@ use.
 """
 
 import importlib
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-from evometa.backend.convolution import conv2d
-from evometa.backend.devices import request_cpu_devices
-from evometa.card import ProblemCard, Recipe
-from evometa.errors import (
-    ConfigurationError,
-    EvaluationError,
-    EvometaError,
-    EvometaWarning,
-    IgnoredFeedbackWarning,
-    RunDirectoryError,
-)
-from evometa.evaluation.training_evaluator import replay
-from evometa.inner_training import learning_curve
-from evometa.objectives import At, Final, Mean
-from evometa.problem import Evaluation, HostProblem, InnerTraining, Problem
-from evometa.search.ask_tell import AskTell
-from evometa.search.callbacks import Callback, Report
-from evometa.search.decisions import StopReason
-from evometa.search.generalization import DistributionScore, generalization
-from evometa.search.search import Search
-from evometa.sharing.run import Run, load
-from evometa.spaces import (
-    Box,
-    Categorical,
-    Dict,
-    Fixed,
-    Integer,
-    Like,
-    Permutation,
-    Space,
-    Subset,
-    VectorSpace,
-    When,
-)
-from evometa.storage.result import Archive, Result
-from evometa.storage.result_file import load_result
-from evometa.strategy import Feedback, Strategy, TrainsPopulation, Unrolled
 
 if TYPE_CHECKING:
     from evometa import plots, problems, strategies, testing, zoo
+    from evometa.backend.convolution import conv2d
+    from evometa.card import ProblemCard, Recipe
+    from evometa.errors import (
+        ConfigurationError,
+        EvaluationError,
+        EvometaError,
+        EvometaWarning,
+        IgnoredFeedbackWarning,
+        RunDirectoryError,
+    )
+    from evometa.evaluation.training_evaluator import replay
+    from evometa.inner_training import learning_curve
+    from evometa.objectives import At, Final, Mean
+    from evometa.problem import Evaluation, HostProblem, InnerTraining, Problem
+    from evometa.search.ask_tell import AskTell
+    from evometa.search.callbacks import Callback, Report
+    from evometa.search.decisions import StopReason
+    from evometa.search.generalization import DistributionScore, generalization
+    from evometa.search.search import Search
+    from evometa.sharing.run import Run, load
+    from evometa.spaces import (
+        Box,
+        Categorical,
+        Dict,
+        Fixed,
+        Integer,
+        Like,
+        Permutation,
+        Space,
+        Subset,
+        VectorSpace,
+        When,
+    )
+    from evometa.storage.result import Archive, Result
+    from evometa.storage.result_file import load_result
+    from evometa.strategy import Feedback, Strategy, TrainsPopulation, Unrolled
+
+
+def request_cpu_devices() -> None:
+    """Make JAX use one CPU device for each core (:mod:`evometa.backend.devices`); before its backend starts."""
+    importlib.import_module("evometa.backend.devices").request_cpu_devices()
+
 
 __version__ = "0.1.0"
 
@@ -116,16 +122,69 @@ __all__ = [
     "zoo",
 ]
 
-_LOADED_AT_FIRST_USE = ("plots", "problems", "strategies", "testing", "zoo")
-
-request_cpu_devices()  # nothing imported above starts JAX's backend
+_SUBPACKAGES = ("plots", "problems", "strategies", "testing", "zoo")
+_PLACES = {
+    "Archive": "evometa.storage.result",
+    "AskTell": "evometa.search.ask_tell",
+    "At": "evometa.objectives",
+    "Box": "evometa.spaces",
+    "Callback": "evometa.search.callbacks",
+    "Categorical": "evometa.spaces",
+    "ConfigurationError": "evometa.errors",
+    "Dict": "evometa.spaces",
+    "DistributionScore": "evometa.search.generalization",
+    "Evaluation": "evometa.problem",
+    "EvaluationError": "evometa.errors",
+    "EvometaError": "evometa.errors",
+    "EvometaWarning": "evometa.errors",
+    "Feedback": "evometa.strategy",
+    "Final": "evometa.objectives",
+    "Fixed": "evometa.spaces",
+    "HostProblem": "evometa.problem",
+    "IgnoredFeedbackWarning": "evometa.errors",
+    "InnerTraining": "evometa.problem",
+    "Integer": "evometa.spaces",
+    "Like": "evometa.spaces",
+    "Mean": "evometa.objectives",
+    "Permutation": "evometa.spaces",
+    "Problem": "evometa.problem",
+    "ProblemCard": "evometa.card",
+    "Recipe": "evometa.card",
+    "Report": "evometa.search.callbacks",
+    "Result": "evometa.storage.result",
+    "Run": "evometa.sharing.run",
+    "RunDirectoryError": "evometa.errors",
+    "Search": "evometa.search.search",
+    "Space": "evometa.spaces",
+    "StopReason": "evometa.search.decisions",
+    "Strategy": "evometa.strategy",
+    "Subset": "evometa.spaces",
+    "TrainsPopulation": "evometa.strategy",
+    "Unrolled": "evometa.strategy",
+    "VectorSpace": "evometa.spaces",
+    "When": "evometa.spaces",
+    "conv2d": "evometa.backend.convolution",
+    "generalization": "evometa.search.generalization",
+    "learning_curve": "evometa.inner_training",
+    "load": "evometa.sharing.run",
+    "load_result": "evometa.storage.result_file",
+    "replay": "evometa.evaluation.training_evaluator",
+}
+"""Where each public name is defined; it is imported at its first use."""
 
 
 def __getattr__(name: str) -> Any:
-    if name in _LOADED_AT_FIRST_USE:
+    if name in _SUBPACKAGES:
         return importlib.import_module(f"evometa.{name}")
+    if name in _PLACES:
+        value = globals()[name] = getattr(importlib.import_module(_PLACES[name]), name)
+        return value
     raise AttributeError(f"module 'evometa' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
     return sorted({*globals(), *__all__})
+
+
+if Path(sys.argv[0] if sys.argv else "").name != "evometa":  # the command line imports JAX when it needs it
+    request_cpu_devices()

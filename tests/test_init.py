@@ -7,7 +7,7 @@ import evometa
 
 
 def test_engine_imports_neither_strategies_nor_problems_nor_a_drawing_library() -> None:
-    code = "import sys, evometa; print(sorted(sys.modules.keys() & set(sys.argv)))"
+    code = "import sys, evometa; evometa.Search; print(sorted(sys.modules.keys() & set(sys.argv)))"
     unwanted = ["evometa.strategies", "evometa.problems", "evometa.plots", "evometa.testing", "matplotlib", "sklearn"]
     done = subprocess.run([sys.executable, "-c", code, *unwanted], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
@@ -24,6 +24,11 @@ def test_what_few_strategies_and_problems_need_is_imported_with_them() -> None:
     slow = ["evosax", "scipy", "sklearn", "matplotlib", "orbax", "sympy"]
     done = subprocess.run([sys.executable, "-c", code, *slow], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_every_public_name_is_where_it_is_looked_for() -> None:
+    for name in evometa.__all__:
+        assert getattr(evometa, name) is not None
 
 
 def test_unknown_name_is_an_attribute_error() -> None:

@@ -27,6 +27,8 @@ from evometa.cli.run import Resume, Run, resume_with_options, run_with_options
 from evometa.cli.sweep import Sweep, sweep_with_options
 from evometa.errors import EvometaError, EvometaWarning
 
+LIGHT = ("-h", "--help", "clean", "--tyro-print-completion")
+"""First words of command lines that need no JAX, whose import takes most of a second."""
 DESCRIPTION = """Meta-learning by evolution: search over whatever an inner learning loop takes as given.
 
 --version prints the version; --verbose, with any command, the traceback of an error. --tyro-print-completion bash (or
@@ -55,6 +57,10 @@ def main(args: Sequence[str] | None = None) -> int:
     if os.getcwd() not in sys.path:  # as 'python -m' has it: a project's packages are found from its folder
         sys.path.insert(0, os.getcwd())
     try:
+        if args and args[0] not in LIGHT:
+            import evometa
+
+            evometa.request_cpu_devices()  # before anything starts JAX's backend
         with _warnings_as_sentences():
             status = int(_parse(args).execute())
         sys.stdout.flush()

@@ -4,16 +4,14 @@ import inspect
 import re
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Literal
+from typing import Any
 
 from evometa import naming
 from evometa.errors import ConfigurationError, nearest
-from evometa.naming.words import kebab
+from evometa.naming.words import Role, kebab
 from evometa.problem import BaseProblem
 from evometa.storage.manifest import read_manifest
 from evometa.strategy import Strategy
-
-Role = Literal["problem", "strategy"]
 
 
 def table(role: Role) -> dict[str, type[Any]]:

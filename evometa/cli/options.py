@@ -2,15 +2,18 @@
 
 import contextlib
 import dataclasses
+import sys
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 from tyro.conf import FlagConversionOff
 from tyro.constructors import ConstructorRegistry, PrimitiveConstructorSpec, PrimitiveTypeInfo
 
 from evometa.errors import ConfigurationError
-from evometa.objectives import Objective, read_objective, write_objective
+
+if TYPE_CHECKING:
+    from evometa.objectives import Objective
 
 registry = ConstructorRegistry()
 
@@ -78,8 +81,12 @@ class Execution:
 
 
 @registry.primitive_rule
-def _objective(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[Objective] | None:
+def _objective(info: PrimitiveTypeInfo) -> "PrimitiveConstructorSpec[Objective] | None":
     """Let tyro read and show objectives as final, mean or at:1,5."""
+    if "evometa.objectives" not in sys.modules:  # no problem was imported, so this is no field of one
+        return None
+    from evometa.objectives import Objective, read_objective, write_objective
+
     if not (isinstance(info.type, type) and issubclass(info.type, Objective)):
         return None
     return PrimitiveConstructorSpec(

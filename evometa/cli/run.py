@@ -11,18 +11,13 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from tyro.conf import OmitArgPrefixes, Positional, arg
 
-from evometa import naming
 from evometa.card import Recipe
-from evometa.cli.names import Role, find, moved_to
 from evometa.cli.options import Execution, Limits
 from evometa.errors import ConfigurationError, EvometaError, RunDirectoryError
-from evometa.naming.words import kebab
-from evometa.problem import BaseProblem
-from evometa.search.progress import duration, short
-from evometa.sharing.summary import constraints_in_words
-from evometa.storage.manifest import MANIFEST, read_manifest
+from evometa.naming.words import Role, kebab
 
 if TYPE_CHECKING:
+    from evometa.problem import BaseProblem
     from evometa.storage.result import Result
 
 
@@ -116,6 +111,7 @@ class Resume:
 
     def execute(self) -> int:
         """Continue the search and print a summary; return the exit status."""
+        from evometa.cli.names import moved_to
         from evometa.cli.sweep import PLAN, complete
         from evometa.search.search import Search
 
@@ -155,6 +151,8 @@ def run_with_options(args: Sequence[str]) -> tuple[type[Run], list[str]]:
         raise ConfigurationError(
             f"'evometa run' expects the problem first, as in 'evometa run sinusoid --strategy cmaes', got {args[0]}."
         )
+    from evometa.cli.names import find
+
     classes: dict[Role, type[Any]] = {}
     fields: list[Any] = []
     strategy, recipe = _strategy_of(args), None
@@ -188,6 +186,10 @@ def resume_with_options(args: Sequence[str]) -> tuple[type[Resume], list[str]]:
     Returns:
         The extended class, and the command line with all prefixes.
     """
+    from evometa import naming
+    from evometa.cli.names import moved_to
+    from evometa.storage.manifest import MANIFEST, read_manifest
+
     directory = next((Path(word) for word in args if (Path(word) / MANIFEST).is_file()), None)
     if directory is None:
         return Resume, list(args)
@@ -259,8 +261,11 @@ def claim_directory(problem: type[Any], strategy: type[Any]) -> Path:
     return path
 
 
-def report(problem: BaseProblem, result: "Result", directory: Path) -> int:
+def report(problem: "BaseProblem", result: "Result", directory: Path) -> int:
     """Print a short summary of a search, and the commands to plot and to resume it; return the exit status."""
+    from evometa.search.progress import duration, short
+    from evometa.sharing.summary import constraints_in_words
+
     figures = {"best": result.best_fitness, "center": result.center_fitness, "held-out": result.held_out}
     known = [f"{name} {value:.6g}" for name, value in figures.items() if math.isfinite(value)]
     better = "smaller" if problem.direction == "minimize" else "larger"

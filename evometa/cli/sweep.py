@@ -9,13 +9,9 @@ from typing import Annotated, Any, ClassVar
 
 from tyro.conf import Positional, arg
 
-from evometa.cli.names import find
 from evometa.cli.options import Execution, Limits
 from evometa.errors import ConfigurationError, RunDirectoryError, nearest
 from evometa.naming.words import kebab
-from evometa.storage import checkpoint, result_file
-from evometa.storage.files import write_atomically
-from evometa.storage.manifest import MANIFEST
 
 PLAN = "sweep.json"
 SCHEMA_VERSION = 1
@@ -103,6 +99,8 @@ def plan(problem: str, strategies: Sequence[str], seeds: int, vary: Sequence[str
     Raises:
         ConfigurationError: an unknown name, or a setting that neither the problem nor a strategy has.
     """
+    from evometa.cli.names import find
+
     axes = [_axis(text) for text in vary]
     owner = find(problem, "problem")
     recipe = owner.card.recipe if owner.card else None
@@ -164,6 +162,8 @@ def write_plan(directory: Path, planned: Plan) -> None:
     Raises:
         RunDirectoryError: the directory holds something else, or cannot be written to.
     """
+    from evometa.storage.files import write_atomically
+
     try:
         directory.mkdir(parents=True, exist_ok=True)
         if any(directory.iterdir()):
@@ -196,6 +196,8 @@ def read_plan(directory: Path) -> Plan:
 def complete(directory: Path) -> int:
     """Run or resume what a sweep has not finished, and print its ranked table; return the exit status."""
     from evometa.cli.main import main
+    from evometa.storage import checkpoint, result_file
+    from evometa.storage.manifest import MANIFEST
 
     planned, failed = read_plan(directory), 0
     for number, (name, words) in enumerate(planned.items(), 1):
@@ -218,6 +220,9 @@ def complete(directory: Path) -> int:
 
 def finished(folder: Path) -> bool:
     """Return whether a run has come to its end."""
+    from evometa.storage import checkpoint
+    from evometa.storage.manifest import MANIFEST
+
     progress = checkpoint.progress(folder) if (folder / MANIFEST).exists() else None
     return bool(progress and progress.get("stop_code") and progress["stop_code"] not in UNFINISHED)
 

@@ -2,8 +2,10 @@
 
 import json
 import re
-from typing import Any
+from typing import Any, Literal
 
+Role = Literal["problem", "strategy"]
+"""What a name on the command line can stand for."""
 MOST = 32
 """Values of a setting that are written out."""
 

@@ -495,3 +495,14 @@ def test_a_project_that_moved_is_resumed(tmp_path: Path, capsys: pytest.CaptureF
     assert (manifest.problem["fields"]["dimension"], manifest.changes) == (3, ())
     assert main(["resume", str(now / "run"), "--generations", "4"]) == 0  # the manifest knows the new place
     assert main(["generalize", str(now / "run"), "--problem", f"{now}/mine.py:Bowl", "--tasks", "2"]) == 0
+
+
+def test_help_imports_no_jax() -> None:
+    program = (
+        "import sys; sys.argv = ['evometa']\n"
+        "from evometa.cli.main import main\n"
+        "main(['--help']); main(['--version'])\n"
+        "sys.exit('jax' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
