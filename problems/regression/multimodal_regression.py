@@ -86,10 +86,11 @@ class MultimodalRegression(InnerTraining):
     (scales and shifts as there; there all weights adapt); Zintgraf et al., "Fast context adaptation via meta-learning",
     ICML 2019 (inner steps for the modulation alone).
 
-    Result, 3 seeds (``benchmarks/multimodal_regression.py --strategies gradient --seconds 300 --decay 40000``): 0.349,
-    0.316 and 0.319 on held-out curves by the gradient in 300 seconds of a core, 0.445, 0.427 and 0.405 in 90, where a
-    single initialisation has 1.81, 2.00 and 1.77; the exact posterior has 0.22 ± 0.04 on a quarter of them. Evolution
-    is far behind: after 90 seconds it has 4.5 with a single initialisation, and one modulated diverges on some curves.
+    Result, 3 seeds (``benchmarks/multimodal_regression.py --strategies gradient``): 0.349, 0.316 and 0.319 on held-out
+    curves by the gradient in 300 seconds of a core, where a single initialisation has 1.26 (one seed), and 0.445, 0.427
+    and 0.405 in 90, where it has 1.81, 2.00 and 1.77; the exact posterior has 0.22 ± 0.04 on a quarter of them.
+    Evolution is far behind: after 90 seconds it has 4.5 with a single initialisation, and one modulated diverges on
+    some curves.
 
     Args:
         modes: families of curves, drawn with equal chance: sine, line, quadratic.
