@@ -1,6 +1,7 @@
 # make demo        a first search, and a picture of its fitness curves
 # make test        lint, types and tests, the wheel included
 # make test-oldest the tests with the oldest dependencies; test-3.12 and test-3.13: on that interpreter
+# make release-check  build sdist and wheel, check them, install and use the wheel on each interpreter that is here
 # make lint        style and types alone
 # make format      rewrite the code in the project's style
 # make benchmarks  how to run the measurements
@@ -20,7 +21,7 @@ DEMO := runs/sinusoid
 BITS = $(shell grep -rlw mark.bits tests)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-oldest test-3.12 test-3.13 lint types format benchmarks clean
+.PHONY: help demo test test-oldest test-3.12 test-3.13 release-check lint types format benchmarks clean
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
@@ -53,6 +54,9 @@ test-oldest:
 
 test-3.12 test-3.13: test-%:
 	tests/versions.sh python$* $(CONSTRAINTS) $(PYTEST_ARGS)
+
+release-check:
+	tests/release.sh
 
 lint: .venv/installed-test types
 	$(BIN)/ruff check .
