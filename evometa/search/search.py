@@ -38,6 +38,7 @@ from evometa.storage import archive_file, checkpoint, failures, history, result_
 from evometa.storage.files import NotWritten, run_folder
 from evometa.storage.history import History
 from evometa.storage.manifest import describe_run, read_manifest
+from evometa.storage.notebooks import facts_table
 from evometa.storage.result import Counters, Result
 from evometa.storage.run_directory import recover, require_free
 from evometa.storage.trials import TRIALS
@@ -358,6 +359,25 @@ class Search(metaclass=Checked):
         announce = progress.note if interrupt.renew() else progress.mention
         selection = run.selection.select(driver, state, run.counters, announce, lambda: interrupt.requested)
         return result_of(driver, state, run.counters, selection, reason)
+
+    def __repr__(self) -> str:
+        """Return problem, strategy and seed, and the run directory if there is one."""
+        return f"Search({', '.join(f'{name}={value}' for name, value in self._parts_in_words())})"
+
+    def _repr_html_(self) -> str:
+        """Return the same as a table, for notebooks."""
+        return facts_table(self._parts_in_words())
+
+    def _parts_in_words(self) -> list[tuple[str, str]]:
+        kept = [] if self._stored is None else [("run_directory", f"{self._stored.path}")]
+        generation = [("generation", f"{self._run.counters.generation:,}")]
+        return [
+            ("problem", f"{self.problem}"),
+            ("strategy", f"{self.strategy}"),
+            ("seed", f"{self.seed}"),
+            *kept,
+            *generation,
+        ]
 
     @property
     def chunk(self) -> int | None:

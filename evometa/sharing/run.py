@@ -10,10 +10,12 @@ from evometa.problem import BaseProblem
 from evometa.search.resuming import rebuilt
 from evometa.settings import checked
 from evometa.sharing.members import population_of
+from evometa.sharing.summary import progress, settings
 from evometa.storage import history
 from evometa.storage.data_copies import problem_with_copies
 from evometa.storage.files import run_folder
 from evometa.storage.manifest import Manifest, read_manifest, warn_of_changed_data
+from evometa.storage.notebooks import facts_table
 from evometa.storage.result import Archive, Result
 from evometa.storage.result_file import load_result
 from evometa.storage.trials import read_trials
@@ -156,6 +158,10 @@ class Run:
         """Return the folder, problem and strategy."""
         kinds = (described["type"].rpartition(":")[2] for described in (self.manifest.problem, self.manifest.strategy))
         return f"Run({str(self.path)!r}: {', '.join(kinds)}, seed {self.seed})"
+
+    def _repr_html_(self) -> str:
+        """Return settings and progress as a table, for notebooks."""
+        return facts_table([*settings(self.path), *progress(self.path)])
 
 
 Which = Literal["selected", "best", "center"]

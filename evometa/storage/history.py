@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from evometa.errors import ConfigurationError, RunDirectoryError
 from evometa.storage.files import run_folder, sync, write_atomically
+from evometa.storage.notebooks import columns_table
 
 HISTORY, TIMING = "history.csv", "timing.csv"
 COUNTS = ("generation", "evaluations", "inner_steps", "failed")
@@ -198,6 +199,12 @@ class History:
                 "of the history, which are NumPy arrays."
             ) from None
         return pd.DataFrame({**self.columns, "seconds": self.seconds})
+
+    def _repr_html_(self) -> str:
+        """Return the first and the last generations as a table, for notebooks."""
+        names = [name for name, column in self.columns.items() if np.isfinite(column).any()]
+        ends = range(len(self)) if len(self) <= 10 else [*range(5), *range(len(self) - 5, len(self))]
+        return columns_table(names, [[self.columns[name][row] for name in names] for row in ends])
 
     @property
     def seconds(self) -> NDArray[np.float64]:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from evometa.storage.notebooks import facts_table
 from evometa.types import Omega
 
 
@@ -93,6 +94,15 @@ class Result:
 
     def __str__(self) -> str:
         """Return a few lines: the fitness, what was found, what it took, why the search stopped."""
+        return "\n".join(f"{name:9}{line}" for name, line in self._lines())
+
+    __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        """Return the same as a table, for notebooks."""
+        return facts_table(self._lines())
+
+    def _lines(self) -> list[tuple[str, str]]:
         better = "smaller" if self.direction == "minimize" else "larger"
         numbers = {
             "best": self.best_fitness,
@@ -108,9 +118,7 @@ class Result:
             "cost": f"{self.generations:,} generations, {self.evaluations:,} evaluations, {self.seconds:.1f} s",
             "stopped": self.stop_reason,
         }
-        return "\n".join(f"{name:9}{line}" for name, line in lines.items() if line)
-
-    __repr__ = __str__
+        return [(name, line) for name, line in lines.items() if line]
 
 
 @dataclasses.dataclass

@@ -80,3 +80,20 @@ def test_a_run_whose_class_is_gone_still_has_its_numbers(tmp_path: Path) -> None
         run.export()
     moved = em.load(tmp_path / "run", problem=Bowl(2))
     np.testing.assert_array_equal(moved.export(), run.selected_omega)
+
+
+def test_notebooks_show_tables(tmp_path: Path) -> None:
+    search = em.Search(Bowl(2), CMAES(4), run_directory=tmp_path / "<run>", progress=False)
+    result = search.run(generations=12)
+    shown = {
+        "search": search._repr_html_(),
+        "result": result._repr_html_(),
+        "history": search.history._repr_html_(),
+        "run": em.load(tmp_path / "<run>")._repr_html_(),
+    }
+    assert f"{result.best_fitness:.6g}" in shown["result"]
+    assert "CMAES(population_size=4" in shown["search"]
+    assert "&lt;run&gt;" in shown["search"]
+    assert "<run>" not in shown["search"]
+    assert shown["history"].count("<tr>") == 11
+    assert "generations" in shown["run"]
