@@ -43,7 +43,7 @@ class MazeExplorer(InnerTraining):
     Result (``benchmarks/mazes.py explorer``), 3 seeds of OpenAI-ES for 60 seconds on a shared core, held-out mazes:
     with a map 17.2 moves in the first episode and 4.9 in the second, .28 of it, where the shortest way takes 4.7;
     following the wall takes 25.4, and the map with weights set by hand 16.9 and 4.8. With the recurrent unit (24 units,
-    256 candidates, 120 seconds, one seed) 19.6 and 17.5.
+    256 candidates, 120 seconds, one seed) 19.2 and 17.5.
 
     Paper: Duan et al., "RL²: fast reinforcement learning via slow reinforcement learning", 2016, whose agent plays two
     episodes in mazes that it sees.
