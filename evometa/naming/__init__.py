@@ -13,6 +13,7 @@ file                  holds
 ====================  ==========================================================
 :mod:`references`     a class to its reference, and back
 :mod:`modules`        importing the module that a reference names
+:mod:`cells`          classes typed into a notebook, as files
 :mod:`descriptions`   an object to its description, and back
 :mod:`rebuilding`     the check that an object survives being described
 ====================  ==========================================================

@@ -9,6 +9,7 @@ from types import ModuleType
 from typing import Any
 
 from evometa.errors import ConfigurationError, nearest
+from evometa.naming.cells import cell_file
 from evometa.naming.modules import ModuleMissing, found_by_name, import_place, is_file
 
 _PUBLIC = ("evometa", "evometa.strategies", "evometa.problems", "evometa.expressions")
@@ -26,7 +27,8 @@ def reference(cls: Any) -> str:
         for other installed modules and modules of packages; ``/absolute/file.py:Class`` for the rest.
 
     Raises:
-        ConfigurationError: the class was made inside a function, or in a session or notebook without a file.
+        ConfigurationError: the class was made inside a function, in a session without a file, or in a notebook and uses
+            what cannot be kept.
     """
     if "<locals>" in cls.__qualname__:
         raise ConfigurationError(
@@ -52,14 +54,15 @@ def _exporter(cls: Any) -> str | None:
 
 
 def _exported(package: ModuleType, name: str) -> Any:
-    return vars(package).get(name) if name in getattr(package, "__all__", ()) else None
+    return getattr(package, name, None) if name in getattr(package, "__all__", ()) else None
 
 
 def user_file(cls: Any) -> pathlib.Path | None:
     """Return the file in the reference of a class, or None if its module can be imported by name.
 
     Raises:
-        ConfigurationError: the class has neither, since it was defined in an interactive session or a notebook.
+        ConfigurationError: the class has neither, since it was defined in an interactive session; or in a notebook,
+            whose source is kept in a file (:mod:`evometa.naming.cells`), and uses what cannot be kept.
     """
     module = sys.modules.get(cls.__module__)
     file = getattr(module, "__file__", None)
@@ -69,9 +72,13 @@ def user_file(cls: Any) -> pathlib.Path | None:
     if spec and "." in spec.name:
         return None
     if not file or not os.path.isfile(file) or file.endswith(".ipynb"):
+        kept = cell_file(cls) if "." not in cls.__qualname__ else None
+        if kept is not None:
+            return kept
         raise ConfigurationError(
-            f"{cls.__name__} expects to be defined in a file, from which resume and worker processes import it, but "
-            "it was typed into an interactive session or a notebook; put it in a file and import it from there."
+            f"{cls.__name__} expects to be defined in a file or in a cell of a notebook, from which resume and worker "
+            "processes import it, but it was typed into an interactive session; put it in a file and import it from "
+            "there."
         )
     return pathlib.Path(file).resolve()
 

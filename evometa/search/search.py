@@ -35,6 +35,7 @@ from evometa.search.starting import as_lists, encoded, from_lists
 from evometa.search.stored_run import StoredRun
 from evometa.settings import Advice, Checked, Count, Natural, NonNegative, Positive, Range, Total, checked
 from evometa.storage import archive_file, checkpoint, failures, history, result_file
+from evometa.storage.data_copies import with_kept_classes
 from evometa.storage.files import NotWritten, run_folder
 from evometa.storage.history import History
 from evometa.storage.manifest import describe_run, read_manifest
@@ -196,8 +197,10 @@ class Search(metaclass=Checked):
         path = run_folder(run_directory)
         recover(path)
         manifest = read_manifest(path)
-        problem = problem if problem is not None else rebuilt(manifest, "problem")
-        strategy = strategy if strategy is not None else rebuilt(manifest, "strategy")
+        if problem is None or strategy is None:
+            kept = with_kept_classes(path, manifest)
+            problem = problem if problem is not None else rebuilt(kept, "problem")
+            strategy = strategy if strategy is not None else rebuilt(kept, "strategy")
         fixed = {"seed", "initial", "run_directory", "overwrite", *manifest.options} & execution.keys()
         if fixed:
             raise ConfigurationError(

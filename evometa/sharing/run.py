@@ -12,7 +12,7 @@ from evometa.settings import checked
 from evometa.sharing.members import population_of
 from evometa.sharing.summary import progress, settings
 from evometa.storage import history
-from evometa.storage.data_copies import problem_with_copies
+from evometa.storage.data_copies import problem_with_copies, with_kept_classes
 from evometa.storage.files import run_folder
 from evometa.storage.manifest import Manifest, read_manifest, warn_of_changed_data
 from evometa.storage.notebooks import facts_table
@@ -67,7 +67,8 @@ class Run:
         """
         if self._problem is not None:
             return self._problem
-        described = self.manifest._replace(problem=problem_with_copies(self.path, self.manifest))
+        manifest = with_kept_classes(self.path, self.manifest)
+        described = manifest._replace(problem=problem_with_copies(self.path, manifest))
         problem: BaseProblem = rebuilt(described, "problem")
         warn_of_changed_data(self.manifest, problem)
         return problem

@@ -1,5 +1,7 @@
 """Copies of the data files that a problem reads, in the run directory: reading a run does not depend on the originals.
 
+The same goes for the source of a class that was typed into a notebook.
+
 A formula's slope and intercept, say, are computed from the table it was fitted to. Whoever loads a run, plots it or
 evaluates what it found gets the data as they were, also after the original was changed, moved or removed.
 """
@@ -10,6 +12,8 @@ import os
 from pathlib import Path
 from typing import Any
 
+from evometa.errors import RunDirectoryError, warn
+from evometa.naming.cells import is_cell_file
 from evometa.storage.files import write_atomically
 from evometa.storage.manifest import Manifest
 
@@ -44,9 +48,36 @@ def problem_with_copies(run_directory: Path, manifest: Manifest) -> dict[str, An
     return description
 
 
+def with_kept_classes(run_directory: Path, manifest: Manifest) -> Manifest:
+    """Return a manifest whose problem and strategy, where they were typed into a notebook, are the copies in the run.
+
+    Warns of each.
+    """
+    for reference, source in manifest.sources.items():
+        copy = run_directory / FOLDER / os.path.basename(source["file"])
+        if not is_cell_file(source["file"]) or not copy.exists():
+            continue
+        digest, name = _digest(copy) or "none", reference.rpartition(":")[2]
+        if digest != source["sha256"]:
+            raise RunDirectoryError(
+                f"{copy}, the source of {name}, was expected to have the digest {source['sha256'][:12]} that the "
+                f"manifest names, and has {digest[:12]}; restore the file, or name a class with problem= or strategy=."
+            )
+        warn(f"{name} was typed into a notebook; it is built from the source kept with the run: {copy}, {digest[:12]}.")
+        moved = {"type": f"{copy.resolve()}:{name}"}
+        for role in ("problem", "strategy"):
+            if getattr(manifest, role)["type"] == reference:
+                manifest = manifest._replace(**{role: getattr(manifest, role) | moved})
+    return manifest
+
+
 def _data(manifest: Manifest) -> list[tuple[str, dict[str, str]]]:
-    """Return name and source of the data files in a manifest, whose other sources are classes, ``file.py:Class``."""
-    return [(name, source) for name, source in manifest.sources.items() if name == os.path.basename(source["file"])]
+    """Return name and source of the files to copy: data, which have the file's name, and classes of a notebook."""
+    return [
+        (os.path.basename(source["file"]), source)
+        for name, source in manifest.sources.items()
+        if name == os.path.basename(source["file"]) or is_cell_file(source["file"])
+    ]
 
 
 def _digest(file: Path) -> str | None:

@@ -23,7 +23,7 @@ from evometa.errors import EvometaError, RunDirectoryError, warn
 from evometa.problem import BaseProblem, precision_of
 from evometa.settings import checked
 from evometa.storage import archive_file
-from evometa.storage.data_copies import problem_with_copies
+from evometa.storage.data_copies import problem_with_copies, with_kept_classes
 from evometa.storage.files import NotWritten, npz, run_folder, write_atomically
 from evometa.storage.flat_trees import flatten, restore, unflatten
 from evometa.storage.manifest import read_manifest, warn_of_changed_data
@@ -139,7 +139,7 @@ def tasks_after(run_directory: Path, generation: int) -> int:
 def _structures(folder: Path, problem: BaseProblem | None) -> tuple[Any, Any]:
     """Return ω and genotype as pytrees of shapes; two times None where the problem cannot be built."""
     try:
-        manifest = read_manifest(folder)
+        manifest = with_kept_classes(folder, read_manifest(folder))
         problem = problem or naming.rebuild(problem_with_copies(folder, manifest))
         warn_of_changed_data(manifest, problem)
         with precision_of(problem):

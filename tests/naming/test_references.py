@@ -43,7 +43,7 @@ def test_a_class_that_no_other_process_can_import_is_refused() -> None:
     code = "from evometa import naming\nclass Typed: pass\nnaming.reference(Typed)"
     typed = run("-c", code)
     assert "Typed expects to be defined in a file" in typed.stderr
-    assert "notebook; put it in a file" in typed.stderr
+    assert "interactive session; put it in a file" in typed.stderr
 
 
 def run(*arguments: str) -> "subprocess.CompletedProcess[str]":
