@@ -31,6 +31,7 @@ HEADERS = {
     "contract_sizes": "strategy | P = 2, D = 4",
     "continual": "learner | after 2",
     "control": "environment | strategy",
+    "dashboard": "runs | generations | history, MiB",
     "density_estimation": "density | held-out",
     "discrete": "1,000 evaluations at most | OneMax",
     "diversity": "side | QD score",

@@ -18,6 +18,7 @@ import tyro
 
 from evometa.cli.catalog import List
 from evometa.cli.clean import Clean
+from evometa.cli.dashboard import Dashboard
 from evometa.cli.export import Export
 from evometa.cli.inspect import Generalize, Show
 from evometa.cli.options import registry
@@ -116,6 +117,7 @@ def _parse(args: list[str]) -> Any:
         "generalize": Generalize,
         "export": Export,
         "report": Report,
+        "dashboard": Dashboard,
         "list": List,
         "show": Show,
         "clean": Clean,

@@ -112,8 +112,9 @@ class Resume:
     def execute(self) -> int:
         """Continue the search and print a summary; return the exit status."""
         from evometa.cli.names import moved_to
-        from evometa.cli.sweep import PLAN, complete
+        from evometa.cli.sweep import complete
         from evometa.search.search import Search
+        from evometa.sharing.sweeps import PLAN
 
         if (self.run_directory / PLAN).exists():
             return complete(self.run_directory)

@@ -2,10 +2,9 @@
 
 import dataclasses
 import itertools
-import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from tyro.conf import Positional, arg
 
@@ -13,10 +12,8 @@ from evometa.cli.options import Execution, Limits
 from evometa.errors import ConfigurationError, RunDirectoryError, nearest
 from evometa.naming.words import kebab
 
-PLAN = "sweep.json"
-SCHEMA_VERSION = 1
-UNFINISHED = ("interrupted", "running", "not_written", "callback")
-"""Stop codes of runs that a sweep continues."""
+if TYPE_CHECKING:
+    from evometa.sharing.sweeps import Plan
 
 
 @dataclasses.dataclass(kw_only=True)
@@ -46,6 +43,8 @@ class Sweep:
 
     def execute(self) -> int:
         """Run what is not finished, and print the ranked table; return the exit status."""
+        from evometa.sharing.sweeps import PLAN, read_plan, write_plan
+
         if self.seeds < 1:
             raise ConfigurationError(f"--seeds expects a whole number above zero, got {self.seeds}.")
         planned = plan(self.problem, self.strategy, self.seeds, self.vary, self.others)
@@ -82,11 +81,9 @@ def sweep_with_options(args: Sequence[str]) -> tuple[type[Sweep], list[str]]:
     return extended, own
 
 
-Plan = dict[str, dict[str, list[str]]]
-"""For each run, by the name of its folder, the words after 'evometa run' and after 'evometa resume'."""
-
-
-def plan(problem: str, strategies: Sequence[str], seeds: int, vary: Sequence[str], others: Sequence[str] = ()) -> Plan:
+def plan(
+    problem: str, strategies: Sequence[str], seeds: int, vary: Sequence[str], others: Sequence[str] = ()
+) -> "Plan":
     """Return the runs of a sweep.
 
     Args:
@@ -156,46 +153,10 @@ def _shared(words: Sequence[str]) -> list[str]:
     return kept
 
 
-def write_plan(directory: Path, planned: Plan) -> None:
-    """Write the plan of a sweep into its directory.
-
-    Raises:
-        RunDirectoryError: the directory holds something else, or cannot be written to.
-    """
-    from evometa.storage.files import write_atomically
-
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-        if any(directory.iterdir()):
-            raise RunDirectoryError(f"{directory} was expected to be empty; choose another --directory.")
-        content = json.dumps({"schema_version": SCHEMA_VERSION, "runs": planned}, indent=2)
-        write_atomically(directory / PLAN, content.encode() + b"\n")
-    except OSError as error:
-        raise RunDirectoryError(
-            f"{directory} was expected to become a folder: {error.strerror or error}; choose another --directory."
-        ) from None
-
-
-def read_plan(directory: Path) -> Plan:
-    """Return the plan of a sweep.
-
-    Raises:
-        RunDirectoryError: there is none that this version reads.
-    """
-    try:
-        content = json.loads((directory / PLAN).read_text())
-        planned: Plan = content["runs"]
-        known = content["schema_version"] == SCHEMA_VERSION
-    except (OSError, ValueError, KeyError, TypeError):
-        known = False
-    if not known:
-        raise RunDirectoryError(f"{directory / PLAN} was expected to hold the plan of a sweep and cannot be read.")
-    return planned
-
-
 def complete(directory: Path) -> int:
     """Run or resume what a sweep has not finished, and print its ranked table; return the exit status."""
     from evometa.cli.main import main
+    from evometa.sharing.sweeps import finished, read_plan
     from evometa.storage import checkpoint, result_file
     from evometa.storage.manifest import MANIFEST
 
@@ -216,15 +177,6 @@ def complete(directory: Path) -> int:
     _print_table([directory / name for name in planned if result_file.numbers(directory / name)])
     print(f"report     evometa report {directory}/*/ --output {directory / 'report.html'}")
     return 1 if failed else 0
-
-
-def finished(folder: Path) -> bool:
-    """Return whether a run has come to its end."""
-    from evometa.storage import checkpoint
-    from evometa.storage.manifest import MANIFEST
-
-    progress = checkpoint.progress(folder) if (folder / MANIFEST).exists() else None
-    return bool(progress and progress.get("stop_code") and progress["stop_code"] not in UNFINISHED)
 
 
 def _print_table(folders: list[Path]) -> None:

@@ -20,7 +20,7 @@ file                  holds
 """
 
 from evometa.naming.descriptions import describe, rebuild, without_modules
-from evometa.naming.modules import refuse_while_importing
+from evometa.naming.modules import only_own_classes, refuse_while_importing
 from evometa.naming.rebuilding import require_rebuildable
 from evometa.naming.references import classes, fingerprint, load, reference
 
@@ -29,6 +29,7 @@ __all__ = [
     "describe",
     "fingerprint",
     "load",
+    "only_own_classes",
     "rebuild",
     "reference",
     "refuse_while_importing",

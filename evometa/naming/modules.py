@@ -1,6 +1,7 @@
 """Importing the module that a reference names: an installed one by its name, a user's file by its path."""
 
 import contextlib
+import contextvars
 import hashlib
 import importlib
 import importlib.util
@@ -20,13 +21,39 @@ _importing: list[pathlib.Path] = []
 """The users' files that are currently being imported, the outermost first."""
 
 
+_own_only = contextvars.ContextVar("_own_only", default=False)
+_OWN = ("evometa", "evometa.strategies", "evometa.problems", "evometa.expressions")
+"""The packages whose classes manifests name."""
+_OWN_MODULES = ("evometa.strategies.", "evometa.problems.", "evometa.expressions.")
+"""How modules begin that manifests of older versions name."""
+
+
 class ModuleMissing(ConfigurationError):
     """No module has the name that a reference gives."""
 
 
 def import_place(place: str) -> ModuleType:
     """Import the module of a reference, ``module`` or ``path/to/file.py``; raises ConfigurationError if that fails."""
+    if _own_only.get() and (is_file(place) or not (place in _OWN or place.startswith(_OWN_MODULES))):
+        raise ConfigurationError(
+            f"{place} is not imported here, where a class expects to be one of evometa's own; 'evometa report' "
+            "imports every class that a run names."
+        )
     return import_file(place) if is_file(place) else import_named(place)
+
+
+@contextlib.contextmanager
+def only_own_classes() -> Iterator[None]:
+    """Have references in this context name evometa's problems, strategies and what they consist of, nothing else.
+
+    A manifest can name any file or module, and importing one runs its code: whoever only looks at run directories that
+    others may have made does not want that.
+    """
+    token = _own_only.set(True)
+    try:
+        yield
+    finally:
+        _own_only.reset(token)
 
 
 def is_file(place: str) -> bool:

@@ -11,7 +11,7 @@ from scipy import stats
 
 from evometa.errors import EvometaWarning, RunDirectoryError
 from evometa.plots import style
-from evometa.plots.comparing import comparison
+from evometa.plots.comparing import BAND_RUNS, comparison
 from evometa.plots.facts import facts
 from evometa.report import charts
 from evometa.report.blocks import Block, Chart, Code, Figure, Page, Section, Table, Text
@@ -170,7 +170,7 @@ def _curves(runs: Mapping[str, Sequence[Path]]) -> Block:
     traces = []
     for number, group in enumerate(compared.groups):
         color = PALETTE[number % len(PALETTE)]
-        if np.isfinite(group.lower).any():
+        if len(group.values) >= BAND_RUNS:
             shade = charts.band(group.position, group.lower, group.upper, f"{group.label}, 95 %", color)
             traces += [trace | {"showlegend": False} for trace in shade]
         traces.append(charts.line(group.position, group.mean, group.label, color))

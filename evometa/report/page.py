@@ -67,10 +67,14 @@ def asset(name: str) -> Markup:
 
 
 @functools.cache
-def environment() -> jinja2.Environment:
-    """Return the environment of the templates; whatever comes from a run is escaped."""
+def environment(*folders: Path) -> jinja2.Environment:
+    """Return the environment of the templates; whatever comes from a run is escaped.
+
+    Args:
+        folders: further folders with templates, which use those of the report.
+    """
     made = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(TEMPLATES),
+        loader=jinja2.FileSystemLoader([TEMPLATES, *folders]),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,

@@ -1,5 +1,6 @@
 """The sections of one run."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -34,26 +35,49 @@ def run_page(run: Run, *, pictures: bool = True) -> Page:
         run: the run.
         pictures: whether to draw the problem's own pictures, which may take seconds.
     """
-    rows = dict(progress(run.path))
-    try:
-        found = history.read(run.path)
-    except RunDirectoryError:
-        found = None
+    rows, found = dict(progress(run.path)), _history(run)
+    fitness, population, cost = _course(rows, run, found)
     sections = [
         Section("What was found", [*_found(run, rows), *omega_blocks(run)]),
-        Section("Fitness", _fitness(run, found)),
-        Section("Population", _population(found)),
+        fitness,
+        population,
         Section("Candidates", trial_blocks(run)),
         Section("Archive", archive_blocks(run)),
         Section("Pictures", _pictures(run) if pictures else []),
         Section("Failures", _failures(run)),
-        Section("Cost", [Facts([(name, rows[name]) for name in COSTS if name in rows])]),
+        cost,
         Section("What was searched", [Facts(settings(run.path))]),
         Section("Commands", _commands(run, found)),
     ]
+    return _page(run, found, sections)
+
+
+def live_page(run: Run) -> Page:
+    """Return what of :func:`run_page` changes with every generation, and takes little time to draw."""
+    found = _history(run)
+    return _page(run, found, _course(dict(progress(run.path)), run, found))
+
+
+def _page(run: Run, found: History | None, sections: Sequence[Section]) -> Page:
     kinds = [part["type"].rpartition(":")[2] for part in (run.manifest.problem, run.manifest.strategy)]
     subtitle = f"searched with {kinds[1]}, seed {run.seed}, begun {run.manifest.created[:16].replace('T', ' ')}"
     return Page(kinds[0], subtitle, _figures(run, found), [section for section in sections if section.blocks])
+
+
+def _course(rows: dict[str, str], run: Run, found: History | None) -> tuple[Section, Section, Section]:
+    """Return the course of the search: its fitness, its population and its cost."""
+    return (
+        Section("Fitness", _fitness(run, found)),
+        Section("Population", _population(found)),
+        Section("Cost", [Facts([(name, rows[name]) for name in COSTS if name in rows])]),
+    )
+
+
+def _history(run: Run) -> History | None:
+    try:
+        return history.read(run.path)
+    except RunDirectoryError:
+        return None
 
 
 def _figures(run: Run, found: History | None) -> list[Figure]:

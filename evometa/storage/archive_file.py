@@ -7,6 +7,7 @@ for each leaf, named by its path as in ``omegas['weights']``. ``objective_names`
 """
 
 import os
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -54,10 +55,10 @@ def read(run_directory: str | os.PathLike[str]) -> Archive:
     """
     path = run_folder(run_directory) / ARCHIVE
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with open(path, "rb") as content, np.load(content, allow_pickle=False) as file:
             arrays = dict(file)
         version = int(arrays.pop("schema_version"))
-    except (OSError, ValueError, KeyError):
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
         raise RunDirectoryError(
             f"{path} was expected to hold the archive of a run and cannot be read; give the folder of a finished run "
             "of a strategy with a Pareto front or an archive."

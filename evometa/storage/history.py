@@ -27,6 +27,7 @@ HISTORY, TIMING = "history.csv", "timing.csv"
 COUNTS = ("generation", "evaluations", "inner_steps", "failed")
 TIMING_COLUMNS = ("generation", "seconds")
 _BLOCK = 2**20
+_TAIL = 2**12
 STATISTICS = ("best", "lower_quartile", "median", "upper_quartile")
 """Columns that the fitness of a generation gives."""
 MEASURED = ("best_so_far", "center", "held_out")
@@ -223,6 +224,59 @@ def read(run_directory: str | os.PathLike[str]) -> History:
     return History(_read_table(folder / HISTORY), _read_table(folder / TIMING))
 
 
+def newest(run_directory: str | os.PathLike[str]) -> dict[str, float] | None:
+    """Return the newest values of a run by column, ``seconds`` too, from the ends of its files; None before the first.
+
+    What is not measured in each generation has its last value, as far as that is near the end, and else NaN.
+
+    Raises:
+        RunDirectoryError: a file cannot be read.
+    """
+    folder = run_folder(run_directory)
+    found = _newest(folder / HISTORY)
+    return None if found is None else found | {"seconds": (_newest(folder / TIMING) or {}).get("seconds", np.nan)}
+
+
+def _newest(path: Path) -> dict[str, float] | None:
+    try:
+        with open(path, "rb") as file:
+            header = file.readline(_BLOCK).decode().rstrip("\n")
+            begin, end = file.tell(), file.seek(0, os.SEEK_END)
+            rows = _last_rows(file, begin, end)
+        if not rows:
+            return None
+        names = read_header(header, rows.partition(b"\n")[0].count(b",") + 1)
+        table = _numbers(rows, len(names))
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError):
+        raise _unreadable(path) from None
+    known = (column[np.isfinite(column)] for column in table.T)
+    return {name: float(values[-1]) if values.size else np.nan for name, values in zip(names, known, strict=True)}
+
+
+def _last_rows(file: IO[bytes], begin: int, end: int) -> bytes:
+    """Return some of the last complete rows of a table, without the last line end; empty where there are none."""
+    size = _TAIL
+    while size <= _BLOCK:
+        start = max(begin, end - size)
+        file.seek(start)
+        rows = file.read(end - start).rpartition(b"\n")[0]
+        if start == begin:
+            return rows
+        rows = rows.partition(b"\n")[2]  # from the beginning of a row on
+        if rows:
+            return rows
+        size *= 4
+    raise ValueError("a row of more than a mebibyte")
+
+
+def _unreadable(path: Path) -> RunDirectoryError:
+    return RunDirectoryError(
+        f"{path} was expected to hold a run's history and cannot be read; give the folder of a run."
+    )
+
+
 def _read_table(path: Path) -> dict[str, NDArray[Any]]:
     try:
         with open(path, "rb") as file:
@@ -235,9 +289,7 @@ def _read_table(path: Path) -> dict[str, NDArray[Any]]:
                 for column, part in zip(columns, _numbers(rows, len(names)).T, strict=True):
                     column.append(part.copy())
     except (OSError, ValueError):
-        raise RunDirectoryError(
-            f"{path} was expected to hold a run's history and cannot be read; give the folder of a run."
-        ) from None
+        raise _unreadable(path) from None
     found: dict[str, NDArray[Any]] = {}
     for name in names:  # each column's parts go once it is whole, so that the table is in memory once
         found[name] = np.concatenate(columns.pop(0)).astype(np.int64 if name in COUNTS else np.float64, copy=False)

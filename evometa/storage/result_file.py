@@ -11,6 +11,7 @@ import dataclasses
 import json
 import math
 import os
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -80,11 +81,11 @@ def load_result(run_directory: str | os.PathLike[str], *, problem: BaseProblem |
     """
     folder = run_folder(run_directory)
     try:
-        with np.load(folder / RESULT, allow_pickle=False) as file:
+        with open(folder / RESULT, "rb") as content, np.load(content, allow_pickle=False) as file:
             arrays = dict(file)
         content = json.loads(str(arrays.pop("numbers")))
         version = content.pop("schema_version")
-    except (OSError, ValueError, KeyError):
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
         raise RunDirectoryError(
             f"{folder / RESULT} was expected to hold a run's result and cannot be read; give the folder of a run that "
             "has written a checkpoint, or resume the run to its present generation, which writes the file."
