@@ -9,6 +9,7 @@ import pytest
 from evometa.cli import sweep
 from evometa.cli.main import main
 from evometa.errors import ConfigurationError
+from evometa.sharing import sweeps
 from evometa.storage import history
 from evometa.storage.manifest import read_manifest
 
@@ -46,7 +47,7 @@ def test_a_sweep_runs_continues_and_ranks(
     command = ["sweep", "sphere", "--strategy", "cmaes", "--seeds", "2", "--vary", "sigma=0.1,5", "--generations", "4"]
     command += ["--directory", str(folder), "--dimension", "3", "--population-size", "6"]
     done: list[Any] = []
-    first = sweep.finished
+    first = sweeps.finished
 
     def interrupted(path: Path) -> bool:
         done.append(path)
@@ -54,7 +55,7 @@ def test_a_sweep_runs_continues_and_ranks(
             raise KeyboardInterrupt
         return first(path)
 
-    monkeypatch.setattr(sweep, "finished", interrupted)
+    monkeypatch.setattr(sweeps, "finished", interrupted)
     assert main(command) == 130
     monkeypatch.undo()
     assert len(list(folder.glob("*/manifest.json"))) == 2
