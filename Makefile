@@ -1,6 +1,7 @@
 # make demo        a first search, and a picture of its fitness curves
 # make test        lint, types and tests, the wheel included
 # make test-oldest the tests with the oldest dependencies; test-3.12 and test-3.13: on that interpreter
+# make docs        the documentation as HTML, in build/docs; warnings are errors
 # make release-check  build sdist and wheel, check them, install and use the wheel on each interpreter that is here
 # make lint        style and types alone
 # make format      rewrite the code in the project's style
@@ -21,7 +22,7 @@ DEMO := runs/sinusoid
 BITS = $(shell grep -rlw mark.bits tests)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-oldest test-3.12 test-3.13 release-check lint types format benchmarks clean
+.PHONY: help demo test test-oldest test-3.12 test-3.13 docs release-check lint types format benchmarks clean
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
@@ -54,6 +55,11 @@ test-oldest:
 
 test-3.12 test-3.13: test-%:
 	tests/versions.sh python$* $(CONSTRAINTS) $(PYTEST_ARGS)
+
+docs: .venv/installed
+	$(PIP) install --quiet --constraint $(CONSTRAINTS) --editable ".[docs]"
+	$(BIN)/python -m sphinx --fail-on-warning --keep-going --quiet --builder html docs build/docs
+	@echo build/docs/index.html
 
 release-check:
 	tests/release.sh

@@ -33,9 +33,10 @@ class DoublePoleNoVelocities(Problem):
     The cart and its physics are those of :class:`DoublePole`; since velocities must be inferred from the steps before,
     ω is a :class:`~evometa.topology.RecurrentNetwork`. The fitness, to be maximised, is Gruau's: 0.1 times the share of
     ``limit`` that was balanced, plus, from 100 actions on, 0.9 · 0.75 / j, where j is the sum over the last 100 actions
-    of |position| + |speed| + |angle| + |angular speed| of cart and long pole. It tells networks that balance from those
-    that hold the poles up by swinging to and fro. The metric ``solved`` is 1 if ``limit`` is reached. Held out are
-    Gruau's 625 starts; the fitness there is the mean, and ``solved`` the share that was balanced for ``limit`` actions.
+    of ``|position| + |speed| + |angle| + |angular speed|`` of cart and long pole. It tells networks that balance from
+    those that hold the poles up by swinging to and fro. The metric ``solved`` is 1 if ``limit`` is reached. Held out
+    are Gruau's 625 starts; the fitness there is the mean, and ``solved`` the share that was balanced for ``limit``
+    actions.
 
     Papers: Gruau, Whitley & Pyeatt, "A comparison between cellular encoding and direct encoding for genetic neural
     networks", 1996; Stanley & Miikkulainen, "Evolving neural networks through augmenting topologies", 2002, section 4.

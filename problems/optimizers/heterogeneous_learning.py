@@ -69,8 +69,8 @@ class HeterogeneousLearning(InnerTraining):
     MLP with two hidden layers. Each tensor w with the running means m and v of gradients and their squares, both
     without bias, takes the step of AdamW, w ← w - η r (m / √v + λ d w), with η of a schedule of linear warm-up and a
     cosine. r and d are exp(a · features) with an a each; the features are time, running training loss and its change,
-    epochs so far, |m| / |√v| and the size of the weights, and whether it is a bias or the last layer. With a = 0 the
-    rule is AdamW.
+    epochs so far, ``|m| / |√v|`` and the size of the weights, and whether it is a bias or the last layer. With a = 0
+    the rule is AdamW.
 
     Trainings of a search have the first examples of the training part, from 40 to all, held-out ones all of them. The
     fitness is the cross-entropy on 256 examples of the validation part after the last step, as a share of that of a

@@ -50,8 +50,8 @@ class Follower(NamedTuple):
 class DriftingRegression(InnerTraining):
     """Learn when to learn fast: linear regression on a stream whose target stands still or drifts.
 
-    Each inner step predicts one label, then corrects the weights by the normalised least mean squares rule,
-    w ← w + η (y − w·x) x / |x|², whose rate η from 0 to 1 a small network sets from the logarithms of a quick and a
+    Each inner step predicts one label, then sets the weights w to ``w + η (y − w·x) x / |x|²``, the normalised least
+    mean squares rule, whose rate η from 0 to 1 a small network sets from the logarithms of a quick and a
     slow running mean of the squared error, and their difference. The target's weights stand still or take a random
     step before each example; which of both changes with probability ``switch``. The fitness is the mean regret: the
     squared difference of prediction and label without noise, averaged over the stream.

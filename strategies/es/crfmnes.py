@@ -129,7 +129,10 @@ class CRFMNES(Strategy[CRFMNESState]):
         return state._replace(history=history)
 
     def ask(self, key: Key, state: CRFMNESState) -> tuple[jax.Array, CRFMNESState]:
-        """Draw ``[P, D]`` candidates mean ± σ D (z + (√(1 + |v|²) - 1) (v̄·z) v̄), v̄ = v/|v|, each + before its -."""
+        """Draw ``[P, D]`` candidates ``mean ± σ D (z + (√(1 + |v|²) - 1) (v̄·z) v̄)``, each + before its -.
+
+        v̄ is ``v / |v|``.
+        """
         noise = standard_normal(key, (self.population_size // 2, len(state.mean)))
         norm, unit = _polar(state.v)
         step = (state.sigma * state.scales)[None] * _stretch(noise, unit, jnp.sqrt(1 + norm**2))
