@@ -3,11 +3,13 @@
 import contextlib
 import io
 import re
+import sys
+import types
 from pathlib import Path
 
 import pytest
 
-PAGES = [Path(__file__).parents[1] / "docs" / name for name in ("interop.md", "sharing.md")]
+PAGES = [Path(__file__).parents[1] / "docs" / name for name in ("interop.md", "sharing.md", "writing.md")]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
@@ -18,5 +20,7 @@ def test_every_block_runs(page: Path, tmp_path: Path, monkeypatch: pytest.Monkey
     for block in re.finditer(r"^```python\n(.*?)^```", text, re.MULTILINE | re.DOTALL):
         program += "\n" * (text[: block.start(1)].count("\n") - program.count("\n")) + block.group(1)
     assert program
+    module = types.ModuleType(page.stem)
+    monkeypatch.setitem(sys.modules, page.stem, module)
     with contextlib.redirect_stdout(io.StringIO()):
-        exec(compile(program, str(page), "exec"), {"__name__": page.stem})
+        exec(compile(program, str(page), "exec"), vars(module))
