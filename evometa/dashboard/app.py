@@ -1,6 +1,7 @@
 """The addresses of the dashboard: pages, what of them has changed as JSON, and its own static files."""
 
 import hashlib
+import json
 from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import FileResponse, HTMLResponse, JSONResponse, Response
+from starlette.responses import FileResponse, HTMLResponse, Response
 from starlette.routing import Route
 
 from evometa.dashboard import summaries
@@ -66,14 +67,19 @@ def _version(name: str) -> str:
 
 
 def _html(template: str, status: int = 200, **values: Any) -> Response:
-    return HTMLResponse(render(template, static=_version, **values), status)
+    text = render(template, static=_version, **values)
+    return HTMLResponse(text.encode(errors="replace"), status)  # what runs hold need not be text
+
+
+def _json(content: Any, status: int = 200) -> Response:
+    return Response(json.dumps(content, allow_nan=False), status, media_type="application/json")
 
 
 def _error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     words = error.detail if error.status_code != 404 or error.detail != "Not Found" else "There is no such page."
     if request.url.path.endswith(".json"):
-        return JSONResponse({"message": words}, error.status_code)
+        return _json({"message": words}, error.status_code)
     return _html("message.html", error.status_code, title="Not shown", message=words)
 
 
@@ -88,7 +94,7 @@ class _Pages:
 
     def list_changes(self, request: Request) -> Response:
         since, identity = (request.query_params.get(name, "") for name in ("since", "identity"))
-        return JSONResponse(self._listing.changes(identity, int(since) if _is_count(since) else 0))
+        return _json(self._listing.changes(identity, int(since) if _is_count(since) else 0))
 
     def run(self, request: Request) -> Response:
         return self._page("run", request, self._chosen(request, "path")[:1])
@@ -128,9 +134,9 @@ class _Pages:
     def _changes(self, kind: str, request: Request, lines: Sequence[Line]) -> Response:
         state = _state(lines)
         if request.query_params.get("seen") == state["version"]:
-            return JSONResponse(state)
+            return _json(state)
         page = self._draw(kind, lines, live=state["status"] == "running")
-        return JSONResponse({**state, "html": render("body.html", page=page)})
+        return _json({**state, "html": render("body.html", page=page)})
 
 
 def _state(lines: Sequence[Line]) -> dict[str, str]:

@@ -1,6 +1,8 @@
 """The run directories under a directory, without following a link out of it."""
 
+import contextlib
 import os
+import stat
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
@@ -23,8 +25,8 @@ class Found(NamedTuple):
     path: Path
     files: Mapping[str, os.stat_result]
     """What lies in it, by name."""
-    link_out: str
-    """The name of a link in it that leads out of the directory; empty where there is none."""
+    refused: str
+    """Why what lies in it is not read, in a sentence; empty where it is."""
     sweep: bool
     """Whether it is part of a sweep."""
 
@@ -61,33 +63,48 @@ def _passed_over(name: str, run: bool) -> bool:
 
 
 def _found(root: Path, folder: Path, there: list[os.DirEntry[str]], sweep: bool) -> Found:
-    files, out = {}, ""
+    files, refused = {}, ""
     for entry in there:
-        if entry.is_symlink() and leads_out(root, Path(entry.path)):
-            out = out or entry.name
-            continue
         try:
-            files[entry.name] = entry.stat()
-        except OSError:  # removed meanwhile
+            found = entry.stat()
+        except OSError:  # removed meanwhile, or a link that leads nowhere
             continue
-    return Found(folder, files, out, sweep)
+        files[entry.name] = found
+        refused = refused or _refusal(root, Path(entry.path), entry.name, found.st_mode, link=entry.is_symlink())
+    return Found(folder, files, refused, sweep)
 
 
-def leads_out(root: Path, path: Path) -> bool:
+def refusal(root: Path, folder: Path) -> str:
+    """Return why a run directory is not to be read, whole as it is, in a sentence; empty where it may be.
+
+    Args:
+        root: the resolved directory of the dashboard.
+        folder: the run directory.
+    """
+    if _leads_out(root, folder):
+        return "The folder lies outside of the directory, or is gone."
+    for place, folders, files in os.walk(folder):
+        for name in (*folders, *files):
+            path = Path(place, name)
+            with contextlib.suppress(OSError):  # removed meanwhile, or a link that leads nowhere
+                shown = str(path.relative_to(folder))
+                refused = _refusal(root, path, shown, path.stat().st_mode, link=path.is_symlink())
+                if refused:
+                    return refused
+    return ""
+
+
+def _refusal(root: Path, path: Path, name: str, mode: int, *, link: bool) -> str:
+    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):  # reading a pipe would wait for ever
+        return f"{name} is neither a file nor a folder, and is not read."
+    if link and _leads_out(root, path):
+        return f"{name} is a link that leads out of the directory, and is not followed."
+    return ""
+
+
+def _leads_out(root: Path, path: Path) -> bool:
     """Return whether a path, its links followed, lies outside of a resolved directory, or cannot be followed."""
     try:
         return not path.resolve(strict=True).is_relative_to(root)
     except (OSError, RuntimeError):
         return True
-
-
-def link_out(root: Path, folder: Path) -> str:
-    """Return the path within a run directory of a link that leads out of a directory; empty where there is none."""
-    if leads_out(root, folder):
-        return "."
-    for place, folders, files in os.walk(folder):
-        for name in (*folders, *files):
-            path = Path(place, name)
-            if path.is_symlink() and leads_out(root, path):
-                return str(path.relative_to(folder))
-    return ""

@@ -86,7 +86,8 @@ class Listing:
     def _look(self) -> None:
         locked, version, lines = summaries.locked_inodes(), self._version + 1, {}
         for found in run_directories(self.root):
-            name = found.path.relative_to(self.root).as_posix()
+            path = found.path.relative_to(self.root).as_posix()
+            name = path.encode(errors="backslashreplace").decode()  # names need not be text
             lines[name] = self._line(name, found, locked, version)
         gone = self._lines.keys() - lines.keys()
         if gone or any(line.version == version for line in lines.values()):
@@ -96,7 +97,7 @@ class Listing:
 
     def _line(self, name: str, found: Found, locked: frozenset[int], version: int) -> Line:
         before, stamp = self._lines.get(name), summaries.stamp(found)
-        same = before is not None and before.stamp == stamp and before.found.link_out == found.link_out
+        same = before is not None and before.stamp == stamp and before.found.refused == found.refused
         content = before.content if before is not None and same else summaries.read(found)
         held = summaries.is_locked(found, locked)
         local = held or (before is not None and before.local)

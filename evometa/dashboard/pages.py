@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from evometa import naming
-from evometa.dashboard.folders import link_out
+from evometa.dashboard.folders import refusal
 from evometa.dashboard.listing import Line
 from evometa.dashboard.parallel import without_webgl
 from evometa.errors import EvometaError, EvometaWarning, RunDirectoryError
@@ -92,9 +92,9 @@ def _unreadable(line: Line) -> str:
 
 
 def _require_inside(root: Path, line: Line) -> None:
-    out = link_out(root, line.found.path)
-    if out:
-        raise NotShown(f"{line.name} holds a link that leads out of the directory, {out}, which is not followed.")
+    refused = refusal(root, line.found.path)
+    if refused:
+        raise NotShown(f"{line.name} cannot be shown. {refused}")
 
 
 def _drawn(draw: Callable[[], Page], folder: Path) -> Page:

@@ -46,7 +46,7 @@ def serve(directory: Path, host: str, port: int, announce: Callable[[str], None]
     )
     server = uvicorn.Server(quiet)
     announce(f"http://{name}:{taken}/{'' if token is None else f'?token={token}'}")
-    with contextlib.suppress(KeyboardInterrupt):  # which uvicorn raises again once it has shut down
+    with listening, contextlib.suppress(KeyboardInterrupt):  # which uvicorn raises again once it has shut down
         server.run(sockets=[listening])
 
 

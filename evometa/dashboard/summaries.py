@@ -59,8 +59,8 @@ def stamp(found: Found, names: tuple[str, ...] = READ) -> Stamp:
 
 def read(found: Found) -> Content:
     """Read what a line of the list says; whatever cannot be read is damage, never an error."""
-    if found.link_out:
-        return Content(damage=f"{found.link_out} is a link that leads out of the directory, and is not followed.")
+    if found.refused:
+        return Content(damage=found.refused)
     content, damage = Content(), []
     try:
         manifest = read_manifest(found.path)
@@ -143,4 +143,4 @@ def status(found: Found, content: Content, *, locked: bool, local: bool) -> tupl
     written = max((found.files[name].st_mtime for name in (HISTORY, MANIFEST) if name in found.files), default=0.0)
     if not local and time.time() - written < RECENT:
         return "running", ""
-    return "stopped", "no end was recorded: killed, or searching on another machine"
+    return "stopped", "no end was recorded: killed, or on another machine"

@@ -1,6 +1,7 @@
 """The dashboard shows every run under its directory, nothing outside of it, whatever happens to the files."""
 
 import json
+import os
 import re
 import shutil
 from collections.abc import Callable
@@ -109,8 +110,27 @@ def test_links_are_followed_within_the_directory_only(root: Path, serve: Serve) 
     assert served.ask("/run?path=inner").status == 200
     for name in ("outer", "deep"):
         answer = served.ask(f"/run?path={name}")
-        assert answer.status == 422
+        assert answer.status == 422, name
         assert "leads out of the directory" in answer.text
+
+
+def test_what_is_no_file_and_what_is_no_text_disturbs_nothing(root: Path, serve: Serve) -> None:
+    (root / "single" / "history.csv").unlink()
+    os.mkfifo(root / "single" / "history.csv")
+    odd = Path(os.fsdecode(os.fsencode(root / "sweep") + b"/\xff<b>"))
+    (root / "sweep" / "seed0").rename(odd)
+    manifest = (root / "sweep" / "seed1" / "manifest.json").read_text()
+    (root / "sweep" / "seed1" / "manifest.json").write_text(manifest.replace("RandomSearch", "\\ud800<i>"))
+    served = serve(root)
+    runs = served.runs()
+    assert "neither a file nor a folder" in runs["single"]["reason"]
+    assert set(runs) == {"single", "sweep/\\udcff<b>", "sweep/seed1"}
+    for name in runs:
+        page = served.ask(f"/run?path={quote(name)}")
+        assert page.status == (422 if name == "single" else 200)
+        assert "<b>" not in page.text
+        assert "<i>" not in page.text
+    assert served.ask("/compare.json?" + "&".join(f"run={quote(name)}" for name in runs)).status == 200
 
 
 def cut(name: str) -> Callable[[Path], object]:

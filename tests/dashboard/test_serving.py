@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from evometa.cli.main import main
+from evometa.dashboard.serving import serve
 
 
 def test_serves_until_interrupted(root: Path) -> None:
@@ -54,3 +55,16 @@ def test_says_what_is_missing(
     monkeypatch.setitem(sys.modules, "uvicorn", None)
     assert main(["dashboard", str(tmp_path)]) == 2
     assert "pip install 'evometa[dashboard]'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("host", "needed"), [("localhost", False), ("127.0.0.2", False), ("0.0.0.0", True)])
+def test_needs_a_token_where_others_can_reach_it(
+    host: str, needed: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("uvicorn.Server.run", lambda *_, **__: None)
+    addresses: list[str] = []
+    for _ in range(2):
+        serve(tmp_path, host, 0, addresses.append)
+    tokens = {address.partition("?token=")[2] for address in addresses}
+    assert len(tokens) == (2 if needed else 1)  # a new one each time
+    assert all(len(token) >= 32 for token in tokens) if needed else tokens == {""}

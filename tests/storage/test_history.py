@@ -149,3 +149,21 @@ def test_reading_gives_columns_and_the_time_of_each_generation(tmp_path: Path) -
 def test_a_folder_without_a_history_is_refused(tmp_path: Path) -> None:
     with pytest.raises(RunDirectoryError, match="expected to hold a run's history and cannot be read"):
         history.read(tmp_path)
+
+
+@pytest.mark.parametrize("count", [1, 40, 2000])
+def test_the_newest_values_are_those_of_the_last_rows(count: int, tmp_path: Path) -> None:
+    assert history.newest(tmp_path) is None
+    written(tmp_path, rows(1, count))
+    (tmp_path / TIMING).write_bytes(b"generation,seconds\n1,0.5\n2,0.7\n3,")
+    with open(tmp_path / HISTORY, "ab") as file:
+        file.write(b"9999,1")  # a row that is being written
+    found, whole = history.newest(tmp_path), history.read(tmp_path)
+    assert found is not None
+    assert (found["generation"], found["seconds"]) == (count, 0.7)
+    for name in COLUMNS:
+        known = whole[name][np.isfinite(whole[name])]
+        np.testing.assert_equal(found[name], known[-1] if known.size else math.nan)
+    (tmp_path / HISTORY).write_bytes(b"generation,best\n" + bytes(3 * 2**20))
+    with pytest.raises(RunDirectoryError, match="cannot be read"):
+        history.newest(tmp_path)
