@@ -276,7 +276,7 @@ def test_options_that_do_not_exist_are_refused(capsys: pytest.CaptureFixture[str
     assert "Traceback" not in printed.err
 
 
-@pytest.mark.parametrize("command", ["run", "resume", "plot", "compare", "list", "show"])
+@pytest.mark.parametrize("command", ["run", "resume", "plot", "compare", "dashboard", "list", "show"])
 def test_every_command_has_help(capsys: pytest.CaptureFixture[str], command: str) -> None:
     assert main([command, "--help"]) == 0
     text = capsys.readouterr().out

@@ -65,10 +65,10 @@
     const row = element("tr"), box = checkbox(`Select ${run.name}`), first = element("td");
     first.append(box);
     row.append(first);
-    const group = groupOf(run), rows = [...group.body.rows].slice(1);
-    const after = rows.find((other) => natural(other.dataset.name, run.name) > 0);
+    const group = groupOf(run), last = group.body.lastElementChild, later = (other) => natural(other.dataset.name, run.name) > 0;
+    const after = last.dataset.name && later(last) ? [...group.body.rows].slice(1).find(later) : null;
     row.dataset.name = run.name;
-    group.body.insertBefore(row, after || null);
+    group.body.insertBefore(row, after);
     return { row, box };
   }
 
@@ -154,7 +154,7 @@
       const changes = await answer.json();
       if (changes.identity !== identity) [...lines.keys()].forEach(remove);
       changes.gone.forEach(remove);
-      for (const run of changes.runs) {
+      for (const run of changes.runs.sort((one, other) => natural(one.name, other.name))) {
         const line = lines.get(run.name) || Object.assign(rowOf(run), {});
         line.run = run;
         lines.set(run.name, line);
