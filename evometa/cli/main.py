@@ -25,7 +25,7 @@ from evometa.cli.options import registry
 from evometa.cli.pictures import Compare, Plot
 from evometa.cli.report import Report
 from evometa.cli.run import Resume, Run, resume_with_options, run_with_options
-from evometa.cli.sweep import Sweep, sweep_with_options
+from evometa.cli.sweep import ContinueSweep, Sweep, sweep_to_resume, sweep_with_options
 from evometa.errors import EvometaError, EvometaWarning
 
 LIGHT = ("-h", "--help", "clean", "--tyro-print-completion")
@@ -105,11 +105,14 @@ def _parse(args: list[str]) -> Any:
         args = ["run", *rest]
     resume: type[Resume] = Resume
     if args[:1] == ["resume"]:
+        sweep_directory = sweep_to_resume(args[1:])
+        if sweep_directory is not None:
+            return ContinueSweep(directory=sweep_directory, command=main)
         resume, rest = resume_with_options(args[1:])
         args = ["resume", *rest]
     sweep: type[Sweep] = Sweep
     if args[:1] == ["sweep"]:
-        sweep, rest = sweep_with_options(args[1:])
+        sweep, rest = sweep_with_options(args[1:], main)
         args = ["sweep", *rest]
     inspecting = {
         "plot": Plot,

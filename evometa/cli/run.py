@@ -112,12 +112,7 @@ class Resume:
     def execute(self) -> int:
         """Continue the search and print a summary; return the exit status."""
         from evometa.cli.names import moved_to
-        from evometa.cli.sweep import complete
         from evometa.search.search import Search
-        from evometa.sharing.sweeps import PLAN
-
-        if (self.run_directory / PLAN).exists():
-            return complete(self.run_directory)
 
         limits = self.limits.as_arguments()
         roles: tuple[tuple[Role, str | None], ...] = (("problem", self.problem), ("strategy", self.strategy))

@@ -2,7 +2,7 @@
 
 import dataclasses
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
@@ -14,6 +14,9 @@ from evometa.naming.words import kebab
 
 if TYPE_CHECKING:
     from evometa.sharing.sweeps import Plan
+
+Command = Callable[[Sequence[str]], int]
+"""Runs a command line, given its words after ``evometa``, and returns its exit status."""
 
 
 @dataclasses.dataclass(kw_only=True)
@@ -40,6 +43,8 @@ class Sweep:
 
     others: ClassVar[tuple[str, ...]] = ()
     """The words of the command line that are for every run."""
+    commands: ClassVar[tuple[Command, ...]] = ()
+    """What runs the command lines of which the sweep consists."""
 
     def execute(self) -> int:
         """Run what is not finished, and print the ranked table; return the exit status."""
@@ -57,14 +62,35 @@ class Sweep:
                 )
         else:
             write_plan(directory, planned)
-        return complete(directory)
+        (command,) = self.commands
+        return complete(directory, command)
 
 
-def sweep_with_options(args: Sequence[str]) -> tuple[type[Sweep], list[str]]:
+@dataclasses.dataclass(kw_only=True)
+class ContinueSweep:
+    """Continue a sweep."""
+
+    directory: Path
+    command: Command
+
+    def execute(self) -> int:
+        """Run what is not finished, and print the ranked table; return the exit status."""
+        return complete(self.directory, self.command)
+
+
+def sweep_to_resume(args: Sequence[str]) -> Path | None:
+    """Return the directory of a sweep that a command line after ``resume`` names, None where it names none."""
+    from evometa.sharing.sweeps import PLAN
+
+    return next((Path(word) for word in args if (Path(word) / PLAN).is_file()), None)
+
+
+def sweep_with_options(args: Sequence[str], command: Command) -> tuple[type[Sweep], list[str]]:
     """Return Sweep with the words of a command line that are for every run, and the words for itself.
 
     Args:
         args: the command line after ``sweep``.
+        command: runs a command line, and returns its exit status.
     """
     own: list[str] = []
     others: list[str] = []
@@ -74,9 +100,8 @@ def sweep_with_options(args: Sequence[str]) -> tuple[type[Sweep], list[str]]:
         if word.startswith("--") or word == "-h":
             taken = own if word.partition("=")[0] in flags else others
         taken.append(word)
-    extended = dataclasses.make_dataclass(
-        "Sweep", [], bases=(Sweep,), namespace={"others": tuple(others)}, kw_only=True
-    )
+    namespace = {"others": tuple(others), "commands": (command,)}
+    extended = dataclasses.make_dataclass("Sweep", [], bases=(Sweep,), namespace=namespace, kw_only=True)
     extended.__doc__ = Sweep.__doc__
     return extended, own
 
@@ -153,9 +178,13 @@ def _shared(words: Sequence[str]) -> list[str]:
     return kept
 
 
-def complete(directory: Path) -> int:
-    """Run or resume what a sweep has not finished, and print its ranked table; return the exit status."""
-    from evometa.cli.main import main
+def complete(directory: Path, command: Command) -> int:
+    """Run or resume what a sweep has not finished, and print its ranked table; return the exit status.
+
+    Args:
+        directory: the sweep's directory.
+        command: runs a command line, and returns its exit status.
+    """
     from evometa.sharing.sweeps import finished, read_plan
     from evometa.storage import checkpoint, result_file
     from evometa.storage.manifest import MANIFEST
@@ -169,7 +198,7 @@ def complete(directory: Path) -> int:
         begun = (folder / MANIFEST).exists() and checkpoint.progress(folder) is not None
         overwrite = ["--overwrite"] if (folder / MANIFEST).exists() else []
         again = ["resume", str(folder), *words["resume"]]
-        status = main(again if begun else ["run", *words["run"], "--run-directory", str(folder), *overwrite])
+        status = command(again if begun else ["run", *words["run"], "--run-directory", str(folder), *overwrite])
         if status == 130 or not (folder / MANIFEST).exists():
             return status
         failed += status != 0
