@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-PAGES = [Path(__file__).parents[1] / "docs" / name for name in ("interop.md", "sharing.md", "writing.md")]
+DOCS = Path(__file__).parents[1] / "docs"
+PAGES = [DOCS / name for name in ("interop.md", "sharing.md", "tutorial.md", "writing.md")]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
