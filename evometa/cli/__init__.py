@@ -14,6 +14,7 @@ file             holds
 :mod:`sweep`     ``sweep``
 :mod:`export`    ``export``
 :mod:`report`    ``report``
+:mod:`output`    writing a file
 :mod:`names`     names of problems and strategies
 :mod:`options`   options that commands share
 ===============  ===========================================================

@@ -7,7 +7,8 @@ from typing import Annotated, Any, Literal
 
 from tyro.conf import Positional, arg
 
-from evometa.errors import ConfigurationError, EvometaError, RunDirectoryError, nearest
+from evometa.cli.output import write_output
+from evometa.errors import ConfigurationError, EvometaError, nearest
 
 
 @dataclasses.dataclass(kw_only=True)
@@ -34,7 +35,6 @@ class Export:
         from evometa.cli.names import moved_to
         from evometa.sharing.formats import SUFFIXES, usual_format
         from evometa.sharing.run import found, load
-        from evometa.storage.files import write_atomically
 
         problem = moved_to(self.problem, "problem", self.run_directory) if self.problem else None
         run = load(self.run_directory, problem=problem)
@@ -45,13 +45,7 @@ class Export:
             sys.stdout.buffer.write(written)
             return 0
         path = self.output or self.run_directory / f"omega{SUFFIXES.get(format_, f'.{format_}.py')}"
-        try:
-            write_atomically(path, written)
-        except OSError as error:
-            raise RunDirectoryError(
-                f"{path} could not be written: {error.strerror or error}; give --output a file in a folder that exists."
-            ) from None
-        print(path)
+        write_output(path, written)
         return 0
 
 

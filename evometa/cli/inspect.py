@@ -92,16 +92,12 @@ class Generalize:
 def problem_of(directory: Path, name: str | None) -> "BaseProblem":
     """Return the problem of a run: from its manifest, or with its settings from a class, by name, that has moved."""
     from evometa.cli.names import moved_to
-    from evometa.search.resuming import rebuilt
-    from evometa.storage.data_copies import problem_with_copies
-    from evometa.storage.manifest import read_manifest
+    from evometa.sharing.run import load
 
     if name is not None:
         problem: BaseProblem = moved_to(name, "problem", directory)
         return problem
-    manifest = read_manifest(directory)
-    problem = rebuilt(manifest._replace(problem=problem_with_copies(directory, manifest)), "problem")
-    return problem
+    return load(directory).problem
 
 
 def found(directory: Path, problem: "BaseProblem") -> "Result":

@@ -6,7 +6,8 @@ from typing import Annotated
 
 from tyro.conf import FlagConversionOff, Positional, arg
 
-from evometa.errors import ConfigurationError, RunDirectoryError
+from evometa.cli.output import write_output
+from evometa.errors import ConfigurationError
 
 
 @dataclasses.dataclass(kw_only=True)
@@ -28,18 +29,11 @@ class Report:
     def execute(self) -> int:
         """Write the page and print its path; return the exit status."""
         from evometa.report import report
-        from evometa.storage.files import write_atomically
 
         if not self.run_directories:
             raise ConfigurationError("'evometa report' expects one or more run directories, got none.")
         single = len(self.run_directories) == 1
         path = self.output or (self.run_directories[0] / "report.html" if single else Path("report.html"))
         text = report(self.run_directories, labels=self.label, pictures=self.pictures)
-        try:
-            write_atomically(path, text.encode())
-        except OSError as error:
-            raise RunDirectoryError(
-                f"{path} could not be written: {error.strerror or error}; give --output a file in a folder that exists."
-            ) from None
-        print(path)
+        write_output(path, text.encode())
         return 0

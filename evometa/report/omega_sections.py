@@ -1,5 +1,6 @@
 """ω, drawn by its kind: weights layer by layer, settings as a table, formulas as trees, schedules as curves."""
 
+import contextlib
 import warnings
 from typing import Any
 
@@ -74,11 +75,9 @@ def _formula(name: str, formula: Any) -> list[Block]:
     from evometa.plots import tree
 
     shown: list[Block] = []
-    try:
-        symbolic = to_sympy(formula.primitives, formula.tree)
+    with contextlib.suppress(EvometaError, NotImplementedError):  # what SymPy does not know stands as text below
+        symbolic = sympy.sympify(to_sympy(formula.primitives, formula.tree))
         shown.append(Formula(sympy.mathml(symbolic.evalf(4), printer="presentation")))
-    except (EvometaError, NotImplementedError, AttributeError, TypeError):
-        pass  # a primitive that SymPy does not know; the text below says it all
     shown.append(Code(str(formula), "" if len(str(formula)) < 400 else f"{name} as text"))
     if int(np.sum(np.asarray(formula.tree.op) >= 0)) <= LARGEST_TREE:
         shown.append(Picture(image_uri(tree(formula.primitives, formula.tree)), f"{name} as a tree"))

@@ -36,8 +36,7 @@ from evometa.search.generation import (
 )
 from evometa.spaces import Space
 from evometa.storage.failures import Failure
-from evometa.storage.omega_values import cells, plain
-from evometa.storage.trials import Row
+from evometa.storage.trials import Row, omega_cells
 from evometa.strategy import Strategy
 from evometa.types import Genotype, Key, Omega, Scalar
 
@@ -253,7 +252,7 @@ class Driver(abc.ABC):
             "failure": "" if np.isfinite(evaluation.fitness) else "non-finite fitness",
             **{name: float(value) for name, value in evaluation.metrics.items()},
             **vectors,
-            **cells(plain(self.space.readable(omega))),
+            **omega_cells(self.space.readable(omega)),
         }
 
     # What is best.

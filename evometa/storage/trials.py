@@ -20,7 +20,8 @@ from evometa.errors import ConfigurationError, RunDirectoryError
 from evometa.problem import BaseProblem, HostProblem, precision_of
 from evometa.spaces import Space
 from evometa.storage.history import Table
-from evometa.storage.omega_values import cells, plain
+from evometa.storage.omega_values import cells, is_formula, plain
+from evometa.types import Omega
 
 TRIALS = "trials.csv"
 MOST_TRIALS = 1_000_000
@@ -52,10 +53,19 @@ def omega_columns(problem: BaseProblem, space: Space) -> tuple[str, ...]:
     """Return the columns of ω, those of parts that may be inactive included."""
     with precision_of(problem):
         omega = unpack(jax.device_get(space.decode(space.sample(jax.random.key(0)))))
-    named = plain(omega)
-    parts = [{name: part} for name, part in named.items()] if isinstance(named, dict) else [named]
-    found = [tuple(cells(part)) for part in parts]
-    return tuple(name for names in found if len(names) <= MOST_NUMBERS for name in names)
+    return tuple(omega_cells(omega))
+
+
+def omega_cells(omega: Omega) -> dict[str, Any]:
+    """Return the cells of an ω on the host, as people read it; parts with many numbers are left out."""
+    if isinstance(omega, Mapping):
+        return cells(plain({name: part for name, part in omega.items() if _is_small(part)}))
+    return cells(plain(omega)) if _is_small(omega) else {}
+
+
+def _is_small(part: Any) -> bool:
+    leaves = jax.tree.leaves(part, is_leaf=is_formula)
+    return sum(1 if is_formula(leaf) else np.size(leaf) for leaf in leaves) <= MOST_NUMBERS
 
 
 class TrialsFile:
