@@ -270,7 +270,8 @@ class SymbolicRegression(Problem):
 
     def _evaluation(self, errors: jax.Array, points: Points, objectives: Any = None) -> Evaluation:
         fitness = points.mean(errors**2)
-        near = jnp.abs(errors) * (points.label_deviation / self.units.label.factor) <= 0.01
+        with np.errstate(over="ignore"):  # the deviation of labels around 1e300 is infinite in single precision
+            near = jnp.abs(errors) * (points.label_deviation / self.units.label.factor) <= 0.01
         hits = points.mean(near.astype(errors.dtype))
         recovered = (fitness < RECOVERED).astype(errors.dtype)
         return Evaluation(fitness, {"r2": 1 - fitness, "hits": hits, "recovered": recovered}, objectives=objectives)
