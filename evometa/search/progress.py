@@ -1,15 +1,18 @@
-"""The progress bar of a search: one bar and one line of figures, updated after every dispatch.
+"""The progress of a search: one bar and one line of figures, updated after every dispatch.
 
-It is drawn only if standard error is a terminal, with messages above it. Otherwise, as in the log of a batch job, a
-line is written when the search starts and then now and then, and messages go to the ``evometa`` logger.
+On a terminal it is drawn on standard error, with messages above it. In a notebook (any front end of an IPython kernel)
+it is one output of the cell, updated in place. Otherwise, as in the log of a batch job, a line is written when the
+search starts and then now and then, and messages go to the ``evometa`` logger.
 """
 
 import contextlib
 import logging
 import math
+import sys
 import time
+from html import escape
 from types import TracebackType
-from typing import NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -23,6 +26,10 @@ logger = logging.getLogger("evometa")
 FIRST_LINE, LONGEST_PAUSE = 10.0, 600.0
 """Seconds from the start to the first line of figures without a terminal, and between two such lines at most."""
 
+CELL_PAUSE = 0.2
+"""Seconds between two updates of a notebook's cell, at least: each is a message to the browser."""
+
+COMPILING = "compiling ..."
 
 _GONE = (OSError, ValueError)
 """What writing to a closed terminal or pipe raises; the search is worth more than its lines."""
@@ -66,68 +73,173 @@ class Status(NamedTuple):
 
 
 class Progress:
-    """The progress bar of a running search; a context manager.
+    """The progress of a running search; a context manager.
 
     Args:
-        enabled: whether to draw the bar; None draws it if the console is a terminal, and writes lines if it is not.
+        enabled: whether to draw it; None draws it in a notebook or if the console is a terminal, and writes lines else.
         console: the console to draw on, standard error by default.
     """
 
     def __init__(self, enabled: bool | None = None, *, console: Console | None = None) -> None:
-        console = console or Console(stderr=True)
-        wanted = console.is_terminal if enabled is None else enabled
-        # Without a thread that refreshes it, the bar costs nothing between dispatches.
-        self._live = Live(Text("compiling ..."), console=console, auto_refresh=False) if wanted else None
-        self._lines = console if enabled is None and not wanted else None
-        self._started = self._next = 0.0
+        self._view = _view(enabled, console)
 
     def __enter__(self) -> "Progress":
-        self._started = time.monotonic()
-        self._next = self._started + FIRST_LINE
-        if self._live:
-            self._live.start(refresh=True)
-        self._write("compiling ...")
+        with contextlib.suppress(*_GONE):
+            self._view.start()
         return self
-
-    def _write(self, line: str) -> None:
-        if self._lines:
-            with contextlib.suppress(*_GONE):
-                self._lines.print(Text(line), soft_wrap=True)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._live:
-            with contextlib.suppress(*_GONE):
-                self._live.stop()
+        with contextlib.suppress(*_GONE):
+            self._view.stop()
 
     def update(self, status: Status) -> None:
         """Show a new status."""
-        if self._live:
-            with contextlib.suppress(*_GONE):
-                self._live.update(render(status), refresh=True)
-        now = time.monotonic()
-        if self._lines and now >= self._next:
-            self._write(line(status))
-            self._next = now + min(max(FIRST_LINE, 0.1 * (now - self._started)), LONGEST_PAUSE)
+        with contextlib.suppress(*_GONE):
+            self._view.update(status)
 
     def mention(self, message: str) -> None:
         """Tell the user what happens now, above the bar; without one, to the log at level INFO."""
-        if self._live:
-            with contextlib.suppress(*_GONE):
-                self._live.console.print(Text(message, style="dim"))
-        elif self._lines:
-            self._write(message)
-        else:
-            logger.info(message)
+        with contextlib.suppress(*_GONE):
+            self._view.mention(message)
 
     def note(self, message: str) -> None:
         """Show a message above the bar, or log it as a warning if there is no bar."""
-        if self._live:
-            with contextlib.suppress(*_GONE):
-                self._live.console.print(Text(message, style="yellow"))
-        else:
-            logger.warning(message)
+        with contextlib.suppress(*_GONE):
+            self._view.note(message)
+
+
+class _View(Protocol):
+    """Where progress is shown; the methods are those of :class:`Progress`."""
+
+    def start(self) -> None: ...
+    def stop(self) -> None: ...
+    def update(self, status: Status) -> None: ...
+    def mention(self, message: str) -> None: ...
+    def note(self, message: str) -> None: ...
+
+
+def _view(enabled: bool | None, console: Console | None) -> _View:
+    if enabled is False:
+        return _Log()
+    shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
+    if console is None and getattr(shell, "kernel", None) is not None:  # IPython in a terminal has no kernel
+        return _Cell()
+    console = console or Console(stderr=True)
+    return _Bar(console) if enabled or console.is_terminal else _Lines(console)
+
+
+class _Bar:
+    """A bar on a terminal, with messages above it."""
+
+    def __init__(self, console: Console) -> None:
+        # Without a thread that refreshes it, the bar costs nothing between dispatches.
+        self._live = Live(Text(COMPILING), console=console, auto_refresh=False)
+
+    def start(self) -> None:
+        self._live.start(refresh=True)
+
+    def stop(self) -> None:
+        self._live.stop()
+
+    def update(self, status: Status) -> None:
+        self._live.update(render(status), refresh=True)
+
+    def mention(self, message: str) -> None:
+        self._live.console.print(Text(message, style="dim"))
+
+    def note(self, message: str) -> None:
+        self._live.console.print(Text(message, style="yellow"))
+
+
+class _Cell:
+    """One output of a notebook's cell, which is updated in place; what it keeps are all notes and the last status."""
+
+    def __init__(self) -> None:
+        self._notes: list[str] = []
+        self._status: Status | None = None
+        self._text = COMPILING
+        self._handle: Any = None
+        self._next = 0.0
+
+    def start(self) -> None:
+        from IPython.display import display
+
+        self._handle = display(self._output(), raw=True, display_id=True)
+
+    def stop(self) -> None:
+        self._show(line(self._status) if self._status else self._text, ended=True)
+
+    def update(self, status: Status) -> None:
+        self._status, now = status, time.monotonic()
+        if now >= self._next:
+            self._next = now + CELL_PAUSE
+            self._show(line(status))
+
+    def mention(self, message: str) -> None:
+        self._show(message)
+
+    def note(self, message: str) -> None:
+        self._notes.append(message)
+        self._show(self._text)
+
+    def _show(self, text: str, *, ended: bool = False) -> None:
+        self._text = text
+        if self._handle is not None:
+            self._handle.update(self._output(ended), raw=True)
+
+    def _output(self, ended: bool = False) -> dict[str, str]:
+        """Return the output in the formats that front ends choose from."""
+        lines = [*self._notes, self._text]
+        *notes, text = (f"<div>{escape(words)}</div>" for words in lines)
+        return {"text/plain": "\n".join(lines), "text/html": "".join([*notes, "" if ended else self._bar(), text])}
+
+    def _bar(self) -> str:
+        share = self._status.share if self._status else None
+        value = "" if share is None else f"value='{share:.3f}'"  # without a value it moves to and fro
+        return f"<progress {value} style='width: 100%; max-width: 30em'></progress>"
+
+
+class _Lines:
+    """Lines in a file or a pipe, at first and then now and then."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._started = self._next = 0.0
+
+    def start(self) -> None:
+        self._started = time.monotonic()
+        self._next = self._started + FIRST_LINE
+        self.mention(COMPILING)
+
+    def stop(self) -> None: ...
+
+    def update(self, status: Status) -> None:
+        now = time.monotonic()
+        if now >= self._next:
+            self._next = now + min(max(FIRST_LINE, 0.1 * (now - self._started)), LONGEST_PAUSE)
+            self.mention(line(status))
+
+    def mention(self, message: str) -> None:
+        self._console.print(Text(message), soft_wrap=True)
+
+    def note(self, message: str) -> None:
+        logger.warning(message)
+
+
+class _Log:
+    """Messages alone, to the log."""
+
+    def start(self) -> None: ...
+    def stop(self) -> None: ...
+    def update(self, status: Status) -> None: ...
+
+    def mention(self, message: str) -> None:
+        logger.info(message)
+
+    def note(self, message: str) -> None:
+        logger.warning(message)
 
 
 def line(status: Status) -> str:

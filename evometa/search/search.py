@@ -82,7 +82,7 @@ class Search(metaclass=Checked):
         trials: keep a table of all candidates, ``trials.csv``, in the run directory; None: for a
             :class:`~evometa.HostProblem`, and where the run that continues has one.
         callbacks: functions called after each dispatch, or instances of :class:`~evometa.Callback`.
-        progress: show a progress bar; None: where standard error is a terminal.
+        progress: show a progress bar; None: in a notebook, and where standard error is a terminal.
         debug: evaluate each generation's candidates of a compiled problem one after the other by plain JAX before the
             search does, and raise an error at the first value that is not finite. Slow. JAX's ``jax_debug_nans``,
             ``jax_debug_infs`` and ``jax_disable_jit`` do that without the last, and apply to the problem's code alone.

@@ -204,8 +204,16 @@ class History:
     def _repr_html_(self) -> str:
         """Return the first and the last generations as a table, for notebooks."""
         names = [name for name, column in self.columns.items() if np.isfinite(column).any()]
-        ends = range(len(self)) if len(self) <= 10 else [*range(5), *range(len(self) - 5, len(self))]
-        return columns_table(names, [[self.columns[name][row] for name in names] for row in ends])
+        rows = [[self.columns[name][row] for name in names] for row in self._ends()]
+        return columns_table(names, rows, gap=5 if len(rows) < len(self) else None)
+
+    def _ends(self) -> list[int]:
+        everything = range(len(self))
+        return list(everything) if len(self) <= 10 else [*everything[:5], *everything[-5:]]
+
+    def __repr__(self) -> str:
+        """Return how long the history is and what it records."""
+        return f"History({len(self)} generations: {', '.join(self.columns)})"
 
     @property
     def seconds(self) -> NDArray[np.float64]:

@@ -1,5 +1,6 @@
 """Names and values as a table of HTML, which notebooks show."""
 
+import math
 from collections.abc import Iterable, Sequence
 from html import escape
 
@@ -10,11 +11,19 @@ def facts_table(rows: Iterable[tuple[str, str]]) -> str:
     return f"<table>{body}</table>"
 
 
-def columns_table(names: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """Return a table with headers."""
+def columns_table(names: Sequence[str], rows: Sequence[Sequence[float]], gap: int | None = None) -> str:
+    """Return a table of numbers with headers; missing ones (NaN) are empty cells.
+
+    Args:
+        names: the headers.
+        rows: the numbers of each row.
+        gap: the number of rows after which others were left out, shown as dots.
+    """
+    lines = [f"<tr>{''.join(_cell('' if math.isnan(value) else f'{value:.6g}') for value in row)}</tr>" for row in rows]
+    if gap is not None:
+        lines.insert(gap, f"<tr>{_cell('⋮') * len(names)}</tr>")
     head = "".join(f"<th>{escape(name)}</th>" for name in names)
-    body = "".join(f"<tr>{''.join(_cell(f'{value:.6g}') for value in row)}</tr>" for row in rows)
-    return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+    return f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(lines)}</tbody></table>"
 
 
 def _cell(value: str) -> str:

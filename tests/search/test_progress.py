@@ -1,6 +1,10 @@
+import functools
 import io
 import logging
+import sys
 import time
+import types
+from typing import Any
 
 import pytest
 from rich.console import Console
@@ -89,14 +93,68 @@ def test_without_a_terminal_a_line_is_written_now_and_then(
     assert caplog.messages == ["100 % of the candidates failed"]
 
 
-def test_a_search_outlives_its_terminal() -> None:
+def test_a_search_outlives_its_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     for terminal in (True, False):
         console = Console(file=io.StringIO(), force_terminal=terminal)
         with Progress(console=console) as progress:
             console.file.close()
-            progress._next = 0.0
+            monkeypatch.setattr("time.monotonic", lambda: 1e9)  # late enough for a line
             progress.update(STATUS)
             progress.mention("final selection")
+
+
+class Front:
+    """Stands for IPython and the front end of its kernel: keeps the outputs of one cell, and how often it was told."""
+
+    def __init__(self) -> None:
+        self.outputs: list[dict[str, str]] = []
+        self.messages = 0
+        self.kernel = self.display = self
+
+    def get_ipython(self) -> "Front":
+        return self
+
+    def __call__(self, output: dict[str, str], *, raw: bool, display_id: bool) -> Any:
+        assert raw
+        assert display_id
+        self.outputs.append(output)
+        self.messages += 1
+        return types.SimpleNamespace(update=functools.partial(self.update, len(self.outputs) - 1))
+
+    def update(self, which: int, output: dict[str, str], *, raw: bool) -> None:
+        self.outputs[which] = output
+        self.messages += 1
+
+
+def test_a_notebook_has_one_output_updated_in_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    now, front = 0.0, Front()
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    monkeypatch.setitem(sys.modules, "IPython", front)
+    monkeypatch.setitem(sys.modules, "IPython.display", types.SimpleNamespace(display=front))
+    with Progress() as progress:
+        assert front.outputs[0]["text/plain"] == "compiling ..."
+        for dispatch in range(1000):
+            now = dispatch / 100
+            progress.update(STATUS._replace(generation=dispatch, of=1000))
+        assert "value='0.9" in front.outputs[0]["text/html"]
+        progress.note("5 of 10 candidates <failed>")
+        progress.mention("final selection")
+        assert front.outputs[0]["text/plain"].endswith("final selection")
+    (output,) = front.outputs
+    note, last = output["text/plain"].splitlines()
+    assert note == "5 of 10 candidates <failed>"
+    assert last.startswith("generation 999/1,000")  # the last status, though its update came too soon after another
+    assert "&lt;failed&gt;" in output["text/html"]
+    assert "<progress" not in output["text/html"]
+    assert 40 < front.messages < 60  # ten seconds
+
+
+def test_a_notebook_without_progress_stays_empty(monkeypatch: pytest.MonkeyPatch) -> None:
+    front = Front()
+    monkeypatch.setitem(sys.modules, "IPython", front)
+    with Progress(False) as progress:
+        progress.update(STATUS)
+    assert not front.outputs
 
 
 def test_off_if_disabled() -> None:

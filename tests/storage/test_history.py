@@ -1,6 +1,7 @@
 """The history's files hold exactly the recorded rows, whatever happened in between."""
 
 import math
+import re
 from pathlib import Path
 from typing import Any
 
@@ -167,3 +168,14 @@ def test_the_newest_values_are_those_of_the_last_rows(count: int, tmp_path: Path
     (tmp_path / HISTORY).write_bytes(b"generation,best\n" + bytes(3 * 2**20))
     with pytest.raises(RunDirectoryError, match="cannot be read"):
         history.newest(tmp_path)
+
+
+def test_a_notebook_shows_both_ends_and_leaves_missing_numbers_empty() -> None:
+    numbers = np.arange(1.0, 13.0)
+    columns = {"generation": numbers, "held_out": np.where(numbers == 12, 0.25, np.nan), "center": numbers * np.nan}
+    table = history.History(columns, {})._repr_html_()
+    cells = [re.findall(r"<td[^>]*>(.*?)</td>", row) for row in table.split("<tr>")[2:]]
+    assert cells[:5] == [[f"{number}", ""] for number in range(1, 6)]
+    assert cells[5] == ["⋮", "⋮"]
+    assert cells[6:] == [[f"{number}", ""] for number in range(8, 12)] + [["12", "0.25"]]
+    assert "center" not in table  # was never measured
