@@ -95,5 +95,5 @@ def test_notebooks_show_tables(tmp_path: Path) -> None:
     assert "CMAES(population_size=4" in shown["search"]
     assert "&lt;run&gt;" in shown["search"]
     assert "<run>" not in shown["search"]
-    assert shown["history"].count("<tr>") == 11
+    assert shown["history"].count("<tr>") == 12  # headers, both ends, and dots between them
     assert "generations" in shown["run"]
