@@ -66,8 +66,16 @@ class Executor(Protocol):
     """Runs trials; a context manager that ends what it started.
 
     A fourth implementation needs nothing else: submitted trials are all completed, each exactly once, and what goes
-    wrong in a problem's code is an outcome with a ``failure``, never an exception.
+    wrong in a problem's code is an outcome with a ``failure``, never an exception. Trials may be submitted while
+    :meth:`as_completed` is being read, also after it has ended; then it is called again.
     """
+
+    @property
+    def capacity(self) -> int:
+        """How many trials an asynchronous search keeps submitted, at least 1: enough that no worker waits for it.
+
+        More than that makes a search slower to learn, since each candidate is asked for before those are known.
+        """
 
     def submit(self, trials: Sequence[Trial]) -> list[int]:
         """Take trials to run and return a number for each, unlike all before."""

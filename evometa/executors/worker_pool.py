@@ -125,6 +125,11 @@ class WorkerPool:
             worker.end()
         self._leaving = []
 
+    @property
+    def capacity(self) -> int:
+        """One trial for each worker, and one more that waits where there are several."""
+        return self._size + (self._size > 1)
+
     def submit(self, trials: Sequence[Trial]) -> list[int]:
         """Take trials to run; workers are handed them by :meth:`as_completed`.
 
@@ -174,6 +179,7 @@ class WorkerPool:
                     if answer.lost and job.tries < TRIES:
                         self._again.append(job)
                     else:
+                        self._hand_out()  # before the search, which may take its time, is told
                         yield number, answer.outcome._replace(evaluations=job.tries, drew=answer.drew)
                 self._see_off()
         finally:
