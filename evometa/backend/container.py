@@ -50,6 +50,12 @@ def machine_memory(root: Path = Path("/")) -> int:
     return min(limits)
 
 
+def out_of_memory_kills(root: Path = Path("/")) -> int:
+    """Return how many processes the system has killed since it started because memory ran out, 0 where it is silent."""
+    counts = [line.split()[1] for line in _lines(root / "proc/vmstat") if line.startswith("oom_kill ")]
+    return int(counts[0]) if counts else 0
+
+
 def _groups(root: Path, controller: str) -> Iterator[tuple[int, Path]]:
     """Yield version and folder of the control groups of this process that govern a resource, innermost first."""
     places: dict[str, tuple[int, str]] = {}

@@ -38,6 +38,17 @@ def precision(*, double: bool) -> Iterator[None]:
         _switched.reset(token)
 
 
+@contextlib.contextmanager
+def users_precision(*, double: bool) -> Iterator[None]:
+    """Run the user's own code with JAX's switch as the user has it, inside or outside of :func:`precision`."""
+    token = _switched.set(False)
+    try:
+        with enable_x64(double):
+            yield
+    finally:
+        _switched.reset(token)
+
+
 def draw_type() -> np.dtype:
     """Return the type in which a space draws: float32 where only :func:`precision` made the computation double.
 

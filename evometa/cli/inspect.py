@@ -53,7 +53,7 @@ class Generalize:
         problem: the problem's class, file.py:Class or module:Class, if it has moved; its settings are those of the run.
         tasks: number of tasks of each distribution.
         seed: the seed of the tasks.
-        workers: number of worker processes for a problem in plain Python; one per core by default.
+        workers: number of worker processes for a problem in plain Python, as for 'evometa run'.
     """
 
     run_directory: Annotated[Positional[Path], arg(metavar="DIR")]

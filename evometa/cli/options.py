@@ -60,7 +60,8 @@ class Execution:
     Args:
         memory_budget: bytes of memory that one generation may use.
         devices: number of JAX devices; all local ones by default.
-        workers: number of worker processes for a problem in plain Python; one per core by default.
+        workers: number of worker processes for a problem in plain Python; one per core by default. With 0 its calls are
+            made in this process, for debugging: no time limit ends them, and a crash ends the search.
         worker_calls: number of calls after which a worker process is replaced; no limit by default.
         worker_memory: bytes that a worker process may hold before it is replaced; by default a share of the memory.
         trials: keep a table of all candidates, trials.csv; by default for a problem in plain Python.

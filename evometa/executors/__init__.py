@@ -1,19 +1,41 @@
 """Executors: where the calls of a plain-Python problem run.
 
 Beside evaluation, for problems that cannot be compiled: the search submits trials and takes outcomes as they are
-completed. A new executor (a cluster, a command) is one file here.
+completed. A new executor (a cluster, a queue) is one file here, or a class of the user's own that makes its calls with
+:func:`evaluate`.
 
 ======================  ==================================================================
 file                    holds
 ======================  ==================================================================
 :mod:`executor`         the contract: trials submitted, outcomes as completed
+:mod:`choice`           which executor, from what the user gave as ``workers``
+:mod:`in_process`       no other process, for debugging
+:mod:`supervised`       a user's own executor, held to the contract
 :mod:`worker_pool`      worker processes of this machine: hands out, tries again, replaces
 :mod:`worker_process`   one worker process, seen from the search
 :mod:`processes`        the processes that a worker started
 :mod:`worker`           what runs in a worker process
+:mod:`calls`            one call there: ω, its generator, what became of it
 :mod:`user_modules`     the user's files as modules there
 :mod:`surroundings`     what each call finds around it there
 :mod:`returned`         what a call returned or raised, in words
-:mod:`frames`           the messages between the two
+:mod:`messages`         problems, trials and outcomes as bytes
+:mod:`frames`           the form of these messages: a JSON header and arrays
+:mod:`memory`           calls that need not be made again
 ======================  ==================================================================
 """
+
+from evometa.executors.executor import Executor, GivenUp, Outcome, Trial, failed
+from evometa.executors.messages import evaluate, pack_problem, pack_trial, unpack_outcome
+
+__all__ = [
+    "Executor",
+    "GivenUp",
+    "Outcome",
+    "Trial",
+    "evaluate",
+    "failed",
+    "pack_problem",
+    "pack_trial",
+    "unpack_outcome",
+]

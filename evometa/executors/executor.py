@@ -1,8 +1,7 @@
 """The contract of executors: where the calls of a plain-Python problem run.
 
 A trial is one call of the problem. The search submits trials and takes their outcomes as they are completed; it puts
-them back in order, so order, seeds, failures and history are the same whatever executor runs them. The process pool of
-this machine is :class:`evometa.executors.worker_pool.WorkerPool`.
+them back in order, so order, seeds, failures and history are the same whatever executor runs them.
 """
 
 import math
@@ -38,7 +37,7 @@ class Outcome(NamedTuple):
     vectors: Mapping[str, Sequence[float]] = {}
     """Objectives, constraints and measures, each only where the problem has them; empty when the trial failed."""
     evaluations: int = 1
-    """Calls that the trial took, with those that were lost and tried again."""
+    """Calls that were made for the trial, with those that were lost and made again; a search counts the trial once."""
     error: str | None = None
     """Where the problem's code is wrong, rather than the candidate: the traceback of what it raised, or what it should
     have returned instead."""
@@ -65,9 +64,10 @@ class GivenUp(Exception):
 class Executor(Protocol):
     """Runs trials; a context manager that ends what it started.
 
-    A fourth implementation needs nothing else: submitted trials are all completed, each exactly once, and what goes
-    wrong in a problem's code is an outcome with a ``failure``, never an exception. Trials may be submitted while
-    :meth:`as_completed` is being read, also after it has ended; then it is called again.
+    An implementation of your own needs nothing else: submitted trials are all completed, each exactly once, and what
+    goes wrong in a problem's code is an outcome with a ``failure``, never an exception. Trials may be submitted while
+    :meth:`as_completed` is being read, also after it has ended; then it is called again. Give ``Search(workers=...)`` a
+    function that returns an executor for a problem, and have it checked by :func:`evometa.testing.check_executor`.
     """
 
     @property

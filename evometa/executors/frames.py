@@ -4,6 +4,7 @@ A frame is the sizes of header and body, the header as JSON, and the body, the b
 their types and shapes; that takes a tenth of the time of ``np.save`` and ``np.load``, which is that of a short call.
 """
 
+import io
 import json
 import struct
 from collections.abc import Iterable
@@ -42,6 +43,13 @@ def read(stream: BinaryIO) -> Frame | None:
         arrays.append(array)
         place += array.nbytes
     return values, arrays
+
+
+def unpack(data: bytes) -> Frame:
+    """Return header and arrays of one frame."""
+    frame = read(io.BytesIO(data))
+    assert frame is not None
+    return frame
 
 
 def take_header(received: bytearray) -> dict[str, Any] | None:

@@ -1,4 +1,4 @@
-"""What a call of the user's code finds around it in its worker process, the same for every call.
+"""What a call of the user's code finds around it, the same for every call.
 
 A call may change the working directory, the environment, signal handlers and alarms, the mask of new files, the
 recursion limit, NumPy's treatment of errors, the filters of warnings and the path of imports, or close and replace the
@@ -42,22 +42,17 @@ class Surroundings:
         self._numbers = sorted(signal.valid_signals())
         self._handlers = list(map(getsignal, self._numbers))
         self._mask = signal.pthread_sigmask(signal.SIG_BLOCK, [])
-        self._nothing, self._words = os.open(os.devnull, os.O_RDONLY), os.dup(2)
-        self._stream = sys.stderr
+        self._timers = [timer for timer in _TIMERS if not signal.getitimer(timer)[0]]
         self._filters: Any = warnings.filters  # a list
         self._kinds = list(warnings.filters)
         self._path, self._places, self._modules = sys.path, list(sys.path), len(sys.modules)
 
-    def begin(self, seed: int) -> None:
-        """Let the generators that all code shares begin at a seed in [0, 2³²)."""
-        random.seed(seed)
-        np.random.seed(seed)  # noqa: NPY002  # user code and libraries draw from it
-
     def restore(self) -> None:
         """Undo what a call changed."""
-        for timer in _TIMERS:
+        for timer in self._timers:
             signal.setitimer(timer, 0.0)
-        if (handlers := list(map(getsignal, self._numbers))) != self._handlers:
+        main = threading.current_thread() is threading.main_thread()  # only that can have changed them
+        if main and (handlers := list(map(getsignal, self._numbers))) != self._handlers:
             for number, now, handler in zip(self._numbers, handlers, self._handlers, strict=True):
                 if now is not handler and handler is not None:
                     signal.signal(number, handler)
@@ -84,9 +79,17 @@ class Surroundings:
             for name in set(os.environ) - set(self._environment):
                 del os.environ[name]
             os.environ.update(self._environment)
-        self._restore_streams()
 
-    def _restore_streams(self) -> None:
+
+class Streams:
+    """The standard streams of a worker process, which all end in the one that the search shows."""
+
+    def __init__(self) -> None:
+        self._nothing, self._words = os.open(os.devnull, os.O_RDONLY), os.dup(2)
+        self._stream = sys.stderr
+
+    def restore(self) -> None:
+        """Undo what a call changed."""
         os.dup2(self._nothing, 0)
         os.dup2(self._words, 1)
         os.dup2(self._words, 2)
@@ -96,6 +99,12 @@ class Surroundings:
             with contextlib.suppress(Exception):  # whatever the call put there
                 stream.flush()
         sys.stdout = sys.stderr = self._stream
+
+
+def seed_shared_generators(seed: int) -> None:
+    """Let the generators that all code shares begin at a seed in [0, 2³²)."""
+    random.seed(seed)
+    np.random.seed(seed)  # noqa: NPY002  # user code and libraries draw from it
 
 
 def _encoded(environ: "os._Environ[str]") -> Mapping[Any, Any]:

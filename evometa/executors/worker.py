@@ -16,22 +16,14 @@ import sys
 import threading
 import time
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
-import jax
-import numpy as np
-from numpy.typing import NDArray
-
-from evometa.backend import static_leaves
+from evometa.executors.calls import Calls
 from evometa.executors.frames import Frame, pack, read
 from evometa.executors.processes import descendants, kill
-from evometa.executors.returned import file_of, raised, read_result
-from evometa.executors.surroundings import Surroundings, Wear
+from evometa.executors.surroundings import Streams, Surroundings, Wear
 from evometa.executors.user_modules import import_under_own_names
 from evometa.naming import rebuild
-from evometa.problem import HostProblem, precision_of
-from evometa.spaces import Space
-from evometa.types import Omega
 
 GRACE = 2.0
 """Seconds that the user's code may still run after the input has ended."""
@@ -65,12 +57,15 @@ def _answer_all(inbox: "queue.SimpleQueue[Frame | None]", replies: BinaryIO) -> 
     if first is None:
         return
     import_under_own_names(first[0]["problem"], first[0]["main"])
-    problem: HostProblem = rebuild(first[0]["problem"])
-    space, structure = problem.space, omega_structure(problem)
-    surroundings, wear, process = Surroundings(), Wear(), os.getpid()
+    calls = Calls(rebuild(first[0]["problem"]))
+    surroundings, wear, process = (Surroundings(), Streams()), Wear(), os.getpid()
     replies.write(pack({"ready": True}))
     while (request := inbox.get()) is not None:
-        answer = _answer(problem, space, structure, surroundings, *request)
+        _Turn.busy = True
+        try:
+            answer = calls.answer(request[0]["method"], request[0]["seed"], request[1], surroundings)
+        finally:
+            _Turn.busy = False
         if os.getpid() != process:  # the user's code forked, and this is its child
             os._exit(1 if "failure" in answer else 0)
         resident, worn = wear.look()
@@ -106,50 +101,3 @@ def _end_all(process: int) -> None:
     if _Turn.over and os.getpid() == process:
         kill(descendants(process))
         os.killpg(os.getpgrp(), signal.SIGKILL)
-
-
-def omega_structure(problem: HostProblem) -> Any:
-    """Return ω as a pytree of shapes and types, without computing anything."""
-    with precision_of(problem):
-        space = problem.space
-        key = jax.eval_shape(jax.random.key, 0)
-        return static_leaves.pack(static_leaves.abstract(lambda key: space.decode(space.sample(key)), key))
-
-
-def _omega(structure: Any, leaves: list[NDArray[Any]]) -> Omega:
-    shapes, treedef = jax.tree.flatten(structure)
-    # Types that are not NumPy's own, such as bfloat16, arrive as plain bytes.
-    typed = (
-        leaf.view(shape.dtype) if leaf.dtype.kind == "V" else leaf for leaf, shape in zip(leaves, shapes, strict=True)
-    )
-    return static_leaves.unpack(
-        jax.tree.unflatten(treedef, [leaf[()] for leaf in typed])
-    )  # [()] turns 0-d arrays into NumPy scalars
-
-
-def _answer(
-    problem: HostProblem,
-    space: Space,
-    structure: Any,
-    surroundings: Surroundings,
-    header: dict[str, Any],
-    leaves: list[NDArray[Any]],
-) -> dict[str, Any]:
-    """Call the problem's method; return what it returned as JSON, or why it failed."""
-    _Turn.busy = True
-    begun = time.perf_counter()
-    try:
-        try:
-            omega = space.present(_omega(structure, leaves))
-            evaluate = getattr(problem, header["method"])
-            rng = np.random.default_rng(header["seed"])
-            before = rng.bit_generator.state
-            surroundings.begin(before["state"]["state"] % 2**32)
-            found = read_result(problem, header["method"], evaluate(rng, omega))
-            return found | {"drew": rng.bit_generator.state != before, "seconds": time.perf_counter() - begun}
-        finally:
-            surroundings.restore()
-    except BaseException as error:  # SystemExit too: a candidate must not end its worker
-        return raised(error, file_of(problem)) | {"seconds": time.perf_counter() - begun}
-    finally:
-        _Turn.busy = False

@@ -3,7 +3,9 @@
 Each worker is a fresh interpreter that builds the problem from its description (:mod:`evometa.naming`). Whatever
 happens in user code stays there: an exception, a hang or a crash costs one trial, and the worker where needed, never
 the search. A worker that has grown too large, or done as many calls as it may, is replaced by a fresh one; a call that
-was lost with its worker is tried again on a fresh one before it counts as failed. For POSIX systems.
+was lost with its worker is tried again on a fresh one before it counts as failed. Whoever kills workers (a person, a
+scheduler) should not make candidates fail: such a call is tried more often, the more so the more workers were killed
+whose calls then succeeded, or that had none. For POSIX systems.
 """
 
 import collections
@@ -20,22 +22,22 @@ from typing import NamedTuple
 import jax
 
 from evometa import naming
-from evometa.backend import static_leaves
-from evometa.backend.container import machine_memory
+from evometa.backend.container import machine_memory, out_of_memory_kills
 from evometa.errors import ConfigurationError
+from evometa.executors.calls import require_callable
 from evometa.executors.executor import GivenUp, Outcome, Trial
-from evometa.executors.frames import pack
-from evometa.executors.user_modules import main_file
+from evometa.executors.messages import pack_problem, pack_trial
 from evometa.executors.worker_process import Answer, StartError, WorkerProcess
 from evometa.problem import HostProblem
 
 LOOK = 1.0
 """Seconds between looks at workers that may have died with their pipes held open by children of their own."""
 
-TRIES = 2
-"""How often a call is made that is lost with its worker."""
+TRIES, KILLED_TRIES = 2, 4
+"""How often a call is made that is lost with its worker: of one that crashed, or was killed since memory ran out, and
+of one that was killed for another reason."""
 
-STARTS = 3
+STARTS = 10
 """Workers in a row that may be killed while they start (memory has run out, say)."""
 
 MEMORY_SHARE = 0.8
@@ -51,6 +53,8 @@ class _Job(NamedTuple):
     number: int
     trial: Trial
     tries: int = 0
+    kills: int = 0
+    """Workers that were killed meanwhile, other than for memory."""
     begun: float = 0.0
     """When it was handed to a worker, by ``time.monotonic``."""
 
@@ -94,11 +98,11 @@ class WorkerPool:
                 raise ConfigurationError(f"WorkerPool expects at least {what}, got {name}={value}.")
         self._problem, self._gives_up = problem, gives_up
         self._longest = 0.0
+        self._double = bool(jax.config.jax_enable_x64)  # type: ignore[attr-defined]  # the user's, not the search's
         self._size = workers
         self._calls = math.inf if calls is None else calls
         self._memory = MEMORY_SHARE * machine_memory() / workers if memory is None else memory
-        description = naming.describe(problem)
-        self._introduction = pack({"problem": description, "main": main_file()})
+        self._introduction = pack_problem(problem)
         self._path = [os.path.abspath(entry) for entry in sys.path]
         self._workers: list[WorkerProcess] = []
         self._leaving: list[WorkerProcess] = []
@@ -107,6 +111,7 @@ class WorkerPool:
         self._again: collections.deque[_Job] = collections.deque()
         """Calls that were lost, to be tried on fresh workers alone."""
         self._failed_starts = 0
+        self._kills, self._exhaustions = 0, out_of_memory_kills()
         self._numbers = itertools.count()
 
     def __enter__(self) -> "WorkerPool":
@@ -139,17 +144,9 @@ class WorkerPool:
         Raises:
             ConfigurationError: ``evaluate_test`` of a problem without one, or a budget, which the pool cannot keep.
         """
+        require_callable("WorkerPool", self._problem, trials)
         numbers = []
         for trial in trials:
-            if trial.method == "evaluate_test" and not self._problem.has_test():
-                raise ConfigurationError(
-                    f"{type(self._problem).__name__} expects a method evaluate_test(rng, omega) to be evaluated on "
-                    "what is held out, but has none; define it."
-                )
-            if trial.budget is not None:
-                raise ConfigurationError(
-                    f"WorkerPool expects trials without a budget, which it cannot keep, got budget={trial.budget}."
-                )
             numbers.append(next(self._numbers))
             self._waiting.append(_Job(numbers[-1], trial))
         return numbers
@@ -176,11 +173,13 @@ class WorkerPool:
                         continue
                     job, returned = self._jobs.pop(number), time.monotonic()
                     self._longest = max(self._longest, returned - job.begun)
-                    if answer.lost and job.tries < TRIES:
+                    job = job._replace(kills=job.kills + (answer.killed and not self._exhausted()))
+                    if answer.lost and job.tries - job.kills < TRIES and job.kills < KILLED_TRIES + self._kills:
                         self._again.append(job)
                     else:
+                        self._kills += 0 if answer.lost else job.kills  # not the candidate's fault, as is known now
                         self._hand_out()  # before the search, which may take its time, is told
-                        yield number, answer.outcome._replace(evaluations=job.tries, drew=answer.drew)
+                        yield number, answer.outcome._replace(evaluations=job.tries)
                 self._see_off()
         finally:
             self._waiting.clear()
@@ -194,6 +193,7 @@ class WorkerPool:
         for worker in [worker for worker in self._workers if worker.idle and worker.gone]:
             worker.end()
             self._workers.remove(worker)
+            self._kills += 1
         free = [worker for worker in self._workers if worker.trial is None]
         fresh = sum(worker.calls == 0 for worker in free)
         again, used = len(self._again), len(free) - fresh
@@ -202,7 +202,7 @@ class WorkerPool:
             used -= 1
         needed = max(0, again - fresh) + max(0, len(self._waiting) - used - max(0, fresh - again))
         for _ in range(min(needed, self._size - len(self._workers))):
-            self._workers.append(WorkerProcess(self._path, self._introduction))
+            self._workers.append(WorkerProcess(self._path, self._introduction, double=self._double))
 
     def _hand_out(self) -> None:
         for worker in self._workers:
@@ -213,11 +213,7 @@ class WorkerPool:
                 continue
             job = queue.popleft()
             self._jobs[job.number] = job._replace(tries=job.tries + 1, begun=time.monotonic())
-            trial = job.trial
-            header = {"method": trial.method, "seed": [int(part) for part in trial.seed], "trial": job.number}
-            worker.hand(
-                job.number, pack(header, jax.tree.leaves(static_leaves.pack(trial.omega))), self._problem.time_limit
-            )
+            worker.hand(job.number, pack_trial(job.trial, job.number), self._problem.time_limit)
 
     def _look(self, worker: WorkerProcess) -> Answer | None:
         """Look at a worker; one that has ended, or should be replaced, leaves the pool."""
@@ -226,6 +222,7 @@ class WorkerPool:
         except StartError as error:
             self._workers.remove(worker)
             self._failed_starts += 1
+            self._kills += error.killed and not self._exhausted()
             if error.killed and self._failed_starts < STARTS:
                 return None
             raise error.as_configuration_error() from None
@@ -240,6 +237,11 @@ class WorkerPool:
         elif worker.worn or worker.calls >= self._calls or worker.resident > large:
             self._dismiss(worker)
         return answer
+
+    def _exhausted(self) -> bool:
+        """Return whether the system has killed anything for memory since this was asked before."""
+        before, self._exhaustions = self._exhaustions, out_of_memory_kills()
+        return self._exhaustions > before
 
     def _dismiss(self, worker: WorkerProcess) -> None:
         worker.dismiss()

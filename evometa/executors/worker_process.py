@@ -11,9 +11,8 @@ import time
 from collections.abc import Sequence
 from typing import IO, NamedTuple, cast
 
-import jax
-
 from evometa.errors import ConfigurationError
+from evometa.executors.calls import outcome_of
 from evometa.executors.executor import Outcome, failed
 from evometa.executors.frames import take_header
 from evometa.executors.processes import Family, descendants, kill
@@ -31,6 +30,9 @@ SHOWN = 1 << 16
 LISTENED = 1 << 18
 """Bytes read from one pipe at a time, so that a worker that prints without end does not keep the others waiting."""
 
+_FROM_ANYWHERE = (signal.SIGKILL, signal.SIGTERM, signal.SIGHUP)
+"""Signals that others send; a candidate that crashes gets another."""
+
 # A worker sees the modules that its parent sees, whatever made them importable there. What it
 # imports stays, and looking for garbage meanwhile would take a seventh of its start.
 BOOT = (
@@ -47,8 +49,8 @@ class Answer(NamedTuple):
     """Whether the worker, rather than the candidate, may be the reason that the call failed."""
     died: bool = False
     """Whether the worker ended."""
-    drew: bool = True
-    """Whether the call may have drawn from its generator."""
+    killed: bool = False
+    """Whether it was ended by a signal that may have come from anywhere."""
 
 
 class StartError(Exception):
@@ -72,14 +74,15 @@ class WorkerProcess:
     Args:
         path: its ``sys.path``.
         introduction: the frame that tells it the problem.
+        double: JAX's switch of double precision there.
     """
 
-    def __init__(self, path: Sequence[str], introduction: bytes) -> None:
+    def __init__(self, path: Sequence[str], introduction: bytes, *, double: bool) -> None:
         environment = {
             "OMP_NUM_THREADS": "1",  # read by OpenMP, OpenBLAS and MKL alike
             **os.environ,
             "JAX_PLATFORMS": "cpu",
-            "JAX_ENABLE_X64": str(int(jax.config.jax_enable_x64)),  # type: ignore[attr-defined]
+            "JAX_ENABLE_X64": str(int(double)),
         }
         self.process = subprocess.Popen(
             [sys.executable, "-c", BOOT, *path],
@@ -174,12 +177,7 @@ class WorkerProcess:
         self.worn, self.resident = reply["worn"] or reply.get("exhausted", False), reply["resident"]
         if self.calls == 1:
             self.resident_at_first = self.resident
-        if "failure" in reply:
-            outcome = failed(reply["failure"], reply.get("error"), kind=reply["kind"])
-            outcome = outcome._replace(seconds=reply["seconds"])
-            return Answer(outcome, lost=reply.get("exhausted", False) and self.calls > 1)
-        outcome = Outcome(reply["fitness"], reply["metrics"], None, reply["vectors"], seconds=reply["seconds"])
-        return Answer(outcome, drew=reply.get("drew", True))
+        return Answer(outcome_of(reply), lost=reply.get("exhausted", False) and self.calls > 1)
 
     def _hear(self) -> None:
         for stream in list(self.streams):
@@ -218,7 +216,7 @@ class WorkerProcess:
             reason = "the call closed the worker's pipe to the search"
         if not self.ready:
             raise StartError(f"ended with {reason}", self._last_words(), killed=code < 0)
-        return Answer(failed(f"worker died ({reason})"), lost=True, died=True)
+        return Answer(failed(f"worker died ({reason})"), lost=True, died=True, killed=-code in _FROM_ANYWHERE)
 
     def _give_up(self) -> Answer:
         if not self.ready:

@@ -7,7 +7,7 @@ import contextlib
 from collections.abc import Iterator
 from typing import Any, Literal, NamedTuple
 
-from evometa.executors.worker_pool import WorkerPool
+from evometa.executors.choice import Workers, executor_for
 from evometa.problem import BaseProblem, HostProblem, InnerTraining, Problem
 from evometa.search.compiled_driver import CompiledDriver
 from evometa.search.driver import ValidationSettings
@@ -38,7 +38,7 @@ class Execution(NamedTuple):
     population_chunk: int | Literal["auto"]
     memory_budget: int
     devices: int | None
-    workers: int
+    workers: Workers
     worker_calls: int | None
     worker_memory: int | None
     trials: bool
@@ -68,7 +68,7 @@ class Execution(NamedTuple):
 
     @contextlib.contextmanager
     def stepped(self, parts: Parts, run: RunState, progress: Progress, interrupt: Interrupt) -> Iterator[SteppedDriver]:
-        """Start worker processes, and yield the driver of a plain-Python problem.
+        """Start the executor, and yield the driver of a plain-Python problem.
 
         Args:
             parts: what it is made of.
@@ -78,10 +78,10 @@ class Execution(NamedTuple):
         """
         problem, space, strategy, seed, validation = parts
         assert isinstance(problem, HostProblem)
-        pool = WorkerPool(
+        chosen = executor_for(
             problem, self.workers, calls=self.worker_calls, memory=self.worker_memory, gives_up=interrupt.gives_up
         )
-        with pool as executor:
+        with chosen as executor:
             yield SteppedDriver(
                 problem,
                 space,

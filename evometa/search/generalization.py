@@ -8,11 +8,10 @@ import jax
 import numpy as np
 from numpy.typing import NDArray
 
-from evometa.backend.container import cpu_cores
 from evometa.backend.precision import entropy_of, key_of, whole_seed
+from evometa.executors.calls import omega_structure
+from evometa.executors.choice import Workers, executor_for
 from evometa.executors.executor import Trial, run_in_order
-from evometa.executors.worker import omega_structure
-from evometa.executors.worker_pool import WorkerPool
 from evometa.problem import BaseProblem, HostProblem, InnerTraining, Problem, as_evaluation
 from evometa.settings import Count, checked
 from evometa.types import Key, Omega
@@ -35,7 +34,7 @@ class DistributionScore(NamedTuple):
 
 @checked
 def generalization(
-    problem: BaseProblem, omega: Omega, *, tasks: Count = 1000, seed: int = 0, workers: Count | None = None
+    problem: BaseProblem, omega: Omega, *, tasks: Count = 1000, seed: int = 0, workers: Workers = None
 ) -> list[DistributionScore]:
     """Evaluate one ω on fresh training tasks, on held-out ones, and on each shifted distribution that there is.
 
@@ -46,7 +45,7 @@ def generalization(
         omega: one ω, such as a result's ``selected_omega``.
         tasks: tasks of each distribution, at least 1; evaluations, for problems without tasks.
         seed: which tasks. A search never sees tasks of this function.
-        workers: worker processes for a :class:`~evometa.HostProblem`; None: one for each core.
+        workers: where a :class:`~evometa.HostProblem` is evaluated, as for :class:`~evometa.Search`.
 
     Raises:
         ConfigurationError: fewer than one task.
@@ -57,7 +56,7 @@ def generalization(
     seed = whole_seed("generalization", seed)
     scores = []
     for number, (name, place, test) in enumerate(places):
-        fitness, failure = _on_tasks(place, omega, tasks, (seed, number), test, workers or cpu_cores())
+        fitness, failure = _on_tasks(place, omega, tasks, (seed, number), test, workers)
         error = float(np.std(fitness, ddof=1)) / math.sqrt(tasks) if tasks > 1 else math.nan
         failed = int(np.sum(~np.isfinite(fitness)))
         scores.append(DistributionScore(name, float(np.mean(fitness)), error, failed, failure))
@@ -65,7 +64,7 @@ def generalization(
 
 
 def _on_tasks(
-    problem: BaseProblem, omega: Omega, tasks: int, seed: tuple[int, int], test: bool, workers: int
+    problem: BaseProblem, omega: Omega, tasks: int, seed: tuple[int, int], test: bool, workers: Workers
 ) -> tuple[NDArray[np.float64], str]:
     """Return the fitness on each task, ``[tasks]``, and what most of those without one failed of."""
     if isinstance(problem, HostProblem):
@@ -90,15 +89,15 @@ _BATCH = 64
 
 
 def _on_host(
-    problem: HostProblem, omega: Omega, tasks: int, seed: tuple[int, int], test: bool, workers: int
+    problem: HostProblem, omega: Omega, tasks: int, seed: tuple[int, int], test: bool, workers: Workers
 ) -> tuple[NDArray[np.float64], str]:
     whole = _whole(omega_structure(problem), omega)
     trials = [
         Trial(whole, (_APART, entropy_of(seed[0]), seed[1], number), "evaluate_test" if test else "evaluate")
         for number in range(tasks)
     ]
-    with WorkerPool(problem, min(tasks, workers)) as pool:
-        outcomes = run_in_order(pool, trials)
+    with executor_for(problem, workers, most=tasks) as executor:
+        outcomes = run_in_order(executor, trials)
     failures = collections.Counter(outcome.failure for outcome in outcomes if outcome.failure)
     failure = failures.most_common(1)[0][0] if failures else ""
     return np.array([outcome.fitness for outcome in outcomes], np.float64), failure

@@ -12,11 +12,11 @@ from typing import Annotated, Any, Literal
 
 from evometa import naming
 from evometa.backend.compilation_cache import use_compilation_cache
-from evometa.backend.container import cpu_cores
 from evometa.backend.precision import whole_seed
 from evometa.errors import ConfigurationError, EvaluationError, warn
 from evometa.evaluation.checks import check_problem
 from evometa.evaluation.compatibility import noisy, require_compatible, warn_of_ignored
+from evometa.executors.choice import Workers, needs_description
 from evometa.problem import VALIDATION_TASKS, BaseProblem, HostProblem, InnerTraining, precision_of
 from evometa.search.budget import SHARE, UNBOUNDED
 from evometa.search.callbacks import as_callback
@@ -75,7 +75,9 @@ class Search(metaclass=Checked):
             limits of :meth:`run`. 0: there are neither.
         checkpoint_seconds: seconds from one checkpoint to the next.
         keep_checkpoints: how many of the newest checkpoints are kept.
-        workers: worker processes for a :class:`~evometa.HostProblem`; None: one for each core.
+        workers: worker processes for a :class:`~evometa.HostProblem`; None: one for each core. 0: its calls are made in
+            this process, for debugging; no time limit ends them then, and a crash ends the search. Or a function that
+            returns an executor of your own for a problem (:class:`evometa.executors.Executor`).
         worker_calls: calls after which a worker process is replaced by a fresh one; None: as many as it can do.
         worker_memory: bytes that a worker process may hold after a call before it is replaced; None: an equal share of
             80 % of the machine's memory, or of its container's.
@@ -112,7 +114,7 @@ class Search(metaclass=Checked):
         validation_share: NonNegative | None = None,
         checkpoint_seconds: NonNegative = 30.0,
         keep_checkpoints: Count = 3,
-        workers: Count | None = None,
+        workers: Workers = None,
         worker_calls: Total | None = None,
         worker_memory: Total | None = None,
         trials: bool | None = None,
@@ -142,7 +144,7 @@ class Search(metaclass=Checked):
         wanted = isinstance(problem, HostProblem) if trials is None else trials
         keeps_trials = run_directory is not None and wanted
         self._execution = Execution(
-            population_chunk, memory_budget, devices, workers or cpu_cores(), worker_calls, worker_memory, keeps_trials
+            population_chunk, memory_budget, devices, workers, worker_calls, worker_memory, keeps_trials
         )
         self._checkpoint_seconds, self._keep_checkpoints = checkpoint_seconds, keep_checkpoints
         self._callbacks = tuple(as_callback(each) for each in callbacks)
@@ -150,7 +152,7 @@ class Search(metaclass=Checked):
         self._driver: CompiledDriver | None = None  # compiled once for all runs
         self._run = RunState(Counters(double=isinstance(problem, HostProblem)))
         self._stored: StoredRun | None = None
-        if isinstance(problem, HostProblem):
+        if isinstance(problem, HostProblem) and needs_description(workers):
             naming.require_rebuildable(problem, "worker processes can evaluate it")
         if run_directory is not None:
             path = run_folder(run_directory)

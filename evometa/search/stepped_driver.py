@@ -233,7 +233,7 @@ class SteppedDriver(Driver):
             self._drew = True
             if self._host.num_tasks is None and self.prices.validation_tasks == 1 and self.prices.share != UNBOUNDED:
                 self.prices = dataclasses.replace(self.prices, validation_tasks=CALLS_IN_VALIDATION)
-        evaluations = -(-sum(outcome.evaluations for outcome in outcomes) // tasks)
+        evaluations = len(omegas)
         self._cost += Cost(evaluations, evaluations * self._host.inner_steps_per_evaluation)
         means = self._means(outcomes, tasks)
         if purpose == _GENERATION:

@@ -1,4 +1,4 @@
-"""Contract checks for strategies, problems and environments, the package's own and anybody's.
+"""Contract checks for strategies, problems, environments and executors, the package's own and anybody's.
 
 Call them from a test; they return nothing, and raise :class:`ContractError` with one sentence that says what the
 contract asks for and what was found instead::
@@ -17,13 +17,15 @@ file                holds
 :mod:`strategies`   ``check_strategy``
 :mod:`problems`     ``check_problem_contract``
 :mod:`environments` ``check_environment``
+:mod:`executors`    ``check_executor``
 :mod:`promises`     the error, and comparisons that they use
 =================== ===============================================
 """
 
 from evometa.testing.environments import check_environment
+from evometa.testing.executors import check_executor
 from evometa.testing.problems import check_problem_contract
 from evometa.testing.promises import ContractError
 from evometa.testing.strategies import check_strategy
 
-__all__ = ["ContractError", "check_environment", "check_problem_contract", "check_strategy"]
+__all__ = ["ContractError", "check_environment", "check_executor", "check_problem_contract", "check_strategy"]

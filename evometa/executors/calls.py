@@ -1,0 +1,126 @@
+"""One call of a plain-Python problem in this process: ω as its space has it, a generator of its own, what it returned.
+
+Worker processes make their calls with this, and so does the in-process executor.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
+
+import jax
+import numpy as np
+from numpy.typing import NDArray
+
+from evometa.backend import static_leaves
+from evometa.errors import ConfigurationError
+from evometa.executors.executor import Outcome, Trial, failed
+from evometa.executors.returned import file_of, raised, read_result
+from evometa.executors.surroundings import seed_shared_generators
+from evometa.problem import HostProblem, precision_of
+from evometa.types import Omega
+
+
+class Restored(Protocol):
+    """What a call may change and the next one must find as it was."""
+
+    def restore(self) -> None:
+        """Undo what a call changed."""
+
+
+class Calls:
+    """Calls the methods of one problem.
+
+    Args:
+        problem: the problem.
+        ends: asked of whatever a call raised: whether it is meant for the caller, rather than a failed candidate.
+    """
+
+    def __init__(self, problem: HostProblem, ends: Callable[[BaseException], bool] = lambda error: False) -> None:
+        self._problem, self._ends = problem, ends
+        self._space, self._structure = problem.space, omega_structure(problem)
+
+    def answer(
+        self, method: str, seed: Sequence[int], leaves: Sequence[NDArray[Any]], surroundings: Sequence[Restored]
+    ) -> dict[str, Any]:
+        """Call a method; return what it returned as JSON, or why it failed.
+
+        Args:
+            method: the problem's method.
+            seed: seed of its generator.
+            leaves: the arrays of ω, which the problem may change.
+            surroundings: restored after the call.
+        """
+        begun = time.perf_counter()
+        try:
+            try:
+                omega = self._space.present(_omega(self._structure, leaves))
+                evaluate = getattr(self._problem, method)
+                rng = np.random.default_rng(seed)
+                before = rng.bit_generator.state
+                seed_shared_generators(before["state"]["state"] % 2**32)
+                found = read_result(self._problem, method, evaluate(rng, omega))
+                return found | {"drew": rng.bit_generator.state != before, "seconds": time.perf_counter() - begun}
+            finally:
+                for one in surroundings:
+                    one.restore()
+        except BaseException as error:  # SystemExit too: a candidate must not end its process
+            if self._ends(error):
+                raise
+            return raised(error, file_of(self._problem)) | {"seconds": time.perf_counter() - begun}
+
+
+def outcome_of(answer: dict[str, Any]) -> Outcome:
+    """Return what :meth:`Calls.answer` found as an outcome."""
+    if "failure" in answer:
+        outcome = failed(answer["failure"], answer.get("error"), kind=answer["kind"])
+        return outcome._replace(seconds=answer["seconds"])
+    return Outcome(
+        answer["fitness"],
+        answer["metrics"],
+        None,
+        answer["vectors"],
+        drew=answer.get("drew", True),
+        seconds=answer["seconds"],
+    )
+
+
+def leaves_of(omega: Omega) -> list[Any]:
+    """Return the arrays of ω."""
+    return jax.tree.leaves(static_leaves.pack(omega))
+
+
+def omega_structure(problem: HostProblem) -> Any:
+    """Return ω as a pytree of shapes and types, without computing anything."""
+    with precision_of(problem):
+        space = problem.space
+        key = jax.eval_shape(jax.random.key, 0)
+        return static_leaves.pack(static_leaves.abstract(lambda key: space.decode(space.sample(key)), key))
+
+
+def _omega(structure: Any, leaves: Sequence[NDArray[Any]]) -> Omega:
+    shapes, treedef = jax.tree.flatten(structure)
+    # Types that are not NumPy's own, such as bfloat16, arrive as plain bytes.
+    typed = (
+        leaf.view(shape.dtype) if leaf.dtype.kind == "V" else leaf for leaf, shape in zip(leaves, shapes, strict=True)
+    )
+    return static_leaves.unpack(
+        jax.tree.unflatten(treedef, [leaf[()] for leaf in typed])
+    )  # [()] turns 0-d arrays into NumPy scalars
+
+
+def require_callable(executor: str, problem: HostProblem, trials: Sequence[Trial]) -> None:
+    """Refuse trials that cannot be run.
+
+    Raises:
+        ConfigurationError: ``evaluate_test`` of a problem without one, or a budget, which the executor cannot keep.
+    """
+    for trial in trials:
+        if trial.method == "evaluate_test" and not problem.has_test():
+            raise ConfigurationError(
+                f"{type(problem).__name__} expects a method evaluate_test(rng, omega) to be evaluated on "
+                "what is held out, but has none; define it."
+            )
+        if trial.budget is not None:
+            raise ConfigurationError(
+                f"{executor} expects trials without a budget, which it cannot keep, got budget={trial.budget}."
+            )

@@ -1,0 +1,61 @@
+"""Which executor evaluates a plain-Python problem, from what the user gave as ``workers``."""
+
+from collections.abc import Callable
+
+from evometa.backend.container import cpu_cores
+from evometa.errors import ConfigurationError
+from evometa.executors.executor import Executor
+from evometa.executors.in_process import InProcess
+from evometa.executors.supervised import Supervised
+from evometa.executors.worker_pool import WorkerPool
+from evometa.problem import HostProblem
+from evometa.settings import Natural
+
+Workers = Natural | Callable[[HostProblem], Executor] | None
+"""A number of worker processes, 0 for this process, None for one worker a core, or what makes a user's own executor."""
+
+
+def executor_for(
+    problem: HostProblem,
+    workers: Workers,
+    *,
+    calls: int | None = None,
+    memory: float | None = None,
+    gives_up: Callable[[int, float, float], bool] = lambda left, returned, longest: False,
+    most: int | None = None,
+) -> Executor:
+    """Return the executor that a user chose; it starts when it is entered or first needed.
+
+    Args:
+        problem: the problem that evaluates ω.
+        workers: the choice.
+        calls: calls after which a worker process is replaced.
+        memory: bytes that a worker process may hold before it is replaced.
+        gives_up: asked while calls run whether to give them up, as :class:`WorkerPool` does.
+        most: calls that there are at all, and so the most workers that are of use.
+
+    Raises:
+        ConfigurationError: the user's own function returns no executor.
+    """
+    if callable(workers):
+        executor = workers(problem)
+        missing = [
+            name
+            for name in ("capacity", "submit", "as_completed", "__enter__", "__exit__")
+            if not hasattr(executor, name)
+        ]
+        if missing:
+            raise ConfigurationError(
+                f"workers expects a function that returns an executor (evometa.executors.Executor), got "
+                f"{type(executor).__name__}, which has no {', no '.join(missing)}; define it."
+            )
+        return Supervised(executor, gives_up)
+    if workers == 0:
+        return InProcess(problem, gives_up=gives_up)
+    size = min(workers or cpu_cores(), most or workers or cpu_cores())
+    return WorkerPool(problem, size, calls=calls, memory=memory, gives_up=gives_up)
+
+
+def needs_description(workers: Workers) -> bool:
+    """Return whether the problem must be rebuilt in another process."""
+    return workers != 0 and not callable(workers)
