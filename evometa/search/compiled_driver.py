@@ -5,6 +5,7 @@ length; it ends early when the target is reached or the strategy stops. Keys are
 where a dispatch begins or ends changes nothing, and the seed is an argument too.
 """
 
+import copy
 import functools
 import operator
 from typing import Any
@@ -20,13 +21,14 @@ from evometa.evaluation.compatibility import noisy
 from evometa.evaluation.population_evaluator import Evaluated, PopulationEvaluator, evaluator_for
 from evometa.problem import VECTORS, Evaluation
 from evometa.search.decisions import MOST_GENERATIONS
-from evometa.search.driver import Candidates, Driver, Rows, ValidationSettings, as_numbers
+from evometa.search.driver import Candidates, Dispatch, Driver, Rows, ValidationSettings, as_numbers
 from evometa.search.generation import (
     CONTINUE,
     RootKeys,
     SearchState,
     generation_keys,
     initial_state,
+    root_keys,
     stop_code,
     validation_columns,
 )
@@ -105,6 +107,14 @@ class CompiledDriver(Driver):
         check_memory(self._dispatch, memory_budget)
         self._validate_on = jax.jit(evaluator.validate_on, static_argnames="test")
 
+    def with_seed(self, seed: int) -> "CompiledDriver":
+        """Return the same driver with another seed; the compiled programs serve both."""
+        other = copy.copy(self)
+        other.__dict__.pop("_drawn", None)
+        other.keys = root_keys(seed)
+        other._device_keys = jax.device_put(other.keys, self._sharding)
+        return other
+
     def initial(self, first: int = 0) -> SearchState:
         """Return the state before the first generation; with several starts, at the one of an index."""
         state: SearchState = self._initial(self.keys.start, np.int32(first))
@@ -129,14 +139,22 @@ class CompiledDriver(Driver):
 
     def advance(self, state: SearchState, first: int, count: int, target: float) -> tuple[SearchState, Rows, int]:
         """Run up to ``count`` generations in one dispatch."""
+        return self.launch(state, first, count, target)()
+
+    def launch(self, state: SearchState, first: int, count: int, target: float) -> Dispatch:
+        """Begin up to ``count`` generations in one dispatch."""
         state = jax.device_put(state, self._sharding)
         goal = np.asarray(self.sign * target, state.best_fitness.dtype)
         state, done, code, fitness, values, tried = self._dispatch(
             state, self._drawn, self._device_keys, np.int32(first), np.int32(min(count, self._most)), goal
         )
-        rows = int(done)
-        found = self._rows(first, np.asarray(fitness)[:rows], np.asarray(values)[:rows])
-        return state, found._replace(trials=self._trials(first, rows, tried)), int(code)
+
+        def wait() -> tuple[SearchState, Rows, int]:
+            rows = int(done)
+            found = self._rows(first, np.asarray(fitness)[:rows], np.asarray(values)[:rows])
+            return state, found._replace(trials=self._trials(first, rows, tried)), int(code)
+
+        return wait
 
     def _trials(self, first: int, rows: int, tried: Candidates | None) -> tuple[Row, ...]:
         """Return what the table of trials is told of the candidates of a dispatch, leaves ``[N, P, ...]``."""

@@ -64,9 +64,12 @@ def _switched(to: Switches) -> Iterator[None]:
         yield
 
 
-def engine() -> contextlib.AbstractContextManager[None]:
-    """Run the engine and the strategies, which the switches are not meant for."""
-    return _switched(Switches(False, False, False, "allow"))
+@contextlib.contextmanager
+def engine() -> Iterator[Switches]:
+    """Run the engine and the strategies, which the switches are not meant for; yield those that the user has set."""
+    wanted = switches()
+    with _switched(Switches(False, False, False, "allow")):
+        yield wanted
 
 
 class Examiner:

@@ -11,7 +11,7 @@ it ends with a validation. That is written here, once. What differs is where a p
 
 import abc
 import functools
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -56,6 +56,10 @@ class Rows(NamedTuple):
     """Tasks that the validation after each generation took, ``[N]``; 0 where there was none."""
     trials: tuple[Row, ...] = ()
     """What the table of trials is told of each candidate, where there is such a table."""
+
+
+Dispatch = Callable[[], tuple[SearchState, Rows, int]]
+"""Waits for the generations of a dispatch; returns what :meth:`Driver.advance` does."""
 
 
 class Candidates(NamedTuple):
@@ -169,6 +173,14 @@ class Driver(abc.ABC):
         Returns:
             The state, one row for each generation done, and a stop code (:mod:`evometa.search.generation`).
         """
+
+    def launch(self, state: SearchState, first: int, count: int, target: float) -> "Dispatch":
+        """Begin what :meth:`advance` does, and return what waits for it and returns the same.
+
+        A compiled program has begun by then, so the dispatches of several searches on devices of their own can overlap;
+        plain Python begins when it is waited for.
+        """
+        return functools.partial(self.advance, state, first, count, target)
 
     @abc.abstractmethod
     def validate(self, genotype: Genotype, tasks: int, *, test: bool) -> Evaluation:

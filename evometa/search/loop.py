@@ -3,7 +3,7 @@
 import contextlib
 import dataclasses
 import time
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -63,17 +63,17 @@ class Loop:
     keep_checkpoints: int
     """How many of the newest checkpoints are kept."""
 
-    def until(self, limits: Limits) -> StopReason:
-        """Dispatch until there is a reason to stop; return it.
+    def until(self, limits: Limits) -> Generator[None, None, StopReason]:
+        """Dispatch until there is a reason to stop; return it. It yields while each dispatch is under way.
 
         Raises:
             NotWritten: the run directory can no longer be written to.
             EvaluationError: the code of a plain-Python problem raised an error for every candidate of the first
                 generation.
         """
-        return self._explained(self._dispatched(limits))
+        return self._explained((yield from self._dispatched(limits)))
 
-    def _dispatched(self, limits: Limits) -> StopReason:
+    def _dispatched(self, limits: Limits) -> Generator[None, None, StopReason]:
         entered = time.monotonic()
         driver, run, done = self.driver, self.run, self.run.counters
         state = run.state if run.state is not None else driver.initial()
@@ -102,7 +102,9 @@ class Loop:
             if self.examiner is not None:
                 count = 1
                 self.examiner.examine(state, done.generation + 1)
-            state, rows, code = driver.advance(state, done.generation + 1, count, target.value())
+            wait = driver.launch(state, done.generation + 1, count, target.value())
+            yield
+            state, rows, code = wait()
             if self.interrupt.requested and not (done.generation or len(rows.failed)):
                 return INTERRUPTED  # before there is anything to write
             spent = time.monotonic() - start

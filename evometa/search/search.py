@@ -7,7 +7,7 @@ It checks that what it is given fits together, makes the driver, restores the ne
 import contextlib
 import dataclasses
 import os
-from collections.abc import Iterable
+from collections.abc import Generator, Iterable
 from typing import Annotated, Any, Literal
 
 from evometa import naming
@@ -21,7 +21,7 @@ from evometa.problem import VALIDATION_TASKS, BaseProblem, HostProblem, InnerTra
 from evometa.search.budget import SHARE, UNBOUNDED
 from evometa.search.callbacks import as_callback
 from evometa.search.compiled_driver import CompiledDriver
-from evometa.search.debugging import Examiner, engine, switches
+from evometa.search.debugging import Examiner, Switches, engine
 from evometa.search.decisions import Limits, StopReason
 from evometa.search.driver import Driver, ValidationSettings
 from evometa.search.execution import Execution, Parts
@@ -274,20 +274,37 @@ class Search(metaclass=Checked):
         limits = Limits(generations, evaluations, inner_steps, seconds, target)
         interrupt = Interrupt()
         try:
-            return self._searched(limits, interrupt)
+            with Progress(self._show) as progress, engine() as wanted:
+                steps = self.steps(limits, progress, interrupt, wanted)
+                with contextlib.closing(steps):
+                    next(steps)
+                    with interrupt:
+                        return last(steps)
         finally:
             interrupt.resend()
 
-    def _searched(self, limits: Limits, interrupt: Interrupt) -> Result:
+    def steps(
+        self, limits: Limits, progress: Progress, interrupt: Interrupt, wanted: Switches
+    ) -> Generator[None, None, Result]:
+        """Search as :meth:`run` does, for those who run several searches at once.
+
+        It yields once when everything is prepared, from where on Ctrl-C should be taken by ``interrupt``, and then
+        while each dispatch is under way.
+
+        Args:
+            limits: when to stop.
+            progress: shows what happens.
+            interrupt: says when the search is asked to end.
+            wanted: JAX's switches as the user has set them.
+        """
         with contextlib.ExitStack() as stack:
-            progress = stack.enter_context(Progress(self._show))
             interrupt.announce = progress.note
             folder = stack.enter_context(self._stored.open()) if self._stored is not None else None
             with told_of_interrupts(progress.note):
-                driver, examiner = self._prepare(stack, progress, interrupt)
+                driver, examiner = self._prepare(stack, progress, interrupt, wanted)
             if self._stored is not None and folder is not None:
                 self._stored.restore(folder, driver, self._run)
-            stack.enter_context(interrupt)
+            yield
             for callback in self._callbacks:
                 callback.start(self)
             loop = Loop(
@@ -303,7 +320,7 @@ class Search(metaclass=Checked):
                 self._keep_checkpoints,
             )
             try:
-                reason = loop.until(limits)
+                reason = yield from loop.until(limits)
             except NotWritten as error:
                 reason = _not_written(error)
             except EvaluationError:
@@ -336,20 +353,19 @@ class Search(metaclass=Checked):
         assert self._stored is not None
         with contextlib.ExitStack() as stack:
             progress = stack.enter_context(Progress(self._show))
+            wanted = stack.enter_context(engine())
             interrupt = Interrupt()
-            driver, _ = self._prepare(stack, progress, interrupt)
+            driver, _ = self._prepare(stack, progress, interrupt, wanted)
             self._stored.load(driver, self._run)
             done = self._run.counters
             reason = StopReason(done.stop_code or "running", done.stop_reason or "not ended yet")
             return self._select(driver, reason, progress, interrupt)
 
     def _prepare(
-        self, stack: contextlib.ExitStack, progress: Progress, interrupt: Interrupt
+        self, stack: contextlib.ExitStack, progress: Progress, interrupt: Interrupt, wanted: Switches
     ) -> tuple[Driver, Examiner | None]:
         """Return the driver, and what examines its generations where the user debugs a compiled problem."""
         use_compilation_cache()
-        wanted = switches()
-        stack.enter_context(engine())
         if isinstance(self.problem, HostProblem):
             return stack.enter_context(self._execution.stepped(self._parts, self._run, progress, interrupt)), None
         if self._driver is None:
@@ -395,6 +411,16 @@ class Search(metaclass=Checked):
         if self._stored is not None and self._stored.known is not None:
             return history.read(self._stored.path)
         return self._run.history
+
+
+def last(steps: Generator[None, None, Result]) -> Result:
+    """Return the result of a search whose steps have begun."""
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            result: Result = end.value
+            return result
 
 
 def _not_written(error: NotWritten) -> StopReason:
