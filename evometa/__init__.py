@@ -34,6 +34,7 @@ if TYPE_CHECKING:
         RunDirectoryError,
     )
     from evometa.evaluation.training_evaluator import replay
+    from evometa.halving import Halving
     from evometa.inner_training import learning_curve
     from evometa.objectives import At, Final, Mean
     from evometa.problem import Evaluation, HostProblem, InnerTraining, Problem
@@ -85,6 +86,7 @@ __all__ = [
     "Feedback",
     "Final",
     "Fixed",
+    "Halving",
     "HostProblem",
     "IgnoredFeedbackWarning",
     "InnerTraining",
@@ -140,6 +142,7 @@ _PLACES = {
     "Feedback": "evometa.strategy",
     "Final": "evometa.objectives",
     "Fixed": "evometa.spaces",
+    "Halving": "evometa.halving",
     "HostProblem": "evometa.problem",
     "IgnoredFeedbackWarning": "evometa.errors",
     "InnerTraining": "evometa.problem",

@@ -7,6 +7,8 @@ registered for its class carries it out (:mod:`evometa.evaluation.population_eva
 import dataclasses
 from typing import Literal
 
+from evometa.halving import Halving
+
 Mode = Literal["reverse", "forward"]
 """How derivatives are carried through a computation."""
 
@@ -19,6 +21,13 @@ class EvaluationPlan:
 @dataclasses.dataclass(frozen=True)
 class FullEvaluation(EvaluationPlan):
     """Evaluate each candidate from scratch, as the problem says; nothing is carried between generations."""
+
+
+@dataclasses.dataclass(frozen=True)
+class HalvedEvaluation(EvaluationPlan):
+    """Evaluate from scratch, and train only the best candidates of each rung further."""
+
+    halving: Halving
 
 
 @dataclasses.dataclass(frozen=True)

@@ -21,11 +21,22 @@ import numpy as np
 from jax import lax
 from jax.typing import ArrayLike
 
+from evometa.problem import VECTORS, Evaluation
+
 ConstraintHandling = Literal["ranked", "penalised", "own", "none"]
 """In which form a strategy is told of constraints."""
 
 SHIFT = 5
 """Bits by which the floats from 0 to the largest are condensed into the range of infeasible candidates."""
+
+
+def sound(evaluation: Evaluation) -> jax.Array:
+    """Return which candidates ``[P]`` did not fail: their fitness, objectives, constraints and measures are finite."""
+    found = jnp.isfinite(jnp.asarray(evaluation.fitness))
+    for part in (getattr(evaluation, name) for name in VECTORS):
+        if part is not None:
+            found &= jnp.all(jnp.isfinite(part), axis=1)
+    return found
 
 
 def feasible(constraints: ArrayLike) -> jax.Array:
@@ -51,7 +62,7 @@ def ranked(fitness: jax.Array, constraints: jax.Array, largest: float | None = N
     """
     dtype = jnp.promote_types(fitness.dtype, jnp.result_type(float))
     fitness = fitness.astype(dtype)
-    integer, most = _integer(dtype), jnp.finfo(dtype).max
+    integer, most = integer_of(dtype), jnp.finfo(dtype).max
     amount = jnp.minimum(violation(constraints.astype(dtype)), most)
     # The bits of positive floats are in the order of the floats. Their whole range, condensed, is put below `largest`.
     below = (_bits(most, dtype) - lax.bitcast_convert_type(amount, integer)) >> SHIFT
@@ -64,7 +75,7 @@ def worst_feasible(dtype: Any, largest: float | None = None) -> np.floating[Any]
     """Return the fitness that :func:`ranked` gives to feasible candidates at most; that of others is above."""
     dtype = np.dtype(dtype)
     bits = _bits(_largest(dtype, largest), dtype) - (_bits(np.finfo(dtype).max, dtype) >> SHIFT) - 1
-    limit: np.floating[Any] = np.asarray(bits, _integer(dtype)).view(dtype)[()]
+    limit: np.floating[Any] = np.asarray(bits, integer_of(dtype)).view(dtype)[()]
     return limit
 
 
@@ -85,9 +96,10 @@ def _largest(dtype: Any, given: float | None) -> float:
     return float(jnp.finfo(dtype).max) ** 0.8 if given is None else given
 
 
-def _integer(dtype: Any) -> Any:
+def integer_of(dtype: Any) -> Any:
+    """Return the type of the whole numbers that have the bits of a float type."""
     return {4: np.int32, 8: np.int64}[np.dtype(dtype).itemsize]
 
 
 def _bits(value: Any, dtype: Any) -> int:
-    return int(np.asarray(value, dtype).view(_integer(dtype)))
+    return int(np.asarray(value, dtype).view(integer_of(dtype)))

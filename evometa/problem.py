@@ -319,6 +319,11 @@ class HostProblem(BaseProblem):
         return 1 if self.num_tasks is None else 4 * self.num_tasks
 
 
+def sign_of(problem: BaseProblem) -> float:
+    """Return the factor that turns the problem's fitness into one to minimise, and back."""
+    return -1.0 if problem.direction == "maximize" else 1.0
+
+
 def precision_of(problem: BaseProblem) -> contextlib.AbstractContextManager[object]:
     """Return the context in which the space of a problem is used: double precision for plain-Python problems."""
     return precision(double=isinstance(problem, HostProblem))

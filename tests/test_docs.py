@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 
 DOCS = Path(__file__).parents[1] / "docs"
-PAGES = [DOCS / name for name in ("executors.md", "interop.md", "sharing.md", "tutorial.md", "writing.md")]
+PAGES = [
+    DOCS / name for name in ("executors.md", "halving.md", "interop.md", "sharing.md", "tutorial.md", "writing.md")
+]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)

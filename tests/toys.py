@@ -182,6 +182,54 @@ class Waves(InnerTraining):
         return _error(learner, task["x"][1], task["y"][1] + _noise(key, (5, 1)))
 
 
+@dataclasses.dataclass(frozen=True)
+class Lines(InnerTraining):
+    """The loss after s steps is ω₀ + ω₁ s on every task, and NaN from step ω₂ on where that is above 0."""
+
+    num_tasks: int = 2
+    inner_steps: int = 9
+
+    @property
+    def space(self) -> Space:
+        return Box((3,))
+
+    def sample_task(self, key: Any) -> Any:
+        return jnp.float32(0.0)
+
+    def init(self, key: Any, omega: Any, task: Any) -> Any:
+        return {"value": omega[0] + task, "steps": jnp.float32(0.0)}
+
+    def step(self, key: Any, omega: Any, task: Any, learner: Any) -> Any:
+        steps = learner["steps"] + 1.0
+        broken = (omega[2] > 0) & (steps >= omega[2])
+        return {"value": jnp.where(broken, jnp.nan, learner["value"] + omega[1]), "steps": steps}
+
+    def loss(self, key: Any, omega: Any, task: Any, learner: Any) -> Any:
+        return learner["value"]
+
+    def metrics(self, key: Any, omega: Any, task: Any, learner: Any) -> Mapping[str, Any]:
+        return {"steps": learner["steps"]}
+
+
+class Gains(Lines):
+    """The same upside down, to be maximised."""
+
+    direction = "maximize"
+
+    def init(self, key: Any, omega: Any, task: Any) -> Any:
+        return super().init(key, -omega, task)
+
+    def step(self, key: Any, omega: Any, task: Any, learner: Any) -> Any:
+        return super().step(key, omega * jnp.array([1, -1, 1]), task, learner)
+
+
+class Goals(Lines):
+    """Two objectives: the loss, and ω₁ with its sign changed."""
+
+    def evaluate_learner(self, key: Any, omega: Any, task: Any, learner: Any, fitness: Any) -> Evaluation:
+        return Evaluation(fitness, objectives=jnp.stack([fitness, -omega[1]]))
+
+
 def _noise(key: Any, shape: tuple[int, ...]) -> Any:
     return jax.random.uniform(key, shape, jnp.float32, -0.1, 0.1)
 

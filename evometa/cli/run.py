@@ -40,6 +40,8 @@ class Run:
         validation_tasks: tasks of each kind that a validation averages, at most; by default what suits the problem.
         validation_share: what validations and the final selection may cost, as a share of the search's own cost; by
             default 0.25, or no bound with --validation-tasks; with 0 there are none.
+        halving: train only the better candidates of each generation further: the reduction, such as 3, or reduction and
+            rungs, such as 3:4; for problems with inner training.
         debug: evaluate the candidates of a JAX problem one by one, uncompiled, and stop at the first value that is not
             finite, naming its candidate, task and inner step; slow.
     """
@@ -54,6 +56,7 @@ class Run:
     finalists: int | None = None
     validation_tasks: int | None = None
     validation_share: float | None = None
+    halving: str | None = None
     debug: bool = False
     limits: OmitArgPrefixes[Limits] = dataclasses.field(default_factory=Limits)
     execution: OmitArgPrefixes[Execution] = dataclasses.field(default_factory=Execution)
@@ -63,6 +66,7 @@ class Run:
 
     def execute(self) -> int:
         """Run the search and print a summary; return the exit status."""
+        from evometa.halving import Halving
         from evometa.search.search import Search
 
         limits = self.limits.as_arguments(self.recipe.limits if self.recipe else {})
@@ -79,6 +83,7 @@ class Run:
             finalists=self.finalists,
             validation_tasks=self.validation_tasks,
             validation_share=self.validation_share,
+            halving=None if self.halving is None else Halving.from_word(self.halving),
             debug=self.debug,
             **dataclasses.asdict(self.execution),
         )

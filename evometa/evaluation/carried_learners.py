@@ -52,7 +52,7 @@ def learners_incompatibility(name: str, learners: Learner) -> str | None:
     for path, leaf in jax.tree_util.tree_flatten_with_path(learners)[0]:
         if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
             return (
-                f"{name} expects learners of plain arrays, which a checkpoint can hold, and learner"
+                f"{name} expects learners of plain arrays, which can be kept while it trains in parts, and learner"
                 f"{jax.tree_util.keystr(path)} is a random key; use the key that step is given."
             )
     return None

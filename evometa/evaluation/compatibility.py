@@ -9,19 +9,22 @@ from evometa.backend.static_leaves import abstract, pack, unpack
 from evometa.errors import ConfigurationError, IgnoredFeedbackWarning, warn
 from evometa.evaluation.checks import check_names
 from evometa.evaluation.population_evaluator import plan_incompatibility
+from evometa.halving import Halving
 from evometa.problem import VECTORS, BaseProblem, HostProblem, InnerTraining, Problem, as_evaluation, overrides
 from evometa.spaces import Space
 from evometa.strategy import Strategy
 
 
-def require_compatible(strategy: Strategy[Any], problem: BaseProblem, space: Space) -> None:
+def require_compatible(
+    strategy: Strategy[Any], problem: BaseProblem, space: Space, halving: Halving | None = None
+) -> None:
     """Raise ConfigurationError, in the words of what does not fit, when a strategy cannot search for a problem."""
     check_names(strategy, Strategy)
     for reason in (
         strategy.incompatibility(space),
         _python_incompatibility(strategy, problem),
         strategy.problem_incompatibility(problem),
-        plan_incompatibility(strategy, problem),
+        plan_incompatibility(strategy, problem, halving),
     ):
         if reason:
             raise ConfigurationError(reason)

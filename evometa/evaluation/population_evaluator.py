@@ -7,6 +7,8 @@ carries it out, and registers itself with :func:`evaluator_for`:
 plan                                population evaluator
 ==================================  ==========================================================================
 ``FullEvaluation``                  :class:`~evometa.evaluation.full_evaluator.FullEvaluator`: from scratch
+``HalvedEvaluation``                :class:`~evometa.evaluation.halving_evaluator.HalvingEvaluator`: from scratch, the
+best further
 ``WindowedEvaluation``              :class:`~evometa.evaluation.windowed_evaluator.WindowedEvaluator`: windows of an
 unroll
 ``PopulationTraining``              :class:`~evometa.evaluation.training_evaluator.TrainingEvaluator`: training that
@@ -27,7 +29,8 @@ import jax.numpy as jnp
 
 from evometa.backend.chunks import map_chunks
 from evometa.evaluation.task_source import KeyDraws, TrainingTasks, mean, task_source
-from evometa.evaluation_plan import EvaluationPlan
+from evometa.evaluation_plan import EvaluationPlan, HalvedEvaluation
+from evometa.halving import Halving
 from evometa.problem import Evaluation, InnerTraining, Problem
 from evometa.spaces import Space
 from evometa.strategy import Strategy
@@ -53,6 +56,9 @@ class Evaluated(NamedTuple):
     """What the next generation continues from, such as learners in the middle of their training."""
     gradient: Any = None
     """The gradient of the fitness with respect to each genotype ``[P, ...]``, where the plan asks for it."""
+    stopped_at: Any = None
+    """``[P]``, int32: the inner step after which a candidate was stopped, of which the evaluation is; 0 for those that
+    were trained to the end. None where none is stopped."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -82,6 +88,14 @@ class PopulationEvaluator(abc.ABC):
     def inner_steps_per_evaluation(self) -> int:
         """Learner updates that evaluating one candidate in one generation costs; by default the problem's own."""
         return self.problem.inner_steps_per_evaluation
+
+    def inner_steps_of(self, population: int) -> int:
+        """Return the learner updates that evaluating P candidates in one generation costs."""
+        return population * self.inner_steps_per_evaluation
+
+    def fewest_at_once(self, population: int) -> int:
+        """Return how many of P candidates are evaluated at once, at least; a chunk need not hold more."""
+        return population
 
     def omega(self, genotype: Genotype) -> Omega:
         """Return the ω that a genotype stands for."""
@@ -138,17 +152,33 @@ class PopulationEvaluator(abc.ABC):
 
         The tasks are shared by the whole population or, with :attr:`members_per_task_set`, by consecutive items.
         """
+        count = jax.tree.leaves(items)[0].shape[0]
+        return self.on_drawn(self.draw(key, count), jnp.arange(count), items, function)
+
+    def draw(self, key: Key, population: int) -> Any:
+        """Draw the tasks of a generation of P candidates; with :attr:`members_per_task_set`, leading axis."""
         draw = self.tasks.draw
         if not self.members_per_task_set:
-            return self._map(function, draw(key), items, self.chunk)
-        count = jax.tree.leaves(items)[0].shape[0]
-        shared = jax.vmap(draw)(jax.random.split(key, -(-count // self.members_per_task_set)))
+            return draw(key)
+        return jax.vmap(draw)(jax.random.split(key, -(-population // self.members_per_task_set)))
+
+    def on_drawn(self, shared: Any, members: jax.Array, items: Any, function: Callable[[Any, Any], Any]) -> Any:
+        """Return ``function(shared, item)`` of some candidates' items on drawn tasks; leading axis as of the items.
+
+        Args:
+            shared: from :meth:`draw`.
+            members: the number of the candidate in its generation that each item belongs to.
+            items: leading axis.
+            function: of the tasks of one candidate, and its item.
+        """
+        if not self.members_per_task_set:
+            return self._map(function, shared, items, self.chunk)
 
         def on_own_tasks(shared: Any, numbered: Any) -> Any:
             number, item = numbered
             return function(jax.tree.map(lambda leaf: leaf[number], shared), item)
 
-        return self._map(on_own_tasks, shared, (jnp.arange(count) // self.members_per_task_set, items), self.chunk)
+        return self._map(on_own_tasks, shared, (members // self.members_per_task_set, items), self.chunk)
 
     def _map(self, function: Callable[[Any, Any], Any], shared: Any, items: Any, chunk: int) -> Any:
         return map_chunks(function, shared, items, chunk=chunk, devices=self.devices)
@@ -165,9 +195,18 @@ register = _make.register
 """Decorates the function ``(plan, strategy, problem, space) -> PopulationEvaluator`` of one kind of plan."""
 
 
-def evaluator_for(strategy: Strategy[Any], problem: Problem | InnerTraining, space: Space) -> PopulationEvaluator:
-    """Return the population evaluator that a strategy's plan asks for, with chunks of one and no devices yet."""
-    return _make(strategy.evaluation, strategy, problem, space)
+def evaluator_for(
+    strategy: Strategy[Any], problem: Problem | InnerTraining, space: Space, halving: Halving | None = None
+) -> PopulationEvaluator:
+    """Return the population evaluator that a strategy's plan asks for, with chunks of one and no devices yet.
+
+    With halving, the one that evaluates from scratch and trains only the best further.
+    """
+    return _make(_plan(strategy, halving), strategy, problem, space)
+
+
+def _plan(strategy: Strategy[Any], halving: Halving | None) -> EvaluationPlan:
+    return strategy.evaluation if halving is None else HalvedEvaluation(halving)
 
 
 @functools.singledispatch
@@ -179,6 +218,6 @@ register_incompatibility = _incompatibility.register
 """Decorates the function ``(plan, strategy, problem) -> str | None`` that says why a plan does not fit a problem."""
 
 
-def plan_incompatibility(strategy: Strategy[Any], problem: Any) -> str | None:
+def plan_incompatibility(strategy: Strategy[Any], problem: Any, halving: Halving | None = None) -> str | None:
     """Return why a problem cannot be evaluated as a strategy plans, in one sentence, or None when it can."""
-    return _incompatibility(strategy.evaluation, strategy, problem)
+    return _incompatibility(_plan(strategy, halving), strategy, problem)

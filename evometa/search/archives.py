@@ -7,8 +7,7 @@ import numpy as np
 
 from evometa.backend.static_leaves import unpack
 from evometa.feasibility import worst_feasible
-from evometa.problem import BaseProblem
-from evometa.search.generation import sign_of
+from evometa.problem import BaseProblem, sign_of
 from evometa.storage.result import Archive
 from evometa.strategy import ArchiveRecord, Strategy
 from evometa.types import Omega

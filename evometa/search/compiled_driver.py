@@ -67,7 +67,7 @@ class CompiledDriver(Driver):
         memory_budget: int,
         trials: bool = False,
     ) -> None:
-        steps = evaluator.inner_steps_per_evaluation
+        steps = evaluator.inner_steps_of(strategy.population_size)
         super().__init__(evaluator.problem, evaluator.space, strategy, seed, validation, steps)
         self.evaluator = evaluator
         self._sharding = _replicated(evaluator.devices)
@@ -95,7 +95,8 @@ class CompiledDriver(Driver):
         if trials:
             found = {name: getattr(tried.evaluation, name) for name in VECTORS}
             lengths = {name: part.shape[1] for name, part in found.items() if part is not None}
-            self.trial_columns = trial_columns(self.problem, self.space, tried.evaluation.metrics, lengths)
+            stops = tried.stopped_at is not None
+            self.trial_columns = trial_columns(self.problem, self.space, tried.evaluation.metrics, lengths, stops=stops)
         # The longest dispatch that the buffers hold: long enough for any problem, and 16 MiB of float32 at most.
         self._most = max(1, min(MOST_GENERATIONS, 2**22 // _numbers((self._fitness, self._tried))))
         target = jax.ShapeDtypeStruct((), shapes.best_fitness.dtype)
@@ -163,10 +164,11 @@ class CompiledDriver(Driver):
         tried = jax.device_get(tried)
         told: list[Row] = []
         for row in range(rows):
-            genotypes, evaluation = jax.tree.map(operator.itemgetter(row), tried)
+            genotypes, evaluation, stopped_at = jax.tree.map(operator.itemgetter(row), tried)
             for member, omega in enumerate(self.omegas(genotypes)):
                 own: Evaluation = jax.tree.map(operator.itemgetter(member), evaluation)
-                told.append(self._trial(first + row, member, omega, own))
+                stopped = 0 if stopped_at is None or not np.isfinite(own.fitness) else int(stopped_at[member])
+                told.append(self._trial(first + row, member, omega, own, stopped))
         return tuple(told)
 
     def validate(self, genotype: Genotype, tasks: int, *, test: bool) -> Evaluation:

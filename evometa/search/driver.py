@@ -24,14 +24,13 @@ from evometa.backend.precision import compiled, precision
 from evometa.backend.static_leaves import packing, unpack
 from evometa.evaluation.population_evaluator import Evaluated
 from evometa.feasibility import ranked, worst_feasible
-from evometa.problem import VECTORS, BaseProblem, Evaluation, InnerTraining
+from evometa.problem import VECTORS, BaseProblem, Evaluation, InnerTraining, sign_of
 from evometa.search.budget import Cost, Prices
 from evometa.search.generation import (
     RootKeys,
     SearchState,
     generation_keys,
     root_keys,
-    sign_of,
     tell,
 )
 from evometa.spaces import Space
@@ -67,6 +66,8 @@ class Candidates(NamedTuple):
 
     genotypes: Genotype
     evaluation: Evaluation
+    stopped_at: Any = None
+    """As :attr:`Evaluated.stopped_at`."""
 
 
 class ValidationSettings(NamedTuple):
@@ -91,7 +92,7 @@ class Driver(abc.ABC):
         strategy: the strategy.
         seed: seed of everything.
         validation: how to validate.
-        inner_steps: learner updates of one candidate in one generation.
+        inner_steps: learner updates of one generation.
         double: compute in double precision, whatever JAX's switch.
     """
 
@@ -117,7 +118,7 @@ class Driver(abc.ABC):
         self.keys: RootKeys = root_keys(seed)
         population = strategy.population_size
         self.prices = Prices(
-            generation=Cost(population, population * inner_steps),
+            generation=Cost(population, inner_steps),
             tasks_per_evaluation=problem.num_tasks or 1,
             inner_steps_per_task=problem.inner_steps if isinstance(problem, InnerTraining) else 0,
             validation_tasks=validation.tasks,
@@ -221,7 +222,7 @@ class Driver(abc.ABC):
         state, genotypes = self._ask(keys[0], state)
         state, genotypes, evaluated = self._evaluate(state, genotypes, key, number, root)
         state, fitness, record = self._tell(keys[2], state, genotypes, evaluated)
-        return state, fitness, record, Candidates(genotypes, evaluated.evaluation)
+        return state, fitness, record, Candidates(genotypes, evaluated.evaluation, evaluated.stopped_at)
 
     def _round(self, state: Any) -> Scalar | None:
         """Return the round that a strategy is in, or None where it has none."""
@@ -242,7 +243,9 @@ class Driver(abc.ABC):
     ) -> tuple[SearchState, jax.Array, dict[str, Any]]:
         return tell(self.strategy, self.sign, key, state, genotypes, evaluated)
 
-    def _trial(self, generation: int, member: int, omega: Omega, evaluation: Evaluation) -> dict[str, Any]:
+    def _trial(
+        self, generation: int, member: int, omega: Omega, evaluation: Evaluation, stopped_at: int = 0
+    ) -> dict[str, Any]:
         """Return the cells of a candidate in the table of trials.
 
         Args:
@@ -250,6 +253,7 @@ class Driver(abc.ABC):
             member: the candidate's place in it.
             omega: its ω, on the host.
             evaluation: what the problem returned, on the host.
+            stopped_at: the inner step after which it was stopped, 0 where it was not.
         """
         vectors = {
             f"{name}[{place}]": float(value)
@@ -262,6 +266,7 @@ class Driver(abc.ABC):
             "member": member,
             "fitness": float(evaluation.fitness),
             "failure": "" if np.isfinite(evaluation.fitness) else "non-finite fitness",
+            "stopped_at": stopped_at or None,
             **{name: float(value) for name, value in evaluation.metrics.items()},
             **vectors,
             **omega_cells(self.space.readable(omega)),

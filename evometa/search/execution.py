@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Any, Literal, NamedTuple
 
 from evometa.executors.choice import Workers, executor_for
+from evometa.halving import Halving
 from evometa.problem import BaseProblem, HostProblem, InnerTraining, Problem
 from evometa.search.compiled_driver import CompiledDriver
 from evometa.search.driver import ValidationSettings
@@ -43,6 +44,7 @@ class Execution(NamedTuple):
     worker_memory: int | None
     trials: bool
     """Whether there is a table of trials."""
+    halving: Halving | None
 
     def compiled(self, parts: Parts, counters: Counters) -> CompiledDriver:
         """Return the driver of a compiled problem.
@@ -60,6 +62,7 @@ class Execution(NamedTuple):
             population_chunk=counters.chunk or self.population_chunk,
             memory_budget=self.memory_budget,
             devices=self.devices,
+            halving=self.halving,
         )
         counters.chunk = evaluator.chunk
         return CompiledDriver(

@@ -11,8 +11,9 @@ import jax.numpy as jnp
 
 from evometa.backend.precision import key_of
 from evometa.evaluation.population_evaluator import Evaluated
-from evometa.feasibility import feasible, ranked, worst_feasible
-from evometa.problem import VECTORS, BaseProblem, Evaluation
+from evometa.feasibility import feasible, ranked, sound, worst_feasible
+from evometa.halving import behind
+from evometa.problem import Evaluation
 from evometa.search.finalists import Finalists, enter, no_finalists
 from evometa.spaces import Space
 from evometa.strategy import Feedback, Strategy, tell_population
@@ -82,11 +83,6 @@ def initial_state(
     return SearchState(state, genotype, jnp.asarray(jnp.inf, jnp.result_type(float)), carried, kept)
 
 
-def sign_of(problem: BaseProblem) -> float:
-    """Return the factor that turns the problem's fitness into one to minimise, and back."""
-    return -1.0 if problem.direction == "maximize" else 1.0
-
-
 def stop_code(strategy: Strategy[Any], state: SearchState, target: Scalar) -> Scalar:
     """Return why a dispatch ends after a generation: ``CONTINUE``, ``TARGET_REACHED`` or a strategy's reason.
 
@@ -107,7 +103,8 @@ def tell(
 
     The one place where the rule for failures is kept: a candidate failed when its fitness, or anything else that it is
     evaluated by, is not finite. It is told as +inf; of a generation in which all failed hear only the strategies that
-    want to. The best is a candidate that keeps the constraints, where there is one.
+    want to. The best is a candidate that keeps the constraints, where there is one. One that was stopped early is told
+    behind all that were trained further (:func:`evometa.halving.behind`), and never the best.
 
     Args:
         strategy: the strategy.
@@ -118,19 +115,20 @@ def tell(
         evaluated: as the problem gave it, leading axis P.
 
     Returns:
-        The state; the fitness ``[P]``, NaN for failed candidates; and the columns of the history.
+        The state; the fitness ``[P]`` as it is told, NaN for failed candidates; and the columns of the history.
     """
-    evaluation = evaluated.evaluation
-    fitness = jnp.asarray(evaluation.fitness)
-    sound = jnp.isfinite(fitness)
-    for part in (getattr(evaluation, name) for name in VECTORS):
-        if part is not None:
-            sound &= jnp.all(jnp.isfinite(part), axis=1)
-    loss = jnp.where(sound, sign * fitness, jnp.inf)
-    told = _feedback(evaluated, loss, sound, sign)
+    evaluation, stopped_at = evaluated.evaluation, evaluated.stopped_at
+    fitness, whole = jnp.asarray(evaluation.fitness), sound(evaluation)
+    loss = jnp.where(whole, sign * fitness, jnp.inf)
+    if stopped_at is not None:
+        loss = behind(loss, stopped_at)
+        fitness = sign * loss
+    told = _feedback(evaluated, loss, whole, sign)
     allowed = loss
     if told.constraints is not None:
         allowed = ranked(loss, told.constraints)
+    if stopped_at is not None:
+        allowed = jnp.where(stopped_at > 0, jnp.inf, allowed)
     winner = jnp.argmin(allowed)
     learned = tell_population(strategy, key, state.strategy, genotypes, told)
     better = allowed[winner] < state.best_fitness
@@ -148,10 +146,12 @@ def tell(
     record |= {f"best/{name}": jnp.asarray(value)[winner] for name, value in evaluation.metrics.items()}
     if evaluation.constraints is not None:
         record["feasible"] = jnp.mean(feasible(jnp.asarray(evaluation.constraints)))
-    return state, jnp.where(sound, fitness, jnp.nan), record
+    if stopped_at is not None:
+        record["stopped"] = jnp.sum(whole & (stopped_at > 0))
+    return state, jnp.where(whole, fitness, jnp.nan), record
 
 
-def _feedback(evaluated: Evaluated, loss: jax.Array, sound: jax.Array, sign: float) -> Feedback:
+def _feedback(evaluated: Evaluated, loss: jax.Array, whole: jax.Array, sign: float) -> Feedback:
     """Return what a strategy is told: to be minimised, and finite but for the losses of failed candidates."""
     evaluation = evaluated.evaluation
 
@@ -159,12 +159,15 @@ def _feedback(evaluated: Evaluated, loss: jax.Array, sound: jax.Array, sign: flo
         if part is None:
             return None
         return jax.tree.map(
-            lambda leaf: jnp.where(sound.reshape(-1, *[1] * (leaf.ndim - 1)), factor * leaf, failed), part
+            lambda leaf: jnp.where(whole.reshape(-1, *[1] * (leaf.ndim - 1)), factor * leaf, failed), part
         )
 
+    objectives = clean(evaluation.objectives, sign, jnp.inf)
+    if objectives is not None and evaluated.stopped_at is not None:
+        objectives = jax.vmap(behind, in_axes=(1, None), out_axes=1)(objectives, evaluated.stopped_at)
     return Feedback(
         loss,
-        objectives=clean(evaluation.objectives, sign, jnp.inf),
+        objectives=objectives,
         constraints=clean(evaluation.constraints, 1.0, jnp.inf),
         measures=clean(evaluation.measures, 1.0, 0.0),
         gradient=clean(evaluated.gradient, sign, 0.0),

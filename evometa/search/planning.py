@@ -14,10 +14,12 @@ from evometa.errors import ConfigurationError
 from evometa.evaluation import (  # noqa: F401  (register)
     full_evaluator,
     gradient_evaluator,
+    halving_evaluator,
     training_evaluator,
     windowed_evaluator,
 )
 from evometa.evaluation.population_evaluator import OneCandidate, PopulationEvaluator, evaluator_for
+from evometa.halving import Halving
 from evometa.problem import InnerTraining, Problem
 from evometa.spaces import Space
 from evometa.strategy import Strategy
@@ -37,6 +39,7 @@ def plan(
     population_chunk: int | Literal["auto"] = "auto",
     memory_budget: int,
     devices: int | None = None,
+    halving: Halving | None = None,
 ) -> PopulationEvaluator:
     """Return the population evaluator of a strategy's plan with its chunk size and devices chosen.
 
@@ -48,15 +51,16 @@ def plan(
             in a core's cache, or 1 where what ω computes branches; elsewhere the largest within half the memory budget.
         memory_budget: bytes the whole evaluation may take on all devices together.
         devices: how many local devices to use; None: all where the work is worth it, otherwise one.
+        halving: train only the best candidates further.
 
     Raises:
         ConfigurationError: a chunk or device count out of range.
     """
     population = strategy.population_size
-    evaluator = evaluator_for(strategy, problem, space)
+    evaluator = evaluator_for(strategy, problem, space, halving)
     one = evaluator.one_candidate()
     chosen = _devices(one, population, devices)
-    share = -(-population // len(chosen))
+    share = -(-evaluator.fewest_at_once(population) // len(chosen))
     if population_chunk == "auto":
         on_cpu = chosen[0].platform == "cpu"
         budget = min(CACHE_BYTES, memory_budget) if on_cpu else memory_budget // (2 * len(chosen))

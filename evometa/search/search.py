@@ -17,6 +17,7 @@ from evometa.errors import ConfigurationError, EvaluationError, warn
 from evometa.evaluation.checks import check_problem
 from evometa.evaluation.compatibility import noisy, require_compatible, warn_of_ignored
 from evometa.executors.choice import Workers, needs_description
+from evometa.halving import Halving
 from evometa.problem import VALIDATION_TASKS, BaseProblem, HostProblem, InnerTraining, precision_of
 from evometa.search.budget import SHARE, UNBOUNDED
 from evometa.search.callbacks import as_callback
@@ -85,6 +86,8 @@ class Search(metaclass=Checked):
             :class:`~evometa.HostProblem`, and where the run that continues has one.
         callbacks: functions called after each dispatch, or instances of :class:`~evometa.Callback`.
         progress: show a progress bar; None: in a notebook, and where standard error is a terminal.
+        halving: train each generation's candidates for a few inner steps and only the best of them further, as
+            ``Halving(rungs=3, reduction=3)`` says; None: train all to the end. For problems with inner training.
         debug: evaluate each generation's candidates of a compiled problem one after the other by plain JAX before the
             search does, and raise an error at the first value that is not finite. Slow. JAX's ``jax_debug_nans``,
             ``jax_debug_infs`` and ``jax_disable_jit`` do that without the last, and apply to the problem's code alone.
@@ -118,6 +121,7 @@ class Search(metaclass=Checked):
         worker_calls: Total | None = None,
         worker_memory: Total | None = None,
         trials: bool | None = None,
+        halving: Halving | None = None,
         callbacks: Iterable[Any] = (),
         progress: bool | None = None,
         debug: bool = False,
@@ -127,7 +131,7 @@ class Search(metaclass=Checked):
         self.problem, self.strategy, self.seed = problem, strategy, whole_seed("Search", seed)
         with precision_of(problem):
             space = check_problem(problem)
-            require_compatible(strategy, problem, space)
+            require_compatible(strategy, problem, space, halving)
             starts = encoded(space, initial, strategy.population_size)
             if starts is not None:
                 space = space.starting_at(starts)
@@ -144,7 +148,14 @@ class Search(metaclass=Checked):
         wanted = isinstance(problem, HostProblem) if trials is None else trials
         keeps_trials = run_directory is not None and wanted
         self._execution = Execution(
-            population_chunk, memory_budget, devices, workers, worker_calls, worker_memory, keeps_trials
+            population_chunk,
+            memory_budget,
+            devices,
+            workers,
+            worker_calls,
+            worker_memory,
+            keeps_trials,
+            halving,
         )
         self._checkpoint_seconds, self._keep_checkpoints = checkpoint_seconds, keep_checkpoints
         self._callbacks = tuple(as_callback(each) for each in callbacks)
@@ -164,6 +175,8 @@ class Search(metaclass=Checked):
                 "finalists": validation.finalists,
                 "validation_share": validation_share,
             }
+            if halving is not None:
+                options["halving"] = naming.describe(halving)
             manifest = describe_run(problem, strategy, self.seed, options, as_lists(starts))
             require_free(path, overwrite=overwrite)
             self._stored = StoredRun(path, manifest, overwrite=overwrite)
@@ -203,7 +216,7 @@ class Search(metaclass=Checked):
             kept = with_kept_classes(path, manifest)
             problem = problem if problem is not None else rebuilt(kept, "problem")
             strategy = strategy if strategy is not None else rebuilt(kept, "strategy")
-        fixed = {"seed", "initial", "run_directory", "overwrite", *manifest.options} & execution.keys()
+        fixed = {"seed", "initial", "run_directory", "overwrite", "halving", *manifest.options} & execution.keys()
         if fixed:
             raise ConfigurationError(
                 f"Search.resume keeps the run's own {', '.join(sorted(fixed))}; start a new run to change that."
@@ -212,6 +225,8 @@ class Search(metaclass=Checked):
         if "validation_share" not in options and not isinstance(problem, InnerTraining):
             options["validation_tasks"] = 1  # of a run from when problems without tasks were validated once
         options.setdefault("validation_share", SHARE)
+        if "halving" in options:
+            options["halving"] = naming.rebuild(options["halving"])
         search = cls(problem, strategy, seed=manifest.seed, **options, **execution)
         if manifest.initial is not None:
             space = search._parts.space

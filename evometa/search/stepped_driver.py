@@ -80,7 +80,8 @@ class SteppedDriver(Driver):
         double: bool = True,
         trials: bool = False,
     ) -> None:
-        super().__init__(problem, space, strategy, seed, validation, problem.inner_steps_per_evaluation, double=double)
+        steps = strategy.population_size * problem.inner_steps_per_evaluation
+        super().__init__(problem, space, strategy, seed, validation, steps, double=double)
         self._host, self._executor, self._seed, self._note = problem, executor, entropy_of(seed), note
         self.failures = self._failures = failures
         self._wrong = 0.0

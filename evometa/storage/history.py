@@ -32,7 +32,7 @@ STATISTICS = ("best", "lower_quartile", "median", "upper_quartile")
 """Columns that the fitness of a generation gives."""
 MEASURED = ("best_so_far", "center", "held_out")
 """Columns that every search measures besides."""
-COLUMNS = {*COUNTS, *TIMING_COLUMNS, *STATISTICS, *MEASURED, "feasible"}
+COLUMNS = {*COUNTS, *TIMING_COLUMNS, *STATISTICS, *MEASURED, "feasible", "stopped"}
 """The history's own columns; the names of all others begin with one of the groups."""
 GROUPS = ("strategy/", "best/", "center/", "held_out/")
 

@@ -1,6 +1,7 @@
 """``trials.csv``: every candidate that was evaluated, where evaluations are dear; ``pandas.read_csv`` reads it.
 
-One row a candidate: its generation and place in the population, its fitness, why it failed, the seconds and the seed of
+One row a candidate: its generation and place in the population, its fitness, why it failed, after which inner step it
+was stopped where bad ones are (the fitness is the one it had then), the seconds and the seed of
 its calls, its metrics, objectives, constraints and measures, and ω in the terms of the user, categories by their names.
 Parts of ω that are not active have empty cells. Rows are appended while the search runs.
 """
@@ -34,7 +35,7 @@ Row = Mapping[str, Any]
 
 
 def trial_columns(
-    problem: BaseProblem, space: Space, metrics: Iterable[str], vectors: Mapping[str, int]
+    problem: BaseProblem, space: Space, metrics: Iterable[str], vectors: Mapping[str, int], *, stops: bool = False
 ) -> tuple[str, ...]:
     """Return the columns of the trials of a problem.
 
@@ -43,10 +44,12 @@ def trial_columns(
         space: its space.
         metrics: the names of its metrics.
         vectors: how many objectives, constraints and measures it has.
+        stops: whether candidates may be stopped early.
     """
     measured = (*metrics, *(f"{name}[{place}]" for name, length in vectors.items() for place in range(length)))
     calls = ("seconds", "seed") if isinstance(problem, HostProblem) else ()
-    return ("generation", "member", "fitness", "failure", *calls, *measured, *omega_columns(problem, space))
+    stopped = ("stopped_at",) if stops else ()
+    return ("generation", "member", "fitness", "failure", *stopped, *calls, *measured, *omega_columns(problem, space))
 
 
 def omega_columns(problem: BaseProblem, space: Space) -> tuple[str, ...]:

@@ -4,7 +4,8 @@
 file                holds
 ==================  ==============================
 :mod:`nsga2`        NSGA-II, with constraints
-:mod:`pareto`       dominance, fronts and crowding
 :mod:`hypervolume`  exact hypervolume
 ==================  ==============================
+
+Dominance, fronts and crowding are in :mod:`evometa.pareto`.
 """

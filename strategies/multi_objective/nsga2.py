@@ -11,11 +11,11 @@ from jax import lax
 from evometa.errors import ConfigurationError
 from evometa.feasibility import ConstraintHandling
 from evometa.feasibility import violation as amount
+from evometa.pareto import crowding, fronts
 from evometa.problem import BaseProblem
 from evometa.settings import Advice, Chance, Finite, Positive, Range, Several
 from evometa.spaces.base import REAL, Space, VectorSpace
 from evometa.strategies.multi_objective.hypervolume import MOST_OBJECTIVES, hypervolume
-from evometa.strategies.multi_objective.pareto import crowding, fronts
 from evometa.strategies.shared import populations
 from evometa.strategies.shared.variation import others, polynomial_mutation, simulated_binary_crossover
 from evometa.strategies.shared.vectors import refuse_unless_length, require_length

@@ -14,8 +14,7 @@ from evometa.evaluation.population_evaluator import Evaluated, register, registe
 from evometa.evaluation_plan import EvaluationPlan
 from evometa.expressions import Expression, Tree
 from evometa.feasibility import ranked
-from evometa.problem import BaseProblem, Evaluation, InnerTraining, Problem
-from evometa.search.generation import sign_of
+from evometa.problem import BaseProblem, Evaluation, InnerTraining, Problem, sign_of
 from evometa.spaces import Space
 from evometa.strategies.shared import populations
 from evometa.strategy import Strategy

@@ -14,12 +14,12 @@ import pytest
 
 from evometa import Evaluation, Problem, Search
 from evometa.errors import ConfigurationError
+from evometa.pareto import crowding, fronts
 from evometa.problems import DTLZ2, ZDT1, Sphere
 from evometa.spaces import Box, Categorical, Dict, Integer
 from evometa.spaces.base import REAL
 from evometa.storage import archive_file, history
 from evometa.strategies import NSGA2
-from evometa.strategies.multi_objective.pareto import crowding, fronts
 from evometa.strategies.shared.variation import polynomial_mutation, simulated_binary_crossover
 from evometa.strategy import Feedback
 from evometa.testing import check_strategy
