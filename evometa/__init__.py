@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from evometa.backend.convolution import conv2d
     from evometa.card import ProblemCard, Recipe
     from evometa.errors import (
+        CandidateFailed,
         ConfigurationError,
         EvaluationError,
         EvometaError,
@@ -75,6 +76,7 @@ __all__ = [
     "At",
     "Box",
     "Callback",
+    "CandidateFailed",
     "Categorical",
     "ConfigurationError",
     "Dict",
@@ -136,6 +138,7 @@ _PLACES = {
     "Dict": "evometa.spaces",
     "DistributionScore": "evometa.search.generalization",
     "Evaluation": "evometa.problem",
+    "CandidateFailed": "evometa.errors",
     "EvaluationError": "evometa.errors",
     "EvometaError": "evometa.errors",
     "EvometaWarning": "evometa.errors",

@@ -25,6 +25,21 @@ class EvaluationError(EvometaError):
     """
 
 
+class CandidateFailed(EvometaError):
+    """A call of a plain-Python problem raises this to say in words why its candidate failed; the search continues.
+
+    Args:
+        reason: why, in a sentence without what surrounds it.
+        kind: what failures of one cause have in common, by which they are counted; None: the reason.
+        details: more lines for the user to read, where the problem rather than the candidate may be to blame. When all
+            first candidates fail with details, the search ends and shows them.
+    """
+
+    def __init__(self, reason: str, *, kind: str | None = None, details: str | None = None) -> None:
+        super().__init__(reason)
+        self.kind, self.details = kind or reason, details
+
+
 class EvometaWarning(UserWarning):
     """Base class of all warnings of evometa."""
 

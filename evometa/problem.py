@@ -20,6 +20,7 @@ import contextlib
 import dataclasses
 import inspect
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, ClassVar, Literal, NamedTuple
 
 import jax
@@ -312,6 +313,24 @@ class HostProblem(BaseProblem):
     def evaluate_test(self, rng: np.random.Generator, omega: Omega) -> float | Evaluation:
         """Return the fitness of one ω on what is held out from the search; optional."""
         return self.evaluate(rng, omega)
+
+    @property
+    def call_limit(self) -> float | None:
+        """Seconds after which whoever runs a call ends it: the time limit, unless the problem keeps that itself."""
+        return self.time_limit
+
+    def require_ready(self) -> None:
+        """Raise ConfigurationError where something that calls need is not on this machine; nothing by default.
+
+        Called when a search is made or resumed, and not by those who only read a run.
+        """
+
+    def keeping_files(self, folder: Path) -> "HostProblem":
+        """Return the problem as its calls keep files of candidates in a folder of the run directory; by default itself.
+
+        Called before a search's first call; the folder need not exist. What is kept is for people alone.
+        """
+        return self
 
     @property
     def num_validation_tasks(self) -> int:

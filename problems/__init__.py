@@ -8,6 +8,7 @@ problem                                        branch of meta-learning
 :class:`BoostingHyperparameters`               hyperparameter optimisation, without gradients
 :class:`DecisionTree`,                         hyperparameters of learners without gradients
 :class:`BinaryNetwork`
+:class:`CommandProblem`                        hyperparameter optimisation, of any program
 :class:`HyperparameterSchedule`                hyperparameters over time
 :class:`NoisyQuadratic`                        the same, with a known optimum
 :class:`LearnedOptimizer`                      learned optimizers
@@ -75,6 +76,8 @@ from evometa.problems.architectures.architecture_table import (
 )
 from evometa.problems.architectures.learned_activation import LearnedActivation
 from evometa.problems.architectures.xor import XOR
+from evometa.problems.commands.command_problem import CommandProblem
+from evometa.problems.commands.space_file import CommandSpace
 from evometa.problems.continual.incremental_omniglot import IncrementalOmniglot
 from evometa.problems.continual.incremental_sinusoids import IncrementalSinusoids
 from evometa.problems.control.bandit import Bandit
@@ -149,6 +152,8 @@ __all__ = [
     "BinaryNetwork",
     "BoostingHyperparameters",
     "CartPoleSwingUp",
+    "CommandProblem",
+    "CommandSpace",
     "Curriculum",
     "DataAugmentation",
     "DatasetDistillation",

@@ -10,9 +10,8 @@ from pathlib import Path
 import pytest
 
 DOCS = Path(__file__).parents[1] / "docs"
-PAGES = [
-    DOCS / name for name in ("executors.md", "halving.md", "interop.md", "sharing.md", "tutorial.md", "writing.md")
-]
+NAMES = ("commands", "executors", "halving", "interop", "sharing", "tutorial", "writing")
+PAGES = [DOCS / f"{name}.md" for name in NAMES]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)

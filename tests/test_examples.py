@@ -50,6 +50,13 @@ def test_own_host_problem_runs_in_workers(example: ModuleType) -> None:
     assert 0.9 < result.best_fitness <= 1.0
 
 
+@only("tune_a_command")
+def test_tune_a_command_runs_the_script(example: ModuleType) -> None:
+    result = example.main(generations=2, population_size=6)
+    assert (result.evaluations, result.failed) == (12, 0)
+    assert result.best_fitness < 0.5
+
+
 @only("compare_seeds")
 def test_compare_seeds_draws_both_strategies(example: ModuleType, tmp_path: Path) -> None:
     picture = example.main(generations=3, seeds=2, folder=str(tmp_path))

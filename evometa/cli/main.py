@@ -18,6 +18,7 @@ import tyro
 
 from evometa.cli.catalog import List
 from evometa.cli.clean import Clean
+from evometa.cli.commands import with_problem
 from evometa.cli.dashboard import Dashboard
 from evometa.cli.export import Export
 from evometa.cli.inspect import Generalize, Show
@@ -101,7 +102,7 @@ def _warnings_as_sentences() -> Iterator[None]:
 def _parse(args: list[str]) -> Any:
     run: type[Run] = Run
     if args[:1] == ["run"]:
-        run, rest = run_with_options(args[1:])
+        run, rest = run_with_options(with_problem(args[1:]))
         args = ["run", *rest]
     resume: type[Resume] = Resume
     if args[:1] == ["resume"]:
@@ -112,7 +113,7 @@ def _parse(args: list[str]) -> Any:
         args = ["resume", *rest]
     sweep: type[Sweep] = Sweep
     if args[:1] == ["sweep"]:
-        sweep, rest = sweep_with_options(args[1:], main)
+        sweep, rest = sweep_with_options(with_problem(args[1:]), main)
         args = ["sweep", *rest]
     inspecting = {
         "plot": Plot,

@@ -5,7 +5,7 @@ import dataclasses
 import sys
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any, get_args, get_origin
 
 from tyro.conf import FlagConversionOff
 from tyro.constructors import ConstructorRegistry, PrimitiveConstructorSpec, PrimitiveTypeInfo
@@ -127,10 +127,10 @@ def read_whole_number(text: str) -> int:
 
 @registry.primitive_rule
 def _one_word(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[Any] | None:
-    """Types with the methods ``from_word`` and ``as_word`` are written as one word, a union of them with str too."""
+    """Types with the methods ``from_word`` and ``as_word`` are written as one word, a union of them with others too."""
     kinds = get_args(info.type) or (info.type,)
     kind = next((kind for kind in kinds if hasattr(kind, "from_word")), None)
-    if kind is None or not set(kinds) <= {kind, str}:
+    if kind is None or not {get_origin(each) or each for each in kinds} <= {kind, str, Mapping}:
         return None
     return PrimitiveConstructorSpec(
         nargs=1,

@@ -134,7 +134,7 @@ def _check_fields(problem: BaseProblem) -> None:
     fields = {field.name for field in dataclasses.fields(problem)}
     for cls in type(problem).__mro__:
         for name, hint in inspect.get_annotations(cls).items():
-            if name not in fields and "ClassVar" not in str(hint):
+            if name not in fields and not any(mark in str(hint) for mark in ("ClassVar", "KW_ONLY")):
                 raise ConfigurationError(
                     f"{cls.__name__}.{name} has a type like a field, and {cls.__name__} is no dataclass of its own; "
                     "put @dataclasses.dataclass(frozen=True) above the class."

@@ -105,7 +105,7 @@ class InProcess:
 
     def _made(self, trial: Trial, asks: Callable[[], bool]) -> Outcome:
         """Make the call of a trial; raise what ends the search."""
-        self._signals, process, limit = _Signals(asks), os.getpid(), self._problem.time_limit
+        self._signals, process, limit = _Signals(asks), os.getpid(), self._problem.call_limit
         leaves = [np.array(leaf, order="C") for leaf in leaves_of(trial.omega)]  # the problem may change them
         seed = [int(part) for part in trial.seed]
         try:

@@ -27,6 +27,19 @@ def descendants(process: int) -> Family:
     return {number: started[number] for number in found}
 
 
+def marked(variable: bytes) -> Family:
+    """Return all processes with a variable in their environment, such as ``b"NAME=value"`` (Linux).
+
+    So those are found too that left their group and whose parents have ended.
+    """
+    found: Family = {}
+    for path in Path("/proc").glob("[0-9]*/environ"):
+        with contextlib.suppress(OSError, ValueError, IndexError):
+            if variable in path.read_bytes().split(b"\0"):
+                found[int(path.parent.name)] = (path.parent / "stat").read_text().rpartition(")")[2].split()[19]
+    return found
+
+
 def kill(family: Family) -> None:
     """Kill those of a family that still live."""
     for number, started in family.items():

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from numpy.typing import NDArray
 
+from evometa.errors import CandidateFailed
 from evometa.problem import VECTORS, Evaluation, HostProblem
 
 LONGEST_REASON, LONGEST_TRACEBACK = 400, 8000
@@ -73,6 +74,8 @@ def raised(error: BaseException, file: str | None) -> dict[str, Any]:
         error: what it raised.
         file: the user's file, whose line the failure names.
     """
+    if isinstance(error, CandidateFailed):
+        return _failure(str(error), error.kind) | ({"error": _printable(error.details)} if error.details else {})
     frames = traceback.extract_tb(error.__traceback__)
     own = [i for i, frame in enumerate(frames) if frame.filename == file]
     where = f" ({os.path.basename(frames[own[-1]].filename)}, line {frames[own[-1]].lineno})" if own else ""

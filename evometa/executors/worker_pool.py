@@ -213,7 +213,7 @@ class WorkerPool:
                 continue
             job = queue.popleft()
             self._jobs[job.number] = job._replace(tries=job.tries + 1, begun=time.monotonic())
-            worker.hand(job.number, pack_trial(job.trial, job.number), self._problem.time_limit)
+            worker.hand(job.number, pack_trial(job.trial, job.number), self._problem.call_limit)
 
     def _look(self, worker: WorkerProcess) -> Answer | None:
         """Look at a worker; one that has ended, or should be replaced, leaves the pool."""

@@ -2,8 +2,10 @@
 
 import codecs
 import contextlib
+import json
 import math
 import os
+import secrets
 import signal
 import subprocess
 import sys
@@ -15,7 +17,7 @@ from evometa.errors import ConfigurationError
 from evometa.executors.calls import outcome_of
 from evometa.executors.executor import Outcome, failed
 from evometa.executors.frames import take_header
-from evometa.executors.processes import Family, descendants, kill
+from evometa.executors.processes import Family, descendants, kill, marked
 from evometa.executors.worker import GRACE
 
 START_LIMIT = 300.0
@@ -39,6 +41,12 @@ BOOT = (
     "import gc, sys; gc.disable(); sys.path[:] = sys.argv[1:]; del sys.argv[1:]; "
     "from evometa.executors.worker import main; gc.freeze(); gc.enable(); main()"
 )
+
+
+OUTSIDE = "EVOMETA_OUTSIDE"
+"""The environment variable with those that a worker has otherwise than its search, for programs that it starts."""
+MARK = "EVOMETA_WORKER"
+"""The environment variable by which all that a worker started is found once it is gone."""
 
 
 class Answer(NamedTuple):
@@ -78,11 +86,14 @@ class WorkerProcess:
     """
 
     def __init__(self, path: Sequence[str], introduction: bytes, *, double: bool) -> None:
+        own = {"JAX_PLATFORMS": "cpu", "JAX_ENABLE_X64": str(int(double))}
+        self._mark = f"{MARK}={secrets.token_hex(16)}"
         environment = {
             "OMP_NUM_THREADS": "1",  # read by OpenMP, OpenBLAS and MKL alike
             **os.environ,
-            "JAX_PLATFORMS": "cpu",
-            "JAX_ENABLE_X64": str(int(double)),
+            **own,
+            OUTSIDE: json.dumps({name: os.environ.get(name) for name in own}),
+            **dict([self._mark.split("=")]),
         }
         self.process = subprocess.Popen(
             [sys.executable, "-c", BOOT, *path],
@@ -251,7 +262,7 @@ class WorkerProcess:
         with contextlib.suppress(ProcessLookupError, PermissionError):  # the group is gone already
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.kill()  # the call may have moved to another group
-        kill(self._family)
+        kill(self._family | marked(self._mark.encode()))
         with contextlib.suppress(subprocess.TimeoutExpired):  # a process that waits for a dead disk cannot be killed
             self.process.wait(5.0)
         self._hear()

@@ -5,6 +5,7 @@ A compiled problem is evaluated by a population evaluator in one program, a plai
 
 import contextlib
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from evometa.executors.choice import Workers, executor_for
@@ -70,7 +71,9 @@ class Execution(NamedTuple):
         )
 
     @contextlib.contextmanager
-    def stepped(self, parts: Parts, run: RunState, progress: Progress, interrupt: Interrupt) -> Iterator[SteppedDriver]:
+    def stepped(
+        self, parts: Parts, run: RunState, progress: Progress, interrupt: Interrupt, files: Path | None
+    ) -> Iterator[SteppedDriver]:
         """Start the executor, and yield the driver of a plain-Python problem.
 
         Args:
@@ -78,11 +81,13 @@ class Execution(NamedTuple):
             run: its failures are added to those of the run.
             progress: shows its messages.
             interrupt: may give up the calls in flight.
+            files: the folder in which calls may keep files of candidates; None: they keep none.
         """
         problem, space, strategy, seed, validation = parts
         assert isinstance(problem, HostProblem)
+        called = problem if files is None else problem.keeping_files(files)
         chosen = executor_for(
-            problem, self.workers, calls=self.worker_calls, memory=self.worker_memory, gives_up=interrupt.gives_up
+            called, self.workers, calls=self.worker_calls, memory=self.worker_memory, gives_up=interrupt.gives_up
         )
         with chosen as executor:
             yield SteppedDriver(

@@ -42,7 +42,7 @@ from evometa.storage.history import History
 from evometa.storage.manifest import describe_run, read_manifest
 from evometa.storage.notebooks import facts_table
 from evometa.storage.result import Counters, Result
-from evometa.storage.run_directory import recover, require_free
+from evometa.storage.run_directory import CANDIDATES, recover, require_free
 from evometa.storage.trials import TRIALS
 from evometa.strategy import Strategy
 
@@ -163,6 +163,8 @@ class Search(metaclass=Checked):
         self._driver: CompiledDriver | None = None  # compiled once for all runs
         self._run = RunState(Counters(double=isinstance(problem, HostProblem)))
         self._stored: StoredRun | None = None
+        if isinstance(problem, HostProblem):
+            problem.require_ready()
         if isinstance(problem, HostProblem) and needs_description(workers):
             naming.require_rebuildable(problem, "worker processes can evaluate it")
         if run_directory is not None:
@@ -316,7 +318,7 @@ class Search(metaclass=Checked):
             interrupt.announce = progress.note
             folder = stack.enter_context(self._stored.open()) if self._stored is not None else None
             with told_of_interrupts(progress.note):
-                driver, examiner = self._prepare(stack, progress, interrupt, wanted)
+                driver, examiner = self._prepare(stack, progress, interrupt, wanted, writes=folder is not None)
             if self._stored is not None and folder is not None:
                 self._stored.restore(folder, driver, self._run)
             yield
@@ -377,12 +379,21 @@ class Search(metaclass=Checked):
             return self._select(driver, reason, progress, interrupt)
 
     def _prepare(
-        self, stack: contextlib.ExitStack, progress: Progress, interrupt: Interrupt, wanted: Switches
+        self,
+        stack: contextlib.ExitStack,
+        progress: Progress,
+        interrupt: Interrupt,
+        wanted: Switches,
+        *,
+        writes: bool = False,
     ) -> tuple[Driver, Examiner | None]:
         """Return the driver, and what examines its generations where the user debugs a compiled problem."""
         use_compilation_cache()
         if isinstance(self.problem, HostProblem):
-            return stack.enter_context(self._execution.stepped(self._parts, self._run, progress, interrupt)), None
+            files = self._stored.path / CANDIDATES if self._stored is not None and writes else None
+            return stack.enter_context(
+                self._execution.stepped(self._parts, self._run, progress, interrupt, files)
+            ), None
         if self._driver is None:
             self._driver = self._execution.compiled(self._parts, self._run.counters)
         debugged = self._debug or wanted.wanted

@@ -8,6 +8,7 @@
       trials.csv        one row a candidate, where evaluations are dear
       timing.csv        seconds, one row a dispatch
       copied_data/      the data files that the problem reads, as they were
+      candidates/       files that a problem keeps of its candidates
       failures.txt      of what the candidates of a plain-Python problem failed, with tracebacks
       checkpoints/      the newest few states, a folder each
       result.*          what was found, and archive.npz where a strategy keeps one
@@ -37,6 +38,8 @@ from evometa.storage.manifest import MANIFEST, Manifest, read_manifest
 from evometa.storage.trials import TRIALS, Row, TrialsFile
 
 LOCK = ".lock"
+CANDIDATES = "candidates"
+"""The folder of what a problem keeps of its candidates; emptied when a new run begins, since that fills it."""
 PICTURES = ("fitness", "strategy", "front", "archive")
 """The pictures that ``evometa plot`` leaves in a run directory, without their suffixes."""
 
@@ -144,6 +147,7 @@ class RunDirectory:
                 self.record(manifest)
                 return
             require_free(path, overwrite=overwrite)  # again, now that nobody else writes
+            shutil.rmtree(path / CANDIDATES, ignore_errors=True)
             self._due = manifest
             if not (path / MANIFEST).exists() or not _started(path):
                 self._begin()

@@ -20,11 +20,18 @@ SMALL |= {"environments": ("navigation",), "copies": 2, "rollout": 2}
 """The smallest sizes at which a problem is itself, for the fields of these types it has."""
 
 
+NEEDED: dict[str, dict[str, Any]] = {
+    "CommandProblem": {"command": "echo loss = {x}", "parameters": {"x": {"type": "float", "low": 0}}, "metric": "loss"}
+}
+"""Arguments without a default."""
+
+
 def small(cls: Any) -> Any:
     """Return a problem at its smallest size."""
     defaults = {field.name: field.default for field in dataclasses.fields(cls)}
     # A name may mean a number in one problem, and a tuple of names in another.
-    return cls(**{name: size for name, size in SMALL.items() if type(defaults.get(name)) is type(size)})
+    sizes = {name: size for name, size in SMALL.items() if type(defaults.get(name)) is type(size)}
+    return cls(**sizes, **NEEDED.get(cls.__name__, {}))
 
 
 @pytest.mark.parametrize("cls", CLASSES, ids=lambda cls: cls.__name__)

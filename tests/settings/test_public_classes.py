@@ -16,6 +16,8 @@ from evometa.settings import Checked
 
 NEEDED: dict[str, dict[str, Any]] = {
     "Categorical": {"choices": ["a", "b"]},
+    "CommandProblem": {"command": "true {x}", "parameters": {"x": {"choices": ["a", "b"]}}, "metric": "loss"},
+    "CommandSpace": {"content": '{"x": {"choices": ["a", "b"]}}'},
     "Dict": {"a": Box()},
     "Expression": {"primitives": PrimitiveSet(("x",))},
     "Fixed": {"value": 1.0},
@@ -49,7 +51,8 @@ def _fields(cls: type) -> dict[str, inspect.Parameter]:
 def test_what_does_not_fit_is_refused_in_a_sentence(cls: Any) -> None:
     needed = NEEDED.get(cls.__name__, {})
     for name, parameter in _fields(cls).items():
-        text = isinstance(parameter.default, str) or "str" in str(parameter.annotation)
+        hint = str(parameter.annotation)
+        text = isinstance(parameter.default, str) or "str" in hint or "Path" in hint
         given = {
             "NaN": (math.nan, False),
             "None": (None, "None" in str(parameter.annotation) or parameter.default in (None, inspect.Parameter.empty)),
