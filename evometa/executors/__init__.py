@@ -11,7 +11,8 @@ file                    holds
 :mod:`choice`           which executor, from what the user gave as ``workers``
 :mod:`in_process`       no other process, for debugging
 :mod:`supervised`       a user's own executor, held to the contract
-:mod:`worker_pool`      worker processes of this machine: hands out, tries again, replaces
+:mod:`worker_pool`      worker processes of this machine
+:mod:`crew`             worker processes: hands out, tries again, replaces
 :mod:`worker_process`   one worker process, seen from the search
 :mod:`processes`        the processes that a worker started
 :mod:`worker`           what runs in a worker process

@@ -1,62 +1,24 @@
 """The local executor: trials of plain-Python problems run in worker processes of this machine.
 
-Each worker is a fresh interpreter that builds the problem from its description (:mod:`evometa.naming`). Whatever
-happens in user code stays there: an exception, a hang or a crash costs one trial, and the worker where needed, never
-the search. A worker that has grown too large, or done as many calls as it may, is replaced by a fresh one; a call that
-was lost with its worker is tried again on a fresh one before it counts as failed. Whoever kills workers (a person, a
-scheduler) should not make candidates fail: such a call is tried more often, the more so the more workers were killed
-whose calls then succeeded, or that had none. For POSIX systems.
+Each worker is a fresh interpreter that builds the problem from its description (:mod:`evometa.naming`);
+:mod:`evometa.executors.crew` hands them the calls.
 """
 
-import collections
 import itertools
-import math
 import os
-import select
 import sys
-import time
 from collections.abc import Callable, Iterator, Sequence
 from types import TracebackType
-from typing import NamedTuple
 
 import jax
 
 from evometa import naming
-from evometa.backend.container import machine_memory, out_of_memory_kills
 from evometa.errors import ConfigurationError
 from evometa.executors.calls import require_callable
-from evometa.executors.executor import GivenUp, Outcome, Trial
+from evometa.executors.crew import Crew, Post
+from evometa.executors.executor import Outcome, Trial
 from evometa.executors.messages import pack_problem, pack_trial
-from evometa.executors.worker_process import Answer, StartError, WorkerProcess
 from evometa.problem import HostProblem
-
-LOOK = 1.0
-"""Seconds between looks at workers that may have died with their pipes held open by children of their own."""
-
-TRIES, KILLED_TRIES = 2, 4
-"""How often a call is made that is lost with its worker: of one that crashed, or was killed since memory ran out, and
-of one that was killed for another reason."""
-
-STARTS = 10
-"""Workers in a row that may be killed while they start (memory has run out, say)."""
-
-MEMORY_SHARE = 0.8
-"""What the workers may hold together of the machine's memory (or the container's), before they are replaced."""
-
-GROWTH = 1.25
-"""A worker that is too large from its first call on is replaced when it has grown by this factor."""
-
-
-class _Job(NamedTuple):
-    """A trial on its way, and how often it was tried."""
-
-    number: int
-    trial: Trial
-    tries: int = 0
-    kills: int = 0
-    """Workers that were killed meanwhile, other than for memory."""
-    begun: float = 0.0
-    """When it was handed to a worker, by ``time.monotonic``."""
 
 
 class WorkerPool:
@@ -96,22 +58,8 @@ class WorkerPool:
         ):
             if value is not None and not value >= 1:
                 raise ConfigurationError(f"WorkerPool expects at least {what}, got {name}={value}.")
-        self._problem, self._gives_up = problem, gives_up
-        self._longest = 0.0
-        self._double = bool(jax.config.jax_enable_x64)  # type: ignore[attr-defined]  # the user's, not the search's
-        self._size = workers
-        self._calls = math.inf if calls is None else calls
-        self._memory = MEMORY_SHARE * machine_memory() / workers if memory is None else memory
-        self._introduction = pack_problem(problem)
-        self._path = [os.path.abspath(entry) for entry in sys.path]
-        self._workers: list[WorkerProcess] = []
-        self._leaving: list[WorkerProcess] = []
-        self._jobs: dict[int, _Job] = {}
-        self._waiting: collections.deque[_Job] = collections.deque()
-        self._again: collections.deque[_Job] = collections.deque()
-        """Calls that were lost, to be tried on fresh workers alone."""
-        self._failed_starts = 0
-        self._kills, self._exhaustions = 0, out_of_memory_kills()
+        self._problem, self._size = problem, workers
+        self._crew = Crew(post_for(problem, calls, memory), workers, gives_up)
         self._numbers = itertools.count()
 
     def __enter__(self) -> "WorkerPool":
@@ -120,15 +68,7 @@ class WorkerPool:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """End all workers, and whatever they started."""
-        for worker in list(self._workers):
-            self._dismiss(worker)
-        for worker in self._leaving:
-            worker.end()
-        self._leaving = []
+        self._crew.close()
 
     @property
     def capacity(self) -> int:
@@ -145,10 +85,9 @@ class WorkerPool:
             ConfigurationError: ``evaluate_test`` of a problem without one, or a budget, which the pool cannot keep.
         """
         require_callable("WorkerPool", self._problem, trials)
-        numbers = []
-        for trial in trials:
-            numbers.append(next(self._numbers))
-            self._waiting.append(_Job(numbers[-1], trial))
+        numbers = [next(self._numbers) for _ in trials]
+        for number, trial in zip(numbers, trials, strict=True):
+            self._crew.take(number, pack_trial(trial, number))
         return numbers
 
     def as_completed(self) -> Iterator[tuple[int, Outcome]]:
@@ -158,110 +97,16 @@ class WorkerPool:
             ConfigurationError: a worker that cannot start.
             GivenUp: ``gives_up`` said so.
         """
-        returned = time.monotonic()
-        try:
-            while self._waiting or self._again or self._jobs:
-                self._staff()
-                self._hand_out()
-                _listen(self._workers)
-                left = len(self._waiting) + len(self._again) + len(self._jobs)
-                if self._gives_up(left, returned, self._longest):
-                    raise GivenUp
-                for worker in list(self._workers):
-                    number, answer = worker.trial, self._look(worker)
-                    if number is None or answer is None:
-                        continue
-                    job, returned = self._jobs.pop(number), time.monotonic()
-                    self._longest = max(self._longest, returned - job.begun)
-                    job = job._replace(kills=job.kills + (answer.killed and not self._exhausted()))
-                    if answer.lost and job.tries - job.kills < TRIES and job.kills < KILLED_TRIES + self._kills:
-                        self._again.append(job)
-                    else:
-                        self._kills += 0 if answer.lost else job.kills  # not the candidate's fault, as is known now
-                        self._hand_out()  # before the search, which may take its time, is told
-                        yield number, answer.outcome._replace(evaluations=job.tries)
-                self._see_off()
-        finally:
-            self._waiting.clear()
-            self._again.clear()
-            self._jobs.clear()
-            for worker in [worker for worker in self._workers if worker.trial is not None]:
-                self._dismiss(worker)  # interrupted: its late answer must not be taken for one of a later trial
-
-    def _staff(self) -> None:
-        """Drop workers that died while idle, and start those that the waiting trials need."""
-        for worker in [worker for worker in self._workers if worker.idle and worker.gone]:
-            worker.end()
-            self._workers.remove(worker)
-            self._kills += 1
-        free = [worker for worker in self._workers if worker.trial is None]
-        fresh = sum(worker.calls == 0 for worker in free)
-        again, used = len(self._again), len(free) - fresh
-        if again > fresh and used and len(self._workers) == self._size:
-            self._dismiss(next(worker for worker in free if worker.calls))
-            used -= 1
-        needed = max(0, again - fresh) + max(0, len(self._waiting) - used - max(0, fresh - again))
-        for _ in range(min(needed, self._size - len(self._workers))):
-            self._workers.append(WorkerProcess(self._path, self._introduction, double=self._double))
-
-    def _hand_out(self) -> None:
-        for worker in self._workers:
-            if not worker.idle:
-                continue
-            queue = self._again if self._again and worker.calls == 0 else self._waiting
-            if not queue:
-                continue
-            job = queue.popleft()
-            self._jobs[job.number] = job._replace(tries=job.tries + 1, begun=time.monotonic())
-            worker.hand(job.number, pack_trial(job.trial, job.number), self._problem.call_limit)
-
-    def _look(self, worker: WorkerProcess) -> Answer | None:
-        """Look at a worker; one that has ended, or should be replaced, leaves the pool."""
-        try:
-            answer = worker.look()
-        except StartError as error:
-            self._workers.remove(worker)
-            self._failed_starts += 1
-            self._kills += error.killed and not self._exhausted()
-            if error.killed and self._failed_starts < STARTS:
-                return None
-            raise error.as_configuration_error() from None
-        if worker.ready:
-            self._failed_starts = 0
-        if answer is None:
-            return None
-        large = self._memory if worker.resident_at_first <= self._memory else GROWTH * worker.resident_at_first
-        if answer.died:
-            self._workers.remove(worker)
-            self._leaving.append(worker)
-        elif worker.worn or worker.calls >= self._calls or worker.resident > large:
-            self._dismiss(worker)
-        return answer
-
-    def _exhausted(self) -> bool:
-        """Return whether the system has killed anything for memory since this was asked before."""
-        before, self._exhaustions = self._exhaustions, out_of_memory_kills()
-        return self._exhaustions > before
-
-    def _dismiss(self, worker: WorkerProcess) -> None:
-        worker.dismiss()
-        self._workers.remove(worker)
-        self._leaving.append(worker)
-
-    def _see_off(self) -> None:
-        """End the workers that have left, and those whose grace has passed."""
-        for worker in [worker for worker in self._leaving if worker.gone or time.monotonic() >= worker.deadline]:
-            worker.end()
-            self._leaving.remove(worker)
+        return self._crew.as_completed()
 
 
-def _listen(workers: Sequence[WorkerProcess]) -> None:
-    """Sleep until a worker has something to say, can be told more, or a limit may have passed."""
-    poll = select.poll()
-    for worker in workers:
-        for stream in worker.streams:
-            poll.register(stream, select.POLLIN)
-        if worker.sending:
-            poll.register(worker.sending, select.POLLOUT)
-    deadline = min((worker.deadline for worker in workers if not worker.idle), default=math.inf)
-    poll.poll(1000 * max(0.0, min(LOOK, deadline - time.monotonic())))
+def post_for(problem: HostProblem, calls: int | None, memory: float | None) -> Post:
+    """Return what worker processes are told of a problem, with the import path and JAX's switch of this process."""
+    return Post(
+        pack_problem(problem),
+        tuple(os.path.abspath(entry) for entry in sys.path),
+        bool(jax.config.jax_enable_x64),  # type: ignore[attr-defined]  # the user's, not the search's
+        problem.call_limit,
+        calls,
+        memory,
+    )
