@@ -3,8 +3,9 @@
 The Python blocks of a page run in their order as one script, in an empty folder. Before a block that would take too
 long, a comment that readers do not see, ``<!-- the tests use generations=2 for generations=500 -->``, replaces one text
 by another. Commands, in console blocks and in sentences, are parsed by the command line and not run. In them NAME
-stands for any problem, DIR and RUN for a run directory, and ``file.py:Class`` for the class of that name in the page,
-or else for any problem.
+stands for any problem, DIR and RUN for a run directory, ``file.py:Class`` for the class of that name in the page, or
+else for any problem, and ``space.json`` for the first JSON block of the page, or else for a space with the names in
+braces. Blocks without a language are not code.
 """
 
 import ast
@@ -12,6 +13,7 @@ import contextlib
 import dataclasses
 import functools
 import io
+import json
 import re
 import runpy
 import shlex
@@ -30,6 +32,7 @@ from evometa.cli.run import Run
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 PYTHON = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
+JSON = re.compile(r"^```json\n(.*?)^```", re.MULTILINE | re.DOTALL)
 CONSOLE = re.compile(r"^```(?:console|sh)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 SMALLER = re.compile(r"<!-- the tests use (.*?) -->\s*\Z", re.DOTALL)
 STAND_IN = """
@@ -96,7 +99,11 @@ def options_of_every_run() -> set[str]:
 def understands(words: tuple[str, ...]) -> None:
     """Parse one command line, or fail; many differ only in a built-in problem, which is looked up alone."""
     command, *rest = words
-    if command == "run" and ":" not in rest[0] and {w for w in rest if w[:2] == "--"} <= options_of_every_run():
+    if (
+        command == "run"
+        and re.fullmatch(r"[a-z][a-z0-9-]*", rest[0])
+        and {w for w in rest if w[:2] == "--"} <= options_of_every_run()
+    ):
         find(rest[0], "problem")
         if rest[0] != "sphere":
             return understands((command, "sphere", *rest[1:]))
@@ -128,6 +135,10 @@ def check_command(words: list[str], page: Path, a_run: Path) -> None:
 
 def write_named_files(page: Path, folder: Path) -> None:
     """Write the files with classes that a page's commands name, from the page's own code where it has the class."""
+    blocks = [json.loads(block) for block in JSON.findall(page.read_text())]
+    names = re.findall(r"\{(\w+)\}", " ".join(commands(page)))
+    space = blocks[0] if blocks else {name: {"type": "float", "low": 0.0, "high": 1.0} for name in names}
+    (folder / "space.json").write_text(json.dumps(space))
     body = ast.parse(program(page)).body
     kept = [node for node in body if isinstance(node, ast.Import | ast.ImportFrom | ast.ClassDef | ast.FunctionDef)]
     own = {node.name for node in kept if isinstance(node, ast.ClassDef)}
@@ -160,7 +171,7 @@ def test_a_wrong_option_is_not_understood() -> None:
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_every_block_is_of_a_kind_that_is_checked(page: Path) -> None:
     kinds = re.findall(r"^```(\S*)\n.*?^```$", page.read_text(), re.MULTILINE | re.DOTALL)
-    assert set(kinds) <= {"python", "console", "sh", "{toctree}"}
+    assert set(kinds) <= {"", "console", "json", "python", "sh", "{toctree}"}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
