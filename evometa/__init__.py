@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from evometa.search.decisions import StopReason
     from evometa.search.generalization import DistributionScore, generalization
     from evometa.search.search import Search
+    from evometa.search.several_seeds import SeveralSeeds
     from evometa.sharing.run import Run, load
     from evometa.spaces import (
         Box,
@@ -104,6 +105,7 @@ __all__ = [
     "Run",
     "RunDirectoryError",
     "Search",
+    "SeveralSeeds",
     "Space",
     "StopReason",
     "Strategy",
@@ -161,6 +163,7 @@ _PLACES = {
     "Run": "evometa.sharing.run",
     "RunDirectoryError": "evometa.errors",
     "Search": "evometa.search.search",
+    "SeveralSeeds": "evometa.search.several_seeds",
     "Space": "evometa.spaces",
     "StopReason": "evometa.search.decisions",
     "Strategy": "evometa.strategy",

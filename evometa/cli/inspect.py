@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from tyro.conf import Positional, arg
 
 from evometa.errors import RunDirectoryError
+from evometa.storage import seeds_file
 
 if TYPE_CHECKING:
     from evometa.problem import BaseProblem
@@ -16,10 +17,10 @@ if TYPE_CHECKING:
 
 @dataclasses.dataclass(kw_only=True)
 class Show:
-    """Show the settings of a run and its progress.
+    """Show the settings of a run and its progress, or a table of the runs of several seeds.
 
     Args:
-        run_directory: the run directory.
+        run_directory: the run directory, or the folder of several seeds.
         json: print manifest, counters and result as JSON, for scripts.
     """
 
@@ -28,8 +29,13 @@ class Show:
 
     def execute(self) -> int:
         """Print a table, or JSON; return the exit status."""
+        several = (self.run_directory / seeds_file.SEEDS).is_file()
         if self.json:
-            print(json.dumps(_as_json(self.run_directory), indent=2))
+            runs = {folder.name: _as_json(folder) for folder in seeds_file.expanded([self.run_directory])}
+            print(json.dumps(runs if several else runs[self.run_directory.name], indent=2))
+            return 0
+        if several:
+            print_seeds(self.run_directory)
             return 0
         from rich.console import Console
         from rich.table import Table
@@ -87,6 +93,20 @@ class Generalize:
         for reason in reasons:
             Console().print(reason, markup=False, highlight=False, soft_wrap=True)
         return 0
+
+
+def print_seeds(directory: Path) -> None:
+    """Print a table of the runs of a folder of several seeds."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from evometa.sharing.seeds import seeds_table
+
+    headers, rows = seeds_table(directory)
+    shown = Table(*headers, title=f"{directory}")
+    for number, row in enumerate(rows):
+        shown.add_row(*row, end_section=number == len(rows) - 3)
+    Console().print(shown)
 
 
 def problem_of(directory: Path, name: str | None) -> "BaseProblem":

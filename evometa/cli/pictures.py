@@ -9,6 +9,7 @@ from tyro.conf import Positional, arg
 
 from evometa.cli.inspect import found, problem_of
 from evometa.errors import EvometaError, RunDirectoryError
+from evometa.storage import seeds_file
 
 if TYPE_CHECKING:
     from matplotlib.animation import Animation
@@ -23,6 +24,8 @@ X = Literal["generation", "evaluations", "inner_steps", "seconds"]
 @dataclasses.dataclass(kw_only=True)
 class Plot:
     """Plot the fitness of a run, its strategy's diagnostics, its front or archive, and its problem's own pictures.
+
+    Of a folder of several seeds, plot their mean with a confidence band, as 'evometa compare' does.
 
     Args:
         run_directory: the run directory.
@@ -46,6 +49,9 @@ class Plot:
         from evometa.plots.diagnostics import PREFIX
         from evometa.storage import archive_file, history, result_file
 
+        if (self.run_directory / seeds_file.SEEDS).is_file():
+            output = self.output or self.run_directory / "fitness.png"
+            return Compare(run_directories=(self.run_directory,), output=output, x=self.x).execute()
         save(plots.fitness(self.run_directory, x=self.x), self.output or self.run_directory / "fitness.png")
         if any(column.startswith(PREFIX) for column in history.read(self.run_directory).columns):
             save(plots.diagnostics(self.run_directory, x=self.x), self._beside("strategy"))
@@ -100,7 +106,7 @@ class Compare:
     """Plot several runs together; runs that differ only in their seeds become a mean with a confidence band.
 
     Args:
-        run_directories: the run directories.
+        run_directories: the run directories, or folders of several seeds.
         output: the picture to write. Its suffix decides the format (png, svg, pdf).
         quantity: a column of the history; by default held_out if every run has it, otherwise the center of noisy
             problems, or best_so_far.
@@ -120,7 +126,7 @@ class Compare:
         from evometa import plots
         from evometa.sharing.grouping import groups
 
-        compared = groups(self.run_directories, self.label)
+        compared = groups(seeds_file.expanded(self.run_directories), self.label)
         save(plots.compare(compared, quantity=self.quantity, x=self.x), self.output)
         return 0
 

@@ -34,6 +34,7 @@ class Run:
         run_directory: the run directory to create; by default runs/PROBLEM-STRATEGY-N with the next free N.
         overwrite: replace the run that is already in the run directory.
         seed: the seed of all randomness.
+        seeds: number of seeds to search with at once, from --seed on; each has a run directory in the run directory.
         population_chunk: candidates that a device evaluates at once; auto finds a fast number within the memory budget.
         validate_every: generations between validations on held-out tasks.
         finalists: best candidates evaluated again at the end; by default 8 for problems with tasks, otherwise none.
@@ -51,6 +52,7 @@ class Run:
     run_directory: Path | None = None
     overwrite: bool = False
     seed: int = 0
+    seeds: int | None = None
     population_chunk: int | Literal["auto"] = "auto"
     validate_every: int = 100
     finalists: int | None = None
@@ -68,28 +70,32 @@ class Run:
         """Run the search and print a summary; return the exit status."""
         from evometa.halving import Halving
         from evometa.search.search import Search
+        from evometa.search.several_seeds import SeveralSeeds
 
         limits = self.limits.as_arguments(self.recipe.limits if self.recipe else {})
         problem, strategy = getattr(self, PROBLEM), getattr(self, STRATEGY)
         directory = self.run_directory or claim_directory(type(problem), type(strategy))
-        search = Search(
-            problem,
-            strategy,
-            seed=self.seed,
-            run_directory=directory,
-            overwrite=self.overwrite,
-            population_chunk=self.population_chunk,
-            validate_every=self.validate_every,
-            finalists=self.finalists,
-            validation_tasks=self.validation_tasks,
-            validation_share=self.validation_share,
-            halving=None if self.halving is None else Halving.from_word(self.halving),
-            debug=self.debug,
+        options: dict[str, Any] = {
+            "run_directory": directory,
+            "overwrite": self.overwrite,
+            "population_chunk": self.population_chunk,
+            "validate_every": self.validate_every,
+            "finalists": self.finalists,
+            "validation_tasks": self.validation_tasks,
+            "validation_share": self.validation_share,
+            "halving": None if self.halving is None else Halving.from_word(self.halving),
+            "debug": self.debug,
             **dataclasses.asdict(self.execution),
-        )
+        }
         if self.recipe:
             given = ", ".join(f"{name} {value:g}" for name, value in limits.items() if value is not None)
             print(f"searching  {strategy}, {given}", flush=True)
+        if self.seeds is not None:
+            if self.seeds < 1:
+                raise ConfigurationError(f"--seeds expects a whole number above zero, got {self.seeds}.")
+            several = SeveralSeeds(problem, strategy, seeds=range(self.seed, self.seed + self.seeds), **options)
+            return report_seeds(several.run(**limits), directory)
+        search = Search(problem, strategy, seed=self.seed, **options)
         return report(search.problem, search.run(**limits), directory)
 
 
@@ -98,7 +104,7 @@ class Resume:
     """Continue a run from its newest checkpoint; 'evometa resume DIR --help' shows the settings of its strategy too.
 
     Settings of the strategy that are given, such as --population-size, hold from here on; the manifest records that.
-    With the directory of a sweep, continue the sweep.
+    With the directory of a sweep, or of several seeds, continue all its runs.
 
     Args:
         run_directory: the run directory.
@@ -118,8 +124,19 @@ class Resume:
         """Continue the search and print a summary; return the exit status."""
         from evometa.cli.names import moved_to
         from evometa.search.search import Search
+        from evometa.search.several_seeds import SeveralSeeds
+        from evometa.storage import seeds_file
+        from evometa.storage.seeds_file import SEEDS
 
         limits = self.limits.as_arguments()
+        if (self.run_directory / SEEDS).is_file():
+            if self.problem or self.strategy or hasattr(self, STRATEGY) or self.debug:
+                raise ConfigurationError(
+                    "'evometa resume' with a folder of several seeds expects limits and how to execute, nothing else; "
+                    f"resume one of its runs, such as {seeds_file.expanded([self.run_directory])[0]}."
+                )
+            several = SeveralSeeds.resume(self.run_directory, **dataclasses.asdict(self.execution))
+            return report_seeds(several.run(**limits), self.run_directory)
         roles: tuple[tuple[Role, str | None], ...] = (("problem", self.problem), ("strategy", self.strategy))
         moved = {role: moved_to(name, role, self.run_directory) for role, name in roles if name is not None}
         if hasattr(self, STRATEGY):
@@ -128,6 +145,8 @@ class Resume:
         return report(search.problem, search.run(**limits), self.run_directory)
 
 
+STATUS = {"interrupted": 130, "all_failed": 1, "not_written": 1}
+"""The exit status of searches that stopped with a code; 0 for others."""
 PROBLEM, STRATEGY = "problem_fields", "strategy_fields"
 """The fields of the extended Run that hold the problem and the strategy."""
 
@@ -292,4 +311,15 @@ def report(problem: "BaseProblem", result: "Result", directory: Path) -> int:
     print(f"cost       {', '.join(cost)}, {duration(result.seconds)}")
     print(f"plot       evometa plot {directory}")
     print(f"resume     evometa resume {directory} --generations {max(2 * result.generations, 1)}")
-    return {"interrupted": 130, "all_failed": 1, "not_written": 1}.get(result.stop_code, 0)
+    return STATUS.get(result.stop_code, 0)
+
+
+def report_seeds(results: "Mapping[int, Result]", directory: Path) -> int:
+    """Print what the searches with several seeds have found, and what comes next; return the exit status."""
+    from evometa.cli.inspect import print_seeds
+
+    print_seeds(directory)
+    print(f"plot       evometa plot {directory}")
+    most = max((result.generations for result in results.values()), default=0)
+    print(f"resume     evometa resume {directory} --generations {max(2 * most, 1)}")
+    return max((STATUS.get(result.stop_code, 0) for result in results.values()), default=130)

@@ -4,9 +4,12 @@ A compiled problem is evaluated by a population evaluator in one program, a plai
 """
 
 import contextlib
+import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
+
+import jax
 
 from evometa.executors.choice import Workers, executor_for
 from evometa.halving import Halving
@@ -47,12 +50,13 @@ class Execution(NamedTuple):
     """Whether there is a table of trials."""
     halving: Halving | None
 
-    def compiled(self, parts: Parts, counters: Counters) -> CompiledDriver:
+    def compiled(self, parts: Parts, counters: Counters, device: jax.Device | None = None) -> CompiledDriver:
         """Return the driver of a compiled problem.
 
         Args:
             parts: what it is made of.
             counters: the chunk that the run began with is used again; otherwise the one chosen is noted there.
+            device: where to compute, with the chunk that would be chosen for all devices; None: on those chosen.
         """
         problem, space, strategy, seed, validation = parts
         assert isinstance(problem, (Problem, InnerTraining))
@@ -66,6 +70,8 @@ class Execution(NamedTuple):
             halving=self.halving,
         )
         counters.chunk = evaluator.chunk
+        if device is not None:
+            evaluator = dataclasses.replace(evaluator, devices=(device,))
         return CompiledDriver(
             evaluator, strategy, seed, validation, memory_budget=self.memory_budget, trials=self.trials
         )

@@ -12,7 +12,7 @@ import sys
 import time
 from html import escape
 from types import TracebackType
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, Self
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -61,6 +61,8 @@ class Status(NamedTuple):
     """Seconds of search."""
     seconds_left: float | None = None
     """Seconds until the first limit is reached at the present speed; None if unknown."""
+    label: str = ""
+    """Of which search it is, where there are several."""
 
     @property
     def share(self) -> float | None:
@@ -83,7 +85,7 @@ class Progress:
     def __init__(self, enabled: bool | None = None, *, console: Console | None = None) -> None:
         self._view = _view(enabled, console)
 
-    def __enter__(self) -> "Progress":
+    def __enter__(self) -> Self:
         with contextlib.suppress(*_GONE):
             self._view.start()
         return self
@@ -247,7 +249,14 @@ def line(status: Status) -> str:
     of = f"/{status.of:,}" if status.of else ""
     left = [] if status.seconds_left is None else [f"{duration(status.seconds_left)} left"]
     figures = [f"{name} {value}" for name, value in _figures(status)]
-    words = [f"generation {status.generation:,}{of}", duration(status.seconds), *left, *figures, _speed(status)]
+    words = [
+        *([status.label] if status.label else []),
+        f"generation {status.generation:,}{of}",
+        duration(status.seconds),
+        *left,
+        *figures,
+        _speed(status),
+    ]
     return "  ".join(words)
 
 
@@ -259,7 +268,10 @@ def render(status: Status) -> Group:
     left = "" if status.seconds_left is None else f"{duration(status.seconds_left)} left"
     first = Table.grid(padding=(0, 2))
     first.add_row(bar, f"generation {status.generation:,}{of}", duration(status.seconds), Text(left, style="cyan"))
-    figures = Text("  ").join([*(_styled(name, value) for name, value in _figures(status)), Text(_speed(status))])
+    label = [Text(status.label, style="cyan")] if status.label else []
+    figures = Text("  ").join(
+        [*label, *(_styled(name, value) for name, value in _figures(status)), Text(_speed(status))]
+    )
     return Group(first, figures)
 
 

@@ -10,6 +10,8 @@ import os
 from collections.abc import Generator, Iterable
 from typing import Annotated, Any, Literal
 
+import jax
+
 from evometa import naming
 from evometa.backend.compilation_cache import use_compilation_cache
 from evometa.backend.precision import whole_seed
@@ -394,10 +396,45 @@ class Search(metaclass=Checked):
             return stack.enter_context(
                 self._execution.stepped(self._parts, self._run, progress, interrupt, files)
             ), None
+        driver = self._compiled()
+        return driver, Examiner(driver, wanted, strict=self._debug) if self._debug or wanted.wanted else None
+
+    def _compiled(self) -> CompiledDriver:
         if self._driver is None:
             self._driver = self._execution.compiled(self._parts, self._run.counters)
-        debugged = self._debug or wanted.wanted
-        return self._driver, Examiner(self._driver, wanted, strict=self._debug) if debugged else None
+        return self._driver
+
+    # For searches with several seeds at once.
+
+    def claim(self) -> None:
+        """Write the manifest of a run that begins, so that the run can be resumed even if others come before it."""
+        if self._stored is not None:
+            with self._stored.open():
+                pass
+
+    def programs(self, searches: int) -> list[CompiledDriver]:
+        """Return drivers for searches with other seeds, one for each device on which one of them can run by itself.
+
+        Where there are fewer searches than devices, or the user has chosen devices, it is the one that this search has.
+        None where the problem is one in plain Python.
+
+        Args:
+            searches: how many there are.
+        """
+        if isinstance(self.problem, HostProblem):
+            return []
+        use_compilation_cache()
+        execution, counters = self._execution, self._run.counters
+        devices = jax.local_devices()
+        if execution.devices is not None or not 1 < len(devices) <= searches:
+            return [self._compiled()]
+        return [execution.compiled(self._parts, counters, device) for device in devices]
+
+    def use(self, driver: CompiledDriver) -> None:
+        """Compute with the programs of the driver of another seed, unless this run began with another chunk size."""
+        if self._run.counters.chunk in (None, driver.evaluator.chunk):
+            self._run.counters.chunk = driver.evaluator.chunk
+            self._driver = driver.with_seed(self.seed)
 
     def _select(self, driver: Driver, reason: StopReason, progress: Progress, interrupt: Interrupt) -> Result:
         """Make the final selection and return the result."""
