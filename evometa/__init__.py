@@ -39,6 +39,8 @@ if TYPE_CHECKING:
     from evometa.inner_training import learning_curve
     from evometa.objectives import At, Final, Mean
     from evometa.problem import Evaluation, HostProblem, InnerTraining, Problem
+    from evometa.pruning import ASHA, MedianPruning
+    from evometa.reporting import Stopped
     from evometa.search.ask_tell import AskTell
     from evometa.search.callbacks import Callback, Report
     from evometa.search.decisions import StopReason
@@ -72,6 +74,7 @@ def request_cpu_devices() -> None:
 __version__ = "0.1.0"
 
 __all__ = [
+    "ASHA",
     "Archive",
     "AskTell",
     "At",
@@ -96,6 +99,7 @@ __all__ = [
     "Integer",
     "Like",
     "Mean",
+    "MedianPruning",
     "Permutation",
     "Problem",
     "ProblemCard",
@@ -108,6 +112,7 @@ __all__ = [
     "SeveralSeeds",
     "Space",
     "StopReason",
+    "Stopped",
     "Strategy",
     "Subset",
     "TrainsPopulation",
@@ -130,6 +135,7 @@ __all__ = [
 
 _SUBPACKAGES = ("plots", "problems", "strategies", "testing", "zoo")
 _PLACES = {
+    "ASHA": "evometa.pruning",
     "Archive": "evometa.storage.result",
     "AskTell": "evometa.search.ask_tell",
     "At": "evometa.objectives",
@@ -154,6 +160,7 @@ _PLACES = {
     "Integer": "evometa.spaces",
     "Like": "evometa.spaces",
     "Mean": "evometa.objectives",
+    "MedianPruning": "evometa.pruning",
     "Permutation": "evometa.spaces",
     "Problem": "evometa.problem",
     "ProblemCard": "evometa.card",
@@ -166,6 +173,7 @@ _PLACES = {
     "SeveralSeeds": "evometa.search.several_seeds",
     "Space": "evometa.spaces",
     "StopReason": "evometa.search.decisions",
+    "Stopped": "evometa.reporting",
     "Strategy": "evometa.strategy",
     "Subset": "evometa.spaces",
     "TrainsPopulation": "evometa.strategy",

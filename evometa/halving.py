@@ -59,7 +59,7 @@ class Halving(metaclass=Checked):
                 f"--halving expects the reduction, such as 3, or reduction and rungs, such as 3:4, got {word}."
             )
         reduction, *rungs = map(int, numbers)
-        return cls(*rungs, reduction=reduction)
+        return cls(reduction=reduction, rungs=rungs[0]) if rungs else cls(reduction=reduction)
 
 
 def behind(loss: jax.Array, stopped_at: jax.Array) -> jax.Array:

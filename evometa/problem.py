@@ -31,6 +31,7 @@ from evometa.card import ProblemCard
 from evometa.errors import ConfigurationError
 from evometa.inner_training import mean_loss, part_key
 from evometa.objectives import Final, Objective
+from evometa.reporting import report
 from evometa.settings import Checked, Count, Natural, Positive
 from evometa.spaces import Space
 from evometa.types import Key, Learner, Omega, Scalar, Task
@@ -313,6 +314,24 @@ class HostProblem(BaseProblem):
     def evaluate_test(self, rng: np.random.Generator, omega: Omega) -> float | Evaluation:
         """Return the fitness of one ω on what is held out from the search; optional."""
         return self.evaluate(rng, omega)
+
+    def report(self, step: int, value: float) -> None:
+        """Tell the search how a call of :meth:`evaluate` is doing; the call may end here.
+
+        With ``Search(..., pruning=...)`` a candidate that is not worth more work ends by :class:`~evometa.Stopped`,
+        which this raises; ``finally`` and ``with`` in the problem's code run as ever. Its fitness is the value reported
+        last, ranked behind those that were not stopped. A value that is not finite ends it as a failed candidate.
+        Without pruning, in validations, and where the problem is called by hand, a report changes nothing.
+
+        Args:
+            step: inner steps done so far in this call, such as epochs or trees; ascending from one report to the next.
+            value: what :meth:`evaluate` would return as the fitness if it ended now.
+
+        Raises:
+            Stopped: the call is to end.
+            ConfigurationError: a step that is no whole number or does not ascend, or a value that is no number.
+        """
+        report(step, value)
 
     @property
     def call_limit(self) -> float | None:

@@ -4,6 +4,7 @@ A user's own file as the engine sees it: tests load its classes by ``path:Class`
 """
 
 import dataclasses
+import math
 from collections.abc import Mapping
 from typing import Any, ClassVar, NamedTuple
 
@@ -360,3 +361,57 @@ class HostNoise(HostProblem):
 
     def evaluate(self, rng: Any, omega: Any) -> float:
         return float(rng.normal())
+
+
+@dataclasses.dataclass(frozen=True)
+class Course(HostProblem):
+    """Reports ω₀ + ω₁ s after each step s, and returns what it reported last; 9 steps.
+
+    Args:
+        swallows: how it treats what ends a call: "" not at all, "Exception", "BaseException", and "loops", which goes
+            on after it.
+    """
+
+    swallows: str = ""
+
+    @property
+    def space(self) -> Space:
+        return Box((2,), -1.0, 1.0)
+
+    @property
+    def inner_steps_per_evaluation(self) -> int:
+        return 9
+
+    def evaluate(self, rng: np.random.Generator, omega: Any) -> float:
+        value = float(omega[0])
+        for step in range(1, 10):
+            value += float(omega[1])
+            try:
+                self.report(step, value)
+            except Exception:
+                if self.swallows != "Exception":
+                    raise
+            except BaseException:
+                if self.swallows == "BaseException":
+                    return -1000.0
+                if self.swallows != "loops":
+                    raise
+        return value
+
+
+class Climb(Course):
+    """The same upside down, to be maximised."""
+
+    direction = "maximize"
+
+    def evaluate(self, rng: np.random.Generator, omega: Any) -> float:
+        return super().evaluate(rng, -omega)
+
+
+class Diverging(Course):
+    """Reports NaN after the third step."""
+
+    def evaluate(self, rng: np.random.Generator, omega: Any) -> float:
+        for step in range(1, 10):
+            self.report(step, 1.0 if step < 3 else math.nan)
+        return 0.0

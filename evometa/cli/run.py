@@ -43,6 +43,8 @@ class Run:
             default 0.25, or no bound with --validation-tasks; with 0 there are none.
         halving: train only the better candidates of each generation further: the reduction, such as 3, or reduction and
             rungs, such as 3:4; for problems with inner training.
+        pruning: stop calls of a plain-Python problem that report bad values: median or asha, also with settings, such
+            as asha:reduction=4.
         debug: evaluate the candidates of a JAX problem one by one, uncompiled, and stop at the first value that is not
             finite, naming its candidate, task and inner step; slow.
     """
@@ -59,6 +61,7 @@ class Run:
     validation_tasks: int | None = None
     validation_share: float | None = None
     halving: str | None = None
+    pruning: str | None = None
     debug: bool = False
     limits: OmitArgPrefixes[Limits] = dataclasses.field(default_factory=Limits)
     execution: OmitArgPrefixes[Execution] = dataclasses.field(default_factory=Execution)
@@ -69,6 +72,7 @@ class Run:
     def execute(self) -> int:
         """Run the search and print a summary; return the exit status."""
         from evometa.halving import Halving
+        from evometa.pruning import Pruning
         from evometa.search.search import Search
         from evometa.search.several_seeds import SeveralSeeds
 
@@ -84,6 +88,7 @@ class Run:
             "validation_tasks": self.validation_tasks,
             "validation_share": self.validation_share,
             "halving": None if self.halving is None else Halving.from_word(self.halving),
+            "pruning": None if self.pruning is None else Pruning.from_word(self.pruning),
             "debug": self.debug,
             **dataclasses.asdict(self.execution),
         }

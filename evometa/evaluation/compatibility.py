@@ -47,6 +47,26 @@ def _python_incompatibility(strategy: Strategy[Any], problem: BaseProblem) -> st
     )
 
 
+def require_prunable(problem: BaseProblem) -> None:
+    """Raise ConfigurationError, in the words of what does not fit, where the calls of a problem cannot be pruned."""
+    name, expects = type(problem).__name__, "Search(pruning=...) expects"
+    if not isinstance(problem, HostProblem):
+        raise ConfigurationError(
+            f"{expects} a plain-Python problem (HostProblem), whose calls report how they are doing, and {name} is "
+            "compiled; use halving=Halving() where it has inner training."
+        )
+    if problem.vector_lengths:
+        raise ConfigurationError(
+            f"{expects} candidates that one number compares, and {name} returns {' and '.join(problem.vector_lengths)} "
+            "besides; search without it."
+        )
+    if problem.num_tasks not in (None, 1):
+        raise ConfigurationError(
+            f"{expects} one call for each candidate, and {name} averages num_tasks={problem.num_tasks} of them; "
+            "average in evaluate, and report the mean."
+        )
+
+
 def warn_of_ignored(strategy: Strategy[Any], problem: BaseProblem) -> None:
     """Warn of what a (compatible) problem's evaluations have and a strategy makes no use of."""
     name, cls, lengths = type(strategy).__name__, type(problem).__name__, vector_lengths(problem)

@@ -164,7 +164,7 @@ def _incompatibility(plan: HalvedEvaluation, strategy: Strategy[Any], problem: B
             "own evaluate_task; search without it."
         )
     plan.halving.steps(problem.inner_steps)  # raises where there are too few
-    evaluator = _make(plan, strategy, problem, problem.space)
+    evaluator = HalvingEvaluator(problem, problem.space, halving=plan.halving)
     _, shared, genotype = evaluator.one_candidate()
     _, learners = jax.eval_shape(
         lambda shared, genotype: evaluator._rung(0, 1)(shared, (evaluator._item(genotype), ())), shared, genotype

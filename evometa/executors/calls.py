@@ -16,7 +16,9 @@ from evometa.errors import ConfigurationError
 from evometa.executors.executor import Outcome, Trial, failed
 from evometa.executors.returned import file_of, raised, read_result
 from evometa.executors.surroundings import seed_shared_generators
-from evometa.problem import HostProblem, precision_of
+from evometa.problem import HostProblem, precision_of, sign_of
+from evometa.pruning import Cutoffs, Reports
+from evometa.reporting import Reporter, Stopped, listening
 from evometa.types import Omega
 
 
@@ -40,7 +42,12 @@ class Calls:
         self._space, self._structure = problem.space, omega_structure(problem)
 
     def answer(
-        self, method: str, seed: Sequence[int], leaves: Sequence[NDArray[Any]], surroundings: Sequence[Restored]
+        self,
+        method: str,
+        seed: Sequence[int],
+        leaves: Sequence[NDArray[Any]],
+        surroundings: Sequence[Restored],
+        cutoffs: Cutoffs | None = None,
     ) -> dict[str, Any]:
         """Call a method; return what it returned as JSON, or why it failed.
 
@@ -49,8 +56,10 @@ class Calls:
             seed: seed of its generator.
             leaves: the arrays of ω, which the problem may change.
             surroundings: restored after the call.
+            cutoffs: what the call's reports are held against; None: nobody hears them.
         """
         begun = time.perf_counter()
+        reporter = None if cutoffs is None else Reporter(sign_of(self._problem), cutoffs)
         try:
             try:
                 omega = self._space.present(_omega(self._structure, leaves))
@@ -58,7 +67,8 @@ class Calls:
                 rng = np.random.default_rng(seed)
                 before = rng.bit_generator.state
                 seed_shared_generators(before["state"]["state"] % 2**32)
-                found = read_result(self._problem, method, evaluate(rng, omega))
+                with listening(reporter):
+                    found = self._returned(method, evaluate, rng, omega, reporter)
                 return found | {"drew": rng.bit_generator.state != before, "seconds": time.perf_counter() - begun}
             finally:
                 for one in surroundings:
@@ -68,12 +78,29 @@ class Calls:
                 raise
             return raised(error, file_of(self._problem)) | {"seconds": time.perf_counter() - begun}
 
+    def _returned(
+        self, method: str, evaluate: Callable[..., Any], rng: Any, omega: Omega, reporter: Reporter | None
+    ) -> dict[str, Any]:
+        """Return what a call returned, or what it had reported when it was stopped; whatever it does after that."""
+        if reporter is None:
+            return read_result(self._problem, method, evaluate(rng, omega))
+        try:
+            returned = evaluate(rng, omega)
+        except (Exception, Stopped):
+            if not reporter.stopped:
+                raise
+        if not reporter.stopped:
+            return read_result(self._problem, method, returned) | {"reports": reporter.reports}
+        found = read_result(self._problem, "report", reporter.value)
+        stopped_at = 0 if "failure" in found else max(reporter.step, 1)
+        return found | {"reports": reporter.reports, "stopped_at": stopped_at}
+
 
 def outcome_of(answer: dict[str, Any]) -> Outcome:
     """Return what :meth:`Calls.answer` found as an outcome."""
     if "failure" in answer:
         outcome = failed(answer["failure"], answer.get("error"), kind=answer["kind"])
-        return outcome._replace(seconds=answer["seconds"])
+        return outcome._replace(seconds=answer["seconds"], reports=_reports(answer))
     return Outcome(
         answer["fitness"],
         answer["metrics"],
@@ -81,7 +108,13 @@ def outcome_of(answer: dict[str, Any]) -> Outcome:
         answer["vectors"],
         drew=answer.get("drew", True),
         seconds=answer["seconds"],
+        reports=_reports(answer),
+        stopped_at=answer.get("stopped_at", 0),
     )
+
+
+def _reports(answer: dict[str, Any]) -> Reports:
+    return tuple((int(step), float(loss)) for step, loss in answer.get("reports", ()))
 
 
 def leaves_of(omega: Omega) -> list[Any]:

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import Literal, NamedTuple, Protocol, Self
 
+from evometa.pruning import Cutoffs, Reports
 from evometa.types import Omega
 
 
@@ -23,6 +24,8 @@ class Trial(NamedTuple):
     """The problem's method to call."""
     budget: int | None = None
     """Inner steps that the call may take, for executors and problems that can stop early; None: the problem's own."""
+    cutoffs: Cutoffs | None = None
+    """What the call's reports are held against (:mod:`evometa.pruning`); None: nobody hears them."""
 
 
 class Outcome(NamedTuple):
@@ -47,6 +50,10 @@ class Outcome(NamedTuple):
     """How long the problem's code ran; nan where that is not known, 0 where the outcome of an earlier call was used."""
     kind: str = ""
     """What failures of one cause have in common: the failure without what differs from candidate to candidate."""
+    reports: Reports = ()
+    """What the call reported, where that was heard."""
+    stopped_at: int = 0
+    """The step after which the call was stopped, with the fitness that it had reported; 0 where it was not."""
 
 
 def failed(reason: str, error: str | None = None, *, kind: str = "") -> Outcome:

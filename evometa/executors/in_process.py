@@ -116,7 +116,7 @@ class InProcess:
                 self._signals,
             ):
                 begun = time.monotonic()
-                outcome = outcome_of(self._calls.answer(trial.method, seed, leaves, (Surroundings(),)))
+                outcome = outcome_of(self._calls.answer(trial.method, seed, leaves, (Surroundings(),), trial.cutoffs))
                 spent = time.monotonic() - begun
             self._signals.act()  # where the user's code kept what was meant for the search
         except BaseException:

@@ -60,10 +60,10 @@ class Memory:
         return outcomes
 
     def _remember(self, candidate: bytes, method: str, outcome: Outcome) -> None:
-        if outcome.drew or outcome.failure is not None or self.varies:
+        if outcome.drew or outcome.failure is not None or outcome.stopped_at or self.varies:
             return
         if candidate not in self._known:
-            self._known[candidate] = outcome._replace(evaluations=1, seconds=0.0)
+            self._known[candidate] = outcome._replace(evaluations=1, seconds=0.0, reports=())
             if len(self._known) > MOST_REMEMBERED:
                 del self._known[next(iter(self._known))]
             return

@@ -5,6 +5,7 @@ Bytes can be sent by whatever there is: a queue, a socket, MPI, a cluster's own 
 
 import functools
 import json
+from typing import Any
 
 from evometa import naming
 from evometa.executors.calls import Calls, leaves_of, outcome_of
@@ -13,6 +14,7 @@ from evometa.executors.frames import pack, unpack
 from evometa.executors.surroundings import Surroundings
 from evometa.executors.user_modules import import_under_own_names, main_file
 from evometa.problem import HostProblem
+from evometa.pruning import Cutoffs
 
 
 def pack_problem(problem: HostProblem) -> bytes:
@@ -31,7 +33,9 @@ def pack_trial(trial: Trial, number: int = 0) -> bytes:
         trial: the trial.
         number: told to the process that makes the call.
     """
-    header = {"method": trial.method, "seed": [int(part) for part in trial.seed], "trial": number}
+    header: dict[str, Any] = {"method": trial.method, "seed": [int(part) for part in trial.seed], "trial": number}
+    if trial.cutoffs is not None:
+        header["cutoffs"] = trial.cutoffs
     return pack(header, leaves_of(trial.omega))
 
 
@@ -50,8 +54,16 @@ def evaluate(problem: bytes, trial: bytes) -> bytes:
         ConfigurationError: the problem cannot be imported and built here.
     """
     header, leaves = unpack(trial)
-    answer = _calls(problem).answer(header["method"], header["seed"], leaves, (Surroundings(),))
+    answer = _calls(problem).answer(header["method"], header["seed"], leaves, (Surroundings(),), cutoffs_of(header))
     return json.dumps(answer).encode()
+
+
+def cutoffs_of(header: dict[str, Any]) -> Cutoffs | None:
+    """Return the cutoffs in the header of a packed trial."""
+    if "cutoffs" not in header:
+        return None
+    best, after = header["cutoffs"]
+    return Cutoffs(best, tuple((step, loss) for step, loss in after))
 
 
 def unpack_outcome(answer: bytes) -> Outcome:

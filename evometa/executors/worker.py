@@ -20,6 +20,7 @@ from typing import BinaryIO
 
 from evometa.executors.calls import Calls
 from evometa.executors.frames import Frame, pack, read
+from evometa.executors.messages import cutoffs_of
 from evometa.executors.processes import descendants, kill
 from evometa.executors.surroundings import Streams, Surroundings, Wear
 from evometa.executors.user_modules import import_under_own_names
@@ -63,7 +64,8 @@ def _answer_all(inbox: "queue.SimpleQueue[Frame | None]", replies: BinaryIO) -> 
     while (request := inbox.get()) is not None:
         _Turn.busy = True
         try:
-            answer = calls.answer(request[0]["method"], request[0]["seed"], request[1], surroundings)
+            header, leaves = request
+            answer = calls.answer(header["method"], header["seed"], leaves, surroundings, cutoffs_of(header))
         finally:
             _Turn.busy = False
         if os.getpid() != process:  # the user's code forked, and this is its child

@@ -14,6 +14,7 @@ import jax
 from evometa.executors.choice import Workers, executor_for
 from evometa.halving import Halving
 from evometa.problem import BaseProblem, HostProblem, InnerTraining, Problem
+from evometa.pruning import Pruning
 from evometa.search.compiled_driver import CompiledDriver
 from evometa.search.driver import ValidationSettings
 from evometa.search.interrupt import Interrupt
@@ -49,6 +50,7 @@ class Execution(NamedTuple):
     trials: bool
     """Whether there is a table of trials."""
     halving: Halving | None
+    pruning: Pruning | None
 
     def compiled(self, parts: Parts, counters: Counters, device: jax.Device | None = None) -> CompiledDriver:
         """Return the driver of a compiled problem.
@@ -108,4 +110,6 @@ class Execution(NamedTuple):
                 memory=run.memory,
                 double=run.counters.double,
                 trials=self.trials,
+                pruning=self.pruning,
+                known=lambda: run.counters.reports,
             )

@@ -17,10 +17,11 @@ from evometa.backend.compilation_cache import use_compilation_cache
 from evometa.backend.precision import whole_seed
 from evometa.errors import ConfigurationError, EvaluationError, warn
 from evometa.evaluation.checks import check_problem
-from evometa.evaluation.compatibility import noisy, require_compatible, warn_of_ignored
+from evometa.evaluation.compatibility import noisy, require_compatible, require_prunable, warn_of_ignored
 from evometa.executors.choice import Workers, needs_description
 from evometa.halving import Halving
 from evometa.problem import VALIDATION_TASKS, BaseProblem, HostProblem, InnerTraining, precision_of
+from evometa.pruning import Pruning
 from evometa.search.budget import SHARE, UNBOUNDED
 from evometa.search.callbacks import as_callback
 from evometa.search.compiled_driver import CompiledDriver
@@ -90,6 +91,8 @@ class Search(metaclass=Checked):
         progress: show a progress bar; None: in a notebook, and where standard error is a terminal.
         halving: train each generation's candidates for a few inner steps and only the best of them further, as
             ``Halving(rungs=3, reduction=3)`` says; None: train all to the end. For problems with inner training.
+        pruning: stop calls of a plain-Python problem that report bad values (:meth:`HostProblem.report`), as
+            ``ASHA()`` or ``MedianPruning()`` says; None: none is stopped.
         debug: evaluate each generation's candidates of a compiled problem one after the other by plain JAX before the
             search does, and raise an error at the first value that is not finite. Slow. JAX's ``jax_debug_nans``,
             ``jax_debug_infs`` and ``jax_disable_jit`` do that without the last, and apply to the problem's code alone.
@@ -124,6 +127,7 @@ class Search(metaclass=Checked):
         worker_memory: Total | None = None,
         trials: bool | None = None,
         halving: Halving | None = None,
+        pruning: Pruning | None = None,
         callbacks: Iterable[Any] = (),
         progress: bool | None = None,
         debug: bool = False,
@@ -134,6 +138,8 @@ class Search(metaclass=Checked):
         with precision_of(problem):
             space = check_problem(problem)
             require_compatible(strategy, problem, space, halving)
+            if pruning is not None:
+                require_prunable(problem)
             starts = encoded(space, initial, strategy.population_size)
             if starts is not None:
                 space = space.starting_at(starts)
@@ -158,6 +164,7 @@ class Search(metaclass=Checked):
             worker_memory,
             keeps_trials,
             halving,
+            pruning,
         )
         self._checkpoint_seconds, self._keep_checkpoints = checkpoint_seconds, keep_checkpoints
         self._callbacks = tuple(as_callback(each) for each in callbacks)
@@ -173,14 +180,14 @@ class Search(metaclass=Checked):
             path = run_folder(run_directory)
             for thing in (problem, strategy):
                 naming.require_rebuildable(thing, "the run can be resumed")
-            options = {
+            options: dict[str, Any] = {
                 "validate_every": validate_every,
                 "validation_tasks": validation.tasks,
                 "finalists": validation.finalists,
                 "validation_share": validation_share,
             }
-            if halving is not None:
-                options["halving"] = naming.describe(halving)
+            rules = {"halving": halving, "pruning": pruning}
+            options |= {name: naming.describe(rule) for name, rule in rules.items() if rule is not None}
             manifest = describe_run(problem, strategy, self.seed, options, as_lists(starts))
             require_free(path, overwrite=overwrite)
             self._stored = StoredRun(path, manifest, overwrite=overwrite)
@@ -220,7 +227,8 @@ class Search(metaclass=Checked):
             kept = with_kept_classes(path, manifest)
             problem = problem if problem is not None else rebuilt(kept, "problem")
             strategy = strategy if strategy is not None else rebuilt(kept, "strategy")
-        fixed = {"seed", "initial", "run_directory", "overwrite", "halving", *manifest.options} & execution.keys()
+        own = {"seed", "initial", "run_directory", "overwrite", "halving", "pruning", *manifest.options}
+        fixed = own & execution.keys()
         if fixed:
             raise ConfigurationError(
                 f"Search.resume keeps the run's own {', '.join(sorted(fixed))}; start a new run to change that."
@@ -229,8 +237,8 @@ class Search(metaclass=Checked):
         if "validation_share" not in options and not isinstance(problem, InnerTraining):
             options["validation_tasks"] = 1  # of a run from when problems without tasks were validated once
         options.setdefault("validation_share", SHARE)
-        if "halving" in options:
-            options["halving"] = naming.rebuild(options["halving"])
+        for name in {"halving", "pruning"} & options.keys():
+            options[name] = naming.rebuild(options[name])
         search = cls(problem, strategy, seed=manifest.seed, **options, **execution)
         if manifest.initial is not None:
             space = search._parts.space

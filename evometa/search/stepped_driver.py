@@ -8,7 +8,7 @@ import dataclasses
 import math
 import operator
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 import jax
 import numpy as np
@@ -20,6 +20,7 @@ from evometa.evaluation.population_evaluator import Evaluated
 from evometa.executors.executor import Executor, GivenUp, Outcome, Trial
 from evometa.executors.memory import Memory
 from evometa.problem import Evaluation, HostProblem
+from evometa.pruning import Cutoffs, Pruning
 from evometa.search.budget import UNBOUNDED, Cost
 from evometa.search.driver import Driver, Rows, ValidationSettings
 from evometa.search.generation import (
@@ -63,6 +64,8 @@ class SteppedDriver(Driver):
         memory: what is known of candidates.
         double: compute in double precision; False for runs that began without.
         trials: whether there is a table of trials.
+        pruning: decides which calls are stopped; None: none is.
+        known: returns what pruning knows of earlier candidates, which is added to.
     """
 
     def __init__(
@@ -79,6 +82,8 @@ class SteppedDriver(Driver):
         memory: Memory,
         double: bool = True,
         trials: bool = False,
+        pruning: Pruning | None = None,
+        known: Callable[[], dict[str, list[float]]] = dict,
     ) -> None:
         steps = strategy.population_size * problem.inner_steps_per_evaluation
         super().__init__(problem, space, strategy, seed, validation, steps, double=double)
@@ -87,8 +92,12 @@ class SteppedDriver(Driver):
         self._wrong = 0.0
         self._drew = False
         self._memory = memory
+        self._pruning, self._reported, self._known = pruning, known, dict[str, list[float]]()
+        self._silent = 0
         self.trial_columns = (
-            trial_columns(problem, space, problem.metric_names, problem.vector_lengths) if trials else ()
+            trial_columns(problem, space, problem.metric_names, problem.vector_lengths, stops=pruning is not None)
+            if trials
+            else ()
         )
         self._trials: list[Row] = []
         self._cost = Cost()
@@ -108,6 +117,7 @@ class SteppedDriver(Driver):
             *(f"strategy/{name}" for name in diagnostics),
             *(f"{group}/{name}" for group in groups for name in problem.metric_names),
             *(("feasible",) if problem.vector_lengths.get("constraints") else ()),
+            *(("stopped",) if pruning is not None else ()),
         )
 
     def initial(self, first: int = 0) -> SearchState:
@@ -124,6 +134,7 @@ class SteppedDriver(Driver):
         measured = self.columns[len(STATISTICS) :]
         if first > 1 and np.isfinite(state.best_fitness):
             self._wrong = -math.inf
+        self._known = {step: list(losses) for step, losses in self._reported().items()}
         code = int(self._stop(state, target))
         while code == CONTINUE and len(values) < count:
             number = first + len(values)
@@ -137,6 +148,7 @@ class SteppedDriver(Driver):
             except GivenUp:
                 break  # the generations before it count; a resumed search begins this one again
             state = after
+            self._reported().update(self._known)
             costs.append(cost)
             trials += self._trials
             found.append(np.asarray(fitness))
@@ -167,7 +179,7 @@ class SteppedDriver(Driver):
     def validate(self, genotype: Genotype, tasks: int, *, test: bool) -> Evaluation:
         """Evaluate one genotype with as many calls as tasks."""
         omegas = self.omegas(jax.tree.map(lambda leaf: np.asarray(leaf)[None], genotype))
-        evaluation = self._run(omegas, _TEST if test else _TRAIN, 0, [0], tasks, test=test)
+        evaluation, _ = self._run(omegas, _TEST if test else _TRAIN, 0, [0], tasks, test=test)
         return Evaluation(*jax.tree.map(lambda leaf: leaf[0], evaluation))
 
     def _validation(self, state: SearchState) -> dict[str, Any]:
@@ -210,7 +222,34 @@ class SteppedDriver(Driver):
         omegas, members = self.omegas(genotypes), self.strategy.members_per_task_set
         sets = [i // members if members else 0 for i in range(len(omegas))]
         tasks = self.prices.tasks_per_evaluation
-        return state, genotypes, Evaluated(self._run(omegas, _GENERATION, int(number), sets, tasks), ())
+        means, outcomes = self._run(omegas, _GENERATION, int(number), sets, tasks)
+        if self._pruning is None:
+            return state, genotypes, Evaluated(means, ())
+        self._learn(outcomes)
+        stopped_at = np.array([outcome.stopped_at for outcome in outcomes], np.int32)
+        return state, genotypes, Evaluated(means, (), stopped_at=stopped_at)
+
+    def _cutoffs(self) -> Cutoffs:
+        """Return what the calls of a generation are held against: before their last step, where that is known."""
+        assert self._pruning is not None
+        found, last = self._pruning.cutoffs(self._known), self._host.inner_steps_per_evaluation or math.inf
+        return found._replace(after=tuple(pair for pair in found.after if pair[0] < last))
+
+    def _learn(self, outcomes: list[Outcome]) -> None:
+        """Tell pruning what a generation has reported, in the order of its candidates; say if nothing was."""
+        assert self._pruning is not None
+        known = {step: list(losses) for step, losses in self._known.items()}
+        for outcome in outcomes:
+            if outcome.failure is None:
+                self._pruning.learn(known, outcome.reports, stopped=outcome.stopped_at > 0)
+        self._known = known
+        sound = [outcome for outcome in outcomes if outcome.failure is None]
+        if sound and not known and not self._silent:
+            self._silent = 1
+            self._note(
+                f"Nothing was pruned: {type(self._host).__name__}.evaluate reported nothing; call self.report(step, "
+                "value) in it."
+            )
 
     def _tell(
         self, key: Key, state: SearchState, genotypes: Genotype, evaluated: Evaluated
@@ -220,10 +259,13 @@ class SteppedDriver(Driver):
 
     def _run(
         self, omegas: list[Any], purpose: int, number: int, sets: list[int], tasks: int, *, test: bool = False
-    ) -> Evaluation:
-        """Evaluate every ω with as many calls as tasks; every part of the result is a mean and has leading axis P."""
+    ) -> tuple[Evaluation, list[Outcome]]:
+        """Evaluate every ω with as many calls as tasks; return means, leading axis P, and what became of each call."""
+        pruned = self._pruning is not None and purpose == _GENERATION
+        cutoffs = self._cutoffs() if pruned else None
+        method: Literal["evaluate", "evaluate_test"] = "evaluate_test" if test else "evaluate"
         trials = [
-            Trial(omega, _seed(self._seed, purpose, number, task_set, task), "evaluate_test" if test else "evaluate")
+            Trial(omega, _seed(self._seed, purpose, number, task_set, task), method, cutoffs=cutoffs)
             for omega, task_set in zip(omegas, sets, strict=True)
             for task in range(tasks)
         ]
@@ -235,13 +277,15 @@ class SteppedDriver(Driver):
             if self._host.num_tasks is None and self.prices.validation_tasks == 1 and self.prices.share != UNBOUNDED:
                 self.prices = dataclasses.replace(self.prices, validation_tasks=CALLS_IN_VALIDATION)
         evaluations = len(omegas)
-        self._cost += Cost(evaluations, evaluations * self._host.inner_steps_per_evaluation)
+        steps = self._host.inner_steps_per_evaluation
+        inner_steps = sum(_steps(outcome, steps) for outcome in outcomes) if pruned else evaluations * steps
+        self._cost += Cost(evaluations, inner_steps)
         means = self._means(outcomes, tasks)
         if purpose == _GENERATION:
             self._refuse_wrong_code(outcomes)
             if self.trial_columns:
                 self._note_trials(number, trials, outcomes, means)
-        return means
+        return means, outcomes
 
     def _means(self, outcomes: list[Outcome], tasks: int) -> Evaluation:
         """Return the mean over the tasks of each candidate, whose outcomes follow each other; leading axis P."""
@@ -256,7 +300,7 @@ class SteppedDriver(Driver):
             mean: Evaluation = jax.tree.map(operator.itemgetter(member), means)
             kinds = [outcome.kind or outcome.failure for outcome in outcomes[own] if outcome.failure]
             self._trials.append(
-                self._trial(number, member, trials[own.start].omega, mean)
+                self._trial(number, member, trials[own.start].omega, mean, outcomes[own.start].stopped_at)
                 | {
                     "failure": kinds[0] if kinds else "",
                     "seconds": sum(outcome.seconds for outcome in outcomes[own]),
@@ -297,6 +341,12 @@ class SteppedDriver(Driver):
         }
         metrics = {name: float(outcome.metrics.get(name, np.nan)) for name in self._host.metric_names}
         return Evaluation(np.float64(outcome.fitness), metrics, **vectors)
+
+
+def _steps(outcome: Outcome, declared: int) -> int:
+    """Return the inner steps of a call: where it was stopped, else what the problem says, or what was reported last."""
+    last = outcome.reports[-1][0] if outcome.reports else 0
+    return outcome.stopped_at or (last if last and (outcome.failure or not declared) else declared)
 
 
 def _seed(*parts: int) -> tuple[int, ...]:

@@ -155,6 +155,8 @@ class Counters:
     """Whether the search computes in double precision whatever JAX's switch; a resumed run keeps it too."""
     start_succeeded: bool = False
     """Whether a given start, evaluated before the first generation, is among the candidates and did not fail."""
+    reports: dict[str, list[float]] = dataclasses.field(default_factory=dict)
+    """What pruning compares with: losses that earlier candidates reported, by step (:mod:`evometa.pruning`)."""
 
     @property
     def all_failed(self) -> bool:

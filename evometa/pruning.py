@@ -1,0 +1,155 @@
+"""Pruning of plain-Python problems: calls report how they are doing, and bad ones are stopped.
+
+A problem calls :meth:`evometa.HostProblem.report` while it trains. What is stopped is decided by *cutoffs* that travel
+with each call: losses that it must not exceed after given steps. They follow from what candidates of earlier
+generations have reported, in the order of the candidates. So no call waits for another, executors need to know nothing
+of it, and a history is the same whatever the number of workers, wherever they are, and whichever is faster.
+"""
+
+import abc
+import dataclasses
+import math
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from evometa.errors import ConfigurationError
+from evometa.settings import Checked, Count, Natural, Several
+
+Reports = Sequence[tuple[int, float]]
+"""What a call reported: steps, ascending, and the losses after them, to be minimised."""
+
+
+class Cutoffs(NamedTuple):
+    """What a call is held against."""
+
+    best: bool
+    """Whether the best loss so far is compared, instead of the newest."""
+    after: tuple[tuple[int, float], ...] = ()
+    """Steps, ascending, and the largest loss to continue with after each; a report that comes later than a step is held
+    against it, and of several against the last."""
+
+    def stops(self, reports: Reports) -> bool:
+        """Return whether a call that has reported this is to be stopped after its newest report."""
+        step, loss = reports[-1]
+        before = reports[-2][0] if len(reports) > 1 else -1
+        passed = [limit for at, limit in self.after if before < at <= step]
+        if self.best:
+            loss = min(loss for _, loss in reports)
+        return bool(passed) and loss > passed[-1]
+
+
+class Pruning(metaclass=Checked):
+    """Decides which calls of a plain-Python problem are stopped; the base of :class:`ASHA` and :class:`MedianPruning`.
+
+    What it knows of earlier candidates is a list of losses for each step, the newest last.
+    """
+
+    window: int
+    """The newest candidates, at each step, that are compared with."""
+
+    @abc.abstractmethod
+    def cutoffs(self, known: Mapping[str, Sequence[float]]) -> Cutoffs:
+        """Return what the calls of a generation are held against.
+
+        Args:
+            known: losses of earlier candidates by step, as text.
+        """
+
+    @abc.abstractmethod
+    def kept(self, reports: Reports, *, stopped: bool) -> Mapping[int, float]:
+        """Return which losses of a candidate later ones are compared with, by step."""
+
+    def learn(self, known: dict[str, list[float]], reports: Reports, *, stopped: bool) -> None:
+        """Add what a candidate has reported to what is known, in place."""
+        for step, loss in self.kept(reports, stopped=stopped).items():
+            losses = known.setdefault(str(step), [])
+            losses.append(loss)
+            del losses[: -self.window]
+
+    @classmethod
+    def from_word(cls, word: str) -> "Pruning":
+        """Return what ``--pruning`` means: ``median`` or ``asha``, with or without settings: ``asha:reduction=4``."""
+        name, _, rest = word.partition(":")
+        kinds: dict[str, type[Pruning]] = {"asha": ASHA, "median": MedianPruning}
+        settings = [part.partition("=") for part in rest.split(",") if part]
+        if name not in kinds or not all(value.isdecimal() for _, _, value in settings):
+            raise ConfigurationError(
+                "--pruning expects median or asha, with settings where needed, such as asha:reduction=4,window=50, got "
+                f"{word}."
+            )
+        return kinds[name](**{key.replace("-", "_"): int(value) for key, _, value in settings})
+
+
+@dataclasses.dataclass(frozen=True)
+class ASHA(Pruning):
+    """Stop all but the best 1/reduction at each rung: asynchronous successive halving (Li et al. 2020).
+
+    Rungs are after first, first · reduction, first · reduction², ... steps. At each of them a candidate continues if it
+    is among the best 1/reduction of itself and the newest candidates of earlier generations that got there. Where the
+    paper compares with all that have arrived by then, this depends on the order of the candidates alone; so the first
+    generation is not pruned.
+
+    Args:
+        first: the step of the first rung.
+        reduction: how many times fewer candidates go further, with as many times more steps to the next rung.
+        window: the newest candidates that got to a rung which are compared there; larger ones prune less while a search
+            improves.
+    """
+
+    first: Count = 1
+    reduction: Several = 3
+    window: Count = 30
+
+    def cutoffs(self, known: Mapping[str, Sequence[float]]) -> Cutoffs:
+        """Return the worst loss at each rung that is among the best."""
+        found = []
+        for step, losses in sorted((int(step), sorted(losses)) for step, losses in known.items()):
+            promoted = -(-(len(losses) + 1) // self.reduction)
+            if promoted <= len(losses):
+                found.append((step, losses[promoted - 1]))
+        return Cutoffs(best=False, after=tuple(found))
+
+    def kept(self, reports: Reports, *, stopped: bool) -> Mapping[int, float]:
+        """Return the first loss at or after each rung."""
+        found: dict[int, float] = {}
+        rung = self.first
+        for step, loss in reports:
+            while rung <= step:
+                found[rung] = loss
+                rung *= self.reduction
+        return found
+
+
+@dataclasses.dataclass(frozen=True)
+class MedianPruning(Pruning):
+    """Stop a candidate whose best loss so far is above the median of the others at its step, as Optuna's median pruner.
+
+    The others are candidates of earlier generations that went to the end.
+
+    Args:
+        startup: candidates that must have gone to the end before any is stopped.
+        warmup: steps before which none is stopped.
+        window: the newest such candidates that are compared.
+    """
+
+    startup: Natural = 5
+    warmup: Natural = 0
+    window: Count = 100
+
+    def cutoffs(self, known: Mapping[str, Sequence[float]]) -> Cutoffs:
+        """Return the median after each step."""
+        steps = {int(step): sorted(losses) for step, losses in known.items()}
+        if max(map(len, steps.values()), default=0) < self.startup:
+            return Cutoffs(best=True)
+        return Cutoffs(
+            best=True, after=tuple((step, _median(steps[step])) for step in sorted(steps) if step >= self.warmup)
+        )
+
+    def kept(self, reports: Reports, *, stopped: bool) -> Mapping[int, float]:
+        """Return all losses of a candidate that went to the end."""
+        return {} if stopped else dict(reports)
+
+
+def _median(ascending: Sequence[float]) -> float:
+    half, odd = divmod(len(ascending), 2)
+    return ascending[half] if odd else math.fsum((0.5 * ascending[half - 1], 0.5 * ascending[half]))
