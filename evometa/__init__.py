@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from evometa.search.generalization import DistributionScore, generalization
     from evometa.search.search import Search
     from evometa.search.several_seeds import SeveralSeeds
+    from evometa.search.start import Start
     from evometa.sharing.run import Run, load
     from evometa.spaces import (
         Box,
@@ -111,6 +112,7 @@ __all__ = [
     "Search",
     "SeveralSeeds",
     "Space",
+    "Start",
     "StopReason",
     "Stopped",
     "Strategy",
@@ -171,6 +173,7 @@ _PLACES = {
     "RunDirectoryError": "evometa.errors",
     "Search": "evometa.search.search",
     "SeveralSeeds": "evometa.search.several_seeds",
+    "Start": "evometa.search.start",
     "Space": "evometa.spaces",
     "StopReason": "evometa.search.decisions",
     "Stopped": "evometa.reporting",

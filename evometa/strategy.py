@@ -178,6 +178,18 @@ class Strategy(Generic[State], metaclass=Checked):
     def init(self, key: Key, space: Space) -> State:
         """Return the state before the first generation."""
 
+    def begun(self, state: State, points: Genotype) -> State:
+        """Return the state before the first generation of a search that begins from several known points.
+
+        By default the state itself: :meth:`init` has begun at the best of them, or will ask for them first. A strategy
+        with a search distribution should take its mean and spread from them.
+
+        Args:
+            state: what :meth:`init` returned.
+            points: leaves ``[K, ...]``, the best first; the good ones of those that are known.
+        """
+        return state
+
     @abc.abstractmethod
     def ask(self, key: Key, state: State) -> tuple[Genotype, State]:
         """Return a population of genotypes ``[P, ...]`` and the state that remembers it."""

@@ -45,6 +45,8 @@ class Run:
             rungs, such as 3:4; for problems with inner training.
         pruning: stop calls of a plain-Python problem that report bad values: median or asha, also with settings, such
             as asha:reduction=4.
+        start: a run directory from whose candidates the search begins, also of another strategy or another space.
+        start_part: what is taken of that run: best, center, population, archive or trials; auto takes what suits.
         debug: evaluate the candidates of a JAX problem one by one, uncompiled, and stop at the first value that is not
             finite, naming its candidate, task and inner step; slow.
     """
@@ -60,6 +62,8 @@ class Run:
     finalists: int | None = None
     validation_tasks: int | None = None
     validation_share: float | None = None
+    start: Path | None = None
+    start_part: Literal["auto", "best", "center", "population", "archive", "trials"] = "auto"
     halving: str | None = None
     pruning: str | None = None
     debug: bool = False
@@ -75,11 +79,13 @@ class Run:
         from evometa.pruning import Pruning
         from evometa.search.search import Search
         from evometa.search.several_seeds import SeveralSeeds
+        from evometa.search.start import Start
 
         limits = self.limits.as_arguments(self.recipe.limits if self.recipe else {})
         problem, strategy = getattr(self, PROBLEM), getattr(self, STRATEGY)
         directory = self.run_directory or claim_directory(type(problem), type(strategy))
         options: dict[str, Any] = {
+            "start": None if self.start is None else Start(self.start, self.start_part),
             "run_directory": directory,
             "overwrite": self.overwrite,
             "population_chunk": self.population_chunk,
@@ -101,6 +107,8 @@ class Run:
             several = SeveralSeeds(problem, strategy, seeds=range(self.seed, self.seed + self.seeds), **options)
             return report_seeds(several.run(**limits), directory)
         search = Search(problem, strategy, seed=self.seed, **options)
+        if search.beginning:
+            print(f"start      {search.beginning}", flush=True)
         return report(search.problem, search.run(**limits), directory)
 
 

@@ -13,7 +13,11 @@ file                    holds
 :mod:`stored_run`       the run directory; continuing at its newest checkpoint
 :mod:`resuming`         continuing with another problem: told and recorded
 :mod:`resizing`         continuing with another population size
-:mod:`starting`         the initial points that a user gave
+:mod:`start`            where a search begins: points, or another run
+:mod:`other_run`        the candidates that another run has found
+:mod:`matching`         ω of one space in another, name by name
+:mod:`starting`         the points at which a search begins, evaluated first
+:mod:`members`          the population of a run
 :mod:`loop`             dispatch, record, tell callbacks, decide, save
 :mod:`driver`           the contract of drivers; one generation
 :mod:`compiled_driver`  JAX problems: many generations in one program

@@ -78,6 +78,8 @@ def initial_state(
     if begins is not space:  # a state that keeps the space keeps the one that all states of the search have
         structure = jax.tree.structure(jax.eval_shape(strategy.init, key, space))
         state = jax.tree.unflatten(structure, jax.tree.leaves(state))
+    if space.starts_ordered:
+        state = strategy.begun(state, jax.tree.map(jnp.asarray, space.starts))
     genotype = begins.start(key)
     kept = no_finalists(genotype, finalists) if finalists else ()
     return SearchState(state, genotype, jnp.asarray(jnp.inf, jnp.result_type(float)), carried, kept)

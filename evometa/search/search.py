@@ -6,6 +6,7 @@ It checks that what it is given fits together, makes the driver, restores the ne
 
 import contextlib
 import dataclasses
+import logging
 import os
 from collections.abc import Generator, Iterable
 from typing import Annotated, Any, Literal
@@ -35,7 +36,8 @@ from evometa.search.progress import Progress
 from evometa.search.resuming import changes, rebuilt, recorded
 from evometa.search.run_state import RunState
 from evometa.search.search_result import result_of
-from evometa.search.starting import as_lists, encoded, from_lists
+from evometa.search.start import Beginning, beginning, in_words
+from evometa.search.starting import as_lists, from_lists
 from evometa.search.stored_run import StoredRun
 from evometa.settings import Advice, Checked, Count, Natural, NonNegative, Positive, Range, Total, checked
 from evometa.storage import archive_file, checkpoint, failures, history, result_file
@@ -62,6 +64,9 @@ class Search(metaclass=Checked):
         seed: seed of everything, a whole number of 64 bits; the same seed gives the same history.
         initial: ω at which the search begins instead of the space's start, at most as many as the population: evaluated
             once, they are the first candidates of a first population, and a search distribution begins at the best.
+        start: another run, by its directory or a :class:`~evometa.Start`, or points with their fitness: a population
+            begins with what is best there, and a search distribution takes its mean and spread from it. A list of ω is
+            the same as ``initial``.
         run_directory: where to keep manifest, history and checkpoints; None keeps the run in memory only.
         overwrite: allow to replace a run that is in ``run_directory`` already; kept until the new one has generations.
         population_chunk: candidates batched at a time on each device, or "auto".
@@ -111,6 +116,7 @@ class Search(metaclass=Checked):
         *,
         seed: int = 0,
         initial: Any = (),
+        start: Any = None,
         run_directory: str | os.PathLike[str] | None = None,
         overwrite: bool = False,
         population_chunk: Count | Literal["auto"] = "auto",
@@ -140,10 +146,9 @@ class Search(metaclass=Checked):
             require_compatible(strategy, problem, space, halving)
             if pruning is not None:
                 require_prunable(problem)
-            starts = encoded(space, initial, strategy.population_size)
-            if starts is not None:
-                space = space.starting_at(starts)
             warn_of_ignored(strategy, problem)
+        begins = beginning(start, initial, problem, space, strategy)
+        space = begins.applied(space)
         noise = noisy(problem)
         default = problem.num_validation_tasks if problem.num_tasks or not noise else VALIDATION_TASKS
         validation = ValidationSettings(
@@ -153,6 +158,10 @@ class Search(metaclass=Checked):
             share=validation_share,
         )
         self._parts = Parts(problem, space, strategy, self.seed, validation)
+        self.beginning = "" if begins.record is None else in_words(begins.record)
+        """Where it begins, in words; empty where that is the space's start or points of which nothing is known."""
+        if self.beginning:
+            logging.getLogger("evometa").info("The search begins from %s.", self.beginning)
         wanted = isinstance(problem, HostProblem) if trials is None else trials
         keeps_trials = run_directory is not None and wanted
         self._execution = Execution(
@@ -188,7 +197,7 @@ class Search(metaclass=Checked):
             }
             rules = {"halving": halving, "pruning": pruning}
             options |= {name: naming.describe(rule) for name, rule in rules.items() if rule is not None}
-            manifest = describe_run(problem, strategy, self.seed, options, as_lists(starts))
+            manifest = describe_run(problem, strategy, self.seed, options, as_lists(begins.genotypes), begins.record)
             require_free(path, overwrite=overwrite)
             self._stored = StoredRun(path, manifest, overwrite=overwrite)
 
@@ -227,7 +236,7 @@ class Search(metaclass=Checked):
             kept = with_kept_classes(path, manifest)
             problem = problem if problem is not None else rebuilt(kept, "problem")
             strategy = strategy if strategy is not None else rebuilt(kept, "strategy")
-        own = {"seed", "initial", "run_directory", "overwrite", "halving", "pruning", *manifest.options}
+        own = {"seed", "initial", "start", "run_directory", "overwrite", "halving", "pruning", *manifest.options}
         fixed = own & execution.keys()
         if fixed:
             raise ConfigurationError(
@@ -242,7 +251,8 @@ class Search(metaclass=Checked):
         search = cls(problem, strategy, seed=manifest.seed, **options, **execution)
         if manifest.initial is not None:
             space = search._parts.space
-            search._parts = search._parts._replace(space=space.starting_at(from_lists(space, manifest.initial)))
+            begins = Beginning(from_lists(space, manifest.initial), manifest.start)
+            search._parts = search._parts._replace(space=begins.applied(space))
         now = describe_run(problem, strategy, manifest.seed, manifest.options)
         direction = manifest.direction or (result_file.numbers(path) or {}).get("direction")
         differences = changes(manifest, now, direction)

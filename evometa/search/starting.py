@@ -82,7 +82,8 @@ def evaluate_start(driver: Driver, state: SearchState, done: Counters, limits: L
     """Return the state of a new search after its given starts were evaluated and counted as candidates.
 
     It begins at the best of them. The strategy is not told, so what it asks for from there is the same. Without a given
-    start, or where the first population holds them, nothing happens. With windows of inner training, whose fitness is
+    start, or where the first population holds them, nothing happens. Of starts in a known order only the first is
+    evaluated. With windows of inner training, whose fitness is
     not that of a whole one, they are evaluated only to choose among several.
 
     Args:
@@ -95,6 +96,8 @@ def evaluate_start(driver: Driver, state: SearchState, done: Counters, limits: L
     if done.generation or done.evaluations or (given is None and not driver.space.start_given):
         return state
     starts = jax.tree.map(lambda leaf: np.asarray(leaf)[None], state.best_genotype) if given is None else given
+    if driver.space.starts_ordered:  # the others are known to be worse
+        starts = jax.tree.map(lambda leaf: leaf[:1], starts)
     count = len(jax.tree.leaves(starts)[0])
     whole = isinstance(driver.strategy.evaluation, (FullEvaluation, GradientEvaluation))
     if not whole and (count == 1 or driver.strategy.center(state.strategy) is None):

@@ -4,7 +4,6 @@
 file                holds
 =================== =====================================================================
 :mod:`run`          ``load``: a run by its folder, with problem, history, ω and population
-:mod:`members`      the population of a run
 :mod:`formats`      ω as ``.npz``, safetensors, JSON, Python or LaTeX
 :mod:`sweeps`       the plan of a sweep, in its folder
 =================== =====================================================================

@@ -7,9 +7,9 @@ from typing import Any, Literal
 
 from evometa.errors import ConfigurationError, RunDirectoryError
 from evometa.problem import BaseProblem
+from evometa.search.members import population_of
 from evometa.search.resuming import rebuilt
 from evometa.settings import checked
-from evometa.sharing.members import population_of
 from evometa.sharing.summary import progress, settings
 from evometa.storage import history
 from evometa.storage.data_copies import problem_with_copies, with_kept_classes

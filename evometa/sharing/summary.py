@@ -11,6 +11,7 @@ from evometa.search.progress import duration, short
 
 def settings(directory: Path) -> list[tuple[str, str]]:
     """Return the settings of a run as names and values, from its manifest."""
+    from evometa.search.start import in_words
     from evometa.storage.manifest import read_manifest
 
     manifest = read_manifest(directory)
@@ -21,6 +22,7 @@ def settings(directory: Path) -> list[tuple[str, str]]:
         ("seed", f"{manifest.seed}"),
     ]
     rows += [(name.replace("_", " "), f"{value}") for name, value in manifest.options.items()]
+    rows += [("start", in_words(manifest.start))] if manifest.start is not None else []
     rows += [
         ("changed", f"at generation {change['generation']:,}: {change['part']}, before {_former(change)}")
         for change in manifest.changes

@@ -45,6 +45,8 @@ class Space(metaclass=Checked):
 
     starts: Genotype | None = None
     """The genotypes at which a search begins where the user gave it several ω, leaves ``[K, ...]``; otherwise None."""
+    starts_ordered: bool = False
+    """Whether the first of them is known to be the best, and the last the worst."""
 
     @property
     def start_given(self) -> bool:
@@ -59,19 +61,22 @@ class Space(metaclass=Checked):
         """Return the same space without its given start: a search in it begins at a draw from the whole space."""
         return self._starting(self.sample, None)
 
-    def starting_at(self, starts: Genotype, first: int | Scalar = 0) -> Self:
+    def starting_at(self, starts: Genotype, first: int | Scalar = 0, *, ordered: bool = False) -> Self:
         """Return the same space with several starts.
 
         Args:
             starts: genotypes, leaves ``[K, ...]`` on the host.
             first: the index of the one that :meth:`start` returns.
+            ordered: whether they are known to become worse from the first to the last.
         """
-        return self._starting(lambda key: jax.tree.map(lambda leaf: jnp.asarray(leaf)[first], starts), starts)
+        begin = lambda key: jax.tree.map(lambda leaf: jnp.asarray(leaf)[first], starts)  # noqa: E731
+        return self._starting(begin, starts, ordered=ordered)
 
-    def _starting(self, start: Callable[[Key], Genotype], starts: Genotype | None) -> Self:
+    def _starting(self, start: Callable[[Key], Genotype], starts: Genotype | None, *, ordered: bool = False) -> Self:
         other = copy.copy(self)
         # Draws are this space's own, since those of some spaces are drawn around their start.
-        for name, value in (("start", start), ("sample", self.sample), ("starts", starts)):
+        settings = {"start": start, "sample": self.sample, "starts": starts, "starts_ordered": ordered}
+        for name, value in settings.items():
             object.__setattr__(other, name, value)
         return other
 

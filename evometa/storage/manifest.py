@@ -53,6 +53,8 @@ class Manifest(NamedTuple):
     manifest, and the value ``before``."""
     initial: list[Any] | None = None
     """The genotypes of the initial points that the search was given: each leaf, ``[K, ...]``, as nested lists."""
+    start: dict[str, Any] | None = None
+    """Where these come from, and that the best is known to be the first; None for points of which nothing is known."""
 
     def to_bytes(self) -> bytes:
         """Return the content of the file."""
@@ -60,7 +62,12 @@ class Manifest(NamedTuple):
 
 
 def describe_run(
-    problem: Any, strategy: Any, seed: int, options: dict[str, Any], initial: list[Any] | None = None
+    problem: Any,
+    strategy: Any,
+    seed: int,
+    options: dict[str, Any],
+    initial: list[Any] | None = None,
+    start: dict[str, Any] | None = None,
 ) -> Manifest:
     """Return the manifest of a new run."""
     return Manifest(
@@ -76,6 +83,7 @@ def describe_run(
         direction=problem.direction,
         random=random_numbers(),
         initial=initial,
+        start=start,
     )
 
 

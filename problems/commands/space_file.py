@@ -8,11 +8,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import jax
+import jax.numpy as jnp
 import numpy as np
+from numpy.typing import NDArray
 
 from evometa.errors import ConfigurationError, nearest
 from evometa.settings import Checked
 from evometa.spaces import Box, Categorical, Dict, Fixed, Integer, VectorSpace, When
+from evometa.spaces.base import INTEGER, Coordinates
 from evometa.types import Omega
 
 RESERVED = ("candidate", "candidate_directory", "parameters", "seed")
@@ -28,8 +32,8 @@ _TYPES = {name: name for name in _KEYS} | {"int": "integer", "real": "float", "b
 _EXAMPLE = '{"lr": {"type": "float", "low": 1e-5, "high": 0.1, "log": true}}'
 
 
-class Steps(Integer):
-    """Real numbers in steps from a lower bound: ω counts the steps, people read the numbers.
+class Steps(VectorSpace):
+    """One real number in steps from a lower bound; a genotype counts them.
 
     Args:
         low: the lowest number.
@@ -40,11 +44,26 @@ class Steps(Integer):
 
     def __init__(self, low: float, step: float, count: int, start: float | None = None) -> None:
         self.lowest, self.width = low, step
-        super().__init__(0, count, start=None if start is None else round((start - low) / step))
+        self.coordinates = Coordinates.of(1, 0, count, INTEGER)
+        self._start = None if start is None else self.encode(start)
+
+    def encode(self, omega: Omega) -> NDArray[np.float64]:
+        """Encode the number that is nearest as a genotype ``[1]``."""
+        count = np.round((np.asarray(omega, np.float64).reshape(1) - self.lowest) / self.width)
+        if not 0 <= count[0] <= self.coordinates.upper[0]:
+            raise ConfigurationError(
+                f"A parameter with steps expects its start from {self.lowest} to "
+                f"{self.readable(self.lowest + self.width * self.coordinates.upper[0])}, got {omega}."
+            )
+        return np.asarray(count)
+
+    def decode(self, genotype: jax.Array) -> jax.Array:
+        """Decode a genotype ``[1]`` to its number."""
+        return self.lowest + self.width * jnp.round(genotype[0])
 
     def readable(self, omega: Omega) -> Omega:
-        """Return the numbers that counts of steps stand for, without the dust of binary fractions."""
-        return np.vectorize(lambda k: float(f"{self.lowest + self.width * float(k):.12g}"), otypes=[float])(omega)[()]
+        """Return numbers without the dust of binary fractions: 0.3, not 0.30000000000000004."""
+        return np.vectorize(lambda x: float(f"{float(x):.12g}"), otypes=[float])(omega)[()]
 
 
 @dataclasses.dataclass(frozen=True)

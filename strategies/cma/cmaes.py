@@ -23,6 +23,7 @@ from evometa.strategies.cma.stagnation import (
     window,
 )
 from evometa.strategies.cma.update import adapt_sigma, add_to_diagonal, factorise, forgetting, pull, slowed
+from evometa.strategies.shared import warm_start
 from evometa.strategies.shared.checks import vector_space
 from evometa.strategies.shared.failures import elsewhere
 from evometa.strategies.shared.noise import standard_normal
@@ -156,6 +157,10 @@ class CMAES(Strategy[CMAESState]):
             progress=no_progress() if self.stagnation else (),
         )
 
+    def begun(self, state: CMAESState, points: jax.Array) -> CMAESState:
+        """Take mean and covariance from known points ``[K, D]``."""
+        return begun_at(state, points, self.sigma)
+
     def resized(self, key: Key, state: CMAESState, space: Space, former: Strategy[CMAESState]) -> CMAESState:
         """Keep the distribution; the flat history begins anew where its length changes."""
         fresh = self.init(key, space)
@@ -251,6 +256,14 @@ def start_at(mean: jax.Array, sigma: jax.Array, *, decoded: bool) -> CMAESState:
         extent=jnp.asarray(jnp.inf, mean.dtype),
         diagonal=unit_diagonal(mean) if decoded else (),
     )
+
+
+def begun_at(state: CMAESState, points: jax.Array, sigma: float) -> CMAESState:
+    """Return a distribution with mean and covariance of known points ``[K, D]``; σ² is the D-th root of det σ² C."""
+    mean, covariance = warm_start.gaussian(points.astype(state.mean.dtype), sigma)
+    factor = jnp.linalg.cholesky(covariance)
+    width = jnp.exp(jnp.mean(jnp.log(jnp.diagonal(factor))))
+    return state._replace(mean=mean, sigma=width, covariance=covariance / width**2, factor=factor / width)
 
 
 def decode(state: CMAESState, noise: jax.Array) -> jax.Array:

@@ -12,11 +12,11 @@ from evometa.settings import Advice, NonNegative, Range, Several, StepSize
 from evometa.spaces import Box, Categorical, Dict
 from evometa.spaces.base import CATEGORY, INTEGER, Space, VectorSpace
 from evometa.strategies.cma.choices import CHANGED, Choices, equally_likely, learn
-from evometa.strategies.cma.cmaes import CMAES, CMAESState
+from evometa.strategies.cma.cmaes import CMAES, CMAESState, begun_at
 from evometa.strategies.cma.margin import Ranges, recombined, too_wide, with_margin
 from evometa.strategies.cma.rates import rates
 from evometa.strategies.cma.stagnation import window
-from evometa.strategies.shared import categorical
+from evometa.strategies.shared import categorical, warm_start
 from evometa.strategies.shared.checks import vector_space
 from evometa.strategies.shared.failures import elsewhere
 from evometa.strategies.shared.ranks import places, recombination
@@ -116,6 +116,26 @@ class CMAwM(Strategy[CMAwMState]):
             stretch = jnp.asarray(layout.ranges.unit, start.dtype)
             numbers = Numbers(gaussian, start, stretch, jnp.zeros((self.population_size, layout.m), start.dtype))
         return CMAwMState(numbers, equally_likely(layout.categories) if layout.n else (), space)
+
+    def begun(self, state: CMAwMState, points: jax.Array) -> CMAwMState:
+        """Take means, the covariance of real numbers, and the chances of categories from known points ``[K, D]``."""
+        layout, numbers, choices = _Layout(state.space), state.numbers, state.choices
+        if isinstance(numbers, Numbers):
+            rows = layout.ranges.number(points[:, layout.numeric].astype(numbers.mean.dtype))
+            whole = layout.ranges.whole
+            known = begun_at(numbers.gaussian, jnp.where(whole[None], 0.0, rows), self.sigma)
+            # Those of integers count in their own units, in which they begin as ever.
+            own = whole[:, None] | whole[None, :]
+            identity = jnp.eye(layout.m, dtype=rows.dtype)
+            covariance = jnp.where(own, identity, known.covariance * (known.sigma / self.sigma) ** 2)
+            gaussian = known._replace(
+                sigma=numbers.gaussian.sigma, covariance=covariance, factor=jnp.linalg.cholesky(covariance)
+            )
+            numbers = numbers._replace(gaussian=gaussian, mean=jnp.mean(rows, axis=0))
+        if isinstance(choices, Choices):
+            probability = warm_start.choices(layout.categories, points[:, layout.category])
+            choices = choices._replace(probability=probability.astype(choices.probability.dtype))
+        return CMAwMState(numbers, choices, state.space)
 
     def resized(self, key: Key, state: CMAwMState, space: Space, former: Strategy[CMAwMState]) -> CMAwMState:
         """Keep the distribution; the flat history begins anew where its length changes."""

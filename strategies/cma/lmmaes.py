@@ -16,6 +16,7 @@ from evometa.spaces import Space
 from evometa.strategies.cma.rates import rates as full_rates
 from evometa.strategies.cma.sep_cmaes import STOP_REASONS, empty_history, record, stop_code
 from evometa.strategies.cma.stagnation import extent, spread
+from evometa.strategies.shared import warm_start
 from evometa.strategies.shared.checks import vector_space
 from evometa.strategies.shared.failures import elsewhere
 from evometa.strategies.shared.noise import standard_normal
@@ -132,6 +133,11 @@ class LMMAES(Strategy[LMMAESState]):
             history=empty_history(self.population_size, len(mean)),
             extent=jnp.asarray(jnp.inf, mean.dtype),
         )
+
+    def begun(self, state: LMMAESState, points: jax.Array) -> LMMAESState:
+        """Take mean and step size from known points ``[K, D]``; the directions are learned."""
+        mean, deviation = warm_start.separate(points.astype(state.mean.dtype), self.sigma)
+        return state._replace(mean=mean, sigma=warm_start.scaled(deviation)[0])
 
     def resized(self, key: Key, state: LMMAESState, space: Space, former: Strategy[LMMAESState]) -> LMMAESState:
         """Keep the distribution; the flat history begins anew where its length changes."""

@@ -21,7 +21,7 @@ import jax.numpy as jnp
 from evometa.errors import ConfigurationError
 from evometa.settings import Count, NonNegative, Several, StepSize
 from evometa.spaces import Space, VectorSpace
-from evometa.strategies.cma.cmaes import CMAES, CMAESState, adapt, decode, start_at
+from evometa.strategies.cma.cmaes import CMAES, CMAESState, adapt, begun_at, decode, start_at
 from evometa.strategies.cma.rates import padded_rates
 from evometa.strategies.cma.stagnation import (
     Progress,
@@ -173,6 +173,10 @@ class _RestartedCMAES(Strategy[RestartedState]):
         places = self.largest * self.population_size
         empty = jnp.zeros((places, space.size), mean.dtype)
         return RestartedState(run, Buffers(empty, empty, jnp.full((places,), jnp.inf, mean.dtype)), zero, space)
+
+    def begun(self, state: RestartedState, points: jax.Array) -> RestartedState:
+        """Take mean and covariance of the first run from known points ``[K, D]``."""
+        return state._replace(run=state.run._replace(cma=begun_at(state.run.cma, points, self.sigma)))
 
     def resized(
         self, key: Key, state: RestartedState, space: Space, former: Strategy[RestartedState]

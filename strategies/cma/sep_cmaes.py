@@ -13,6 +13,7 @@ from evometa.strategies.cma.cmaes import CMAES
 from evometa.strategies.cma.rates import rates
 from evometa.strategies.cma.stagnation import extent, narrowest, spread, tolerance
 from evometa.strategies.cma.update import adapt_sigma, forgetting, pull, slowed
+from evometa.strategies.shared import warm_start
 from evometa.strategies.shared.checks import vector_space
 from evometa.strategies.shared.failures import elsewhere
 from evometa.strategies.shared.noise import standard_normal
@@ -129,6 +130,12 @@ class SepCMAES(Strategy[SepCMAESState]):
             history=empty_history(self.population_size, len(mean)),
             extent=jnp.asarray(jnp.inf, mean.dtype),
         )
+
+    def begun(self, state: SepCMAESState, points: jax.Array) -> SepCMAESState:
+        """Take mean and variances from known points ``[K, D]``."""
+        mean, deviation = warm_start.separate(points.astype(state.mean.dtype), self.sigma)
+        sigma, scale = warm_start.scaled(deviation)
+        return state._replace(mean=mean, sigma=sigma, variance=scale**2)
 
     def resized(self, key: Key, state: SepCMAESState, space: Space, former: Strategy[SepCMAESState]) -> SepCMAESState:
         """Keep the distribution; the flat history begins anew where its length changes."""

@@ -13,7 +13,7 @@ import numpy as np
 from evometa.errors import ConfigurationError
 from evometa.settings import Chance, Count, Fraction, Several
 from evometa.spaces import Space, VectorSpace
-from evometa.strategies.shared import categorical
+from evometa.strategies.shared import categorical, warm_start
 from evometa.strategies.shared.checks import vector_space
 from evometa.strategies.shared.ranks import gains, places, shares
 from evometa.strategy import Feedback, Strategy
@@ -78,6 +78,10 @@ class PBIL(Strategy[PBILState]):
         space = vector_space(self, space)
         has = jnp.asarray(categorical.available(space), jnp.result_type(float))
         return PBILState(has / jnp.sum(has, axis=1, keepdims=True), space)
+
+    def begun(self, state: PBILState, points: jax.Array) -> PBILState:
+        """Take the probabilities from known points ``[K, D]``."""
+        return state._replace(probability=warm_start.choices(state.space, points).astype(state.probability.dtype))
 
     def ask(self, key: Key, state: PBILState) -> tuple[jax.Array, PBILState]:
         """Draw ``[P, D]`` candidates from the model."""

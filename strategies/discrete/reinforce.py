@@ -10,7 +10,7 @@ import optax
 from evometa.feasibility import ConstraintHandling
 from evometa.settings import NonNegative, Positive, Several
 from evometa.spaces import Space, VectorSpace
-from evometa.strategies.shared import categorical
+from evometa.strategies.shared import categorical, warm_start
 from evometa.strategies.shared.checks import vector_space
 from evometa.strategy import Feedback, Strategy
 from evometa.types import Key, Scalar
@@ -58,6 +58,11 @@ class Reinforce(Strategy[ReinforceState]):
         space = vector_space(self, space)
         logits = jnp.zeros(categorical.available(space).shape)
         return ReinforceState(logits, self._optimizer().init(logits), space)
+
+    def begun(self, state: ReinforceState, points: jax.Array) -> ReinforceState:
+        """Take the policy from known points ``[K, D]``."""
+        probability = jnp.maximum(warm_start.choices(state.space, points), jnp.finfo(state.logits.dtype).tiny)
+        return state._replace(logits=jnp.log(probability).astype(state.logits.dtype))
 
     def ask(self, key: Key, state: ReinforceState) -> tuple[jax.Array, ReinforceState]:
         """Draw ``[P, D]`` candidates from the policy."""

@@ -15,7 +15,7 @@ from evometa.strategies.cma.sep_cmaes import STOP_REASONS, empty_history, record
 from evometa.strategies.cma.stagnation import extent, spread
 from evometa.strategies.cma.update import cumulate
 from evometa.strategies.es.xnes import place_values
-from evometa.strategies.shared import antithetic
+from evometa.strategies.shared import antithetic, warm_start
 from evometa.strategies.shared.checks import vector_space
 from evometa.strategies.shared.failures import elsewhere
 from evometa.strategies.shared.noise import standard_normal
@@ -121,6 +121,12 @@ class CRFMNES(Strategy[CRFMNESState]):
             history=empty_history(self.population_size, d),
             extent=jnp.asarray(jnp.inf, mean.dtype),
         )
+
+    def begun(self, state: CRFMNESState, points: jax.Array) -> CRFMNESState:
+        """Take mean, σ and the scales of the coordinates from known points ``[K, D]``."""
+        mean, deviation = warm_start.separate(points.astype(state.mean.dtype), self.sigma)
+        sigma, scales = warm_start.scaled(deviation / jnp.sqrt(1 + state.v**2))  # v adds to the spread
+        return state._replace(mean=mean, sigma=sigma, scales=scales)
 
     def resized(self, key: Key, state: CRFMNESState, space: Space, former: Strategy[CRFMNESState]) -> CRFMNESState:
         """Keep the distribution; the flat history begins anew where its length changes."""

@@ -13,6 +13,7 @@ from evometa.settings import NonNegative, Positive, Several, StepSize
 from evometa.spaces import Space
 from evometa.strategies.cma.sep_cmaes import STOP_REASONS, empty_history, record, stop_code
 from evometa.strategies.cma.stagnation import extent, spread
+from evometa.strategies.shared import warm_start
 from evometa.strategies.shared.checks import vector_space
 from evometa.strategies.shared.failures import elsewhere
 from evometa.strategies.shared.noise import standard_normal
@@ -104,6 +105,13 @@ class XNES(Strategy[XNESState]):
             history=empty_history(self.population_size, d),
             extent=jnp.asarray(jnp.inf, mean.dtype),
         )
+
+    def begun(self, state: XNESState, points: jax.Array) -> XNESState:
+        """Take mean, σ and B from known points ``[K, D]``."""
+        mean, covariance = warm_start.gaussian(points.astype(state.mean.dtype), self.sigma)
+        factor = jnp.linalg.cholesky(covariance)
+        sigma = jnp.exp(jnp.mean(jnp.log(jnp.diagonal(factor))))
+        return state._replace(mean=mean, sigma=sigma, shape=factor / sigma)
 
     def resized(self, key: Key, state: XNESState, space: Space, former: Strategy[XNESState]) -> XNESState:
         """Keep the distribution; the flat history begins anew where its length changes."""

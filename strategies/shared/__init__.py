@@ -14,6 +14,7 @@ file                        holds
 :mod:`populations`          populations as pytrees
 :mod:`variation`            how two parents make a child
 :mod:`categorical`          a distribution over categories
+:mod:`warm_start`           a distribution from points that are known to be good
 :mod:`vectors`              how many objectives or measures there are
 ==========================  =========================================
 """

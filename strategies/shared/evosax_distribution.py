@@ -8,13 +8,14 @@ solution in its state is meaningless here; the search keeps the best.
 import abc
 import functools
 from collections.abc import Callable
-from typing import Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from evometa.spaces import Space
+from evometa.strategies.shared import warm_start
 from evometa.strategies.shared.checks import vector_space
 from evometa.strategies.shared.failures import another_width
 from evometa.strategy import Feedback, Strategy, refuse_unless_continuous, unless_all_failed
@@ -70,6 +71,8 @@ class EvosaxDistribution(Strategy[EvosaxState]):
     """Base of strategies whose distribution, with a standard deviation for each coordinate, evosax adapts."""
 
     told_when_all_fail: ClassVar[bool] = True
+    if TYPE_CHECKING:  # a field of each
+        sigma: float
 
     def __post_init__(self) -> None:
         algorithms()
@@ -94,6 +97,11 @@ class EvosaxDistribution(Strategy[EvosaxState]):
         mean = vector_space(self, space).start(key)
         algorithm = self._algorithm(mean)
         return EvosaxState(settle(call(algorithm.init, key, mean, self._parameters(algorithm))))
+
+    def begun(self, state: EvosaxState, points: jax.Array) -> EvosaxState:
+        """Take mean and standard deviations from known points ``[K, D]``."""
+        mean, deviation = warm_start.separate(points.astype(state.inner.mean.dtype), self.sigma)
+        return EvosaxState(state.inner.replace(mean=mean, std=deviation))
 
     def _ask(self, key: Key, state: EvosaxState) -> tuple[jax.Array, EvosaxState]:
         """Return the algorithm's candidates ``[P, D]``."""

@@ -124,6 +124,12 @@ class Wrapper(Strategy[State]):
         inner: Any = self.strategy
         return state._replace(inner=inner.begin_training(state.inner, begins))
 
+    def begun(self, state: State, points: Genotype) -> State:
+        """Begin the inner strategy there."""
+        changed: Any = state
+        begun: State = changed._replace(inner=self.strategy.begun(state.inner, points))
+        return begun
+
     def resized(self, key: Key, state: State, space: Space, former: Strategy[State]) -> State:
         """Resize the state of the inner strategy, where that is of the same class as before."""
         before = former.strategy if isinstance(former, Wrapper) else None

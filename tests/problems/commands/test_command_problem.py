@@ -205,7 +205,7 @@ def test_inactive_parameters_take_their_option_along(tmp_path: Path) -> None:
     (tmp_path / "p.sh").write_text('echo loss = 1; printf "%s|" "$@"')
     command = ["sh", "p.sh", "--kind={kind}", "--rate", "{rate}", "--r={rate}", "{inner.depth:03d}", "{inner.constant}"]
     seen = []
-    for omega in ({"kind": 0}, {"kind": 1, "rate": np.int32(3)}):
+    for omega in ({"kind": 0}, {"kind": 1, "rate": np.float64(0.1) * 3}):
         whole = omega | {"inner": {"depth": np.int32(2)}}
         call(command, space=space, omega=whole, kept=(kept := tmp_path / f"kept{len(seen)}"))
         seen.append((kept / "best/stdout.txt").read_text().splitlines()[1])

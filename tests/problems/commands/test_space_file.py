@@ -56,7 +56,7 @@ def test_toml_and_json_describe_the_same_space(tmp_path: Path) -> None:
         genotype = space.encode(
             {
                 "lr": 0.1,
-                "optimizer": {"kind": "sgd", "momentum": 2},
+                "optimizer": {"kind": "sgd", "momentum": 0.6},
                 "layers": 8,
                 "weights": [0.5, -1],
             }

@@ -1,0 +1,153 @@
+"""The candidates that another run has found, with their fitness: what a search may begin from."""
+
+import csv
+import math
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+
+from evometa.errors import RunDirectoryError
+from evometa.problem import BaseProblem, precision_of, sign_of
+from evometa.search.members import population_of
+from evometa.search.resuming import rebuilt
+from evometa.storage import checkpoint
+from evometa.storage.data_copies import problem_with_copies, with_kept_classes
+from evometa.storage.manifest import Manifest, read_manifest
+from evometa.storage.result import Archive
+from evometa.storage.result_file import load_result
+from evometa.storage.trials import TRIALS
+from evometa.types import Genotype, Omega
+
+Part = Literal["auto", "best", "center", "population", "archive", "trials"]
+"""What is taken of a run."""
+
+
+class Found(NamedTuple):
+    """Candidates of a run, the best first."""
+
+    omegas: list[Omega]
+    """As people read them: categories by their names, without parts that are not active."""
+    losses: list[float]
+    """Their fitness, to be minimised; NaN where it is not known."""
+    genotypes: list[Genotype | None]
+    """Their genotypes, where they are known."""
+    part: str
+    """What they are of the run."""
+    spread: bool = False
+    """Whether they are good in different ways, as those of a Pareto front are, rather than better and worse."""
+
+
+def found_in(folder: Path, part: Part, *, many: bool) -> Found:
+    """Return candidates that a run has found.
+
+    Args:
+        folder: the run directory.
+        part: what to take; "auto": the first that there is of population, archive, trials, and best.
+        many: whether "auto" prefers the trials, for a distribution that is to be learned from.
+
+    Raises:
+        RunDirectoryError: the run has no such thing, or nothing yet.
+        ConfigurationError: its problem or strategy cannot be built.
+    """
+    manifest = with_kept_classes(folder, read_manifest(folder))
+    problem: BaseProblem = rebuilt(manifest._replace(problem=problem_with_copies(folder, manifest)), "problem")
+    order = ("trials", "population", "archive") if many else ("population", "archive", "trials")
+    for name in (*order, "best") if part == "auto" else (part,):
+        found = _part_of(folder, manifest, problem, name)
+        if found is not None and found.omegas:
+            return found
+    words = {
+        "center": "a center, and its strategy has none",
+        "population": "a population, and its strategy keeps none",
+        "archive": "an archive, and its strategy keeps none",
+        "trials": f"candidates that did not fail in {TRIALS}, and has none",
+    }.get(part, "a candidate that did not fail, and has none")
+    raise RunDirectoryError(f"{folder} was expected to hold {words}; start from another part or another run.")
+
+
+def _part_of(folder: Path, manifest: Manifest, problem: BaseProblem, part: str) -> Found | None:
+    if part == "trials":
+        return _trials(folder, sign_of(problem))
+    if part == "population":
+        return _members(population_of(folder, manifest, problem, rebuilt(manifest, "strategy")), problem, part)
+    result = load_result(folder)
+    if part == "archive":
+        return _members(result.archive, problem, part)
+    omega, fitness = (
+        (result.center_omega, result.center_fitness) if part == "center" else (result.best_omega, result.best_fitness)
+    )
+    if omega is None:
+        return None
+    return Found([_readable(problem, omega)], [sign_of(problem) * fitness], [None], part)
+
+
+def _members(archive: Archive | None, problem: BaseProblem, part: str) -> Found | None:
+    if archive is None:
+        return None
+    losses = sign_of(problem) * np.asarray(archive.fitness, np.float64)
+    spread = archive.objectives is not None or archive.measures is not None
+    order = [int(i) for i in np.argsort(losses, kind="stable") if math.isfinite(losses[i])]
+    import jax
+
+    return Found(
+        [_readable(problem, jax.tree.map(lambda leaf, i=i: leaf[i], archive.omegas)) for i in order],
+        [float(losses[i]) for i in order],
+        [jax.tree.map(lambda leaf, i=i: leaf[i], archive.genotypes) for i in order],
+        part,
+        spread,
+    )
+
+
+def _readable(problem: BaseProblem, omega: Omega) -> Omega:
+    with precision_of(problem):
+        return problem.space.readable(omega)
+
+
+def _trials(folder: Path, sign: float) -> Found | None:
+    """Return the candidates in the table of trials that did not fail, each once."""
+    try:
+        with open(folder / TRIALS, newline="") as file:
+            rows = [row for row in csv.DictReader(file) if not row.get("failure")]
+    except OSError:
+        return None
+    best: dict[tuple[str, ...], tuple[float, dict[str, str]]] = {}
+    for row in rows:
+        cells = {name: text for name, text in row.items() if re.match(r"omega($|[/\[])", name or "") and text}
+        try:
+            loss = sign * float(row["fitness"])
+        except (KeyError, TypeError, ValueError):
+            continue  # a row that was cut
+        identity = (*cells.items(),)
+        if math.isfinite(loss) and cells and loss < best.get(identity, (math.inf, {}))[0]:  # type: ignore[call-overload]
+            best[identity] = loss, cells  # type: ignore[index]
+    ordered = sorted(best.values(), key=lambda pair: pair[0])
+    return Found([_nested(cells) for _, cells in ordered], [loss for loss, _ in ordered], [None] * len(ordered), TRIALS)
+
+
+def _nested(cells: Mapping[str, str]) -> Any:
+    """Return cells such as ``omega/layer.size[0]`` as dicts and lists of texts."""
+    tree: dict[Any, Any] = {}
+    for name, text in cells.items():
+        steps = [int(step[1:-1]) if step[0] == "[" else step for step in re.findall(r"\[\d+\]|[^/.\[\]]+", name)]
+        inner = tree
+        for step in steps[:-1]:
+            inner = inner.setdefault(step, {})
+        inner[steps[-1]] = text
+    return _lists(tree["omega"])
+
+
+def _lists(tree: Any) -> Any:
+    if not isinstance(tree, dict):
+        return tree
+    if all(isinstance(name, int) for name in tree):
+        return [_lists(tree[place]) for place in sorted(tree)]
+    return {name: _lists(part) for name, part in tree.items()}
+
+
+def generation_of(folder: Path) -> int:
+    """Return how many generations a run has done at its newest checkpoint."""
+    progress = checkpoint.progress(folder)
+    return int(progress["generation"]) if progress else 0
