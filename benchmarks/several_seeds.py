@@ -123,7 +123,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=8)
     parser.add_argument("--generations", type=int, nargs=2, default=[1000, 100], help="of sphere and of xor")
     parser.add_argument("--rounds", type=int, default=3)
-    arguments = parse_arguments(parser, "--problems sphere --seeds 2 --generations 3 2 --rounds 1")
+    arguments = parse_arguments(parser, "--problems sphere --seeds 1 --generations 3 2 --rounds 1")
     most = dict(zip(PROBLEMS, arguments.generations, strict=True))
     rows = []
     for name in arguments.problems:

@@ -63,6 +63,8 @@ HEADERS = {
     "overhead": "work | Search.run, generations/s",
     "policy_objectives": "objective |",
     "recipes": "problem | seeds | held-out",
+    "several_seeds": "problem | runs, s",
+    "scaling": "workers | measured, s",
     "shots_and_tasks": "training tasks | on training tasks",
     "simulators": "trained in | system 0",
     "sinusoid": "what is learned | seconds | generations",
