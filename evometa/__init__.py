@@ -12,8 +12,8 @@ candidates, and a :class:`Search` runs both::
     em.plots.fitness("runs/sine").savefig("sine.png")
 
 Importing the package makes JAX use one CPU device per core (:mod:`evometa.backend.devices`). The subpackages
-``strategies``, ``problems``, ``plots`` and ``zoo``, and the contract checks in ``testing``, are imported at their first
-use.
+``strategies``, ``problems``, ``plots``, ``zoo`` and ``distributed``, and the contract checks in ``testing``, are
+imported at their first use.
 """
 
 import importlib
@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from evometa import plots, problems, strategies, testing, zoo
+    from evometa import distributed, plots, problems, strategies, testing, zoo
     from evometa.backend.convolution import conv2d
     from evometa.card import ProblemCard, Recipe
     from evometa.errors import (
@@ -123,6 +123,7 @@ __all__ = [
     "When",
     "__version__",
     "conv2d",
+    "distributed",
     "generalization",
     "learning_curve",
     "load",
@@ -135,7 +136,7 @@ __all__ = [
     "zoo",
 ]
 
-_SUBPACKAGES = ("plots", "problems", "strategies", "testing", "zoo")
+_SUBPACKAGES = ("distributed", "plots", "problems", "strategies", "testing", "zoo")
 _PLACES = {
     "ASHA": "evometa.pruning",
     "Archive": "evometa.storage.result",

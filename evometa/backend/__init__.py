@@ -13,6 +13,8 @@ file                 holds
 :mod:`flops`         the arithmetic of a JAX function, counted
 :mod:`loop_lengths`  how often a loop that ends by a condition runs at most
 :mod:`jaxprs`        jaxprs as flat lists of equations
+:mod:`ranks`         several processes that compute as one, and how they agree
+:mod:`collectives`   where they listen for one another on CPUs
 :mod:`precision`     float64 whatever JAX's switch, and keys of 64-bit seeds
 ===================  =======================================================
 """

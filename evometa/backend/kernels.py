@@ -141,7 +141,7 @@ def _on_one_device(mesh: Mesh | None) -> bool:
 
     Otherwise the compiler asks inside the kernel which device it is, and there a kernel has no answer.
     """
-    only = len(jax.local_devices()) == 1 if mesh is None else mesh.size == 1
+    only = jax.device_count() == 1 if mesh is None else mesh.size == 1
     return only or bool(jax.sharding.get_abstract_mesh().manual_axes)
 
 

@@ -16,6 +16,7 @@ from typing import Annotated, Any
 
 import tyro
 
+from evometa.cli import distributed
 from evometa.cli.catalog import List
 from evometa.cli.clean import Clean
 from evometa.cli.commands import with_problem
@@ -27,6 +28,7 @@ from evometa.cli.pictures import Compare, Plot
 from evometa.cli.report import Report
 from evometa.cli.run import Resume, Run, resume_with_options, run_with_options
 from evometa.cli.sweep import ContinueSweep, Sweep, sweep_to_resume, sweep_with_options
+from evometa.distributed import rank
 from evometa.errors import EvometaError, EvometaWarning
 
 LIGHT = ("-h", "--help", "clean", "--tyro-print-completion")
@@ -45,8 +47,8 @@ def main(args: Sequence[str] | None = None) -> int:
         args: the arguments after ``evometa``; those of the process by default.
 
     Returns:
-        The exit status: 0 for success, 1 for a run directory that could no longer be written to or output that nobody
-        reads any longer, 2 for an error of the user, 130 when interrupted.
+        The exit status: 0 for success, 1 for a run directory that could no longer be written to, a lost rank or output
+        that nobody reads any longer, 2 for an error of the user, 130 when interrupted.
     """
     args = list(sys.argv[1:] if args is None else args)
     if args == ["--version"]:
@@ -58,7 +60,11 @@ def main(args: Sequence[str] | None = None) -> int:
     args = [word for word in args if word != "--verbose"]
     if os.getcwd() not in sys.path:  # as 'python -m' has it: a project's packages are found from its folder
         sys.path.insert(0, os.getcwd())
+    if rank.VARIABLE in os.environ:
+        return rank.run(functools.partial(main, args))
     try:
+        if distributed.wanted(args):
+            return distributed.supervise(args)
         if args and args[0] not in LIGHT:
             import evometa
 

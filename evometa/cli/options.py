@@ -2,14 +2,17 @@
 
 import contextlib
 import dataclasses
+import shlex
 import sys
 from collections.abc import Mapping
+from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, get_args, get_origin
 
 from tyro.conf import FlagConversionOff
 from tyro.constructors import ConstructorRegistry, PrimitiveConstructorSpec, PrimitiveTypeInfo
 
+from evometa.distributed import rank
 from evometa.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -79,6 +82,39 @@ class Execution:
     checkpoint_seconds: float = 30.0
     keep_checkpoints: int = 3
     progress: FlagConversionOff[bool | None] = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Distribution:
+    """How a search is spread over several processes (docs/distributed.md); none of these options changes the result.
+
+    Args:
+        distributed: search in several processes: with --processes alone all on this machine; with the three options
+            that follow, or in SLURM, Open MPI or Kubernetes without them, this is one of them.
+        coordinator: address and port of process 0, HOST:PORT; the port after it is used too.
+        processes: number of processes.
+        process_id: number of this process, from 0.
+        join_seconds: seconds that the processes wait for each other to start.
+    """
+
+    distributed: bool = False
+    coordinator: str | None = None
+    processes: int | None = None
+    process_id: int | None = None
+    join_seconds: int = 300
+
+    def __post_init__(self) -> None:
+        given = [self.coordinator, self.processes, self.process_id]
+        if not self.distributed and given != [None] * 3:
+            raise ConfigurationError("--coordinator, --processes and --process-id expect --distributed before them.")
+
+    def announce(self, run_directory: Path, limits: Mapping[str, Any]) -> None:
+        """Tell the supervisor the command that continues a run, in case a rank is lost."""
+        options = {"total_inner_steps" if name == "inner_steps" else name: limit for name, limit in limits.items()}
+        words = [f"--{name.replace('_', '-')} {limit}" for name, limit in options.items() if limit is not None]
+        if self.coordinator is None and self.process_id is None and self.processes is not None:
+            words.insert(0, f"--processes {self.processes}")
+        rank.tell(resume=" ".join(["evometa resume", shlex.quote(str(run_directory)), "--distributed", *words]))
 
 
 @registry.primitive_rule

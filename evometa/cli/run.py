@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 from tyro.conf import OmitArgPrefixes, Positional, arg
 
 from evometa.card import Recipe
-from evometa.cli.options import Execution, Limits
+from evometa.cli.options import Distribution, Execution, Limits
 from evometa.errors import ConfigurationError, EvometaError, RunDirectoryError
 from evometa.naming.words import Role, kebab
 
@@ -69,12 +69,14 @@ class Run:
     debug: bool = False
     limits: OmitArgPrefixes[Limits] = dataclasses.field(default_factory=Limits)
     execution: OmitArgPrefixes[Execution] = dataclasses.field(default_factory=Execution)
+    distribution: OmitArgPrefixes[Distribution] = dataclasses.field(default_factory=Distribution)
 
     recipe: ClassVar[Recipe | None] = None
     """The recipe of the problem, if no strategy was named."""
 
     def execute(self) -> int:
         """Run the search and print a summary; return the exit status."""
+        from evometa.backend import ranks
         from evometa.halving import Halving
         from evometa.pruning import Pruning
         from evometa.search.search import Search
@@ -83,7 +85,9 @@ class Run:
 
         limits = self.limits.as_arguments(self.recipe.limits if self.recipe else {})
         problem, strategy = getattr(self, PROBLEM), getattr(self, STRATEGY)
-        directory = self.run_directory or claim_directory(type(problem), type(strategy))
+        directory = self.run_directory
+        if directory is None:
+            directory = Path(ranks.from_first(lambda: str(claim_directory(type(problem), type(strategy)))))
         options: dict[str, Any] = {
             "start": None if self.start is None else Start(self.start, self.start_part),
             "run_directory": directory,
@@ -98,7 +102,8 @@ class Run:
             "debug": self.debug,
             **dataclasses.asdict(self.execution),
         }
-        if self.recipe:
+        self.distribution.announce(directory, limits)
+        if self.recipe and ranks.is_first():
             given = ", ".join(f"{name} {value:g}" for name, value in limits.items() if value is not None)
             print(f"searching  {strategy}, {given}", flush=True)
         if self.seeds is not None:
@@ -132,6 +137,7 @@ class Resume:
     debug: bool = False
     limits: OmitArgPrefixes[Limits] = dataclasses.field(default_factory=Limits)
     execution: OmitArgPrefixes[Execution] = dataclasses.field(default_factory=Execution)
+    distribution: OmitArgPrefixes[Distribution] = dataclasses.field(default_factory=Distribution)
 
     def execute(self) -> int:
         """Continue the search and print a summary; return the exit status."""
@@ -155,6 +161,7 @@ class Resume:
         if hasattr(self, STRATEGY):
             moved["strategy"] = getattr(self, STRATEGY)
         search = Search.resume(self.run_directory, debug=self.debug, **moved, **dataclasses.asdict(self.execution))
+        self.distribution.announce(self.run_directory, limits)
         return report(search.problem, search.run(**limits), self.run_directory)
 
 
@@ -262,7 +269,12 @@ def _with_prefix(word: str, classes: Mapping[Role, type[Any]]) -> str:
         return word
     no, name, rest = option.group(1) or "", option.group(2), option.group(3) or ""
     owners = [role for role, cls in classes.items() if name.replace("-", "_") in _fields(cls)]
-    if not owners or name.replace("-", "_") in (*_fields(Run), *_fields(Limits), *_fields(Execution)):
+    if not owners or name.replace("-", "_") in (
+        *_fields(Run),
+        *_fields(Limits),
+        *_fields(Execution),
+        *_fields(Distribution),
+    ):
         return word
     if len(owners) > 1:
         raise ConfigurationError(
@@ -296,9 +308,13 @@ def claim_directory(problem: type[Any], strategy: type[Any]) -> Path:
 
 def report(problem: "BaseProblem", result: "Result", directory: Path) -> int:
     """Print a short summary of a search, and the commands to plot and to resume it; return the exit status."""
+    from evometa.backend import ranks
     from evometa.search.progress import duration, short
     from evometa.sharing.summary import constraints_in_words
 
+    status = STATUS.get(result.stop_code, 0)
+    if not ranks.is_first():
+        return status
     figures = {"best": result.best_fitness, "center": result.center_fitness, "held-out": result.held_out}
     known = [f"{name} {value:.6g}" for name, value in figures.items() if math.isfinite(value)]
     better = "smaller" if problem.direction == "minimize" else "larger"
@@ -324,7 +340,7 @@ def report(problem: "BaseProblem", result: "Result", directory: Path) -> int:
     print(f"cost       {', '.join(cost)}, {duration(result.seconds)}")
     print(f"plot       evometa plot {directory}")
     print(f"resume     evometa resume {directory} --generations {max(2 * result.generations, 1)}")
-    return STATUS.get(result.stop_code, 0)
+    return status
 
 
 def report_seeds(results: "Mapping[int, Result]", directory: Path) -> int:

@@ -71,7 +71,8 @@ class CompiledDriver(Driver):
         super().__init__(evaluator.problem, evaluator.space, strategy, seed, validation, steps)
         self.evaluator = evaluator
         self._sharding = _replicated(evaluator.devices)
-        self._device_keys = jax.device_put(self.keys, self._sharding)
+        # (device_put takes no keys to the devices of other ranks)
+        self._device_keys = jax.jit(lambda keys: keys, out_shardings=self._sharding)(self.keys)
         self._initial = jax.jit(
             lambda key, first: initial_state(
                 strategy, evaluator.space, key, self.finalists, first, evaluator.initial()

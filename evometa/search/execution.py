@@ -11,6 +11,7 @@ from typing import Any, Literal, NamedTuple
 
 import jax
 
+from evometa.errors import ConfigurationError
 from evometa.executors.choice import Workers, executor_for
 from evometa.halving import Halving
 from evometa.problem import BaseProblem, HostProblem, InnerTraining, Problem
@@ -25,6 +26,26 @@ from evometa.search.stepped_driver import SteppedDriver
 from evometa.spaces import Space
 from evometa.storage.result import Counters
 from evometa.strategy import Strategy
+
+
+def require_distributable(problem: BaseProblem, *, debugged: bool = False) -> None:
+    """Raise ConfigurationError for what only a search in one process does.
+
+    Args:
+        problem: the problem of a search in several ranks.
+        debugged: whether its candidates are to be examined one by one.
+    """
+    if isinstance(problem, HostProblem):
+        raise ConfigurationError(
+            f"A distributed search expects a problem compiled by JAX, and {type(problem).__name__} is one in plain "
+            "Python, whose calls several machines share through Ray: start one process with --workers ray "
+            "(workers='ray' in Search)."
+        )
+    if debugged:
+        raise ConfigurationError(
+            "A search with debug=True (or JAX's own debugging switches) evaluates its candidates one by one in one "
+            "process; start it without --distributed."
+        )
 
 
 class Parts(NamedTuple):
@@ -66,10 +87,11 @@ class Execution(NamedTuple):
             problem,
             space,
             strategy,
-            population_chunk=counters.chunk or self.population_chunk,
+            population_chunk=self.population_chunk,
             memory_budget=self.memory_budget,
             devices=self.devices,
             halving=self.halving,
+            begun=counters.chunk,
         )
         counters.chunk = evaluator.chunk
         if device is not None:

@@ -9,7 +9,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from evometa.backend import ranks
 from evometa.executors.executor import GivenUp
+from evometa.search import agreement
+from evometa.search.agreement import Standing
 from evometa.search.callbacks import Callback, Report
 from evometa.search.debugging import Examiner
 from evometa.search.decisions import (
@@ -52,7 +55,9 @@ class Loop:
     run: RunState
     """What was done and found so far; advanced in place."""
     folder: RunDirectory | None
-    """Where rows and checkpoints are written; None keeps the rows in memory."""
+    """Where rows and checkpoints are written; None where they are not, or not by this rank."""
+    keeps_rows: bool
+    """Whether to keep the rows in memory."""
     callbacks: Sequence[Callback]
     progress: Progress
     interrupt: Interrupt
@@ -74,10 +79,9 @@ class Loop:
         return self._explained((yield from self._dispatched(limits)))
 
     def _dispatched(self, limits: Limits) -> Generator[None, None, StopReason]:
-        entered = time.monotonic()
+        begun, entered = time.monotonic() - self.run.counters.seconds, agreement.now()
         driver, run, done = self.driver, self.run, self.run.counters
         state = run.state if run.state is not None else driver.initial()
-        begun = entered - done.seconds
         target = Target(driver, limits, run.selection)
         decider = Decider(
             limits,
@@ -85,7 +89,7 @@ class Loop:
             driver.strategy.stop_reasons,
             checkpoint_seconds=self.checkpoint_seconds,
             saved=done.generation,
-            now=time.monotonic(),
+            now=entered,
             pardoned=done.failing if done.stop_code == ALL_FAILED else 0,
         )
         worried = False
@@ -95,7 +99,7 @@ class Loop:
             return INTERRUPTED
         if done.evaluations:  # so that what was found stays, also where no generation follows
             run.state = state
-        decision = decider.decide(done, now=time.monotonic())
+        decision = decider.decide(done, now=entered)
         while decision.stop is None:
             start = time.monotonic()
             count = target.within(done, decision.generations)
@@ -115,14 +119,31 @@ class Loop:
             run.state = state
             decider.prices = driver.prices  # of a plain-Python problem, which may turn out to be noisy
             with contextlib.suppress(GivenUp):
-                code = CONTINUE if self.interrupt.requested else target.confirmed(state, done, code)
-            table = self._record(counts, rows)
+                # (which other ranks evaluate too, whatever this one was asked)
+                skip = self.interrupt.requested and ranks.count() == 1
+                code = CONTINUE if skip else target.confirmed(state, done, code)
+            table = self._columns(counts, rows)
+            lost = self._write(counts, rows)
             status = self._status(state, decider, rows, spent)
             self.progress.update(status)
             report = Report(self.search, status, table)
-            asked = self._call_back(report, decider)
+            asked = lost is None and self._call_back(report, decider)
+            agreed = agreement.reach(
+                Standing(
+                    seconds=done.seconds,
+                    now=time.monotonic(),
+                    spent=spent,
+                    interrupted=self.interrupt.requested,
+                    asked=asked,
+                    lost=lost is not None,
+                    digest=agreement.digest(rows.values, done.generation),
+                )
+            )
+            agreement.require_written(lost, lost=agreed.lost)
+            done.seconds = agreed.seconds
+            decider.pace.learn(len(rows.failed), agreed.spent)
             decision = decider.decide(
-                done, now=time.monotonic(), code=code, interrupted=self.interrupt.requested, asked=asked
+                done, now=agreed.now, code=code, interrupted=agreed.interrupted, asked=agreed.asked
             )
             if decision.stop is None and not worried and done.failing >= 3 and done.failing * population >= 30:
                 worried = True
@@ -130,7 +151,7 @@ class Loop:
                     f"Every candidate of the last {done.failing:,} generations failed: {driver.why_failing(state)}; "
                     f"the search ends if {failing_generations(population):,} generations in a row do."
                 )
-            if self._save(decision):
+            if self._saved(decision):
                 for callback in self.callbacks:
                     callback.checkpoint(report)
         return decision.stop
@@ -147,8 +168,8 @@ class Loop:
         self.progress.note(f"Search stopped: {explained.text}")
         return explained
 
-    def _record(self, counts: NDArray[np.int64], rows: Rows) -> dict[str, NDArray[Any]]:
-        """Keep the rows of a dispatch, and return them as columns."""
+    def _columns(self, counts: NDArray[np.int64], rows: Rows) -> dict[str, NDArray[Any]]:
+        """Return the rows of a dispatch as columns, and take from them what was validated last."""
         done, columns = self.run.counters, self.driver.columns
         table = dict(zip(COUNTS, counts.T, strict=True)) | dict(zip(columns, rows.values.T, strict=True))
         for name in ("center", "held_out"):
@@ -156,11 +177,20 @@ class Loop:
             if len(known):
                 setattr(done, name, float(known[-1]))
                 done.center_tasks = self.driver.prices.tasks_in_validation
-        if self.folder is None:
+        if self.keeps_rows:
             self.run.rows.append(table | {"seconds": np.array([done.seconds])})
-        elif len(rows.failed):
-            self.folder.append(counts, rows.values, done.generation, done.seconds, rows.trials)
         return table
+
+    def _write(self, counts: NDArray[np.int64], rows: Rows) -> NotWritten | None:
+        """Have the rows of a dispatch written; return why they cannot be."""
+        done = self.run.counters
+        if self.folder is None or not len(rows.failed):
+            return None
+        try:
+            self.folder.append(counts, rows.values, done.generation, done.seconds, rows.trials)
+        except NotWritten as error:
+            return error
+        return None
 
     def _call_back(self, report: Report, decider: Decider) -> bool:
         """Call the callbacks after a dispatch; return whether any asks to stop. An error is raised after saving."""
@@ -176,6 +206,17 @@ class Loop:
             except NotWritten as lost:
                 error.add_note(f"{lost}")
             raise
+
+    def _saved(self, decision: Decision) -> bool:
+        """Write a checkpoint where it is due; return whether this rank did. No rank goes on before it is written."""
+        lost, saved = None, False
+        try:
+            saved = self._save(decision)
+        except NotWritten as error:
+            lost = error
+        if decision.checkpoint or lost is not None:
+            agreement.require_written(lost, lost=ranks.any_of(here=lost is not None))
+        return saved
 
     def _save(self, decision: Decision) -> bool:
         """Write a checkpoint, and what is found so far, where it is due; return whether it was."""

@@ -5,10 +5,12 @@ clock, so that the same search is laid out the same way every time.
 """
 
 import dataclasses
+import functools
 from typing import Any, Literal
 
 import jax
 
+from evometa.backend import ranks
 from evometa.backend.flops import flops
 from evometa.errors import ConfigurationError
 from evometa.evaluation import (  # noqa: F401  (register)
@@ -40,6 +42,7 @@ def plan(
     memory_budget: int,
     devices: int | None = None,
     halving: Halving | None = None,
+    begun: int | None = None,
 ) -> PopulationEvaluator:
     """Return the population evaluator of a strategy's plan with its chunk size and devices chosen.
 
@@ -50,8 +53,10 @@ def plan(
         population_chunk: candidates in a chunk, or "auto": on a CPU the largest power of two whose temporaries stay
             in a core's cache, or 1 where what ω computes branches; elsewhere the largest within half the memory budget.
         memory_budget: bytes the whole evaluation may take on all devices together.
-        devices: how many local devices to use; None: all where the work is worth it, otherwise one.
+        devices: how many local devices to use, of each rank; None: all of all ranks where the work is worth it,
+            otherwise one, on which each rank computes the same.
         halving: train only the best candidates further.
+        begun: the chunk that a run began with, and with which it continues on any number of devices, to every bit.
 
     Raises:
         ConfigurationError: a chunk or device count out of range.
@@ -61,11 +66,14 @@ def plan(
     one = evaluator.one_candidate()
     chosen = _devices(one, population, devices)
     share = -(-evaluator.fewest_at_once(population) // len(chosen))
-    if population_chunk == "auto":
+    if begun is not None:
+        chunk = begun
+    elif population_chunk == "auto":
         on_cpu = chosen[0].platform == "cpu"
         budget = min(CACHE_BYTES, memory_budget) if on_cpu else memory_budget // (2 * len(chosen))
         most = (1 if space.branches else min(share, LARGEST_CHUNK)) if on_cpu else share
-        chunk = _largest_chunk(one, chosen[0], most, budget)
+        here = next(device for device in chosen if device.process_index == ranks.index())
+        chunk = ranks.from_first(functools.partial(_largest_chunk, one, here, most, budget))
     elif not isinstance(population_chunk, int) or population_chunk < 1:
         raise ConfigurationError(
             f"Search expects population_chunk >= 1, candidates batched at a time, or 'auto', got {population_chunk!r}."
@@ -76,14 +84,13 @@ def plan(
 
 
 def _devices(one: OneCandidate, population: int, wanted: int | None) -> tuple[jax.Device, ...]:
-    available = jax.local_devices()
-    if wanted is not None:
-        if not 1 <= wanted <= len(available):
-            raise ConfigurationError(
-                f"Search expects devices from 1 to the {len(available)} local devices JAX has, got {wanted}."
-            )
-        return tuple(available[:wanted])
-    return tuple(available if population * flops(*one) >= LEAST_FLOPS_TO_SPREAD else available[:1])
+    own = [jax.local_devices(process_index=rank) for rank in range(ranks.count())]
+    least = min(map(len, own))
+    if wanted is not None and not 1 <= wanted <= least:
+        raise ConfigurationError(f"Search expects devices from 1 to the {least} local devices JAX has, got {wanted}.")
+    if wanted is None and population * flops(*one) < LEAST_FLOPS_TO_SPREAD:
+        return (own[ranks.index()][0],)
+    return tuple(device for devices in own for device in devices[: wanted or least])
 
 
 def _largest_chunk(one: OneCandidate, device: jax.Device, most: int, budget: int) -> int:

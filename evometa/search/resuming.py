@@ -5,21 +5,35 @@ manifest with its generation, and the best so far, whose fitness is of the forme
 """
 
 import os
+from pathlib import Path
 from typing import Any, Literal
 
 import jax
 import numpy as np
 
 from evometa import naming
+from evometa.backend import ranks
 from evometa.errors import ConfigurationError, EvometaError, warn
 from evometa.search.driver import Driver
 from evometa.search.finalists import Finalists
 from evometa.search.generation import SearchState
-from evometa.storage.manifest import Manifest
+from evometa.storage.manifest import Manifest, read_manifest
+from evometa.storage.run_directory import recover
 from evometa.types import Genotype
 
 Change = dict[str, Any]
 """The ``part`` of the manifest that was changed and its value ``before``."""
+
+
+def read_on_first(path: Path) -> Manifest:
+    """Complete a replacement that was cut off, and return the manifest of a run, read by rank 0 for every rank."""
+
+    def read() -> dict[str, Any]:
+        recover(path)
+        return read_manifest(path)._asdict()
+
+    found = ranks.from_first(read)
+    return Manifest(**found)._replace(changes=tuple(found["changes"]))
 
 
 def rebuilt(manifest: Manifest, role: Literal["problem", "strategy"]) -> Any:

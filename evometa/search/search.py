@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal
 import jax
 
 from evometa import naming
+from evometa.backend import ranks
 from evometa.backend.compilation_cache import use_compilation_cache
 from evometa.backend.precision import whole_seed
 from evometa.errors import ConfigurationError, EvaluationError, warn
@@ -29,11 +30,11 @@ from evometa.search.compiled_driver import CompiledDriver
 from evometa.search.debugging import Examiner, Switches, engine
 from evometa.search.decisions import Limits, StopReason
 from evometa.search.driver import Driver, ValidationSettings
-from evometa.search.execution import Execution, Parts
+from evometa.search.execution import Execution, Parts, require_distributable
 from evometa.search.interrupt import Interrupt, told_of_interrupts
 from evometa.search.loop import Loop
 from evometa.search.progress import Progress
-from evometa.search.resuming import changes, rebuilt, recorded
+from evometa.search.resuming import changes, read_on_first, rebuilt, recorded
 from evometa.search.run_state import RunState
 from evometa.search.search_result import result_of
 from evometa.search.start import Beginning, beginning, in_words
@@ -44,10 +45,10 @@ from evometa.storage import archive_file, checkpoint, failures, history, result_
 from evometa.storage.data_copies import with_kept_classes
 from evometa.storage.files import NotWritten, run_folder
 from evometa.storage.history import History
-from evometa.storage.manifest import describe_run, read_manifest
+from evometa.storage.manifest import describe_run
 from evometa.storage.notebooks import facts_table
 from evometa.storage.result import Counters, Result
-from evometa.storage.run_directory import CANDIDATES, recover, require_free
+from evometa.storage.run_directory import CANDIDATES, require_free
 from evometa.storage.trials import TRIALS
 from evometa.strategy import Strategy
 
@@ -183,6 +184,8 @@ class Search(metaclass=Checked):
         self._stored: StoredRun | None = None
         if isinstance(problem, HostProblem):
             problem.require_ready()
+            if ranks.count() > 1:
+                require_distributable(problem)
         if isinstance(problem, HostProblem) and needs_description(workers):
             naming.require_rebuildable(problem, "worker processes can evaluate it")
         if run_directory is not None:
@@ -198,7 +201,7 @@ class Search(metaclass=Checked):
             rules = {"halving": halving, "pruning": pruning}
             options |= {name: naming.describe(rule) for name, rule in rules.items() if rule is not None}
             manifest = describe_run(problem, strategy, self.seed, options, as_lists(begins.genotypes), begins.record)
-            require_free(path, overwrite=overwrite)
+            ranks.on_first(lambda: require_free(path, overwrite=overwrite))
             self._stored = StoredRun(path, manifest, overwrite=overwrite)
 
     @classmethod
@@ -230,8 +233,7 @@ class Search(metaclass=Checked):
             ConfigurationError: problem or strategy cannot be built, or the run cannot continue with the given ones.
         """
         path = run_folder(run_directory)
-        recover(path)
-        manifest = read_manifest(path)
+        manifest = read_on_first(path)
         if problem is None or strategy is None:
             kept = with_kept_classes(path, manifest)
             problem = problem if problem is not None else rebuilt(kept, "problem")
@@ -254,14 +256,14 @@ class Search(metaclass=Checked):
             begins = Beginning(from_lists(space, manifest.initial), manifest.start)
             search._parts = search._parts._replace(space=begins.applied(space))
         now = describe_run(problem, strategy, manifest.seed, manifest.options)
-        direction = manifest.direction or (result_file.numbers(path) or {}).get("direction")
+        direction = manifest.direction or (ranks.from_first(lambda: result_file.numbers(path)) or {}).get("direction")
         differences = changes(manifest, now, direction)
         wanted = execution.get("trials")
         if wanted is None:
-            wanted = isinstance(problem, HostProblem) or (path / TRIALS).exists()
+            wanted = isinstance(problem, HostProblem) or ranks.from_first((path / TRIALS).exists)
         search._execution = search._execution._replace(trials=wanted)
         search._stored = StoredRun(path, recorded(manifest, now, [], 0), known=manifest, changes=differences)
-        progress, counters = checkpoint.progress(path), search._run.counters
+        progress, counters = ranks.from_first(lambda: checkpoint.progress(path)), search._run.counters
         if progress is not None:
             counters.double = progress.get("double", False)
             same = search._stored.former_strategy(strategy).population_size == strategy.population_size
@@ -311,7 +313,7 @@ class Search(metaclass=Checked):
         limits = Limits(generations, evaluations, inner_steps, seconds, target)
         interrupt = Interrupt()
         try:
-            with Progress(self._show) as progress, engine() as wanted:
+            with Progress(self._show if ranks.is_first() else False) as progress, engine() as wanted:
                 steps = self.steps(limits, progress, interrupt, wanted)
                 with contextlib.closing(steps):
                     next(steps)
@@ -336,20 +338,24 @@ class Search(metaclass=Checked):
         """
         with contextlib.ExitStack() as stack:
             interrupt.announce = progress.note
-            folder = stack.enter_context(self._stored.open()) if self._stored is not None else None
+            folder = self._stored.open() if self._stored is not None else None
+            if folder is not None:
+                stack.enter_context(folder)
             with told_of_interrupts(progress.note):
                 driver, examiner = self._prepare(stack, progress, interrupt, wanted, writes=folder is not None)
-            if self._stored is not None and folder is not None:
+            if self._stored is not None:
                 self._stored.restore(folder, driver, self._run)
             yield
-            for callback in self._callbacks:
+            callbacks = self._callbacks if ranks.is_first() else ()  # of several ranks one speaks for all
+            for callback in callbacks:
                 callback.start(self)
             loop = Loop(
                 self,
                 driver,
                 self._run,
                 folder,
-                self._callbacks,
+                self._stored is None,
+                callbacks,
                 progress,
                 interrupt,
                 examiner,
@@ -375,7 +381,7 @@ class Search(metaclass=Checked):
                     if reason.code != NOT_WRITTEN:
                         reason = _not_written(error)
                         result = dataclasses.replace(result, stop_reason=reason.text, stop_code=reason.code)
-            for callback in self._callbacks:
+            for callback in callbacks:
                 callback.end(self, result)
             return result
 
@@ -409,6 +415,8 @@ class Search(metaclass=Checked):
     ) -> tuple[Driver, Examiner | None]:
         """Return the driver, and what examines its generations where the user debugs a compiled problem."""
         use_compilation_cache()
+        if ranks.count() > 1:
+            require_distributable(self.problem, debugged=self._debug or wanted.wanted)
         if isinstance(self.problem, HostProblem):
             files = self._stored.path / CANDIDATES if self._stored is not None and writes else None
             return stack.enter_context(
@@ -426,9 +434,9 @@ class Search(metaclass=Checked):
 
     def claim(self) -> None:
         """Write the manifest of a run that begins, so that the run can be resumed even if others come before it."""
-        if self._stored is not None:
-            with self._stored.open():
-                pass
+        folder = self._stored.open() if self._stored is not None else None
+        if folder is not None:
+            folder.close()
 
     def programs(self, searches: int) -> list[CompiledDriver]:
         """Return drivers for searches with other seeds, one for each device on which one of them can run by itself.
@@ -459,7 +467,11 @@ class Search(metaclass=Checked):
         run = self._run
         state = run.state if run.state is not None else driver.initial()
         announce = progress.note if interrupt.renew() else progress.mention
-        selection = run.selection.select(driver, state, run.counters, announce, lambda: interrupt.requested)
+
+        def cancelled() -> bool:
+            return ranks.any_of(here=interrupt.requested)
+
+        selection = run.selection.select(driver, state, run.counters, announce, cancelled)
         return result_of(driver, state, run.counters, selection, reason)
 
     def __repr__(self) -> str:

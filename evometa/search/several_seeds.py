@@ -14,6 +14,7 @@ from collections.abc import Callable, Generator, Sequence
 from typing import Annotated, Any
 
 from evometa import naming
+from evometa.backend import ranks
 from evometa.errors import ConfigurationError, RunDirectoryError
 from evometa.problem import BaseProblem
 from evometa.search.debugging import engine
@@ -70,6 +71,7 @@ class SeveralSeeds(metaclass=Checked):
         progress: bool | None = None,
         **options: Any,
     ) -> None:
+        _require_one_process()
         chosen = list(range(seeds)) if isinstance(seeds, int) else list(seeds)
         if not chosen or len(set(chosen)) < len(chosen):
             raise ConfigurationError(f"SeveralSeeds expects one or more seeds, each once, got {seeds}.")
@@ -109,6 +111,7 @@ class SeveralSeeds(metaclass=Checked):
             RunDirectoryError: there are no such runs, or one cannot be continued.
             ConfigurationError: problem or strategy cannot be built.
         """
+        _require_one_process()
         path = run_folder(run_directory)
         seeds = seeds_file.read(path)
         folders = {seed: seeds_file.folder(path, seed) for seed in seeds}
@@ -240,3 +243,11 @@ class _ProgressOfSeveral(Progress):
     def update(self, status: Status) -> None:
         """Show a new status, of the present seed."""
         super().update(status._replace(label=f"seed {self.seed}, {self.done} of {self._seeds} done"))
+
+
+def _require_one_process() -> None:
+    if ranks.count() > 1:
+        raise ConfigurationError(
+            "Several seeds (--seeds, SeveralSeeds) are searched in one process, got a distributed search; start it "
+            "without --distributed, or one distributed search for each seed."
+        )

@@ -6,9 +6,14 @@ is brought into its form (:mod:`evometa.search.resizing`); other changes are rec
 
 import dataclasses
 import math
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import jax
+import numpy as np
+
+from evometa.backend import ranks
 from evometa.search.driver import Driver
 from evometa.search.generation import SearchState
 from evometa.search.resizing import form_of, maker, resized
@@ -51,24 +56,27 @@ class StoredRun:
         """The manifest that the folder has from this run; None while there is none."""
         return self._known if self._folder is None else self._folder.known
 
-    def open(self) -> RunDirectory:
-        """Return the folder opened for writing.
+    def open(self) -> RunDirectory | None:
+        """Return the folder opened for writing; None on ranks that do not write.
 
         Raises:
             RunDirectoryError: it holds something else, another process writes to it, or it cannot be written to.
         """
-        self._folder = RunDirectory(self.path, self._manifest, known=self.known, overwrite=self._overwrite)
+        self._folder = ranks.on_first(
+            lambda: RunDirectory(self.path, self._manifest, known=self.known, overwrite=self._overwrite)
+        )
         return self._folder
 
-    def restore(self, folder: RunDirectory, driver: Driver, run: RunState) -> None:
+    def restore(self, folder: RunDirectory | None, driver: Driver, run: RunState) -> None:
         """Restore the newest checkpoint of the opened folder, and have changes recorded with the next rows."""
         former = self.former_strategy(driver.strategy)
-        _take(folder.restore(_form(driver, former), driver.columns, driver.trial_columns), driver, former, run)
+        form, columns, trials = _form(driver, former), driver.columns, driver.trial_columns
+        _take(_of_first(lambda: folder and folder.restore(form, columns, trials), form), driver, former, run)
         self._read_failures(run)
         # The final selection comes after the last checkpoint; what it took stands in the result.
-        run.counters.validation_tasks = max(
-            run.counters.validation_tasks, result_file.tasks_after(self.path, run.counters.generation)
-        )
+        generation = run.counters.generation
+        spent = ranks.from_first(lambda: result_file.tasks_after(self.path, generation))
+        run.counters.validation_tasks = max(run.counters.validation_tasks, spent)
         self._take_changes(folder, driver, run)
 
     def load(self, driver: Driver, run: RunState) -> None:
@@ -78,7 +86,8 @@ class StoredRun:
             RunDirectoryError: there is no whole checkpoint.
         """
         former = self.former_strategy(driver.strategy)
-        _take(checkpoint.load(self.path, _form(driver, former)), driver, former, run)
+        form = _form(driver, former)
+        _take(_of_first(lambda: checkpoint.load(self.path, form), form), driver, former, run)
         self._read_failures(run)
 
     def former_strategy(self, strategy: Strategy[Any]) -> Strategy[Any]:
@@ -89,14 +98,16 @@ class StoredRun:
         """
         pending = [{"generation": math.inf, **change} for change in self._changes]
         made = [*self._manifest.changes, *pending]
-        progress = checkpoint.progress(self.path) if any(change["part"] == "strategy" for change in made) else None
+        progress = None
+        if any(change["part"] == "strategy" for change in made):
+            progress = ranks.from_first(lambda: checkpoint.progress(self.path))
         return strategy if progress is None else maker(made, progress["generation"], strategy)
 
     def _read_failures(self, run: RunState) -> None:
-        if run.state is not None and not run.failures:
+        if run.state is not None and not run.failures and ranks.is_first():
             run.failures.update(failures.read(self.path))
 
-    def _take_changes(self, folder: RunDirectory, driver: Driver, run: RunState) -> None:
+    def _take_changes(self, folder: RunDirectory | None, driver: Driver, run: RunState) -> None:
         """Have changes recorded with the next rows; where they concern the fitness, evaluate the best so far again."""
         if self.known is None:
             return
@@ -104,13 +115,39 @@ class StoredRun:
         if self._changes:
             self._manifest = recorded(self._manifest, self._manifest, self._changes, generation)
             self._changes = []
-            folder.record(self._manifest)
+            if folder is not None:
+                folder.record(self._manifest)
         # Those of a process that was killed before its next checkpoint too.
         new = [change for change in self._manifest.changes if change["generation"] >= generation]
         if run.state is not None and concerns_fitness(new):
             run.state, tasks = evaluated_again(driver, run.state)
             run.counters.validation_tasks += tasks
             run.counters.center = run.counters.held_out = math.nan
+
+
+def _of_first(read: Callable[[], Checkpoint | None], like: SearchState) -> Checkpoint | None:
+    """Return the checkpoint that rank 0 reads, on every rank; only rank 0 needs to see the folder.
+
+    Args:
+        read: reads it.
+        like: a state of its form.
+    """
+    found = ranks.on_first(read)
+    if ranks.count() == 1:
+        return found
+    progress = ranks.from_first(lambda: None if found is None else found.progress)
+    if progress is None:
+        return None
+    leaves, structure = jax.tree.flatten(like)
+    own = [np.asarray(leaf) for leaf in jax.tree.leaves(found.state)] if found is not None else []
+    content = ranks.broadcast(b"".join(leaf.tobytes() for leaf in own))
+    sizes = [leaf.size * leaf.dtype.itemsize for leaf in leaves]
+    ends = np.cumsum([0, *sizes])
+    arrays = [
+        np.frombuffer(content[start:end], leaf.dtype).reshape(leaf.shape)
+        for leaf, start, end in zip(leaves, ends[:-1], ends[1:], strict=True)
+    ]
+    return Checkpoint(jax.tree.unflatten(structure, arrays), progress)
 
 
 def _form(driver: Driver, former: Strategy[Any]) -> SearchState:

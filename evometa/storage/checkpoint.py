@@ -193,6 +193,10 @@ def _first_line(error: Exception) -> str:
 
 @functools.cache
 def _orbax() -> Any:
-    import orbax.checkpoint  # slow to import, and not needed to define or evaluate problems
+    import orbax.checkpoint as ocp  # slow to import, and not needed to define or evaluate problems
 
-    return orbax.checkpoint.PyTreeCheckpointer()
+    if jax.process_count() == 1:
+        return ocp.PyTreeCheckpointer()
+    # Of several ranks one writes and reads alone; Orbax would wait for the others.
+    alone = ocp.options.MultiprocessingOptions(primary_host=0, active_processes={0}, barrier_sync_key_prefix="evometa")
+    return ocp.Checkpointer(ocp.PyTreeCheckpointHandler(multiprocessing_options=alone), multiprocessing_options=alone)
