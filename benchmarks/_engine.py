@@ -13,7 +13,8 @@ from evometa.evaluation.full_evaluator import FullEvaluator
 from evometa.evaluation.gradient_evaluator import GradientEvaluator
 from evometa.evaluation.population_evaluator import evaluator_for
 from evometa.evaluation.task_source import TrainingTasks
-from evometa.problem import Evaluation, InnerTraining, Problem
+from evometa.inner_training import begin, train, validate
+from evometa.problem import Evaluation, InnerTraining, Problem, precision_of
 from evometa.search.compiled_driver import CompiledDriver
 from evometa.search.driver import ValidationSettings
 from evometa.search.planning import plan
@@ -129,6 +130,35 @@ def _mean_fitness(problem: InnerTraining, tasks: int, test: bool) -> Any:
         return jax.numpy.mean(found)
 
     return jax.jit(mean)
+
+
+def center_of(search: em.Search) -> Any:
+    """Return the ω of a strategy's center while a search runs, for callbacks."""
+    state, space = search._run.state, search.problem.space
+    assert state is not None
+    with precision_of(search.problem):
+        return jax.device_get(space.decode(space.repair(search.strategy.center(state.strategy))))
+
+
+def pieces(problem: InnerTraining, steps: int) -> tuple[Any, Any, Any]:
+    """Return compiled functions that train the learners of one ω in pieces of so many inner steps.
+
+    The first draws T tasks from a key; the second makes their learners from an ω and the tasks; the third trains these,
+    from the number of a step on, and returns the mean validation loss and the learners.
+    """
+
+    def first(omega: Any, tasks: Any) -> Any:
+        return jax.vmap(lambda key, task: begin(problem, key, omega, task))(tasks.keys, tasks.tasks)
+
+    def piece(omega: Any, tasks: Any, learners: Any, start: Any) -> tuple[Any, Any]:
+        def one(key: Any, task: Any, learner: Any) -> tuple[Any, Any]:
+            learner = train(problem, key, omega, task, learner, start, steps)
+            return validate(problem, key, omega, task, learner, start + steps), learner
+
+        losses, learners = jax.vmap(one)(tasks.keys, tasks.tasks, learners)
+        return jax.numpy.mean(losses), learners
+
+    return jax.jit(TrainingTasks(problem).draw), jax.jit(first), jax.jit(piece)
 
 
 def with_and_without_gradient(problem: InnerTraining) -> tuple[Any, dict[str, Callable[[Any, Any], Any]]]:

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from evometa.inner_training import learning_curve
     from evometa.objectives import At, Final, Mean
     from evometa.problem import Evaluation, HostProblem, InnerTraining, Problem
-    from evometa.pruning import ASHA, MedianPruning
+    from evometa.pruning import ASHA, MedianPruning, Pruning
     from evometa.reporting import Stopped
     from evometa.search.ask_tell import AskTell
     from evometa.search.callbacks import Callback, Report
@@ -104,6 +104,7 @@ __all__ = [
     "Permutation",
     "Problem",
     "ProblemCard",
+    "Pruning",
     "Recipe",
     "Report",
     "Result",
@@ -167,6 +168,7 @@ _PLACES = {
     "Permutation": "evometa.spaces",
     "Problem": "evometa.problem",
     "ProblemCard": "evometa.card",
+    "Pruning": "evometa.pruning",
     "Recipe": "evometa.card",
     "Report": "evometa.search.callbacks",
     "Result": "evometa.storage.result",

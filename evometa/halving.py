@@ -61,6 +61,10 @@ class Halving(metaclass=Checked):
         reduction, *rungs = map(int, numbers)
         return cls(reduction=reduction, rungs=rungs[0]) if rungs else cls(reduction=reduction)
 
+    def as_word(self) -> str:
+        """Return the word that means this."""
+        return f"{self.reduction}:{self.rungs}"
+
 
 def behind(loss: jax.Array, stopped_at: jax.Array) -> jax.Array:
     """Return a loss ``[P]`` in which each candidate that was stopped is worse than all that were trained further.

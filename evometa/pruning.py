@@ -70,14 +70,27 @@ class Pruning(metaclass=Checked):
     def from_word(cls, word: str) -> "Pruning":
         """Return what ``--pruning`` means: ``median`` or ``asha``, with or without settings: ``asha:reduction=4``."""
         name, _, rest = word.partition(":")
-        kinds: dict[str, type[Pruning]] = {"asha": ASHA, "median": MedianPruning}
+        kinds = _kinds()
         settings = [part.partition("=") for part in rest.split(",") if part]
         if name not in kinds or not all(value.isdecimal() for _, _, value in settings):
             raise ConfigurationError(
                 "--pruning expects median or asha, with settings where needed, such as asha:reduction=4,window=50, got "
                 f"{word}."
             )
-        return kinds[name](**{key.replace("-", "_"): int(value) for key, _, value in settings})
+        return kinds[name](**{key: int(value) for key, _, value in settings})
+
+    def as_word(self) -> str:
+        """Return the word that means this, by which a run directory keeps it.
+
+        Raises:
+            ConfigurationError: it is of a class of the user's own.
+        """
+        name = next((name for name, kind in _kinds().items() if type(self) is kind), None)
+        if name is None:
+            raise ConfigurationError(
+                f"A run directory keeps ASHA and MedianPruning, got {type(self).__name__}; search without one."
+            )
+        return f"{name}:{','.join(f'{key}={value}' for key, value in vars(self).items())}"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -148,6 +161,10 @@ class MedianPruning(Pruning):
     def kept(self, reports: Reports, *, stopped: bool) -> Mapping[int, float]:
         """Return all losses of a candidate that went to the end."""
         return {} if stopped else dict(reports)
+
+
+def _kinds() -> dict[str, type[Pruning]]:
+    return {"asha": ASHA, "median": MedianPruning}
 
 
 def _median(ascending: Sequence[float]) -> float:

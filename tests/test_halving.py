@@ -23,6 +23,7 @@ def test_rungs_multiply_steps_and_divide_candidates() -> None:
 def test_the_word_of_the_command_line() -> None:
     assert Halving.from_word("4") == Halving(reduction=4)
     assert Halving.from_word("2:5") == Halving(rungs=5, reduction=2)
+    assert Halving.from_word(Halving(4, 2).as_word()) == Halving(4, 2)
     for word in ("half", "3:", "1:2:3", "-2"):
         with pytest.raises(ConfigurationError, match=rf"--halving expects the reduction, .* got {word}"):
             Halving.from_word(word)

@@ -94,8 +94,10 @@ def kebab_field(name: str) -> str:
 def _in_python(manifest: Manifest, generations: int) -> str:
     problem, strategy = (call_in_words(part).rpartition(":")[2] for part in (manifest.problem, manifest.strategy))
     module = manifest.problem["type"].partition(":")[0]
+    kinds = {"halving": "em.Halving", "pruning": "em.Pruning"}
+    rules = [f", {name}={kinds[name]}.from_word({word!r})" for name, word in manifest.options.items() if name in kinds]
     return (
         f"import evometa as em  # the problem's class is in {module}\n\n"
-        f"search = em.Search({problem}, em.strategies.{strategy}, seed={manifest.seed})\n"
+        f"search = em.Search({problem}, em.strategies.{strategy}, seed={manifest.seed}{''.join(rules)})\n"
         f"search.run(generations={max(generations, 1)})"
     )

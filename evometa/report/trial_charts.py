@@ -30,13 +30,26 @@ def trial_blocks(run: Run) -> list[Block]:
     if not names or not len(sound):
         return []
     minimize = run.manifest.direction != "maximize"
-    blocks: list[Block] = [Text(f"{len(table):,} candidates were evaluated; trials.csv has one row for each.")]
+    sound = best_first(sound, minimize=minimize)
+    stopped = int(sound["stopped_at"].notna().sum()) if "stopped_at" in sound else 0
+    words = f"; {stopped:,} were stopped early and are ranked behind the others" if stopped else ""
+    blocks: list[Block] = [Text(f"{len(table):,} candidates were evaluated{words}. trials.csv has one row for each.")]
     if len(sound) >= LEAST_TRIALS and len(names) > 1:
         blocks.append(_importance(sound, names))
     if len(names) > 1:
-        blocks.append(_parallel(sound, names[:MOST_AXES], minimize))
+        blocks.append(_parallel(sound, names[:MOST_AXES]))
     texts = [name for name in names if not _is_number(table[name]) and table[name].nunique() <= 12]
     return [*blocks, *(_shares(table, name) for name in texts)]
+
+
+def best_first(table: Any, *, minimize: bool) -> Any:
+    """Return trials from the best on, with their ``rank``; those that were stopped early by where, then by fitness."""
+    reached = table["stopped_at"].fillna(np.inf) if "stopped_at" in table else np.inf
+    ordered = table.assign(reached=reached).sort_values(
+        ["reached", "fitness"], ascending=[False, minimize], kind="stable"
+    )
+    new = ordered[["reached", "fitness"]].ne(ordered[["reached", "fitness"]].shift()).any(axis=1)
+    return ordered.assign(rank=new.cumsum())
 
 
 def _is_number(column: Any) -> bool:
@@ -64,7 +77,7 @@ def importance(table: Any, names: list[str]) -> dict[str, float]:
     that a tree was not fitted to loses when that part is shuffled (Breiman 2001), as a share of all.
 
     Args:
-        table: trials that did not fail.
+        table: trials that did not fail, with their ``rank``.
         names: the columns of ω.
     """
     from sklearn.ensemble import RandomForestRegressor
@@ -72,7 +85,7 @@ def importance(table: Any, names: list[str]) -> dict[str, float]:
 
     columns = [_encoded(table, name)[0] for name in names]
     inputs = np.stack([np.where(np.isnan(column), -1.0, column) for column in columns], axis=1)
-    ranks = table["fitness"].rank().to_numpy() / len(table)
+    ranks = table["rank"].rank().to_numpy() / len(table)
     order = np.random.default_rng(0).permutation(len(ranks))[:2000]
     halves = np.array_split(order, 2)
     lost = np.zeros(len(names))
@@ -93,10 +106,9 @@ def _importance(table: Any, names: list[str]) -> Block:
     return Chart(figure, "How much each part of ω matters for the rank of a candidate, by a random forest.")
 
 
-def _parallel(table: Any, names: list[str], minimize: bool) -> Block:
-    """Return a line for each candidate through its settings, coloured by rank."""
-    ordered = table.sort_values("fitness", ascending=minimize)
-    kept = ordered.iloc[np.unique(np.linspace(0, len(ordered) - 1, MOST_LINES).astype(int))]
+def _parallel(table: Any, names: list[str]) -> Block:
+    """Return a line for each candidate, from the best on, through its settings, coloured by rank."""
+    kept = table.iloc[np.unique(np.linspace(0, len(table) - 1, MOST_LINES).astype(int))]
     ranks = np.linspace(1.0, 0.0, len(kept))
     axes = [_axis(_label(name), *_encoded(kept, name)) for name in names]
     fitness = _axis("fitness", np.asarray(kept["fitness"], np.float64), None)

@@ -198,8 +198,8 @@ class Search(metaclass=Checked):
                 "finalists": validation.finalists,
                 "validation_share": validation_share,
             }
-            rules = {"halving": halving, "pruning": pruning}
-            options |= {name: naming.describe(rule) for name, rule in rules.items() if rule is not None}
+            rules: dict[str, Halving | Pruning | None] = {"halving": halving, "pruning": pruning}
+            options |= {name: rule.as_word() for name, rule in rules.items() if rule is not None}
             manifest = describe_run(problem, strategy, self.seed, options, as_lists(begins.genotypes), begins.record)
             ranks.on_first(lambda: require_free(path, overwrite=overwrite))
             self._stored = StoredRun(path, manifest, overwrite=overwrite)
@@ -248,8 +248,8 @@ class Search(metaclass=Checked):
         if "validation_share" not in options and not isinstance(problem, InnerTraining):
             options["validation_tasks"] = 1  # of a run from when problems without tasks were validated once
         options.setdefault("validation_share", SHARE)
-        for name in {"halving", "pruning"} & options.keys():
-            options[name] = naming.rebuild(options[name])
+        kinds: dict[str, type[Halving | Pruning]] = {"halving": Halving, "pruning": Pruning}
+        options |= {name: kinds[name].from_word(word) for name, word in options.items() if name in kinds}
         search = cls(problem, strategy, seed=manifest.seed, **options, **execution)
         if manifest.initial is not None:
             space = search._parts.space

@@ -13,7 +13,7 @@ import plotly.graph_objects as go
 import pytest
 from scipy import stats
 
-from evometa import ConfigurationError, RunDirectoryError, Search
+from evometa import ConfigurationError, Halving, RunDirectoryError, Search
 from evometa.cli.main import main
 from evometa.naming import load
 from evometa.problems import ZDT2, LearnedActivation, SymbolicRegression
@@ -22,7 +22,7 @@ from evometa.report.blocks import Page, Section, Text
 from evometa.report.commands import repeat_command
 from evometa.report.comparison import standings
 from evometa.report.page import render
-from evometa.report.trial_charts import importance
+from evometa.report.trial_charts import best_first, importance
 from evometa.storage.manifest import describe_run, read_manifest
 from evometa.strategies import CMAES, NSGA2, AugmentedLagrangian, GeneticAlgorithm, GeneticProgramming, RandomSearch
 
@@ -113,6 +113,9 @@ def test_the_command_repeats_the_run(problem: Any, strategy: Any, tmp_path: Path
 def test_what_the_command_line_cannot_say_is_said_in_python() -> None:
     manifest = describe_run(Bowl(3), AugmentedLagrangian(CMAES(6)), 1, {})
     assert "em.strategies.AugmentedLagrangian(strategy=CMAES(population_size=6" in repeat_command(manifest, 3)
+    halved = {"halving": Halving(rungs=4, reduction=2).as_word()}
+    assert ", seed=1, halving=em.Halving.from_word('2:4'))" in repeat_command(manifest._replace(options=halved), 3)
+    assert "--halving 2:4 " in repeat_command(describe_run(Bowl(3), CMAES(6), 1, halved), 3)
     assert repeat_command(describe_run(LearnedActivation(hidden=(8, 4)), RandomSearch(4), 1, {}), 2) == (
         "evometa run learned-activation --problem.hidden 8 4 --strategy random-search --strategy.population-size 4 "
         "--seed 1 --generations 2"
@@ -152,9 +155,17 @@ def test_importance_is_that_of_the_settings_that_matter() -> None:
         {"omega/a": rng.random(200), "omega/b": rng.random(200), "omega/c": rng.choice(["x", "y"], 200)}
     )
     table["fitness"] = 5 * table["omega/a"] + (table["omega/c"] == "x")
-    shares = importance(table, ["omega/a", "omega/b", "omega/c"])
+    shares = importance(best_first(table, minimize=True), ["omega/a", "omega/b", "omega/c"])
     assert sum(shares.values()) == pytest.approx(1)
     assert shares["omega/a"] > shares["omega/c"] > 5 * shares["omega/b"]
+
+
+def test_trials_that_were_stopped_rank_behind_the_others() -> None:
+    table = pd.DataFrame({"fitness": [3.0, 1.0, 2.0, 0.0, 2.0], "stopped_at": [np.nan, 9, np.nan, 3, np.nan]})
+    for minimize, order, ranks in ((True, [2, 4, 0, 1, 3], [1, 1, 2, 3, 4]), (False, [0, 2, 4, 1, 3], [1, 2, 2, 3, 4])):
+        found = best_first(table, minimize=minimize)
+        assert (found.index.tolist(), found["rank"].tolist()) == (order, ranks)
+    assert best_first(table[["fitness"]], minimize=True).index.tolist()[:2] == [3, 1]
 
 
 def test_bad_input_is_answered(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

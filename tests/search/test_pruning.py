@@ -163,6 +163,8 @@ def test_a_problem_that_reports_nothing_is_told_of(caplog: pytest.LogCaptureFixt
 def test_words_of_the_command_line() -> None:
     assert Pruning.from_word("median") == MedianPruning()
     assert Pruning.from_word("asha:first=4,reduction=2") == ASHA(first=4, reduction=2)
+    for rule in (ASHA(2, 4, 8), MedianPruning(1, 2, 3)):
+        assert Pruning.from_word(rule.as_word()) == rule
     for word, answer in (("mean", "got mean"), ("asha:first=x", "got asha:first=x"), ("asha:steps=3", "steps")):
         with pytest.raises(ConfigurationError, match=re.escape(answer)):
             Pruning.from_word(word)
