@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from evometa import distributed, plots, problems, strategies, testing, zoo
+    from evometa.asynchronous import AsynchronousStrategy
     from evometa.backend.convolution import conv2d
     from evometa.card import ProblemCard, Recipe
     from evometa.errors import (
@@ -78,6 +79,7 @@ __all__ = [
     "ASHA",
     "Archive",
     "AskTell",
+    "AsynchronousStrategy",
     "At",
     "Box",
     "Callback",
@@ -142,6 +144,7 @@ _PLACES = {
     "ASHA": "evometa.pruning",
     "Archive": "evometa.storage.result",
     "AskTell": "evometa.search.ask_tell",
+    "AsynchronousStrategy": "evometa.asynchronous",
     "At": "evometa.objectives",
     "Box": "evometa.spaces",
     "Callback": "evometa.search.callbacks",

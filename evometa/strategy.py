@@ -257,7 +257,7 @@ def tell_population(
     Unless all of it failed and the strategy is not told of that. Arguments and result are those of
     :meth:`Strategy.tell`, the fitness that of the problem; whoever runs a strategy calls this function.
     """
-    told = strategy.tell(key, state, genotypes, _feasibility_first(strategy, feedback))
+    told = strategy.tell(key, state, genotypes, in_terms_of(strategy, feedback))
     return told if strategy.told_when_all_fail else unless_all_failed(feedback.fitness, told, state)
 
 
@@ -269,7 +269,8 @@ def unless_all_failed(fitness: jax.Array, told: State, otherwise: State) -> Stat
     return chosen
 
 
-def _feasibility_first(strategy: Strategy[Any], feedback: Feedback) -> Feedback:
+def in_terms_of(strategy: Strategy[Any], feedback: Feedback) -> Feedback:
+    """Return feedback with constraints in the form that a strategy asks for."""
     if feedback.constraints is None or strategy.constraint_handling in ("own", "none"):
         return feedback
     order = ranked if strategy.constraint_handling == "ranked" else penalised

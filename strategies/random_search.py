@@ -5,10 +5,11 @@ from typing import NamedTuple
 
 import jax
 
+from evometa.asynchronous import AsynchronousStrategy
 from evometa.settings import Count
 from evometa.spaces import Space
-from evometa.strategy import Feedback, Strategy
-from evometa.types import Genotype, Key
+from evometa.strategy import Feedback
+from evometa.types import Genotype, Key, Scalar
 
 
 class RandomSearchState(NamedTuple):
@@ -19,7 +20,7 @@ class RandomSearchState(NamedTuple):
 
 
 @dataclasses.dataclass(frozen=True)
-class RandomSearch(Strategy[RandomSearchState]):
+class RandomSearch(AsynchronousStrategy[RandomSearchState]):
     """Draw every candidate from the whole space, independently of what came before.
 
     Searches any space. It learns nothing, so its curve shows the effect of the number of evaluations alone.
@@ -40,5 +41,15 @@ class RandomSearch(Strategy[RandomSearchState]):
         return jax.vmap(state.space.sample)(jax.random.split(key, self.population_size)), state
 
     def tell(self, key: Key, state: RandomSearchState, genotypes: Genotype, feedback: Feedback) -> RandomSearchState:
+        """Return the state unchanged."""
+        return state
+
+    def ask_one(self, key: Key, state: RandomSearchState, number: Scalar) -> Genotype:
+        """Draw a genotype."""
+        return state.space.sample(key)
+
+    def tell_completed(
+        self, key: Key, state: RandomSearchState, genotypes: Genotype, feedback: Feedback
+    ) -> RandomSearchState:
         """Return the state unchanged."""
         return state

@@ -47,6 +47,8 @@ class Run:
             as asha:reduction=4.
         start: a run directory from whose candidates the search begins, also of another strategy or another space.
         start_part: what is taken of that run: best, center, population, archive or trials; auto takes what suits.
+        asynchronous: for a problem in plain Python whose calls take very different times: no worker waits for a
+            generation. The results then depend on the order in which calls return.
         debug: evaluate the candidates of a JAX problem one by one, uncompiled, and stop at the first value that is not
             finite, naming its candidate, task and inner step; slow.
     """
@@ -66,6 +68,7 @@ class Run:
     start_part: Literal["auto", "best", "center", "population", "archive", "trials"] = "auto"
     halving: str | None = None
     pruning: str | None = None
+    asynchronous: bool = False
     debug: bool = False
     limits: OmitArgPrefixes[Limits] = dataclasses.field(default_factory=Limits)
     execution: OmitArgPrefixes[Execution] = dataclasses.field(default_factory=Execution)
@@ -99,6 +102,7 @@ class Run:
             "validation_share": self.validation_share,
             "halving": None if self.halving is None else Halving.from_word(self.halving),
             "pruning": None if self.pruning is None else Pruning.from_word(self.pruning),
+            "asynchronous": self.asynchronous,
             "debug": self.debug,
             **dataclasses.asdict(self.execution),
         }

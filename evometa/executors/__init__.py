@@ -11,6 +11,7 @@ file                    holds
 :mod:`choice`           which executor, from what the user gave as ``workers``
 :mod:`in_process`       no other process, for debugging
 :mod:`supervised`       a user's own executor, held to the contract
+:mod:`shared`           one executor, for candidates in any order and for validations
 :mod:`worker_pool`      worker processes of this machine
 :mod:`crew`             worker processes: hands out, tries again, replaces
 :mod:`worker_process`   one worker process, seen from the search

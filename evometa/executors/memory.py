@@ -59,6 +59,14 @@ class Memory:
             self._remember(place[0], new[place].method, outcome)
         return outcomes
 
+    def known(self, trial: Trial) -> Outcome | None:
+        """Return the outcome of a trial that need not be run, None of one that must be."""
+        return self._known.get(_digest(trial)) if self._agreements >= AGREEMENTS else None
+
+    def remember(self, trial: Trial, outcome: Outcome) -> None:
+        """Take note of a trial that was run."""
+        self._remember(_digest(trial), trial.method, outcome)
+
     def _remember(self, candidate: bytes, method: str, outcome: Outcome) -> None:
         if outcome.drew or outcome.failure is not None or outcome.stopped_at or self.varies:
             return

@@ -22,6 +22,7 @@ file                    holds
 :mod:`driver`           the contract of drivers; one generation
 :mod:`compiled_driver`  JAX problems: many generations in one program
 :mod:`stepped_driver`   plain-Python problems: an executor evaluates
+:mod:`asynchronous_driver`  the same, and no worker waits for a generation
 :mod:`generation`       the state of a search; ask and tell of one generation
 :mod:`planning`         how many devices, how many candidates in a chunk
 :mod:`budget`           what a search costs: evaluations and inner steps

@@ -7,6 +7,7 @@ where a dispatch begins or ends changes nothing, and the seed is an argument too
 
 import copy
 import functools
+import math
 import operator
 from typing import Any
 
@@ -139,11 +140,13 @@ class CompiledDriver(Driver):
         restored: SearchState = jax.tree.map(jnp.asarray, state)
         return restored
 
-    def advance(self, state: SearchState, first: int, count: int, target: float) -> tuple[SearchState, Rows, int]:
+    def advance(
+        self, state: SearchState, first: int, count: int, target: float, left: float = math.inf
+    ) -> tuple[SearchState, Rows, int]:
         """Run up to ``count`` generations in one dispatch."""
         return self.launch(state, first, count, target)()
 
-    def launch(self, state: SearchState, first: int, count: int, target: float) -> Dispatch:
+    def launch(self, state: SearchState, first: int, count: int, target: float, left: float = math.inf) -> Dispatch:
         """Begin up to ``count`` generations in one dispatch."""
         state = jax.device_put(state, self._sharding)
         goal = np.asarray(self.sign * target, state.best_fitness.dtype)

@@ -11,6 +11,7 @@ it ends with a validation. That is written here, once. What differs is where a p
 
 import abc
 import functools
+import math
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -162,7 +163,9 @@ class Driver(abc.ABC):
         return state
 
     @abc.abstractmethod
-    def advance(self, state: SearchState, first: int, count: int, target: float) -> tuple[SearchState, Rows, int]:
+    def advance(
+        self, state: SearchState, first: int, count: int, target: float, left: float = math.inf
+    ) -> tuple[SearchState, Rows, int]:
         """Run up to ``count`` generations in one dispatch; the state given is left as it is.
 
         Args:
@@ -170,18 +173,24 @@ class Driver(abc.ABC):
             first: number of the first, counted from 1.
             count: how many at most; fewer where the target is reached or the strategy stops.
             target: the fitness to reach, in the problem's own direction.
+            left: how many generations the limits leave room for, for drivers whose candidates may be on their way to
+                later generations when the dispatch ends.
 
         Returns:
             The state, one row for each generation done, and a stop code (:mod:`evometa.search.generation`).
         """
 
-    def launch(self, state: SearchState, first: int, count: int, target: float) -> "Dispatch":
+    def launch(self, state: SearchState, first: int, count: int, target: float, left: float = math.inf) -> "Dispatch":
         """Begin what :meth:`advance` does, and return what waits for it and returns the same.
 
         A compiled program has begun by then, so the dispatches of several searches on devices of their own can overlap;
         plain Python begins when it is waited for.
         """
-        return functools.partial(self.advance, state, first, count, target)
+        return functools.partial(self.advance, state, first, count, target, left)
+
+    def finish(self) -> None:
+        """Give up what is on its way beyond the last dispatch; called when a search stops."""
+        return
 
     @abc.abstractmethod
     def validate(self, genotype: Genotype, tasks: int, *, test: bool) -> Evaluation:

@@ -5,7 +5,8 @@ A compiled problem is evaluated by a population evaluator in one program, a plai
 
 import contextlib
 import dataclasses
-from collections.abc import Iterator
+import functools
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -16,6 +17,7 @@ from evometa.executors.choice import Workers, executor_for
 from evometa.halving import Halving
 from evometa.problem import BaseProblem, HostProblem, InnerTraining, Problem
 from evometa.pruning import Pruning
+from evometa.search.asynchronous_driver import AsynchronousDriver
 from evometa.search.compiled_driver import CompiledDriver
 from evometa.search.driver import ValidationSettings
 from evometa.search.interrupt import Interrupt
@@ -108,7 +110,7 @@ class Execution(NamedTuple):
 
         Args:
             parts: what it is made of.
-            run: its failures are added to those of the run.
+            run: its failures are added to those of the run; with calls, the search is asynchronous.
             progress: shows its messages.
             interrupt: may give up the calls in flight.
             files: the folder in which calls may keep files of candidates; None: they keep none.
@@ -119,8 +121,11 @@ class Execution(NamedTuple):
         chosen = executor_for(
             called, self.workers, calls=self.worker_calls, memory=self.worker_memory, gives_up=interrupt.gives_up
         )
+        make: Callable[..., SteppedDriver] = SteppedDriver
+        if run.calls is not None:
+            make = functools.partial(AsynchronousDriver, calls=run.calls, ending=lambda: interrupt.requested)
         with chosen as executor:
-            yield SteppedDriver(
+            yield make(
                 problem,
                 space,
                 strategy,

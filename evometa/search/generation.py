@@ -4,6 +4,7 @@ Everything here is pure and the same for compiled and plain-Python problems: whi
 candidates failed, what the strategy is told, which candidate is the best so far, and what the history records.
 """
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -103,10 +104,7 @@ def tell(
 ) -> tuple[SearchState, jax.Array, dict[str, Scalar]]:
     """Tell the strategy the evaluation of a population, update the best so far, and record the generation.
 
-    The one place where the rule for failures is kept: a candidate failed when its fitness, or anything else that it is
-    evaluated by, is not finite. It is told as +inf; of a generation in which all failed hear only the strategies that
-    want to. The best is a candidate that keeps the constraints, where there is one. One that was stopped early is told
-    behind all that were trained further (:func:`evometa.halving.behind`), and never the best.
+    Of a generation in which all failed hear only the strategies that want to.
 
     Args:
         strategy: the strategy.
@@ -119,20 +117,39 @@ def tell(
     Returns:
         The state; the fitness ``[P]`` as it is told, NaN for failed candidates; and the columns of the history.
     """
+
+    def learn(told: Feedback) -> Any:
+        return tell_population(strategy, key, state.strategy, genotypes, told)
+
+    return noted(strategy, sign, state, genotypes, evaluated, learn)
+
+
+def noted(
+    strategy: Strategy[Any],
+    sign: float,
+    state: SearchState,
+    genotypes: Genotype,
+    evaluated: Evaluated,
+    learn: Callable[[Feedback], Any],
+) -> tuple[SearchState, jax.Array, dict[str, Scalar]]:
+    """Update the best so far by the evaluation of a population, and record the generation.
+
+    The best is a candidate that keeps the constraints, where there is one, and never one that was stopped early.
+    Arguments and result are those of :func:`tell`, and ``learn``: from what the strategy is to be told to its state.
+    """
     evaluation, stopped_at = evaluated.evaluation, evaluated.stopped_at
     fitness, whole = jnp.asarray(evaluation.fitness), sound(evaluation)
-    loss = jnp.where(whole, sign * fitness, jnp.inf)
+    told = heard(evaluated, sign)
+    loss = told.fitness
     if stopped_at is not None:
-        loss = behind(loss, stopped_at)
         fitness = sign * loss
-    told = _feedback(evaluated, loss, whole, sign)
     allowed = loss
     if told.constraints is not None:
         allowed = ranked(loss, told.constraints)
     if stopped_at is not None:
         allowed = jnp.where(stopped_at > 0, jnp.inf, allowed)
     winner = jnp.argmin(allowed)
-    learned = tell_population(strategy, key, state.strategy, genotypes, told)
+    learned = learn(told)
     better = allowed[winner] < state.best_fitness
     genotype = jax.tree.map(lambda new, old: jnp.where(better, new[winner], old), genotypes, state.best_genotype)
     finalists = state.finalists
@@ -153,9 +170,17 @@ def tell(
     return state, jnp.where(whole, fitness, jnp.nan), record
 
 
-def _feedback(evaluated: Evaluated, loss: jax.Array, whole: jax.Array, sign: float) -> Feedback:
-    """Return what a strategy is told: to be minimised, and finite but for the losses of failed candidates."""
-    evaluation = evaluated.evaluation
+def heard(evaluated: Evaluated, sign: float) -> Feedback:
+    """Return what a strategy is told of a population: to be minimised, and finite but for the losses of failed ones.
+
+    The one place where the rule for failures is kept: a candidate failed when its fitness, or anything else that it is
+    evaluated by, is not finite. Its loss is +inf. One that was stopped early is told behind all that were trained
+    further (:func:`evometa.halving.behind`).
+    """
+    evaluation, whole = evaluated.evaluation, sound(evaluated.evaluation)
+    loss = jnp.where(whole, sign * jnp.asarray(evaluation.fitness), jnp.inf)
+    if evaluated.stopped_at is not None:
+        loss = behind(loss, evaluated.stopped_at)
 
     def clean(part: Any, factor: float, failed: float) -> Any:
         if part is None:

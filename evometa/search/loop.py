@@ -76,7 +76,11 @@ class Loop:
             EvaluationError: the code of a plain-Python problem raised an error for every candidate of the first
                 generation.
         """
-        return self._explained((yield from self._dispatched(limits)))
+        try:
+            reason = yield from self._dispatched(limits)
+        finally:
+            self.driver.finish()
+        return self._explained(reason)
 
     def _dispatched(self, limits: Limits) -> Generator[None, None, StopReason]:
         begun, entered = time.monotonic() - self.run.counters.seconds, agreement.now()
@@ -106,7 +110,8 @@ class Loop:
             if self.examiner is not None:
                 count = 1
                 self.examiner.examine(state, done.generation + 1)
-            wait = driver.launch(state, done.generation + 1, count, target.value())
+            left = limits.generations_left(done, decider.prices)
+            wait = driver.launch(state, done.generation + 1, count, target.value(), left)
             yield
             state, rows, code = wait()
             if self.interrupt.requested and not (done.generation or len(rows.failed)):

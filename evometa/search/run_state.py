@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from evometa.executors.memory import Memory
 from evometa.search.generation import SearchState
 from evometa.search.selection import FinalSelection
+from evometa.storage.call_log import CallLog
 from evometa.storage.failures import Failure
 from evometa.storage.history import COUNTS, History
 from evometa.storage.result import Counters
@@ -26,6 +27,8 @@ class RunState:
     """Of what candidates of a plain-Python problem failed, kind by kind."""
     memory: Memory = dataclasses.field(default_factory=Memory)
     """What is known of candidates of a plain-Python problem."""
+    calls: CallLog | None = None
+    """The candidates of an asynchronous search that no generation contains yet; None of others."""
     selection: FinalSelection = dataclasses.field(default_factory=FinalSelection)
     """Makes the final selections, and remembers what it has evaluated."""
     rows: list[dict[str, NDArray[Any]]] = dataclasses.field(default_factory=list)

@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal
 import jax
 
 from evometa import naming
+from evometa.asynchronous import incompatibility as asynchronous_incompatibility
 from evometa.backend import ranks
 from evometa.backend.compilation_cache import use_compilation_cache
 from evometa.backend.precision import whole_seed
@@ -42,6 +43,7 @@ from evometa.search.starting import as_lists, from_lists
 from evometa.search.stored_run import StoredRun
 from evometa.settings import Advice, Checked, Count, Natural, NonNegative, Positive, Range, Total, checked
 from evometa.storage import archive_file, checkpoint, failures, history, result_file
+from evometa.storage.call_log import CallLog
 from evometa.storage.data_copies import with_kept_classes
 from evometa.storage.files import NotWritten, run_folder
 from evometa.storage.history import History
@@ -91,6 +93,9 @@ class Search(metaclass=Checked):
         worker_calls: calls after which a worker process is replaced by a fresh one; None: as many as it can do.
         worker_memory: bytes that a worker process may hold after a call before it is replaced; None: an equal share of
             80 % of the machine's memory, or of its container's.
+        asynchronous: no worker of a :class:`~evometa.HostProblem` waits for a generation: the strategy, an
+            :class:`~evometa.AsynchronousStrategy`, is told each candidate when its call returns, and asked for another.
+            For calls that take very different times. Results then depend on the order in which calls return.
         trials: keep a table of all candidates, ``trials.csv``, in the run directory; None: for a
             :class:`~evometa.HostProblem`, and where the run that continues has one.
         callbacks: functions called after each dispatch, or instances of :class:`~evometa.Callback`.
@@ -132,6 +137,7 @@ class Search(metaclass=Checked):
         workers: Workers = None,
         worker_calls: Total | None = None,
         worker_memory: Total | None = None,
+        asynchronous: bool = False,
         trials: bool | None = None,
         halving: Halving | None = None,
         pruning: Pruning | None = None,
@@ -147,6 +153,9 @@ class Search(metaclass=Checked):
             require_compatible(strategy, problem, space, halving)
             if pruning is not None:
                 require_prunable(problem)
+            reason = asynchronous_incompatibility(strategy, problem) if asynchronous else None
+            if reason is not None:
+                raise ConfigurationError(reason)
             warn_of_ignored(strategy, problem)
         begins = beginning(start, initial, problem, space, strategy)
         space = begins.applied(space)
@@ -180,7 +189,8 @@ class Search(metaclass=Checked):
         self._callbacks = tuple(as_callback(each) for each in callbacks)
         self._show, self._debug = progress, debug
         self._driver: CompiledDriver | None = None  # compiled once for all runs
-        self._run = RunState(Counters(double=isinstance(problem, HostProblem)))
+        calls = CallLog() if asynchronous else None
+        self._run = RunState(Counters(double=isinstance(problem, HostProblem)), calls=calls)
         self._stored: StoredRun | None = None
         if isinstance(problem, HostProblem):
             problem.require_ready()
@@ -197,6 +207,7 @@ class Search(metaclass=Checked):
                 "validation_tasks": validation.tasks,
                 "finalists": validation.finalists,
                 "validation_share": validation_share,
+                **({"asynchronous": True} if asynchronous else {}),
             }
             rules: dict[str, Halving | Pruning | None] = {"halving": halving, "pruning": pruning}
             options |= {name: rule.as_word() for name, rule in rules.items() if rule is not None}
@@ -238,8 +249,8 @@ class Search(metaclass=Checked):
             kept = with_kept_classes(path, manifest)
             problem = problem if problem is not None else rebuilt(kept, "problem")
             strategy = strategy if strategy is not None else rebuilt(kept, "strategy")
-        own = {"seed", "initial", "start", "run_directory", "overwrite", "halving", "pruning", *manifest.options}
-        fixed = own & execution.keys()
+        own = {"seed", "initial", "start", "run_directory", "overwrite", "halving", "pruning", "asynchronous"}
+        fixed = (own | manifest.options.keys()) & execution.keys()
         if fixed:
             raise ConfigurationError(
                 f"Search.resume keeps the run's own {', '.join(sorted(fixed))}; start a new run to change that."

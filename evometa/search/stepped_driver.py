@@ -46,7 +46,7 @@ CALLS_IN_VALIDATION = 16
 """Calls that a validation averages, at most, of a problem that does not say how many (``num_tasks``) and turns out to
 draw random numbers; of others it takes one."""
 
-_GENERATION, _TRAIN, _TEST = 0, 1, 2  # what a generator of random numbers is for; part of its seed
+_GENERATION, _TRAIN, _TEST, CANDIDATE = 0, 1, 2, 3  # what a generator of random numbers is for; part of its seed
 
 
 class SteppedDriver(Driver):
@@ -125,7 +125,9 @@ class SteppedDriver(Driver):
         state: SearchState = jax.device_get(self._initial(self.keys.start, np.int32(first)))
         return state
 
-    def advance(self, state: SearchState, first: int, count: int, target: float) -> tuple[SearchState, Rows, int]:
+    def advance(
+        self, state: SearchState, first: int, count: int, target: float, left: float = math.inf
+    ) -> tuple[SearchState, Rows, int]:
         """Run up to ``count`` generations; fewer where calls in flight were given up."""
         found: list[NDArray[Any]] = []
         values: list[list[float]] = []
@@ -201,6 +203,7 @@ class SteppedDriver(Driver):
     def tell(self, state: SearchState, number: int, genotypes: Genotype, outcomes: list[Outcome]) -> SearchState:
         """Return the state, on the host, that knows the outcomes of a population, one of each candidate."""
         key = generation_keys(self.keys.generations, number)[2]
+        self._count_failures(outcomes)
         after, _, _ = self._tell(key, state, genotypes, Evaluated(self._means(outcomes, 1), ()))
         return jax.device_get(after)  # type: ignore[no-any-return]
 
@@ -223,15 +226,20 @@ class SteppedDriver(Driver):
         sets = [i // members if members else 0 for i in range(len(omegas))]
         tasks = self.prices.tasks_per_evaluation
         means, outcomes = self._run(omegas, _GENERATION, int(number), sets, tasks)
-        if self._pruning is None:
-            return state, genotypes, Evaluated(means, ())
-        self._learn(outcomes)
-        stopped_at = np.array([outcome.stopped_at for outcome in outcomes], np.int32)
-        return state, genotypes, Evaluated(means, (), stopped_at=stopped_at)
+        if self._pruning is not None:
+            self._learn(outcomes)
+        return state, genotypes, self._evaluated(means, outcomes)
 
-    def _cutoffs(self) -> Cutoffs:
+    def _evaluated(self, means: Evaluation, outcomes: list[Outcome]) -> Evaluated:
+        """Return the evaluation of candidates with what is known of those that were stopped; one call of each then."""
+        if self._pruning is None:
+            return Evaluated(means, ())
+        return Evaluated(means, (), stopped_at=np.array([outcome.stopped_at for outcome in outcomes], np.int32))
+
+    def _cutoffs(self) -> Cutoffs | None:
         """Return what the calls of a generation are held against: before their last step, where that is known."""
-        assert self._pruning is not None
+        if self._pruning is None:
+            return None
         found, last = self._pruning.cutoffs(self._known), self._host.inner_steps_per_evaluation or math.inf
         return found._replace(after=tuple(pair for pair in found.after if pair[0] < last))
 
@@ -262,30 +270,38 @@ class SteppedDriver(Driver):
     ) -> tuple[Evaluation, list[Outcome]]:
         """Evaluate every ω with as many calls as tasks; return means, leading axis P, and what became of each call."""
         pruned = self._pruning is not None and purpose == _GENERATION
-        cutoffs = self._cutoffs() if pruned else None
+        cutoffs = self._cutoffs() if purpose == _GENERATION else None
         method: Literal["evaluate", "evaluate_test"] = "evaluate_test" if test else "evaluate"
         trials = [
-            Trial(omega, _seed(self._seed, purpose, number, task_set, task), method, cutoffs=cutoffs)
+            Trial(omega, seed_of(self._seed, purpose, number, task_set, task), method, cutoffs=cutoffs)
             for omega, task_set in zip(omegas, sets, strict=True)
             for task in range(tasks)
         ]
         always = self._host.calls_again or self.strategy.members_per_task_set > 0
         outcomes = self._memory.run(self._executor, trials, always=always)
+        self._account(outcomes, tasks, pruned=pruned)
+        means = self._means(outcomes, tasks)
+        if purpose == _GENERATION:
+            self._review(number, trials, outcomes, means)
+        return means, outcomes
+
+    def _account(self, outcomes: list[Outcome], tasks: int, *, pruned: bool) -> None:
+        """Count what the calls of candidates took and of what they failed, and see whether there is noise."""
+        self._count_failures(outcomes)
         drew = self._memory.varies or any(outcome.drew and outcome.failure is None for outcome in outcomes)
         if drew and not self._drew:
             self._drew = True
             if self._host.num_tasks is None and self.prices.validation_tasks == 1 and self.prices.share != UNBOUNDED:
                 self.prices = dataclasses.replace(self.prices, validation_tasks=CALLS_IN_VALIDATION)
-        evaluations = len(omegas)
-        steps = self._host.inner_steps_per_evaluation
+        evaluations, steps = len(outcomes) // tasks, self._host.inner_steps_per_evaluation
         inner_steps = sum(_steps(outcome, steps) for outcome in outcomes) if pruned else evaluations * steps
         self._cost += Cost(evaluations, inner_steps)
-        means = self._means(outcomes, tasks)
-        if purpose == _GENERATION:
-            self._refuse_wrong_code(outcomes)
-            if self.trial_columns:
-                self._note_trials(number, trials, outcomes, means)
-        return means, outcomes
+
+    def _review(self, number: int, trials: list[Trial], outcomes: list[Outcome], means: Evaluation) -> None:
+        """Refuse code that is wrong for every candidate, and keep what the table of trials is told of a generation."""
+        self._refuse_wrong_code(outcomes)
+        if self.trial_columns:
+            self._note_trials(number, trials, outcomes, means)
 
     def _means(self, outcomes: list[Outcome], tasks: int) -> Evaluation:
         """Return the mean over the tasks of each candidate, whose outcomes follow each other; leading axis P."""
@@ -329,12 +345,15 @@ class SteppedDriver(Driver):
         words = self.failures[kind].first.splitlines() if kind else []
         return words[0] if words else kind or "the problem does not say why"
 
+    def _count_failures(self, outcomes: list[Outcome]) -> None:
+        for outcome in outcomes:
+            if outcome.failure:
+                first = f"{outcome.failure}\n{outcome.error or ''}".rstrip()
+                if add(self._failures, outcome.kind or outcome.failure, first):
+                    self._note(f"A candidate failed and is ranked last: {outcome.failure}")
+
     def _evaluation(self, outcome: Outcome) -> Evaluation:
         """Return an outcome as an evaluation with all declared parts, NaN where it failed."""
-        if outcome.failure:
-            first = f"{outcome.failure}\n{outcome.error or ''}".rstrip()
-            if add(self._failures, outcome.kind or outcome.failure, first):
-                self._note(f"A candidate failed and is ranked last: {outcome.failure}")
         vectors = {
             name: np.array(outcome.vectors.get(name, [np.nan] * length))
             for name, length in self._host.vector_lengths.items()
@@ -349,7 +368,7 @@ def _steps(outcome: Outcome, declared: int) -> int:
     return outcome.stopped_at or (last if last and (outcome.failure or not declared) else declared)
 
 
-def _seed(*parts: int) -> tuple[int, ...]:
+def seed_of(*parts: int) -> tuple[int, ...]:
     """Return the seed of a call: search, purpose, generation, task set and task, the last two only where not 0."""
     while len(parts) > 3 and parts[-1] == 0:
         parts = parts[:-1]

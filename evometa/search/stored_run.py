@@ -73,6 +73,9 @@ class StoredRun:
         form, columns, trials = _form(driver, former), driver.columns, driver.trial_columns
         _take(_of_first(lambda: folder and folder.restore(form, columns, trials), form), driver, former, run)
         self._read_failures(run)
+        if run.calls is not None and folder is not None:
+            begun = folder.known is not None
+            run.calls.begin(folder, driver.initial().best_genotype, after=run.counters.candidates if begun else None)
         # The final selection comes after the last checkpoint; what it took stands in the result.
         generation = run.counters.generation
         spent = ranks.from_first(lambda: result_file.tasks_after(self.path, generation))

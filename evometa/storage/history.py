@@ -8,7 +8,6 @@ of their generation is written; on resume, rows after the checkpoint are dropped
 import bisect
 import contextlib
 import csv
-import errno
 import io
 import os
 from collections.abc import Iterator, Sequence
@@ -20,7 +19,8 @@ import orjson
 from numpy.typing import NDArray
 
 from evometa.errors import ConfigurationError, RunDirectoryError
-from evometa.storage.files import run_folder, sync, write_atomically
+from evometa.storage.appended import Appended
+from evometa.storage.files import run_folder, write_atomically
 from evometa.storage.notebooks import columns_table
 
 HISTORY, TIMING = "history.csv", "timing.csv"
@@ -37,7 +37,7 @@ COLUMNS = {*COUNTS, *TIMING_COLUMNS, *STATISTICS, *MEASURED, "feasible", "stoppe
 GROUPS = ("strategy/", "best/", "center/", "held_out/")
 
 
-class Table:
+class Table(Appended):
     """An append-only CSV file whose first column is the generation, ascending."""
 
     def __init__(self, path: Path, columns: Sequence[str], *, after: int, complete: bool = True) -> None:
@@ -54,8 +54,7 @@ class Table:
             write_atomically(path, header)
         else:
             self._cut(path, header, len(columns), after, complete)
-        self._path = path
-        self._file: io.FileIO = open(path, "ab", buffering=0)  # noqa: SIM115  (closed by close)
+        super().__init__(path)
 
     @staticmethod
     def _cut(path: Path, header: bytes, columns: int, after: int, complete: bool) -> None:
@@ -78,31 +77,6 @@ class Table:
             write_atomically(path, header + path.read_bytes()[len(found) : end])
         elif end < path.stat().st_size:
             os.truncate(path, end)
-
-    def append(self, rows: bytes) -> None:
-        """Append complete rows; if writing fails (a full disk), remove the partial rows and raise the error."""
-        end = self._file.seek(0, os.SEEK_END)
-        try:
-            written = 0
-            while written < len(rows):
-                written += self._file.write(rows[written:])
-        except OSError:
-            self._file.truncate(end)
-            raise
-
-    def flush(self) -> None:
-        """Sync the appended rows to disk, so that they survive a crash of the machine.
-
-        Raises:
-            OSError: they could not be written, or the file is no longer there.
-        """
-        if not self._path.exists():
-            raise FileNotFoundError(errno.ENOENT, "the file was removed or moved", str(self._path))
-        sync(self._file.fileno())
-
-    def close(self) -> None:
-        """Close the file."""
-        self._file.close()
 
 
 def _header(columns: Sequence[str]) -> str:

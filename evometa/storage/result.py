@@ -153,6 +153,9 @@ class Counters:
     """The chunk size in use; a resumed run keeps it, and with it every bit."""
     double: bool = False
     """Whether the search computes in double precision whatever JAX's switch; a resumed run keeps it too."""
+    candidates: int = 0
+    """Candidates of the generations so far, counted since that is known; an asynchronous search finds in its log what
+    came after them."""
     start_succeeded: bool = False
     """Whether a given start, evaluated before the first generation, is among the candidates and did not fail."""
     reports: dict[str, list[float]] = dataclasses.field(default_factory=dict)
@@ -188,6 +191,7 @@ class Counters:
         if len(counts):
             self.generation, self.evaluations, self.inner_steps = (int(n) for n in counts[-1, :3])
         self.failed += int(failed.sum())
+        self.candidates += len(failed) * population
         sound = np.flatnonzero(failed < population)
         self.failing = len(failed) - 1 - int(sound[-1]) if len(sound) else self.failing + len(failed)
         self.validation_tasks += int(validation_tasks.sum())

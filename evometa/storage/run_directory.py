@@ -6,6 +6,7 @@
       manifest.json     what was run: problem and strategy with all fields, seed, versions
       history.csv       one row a generation
       trials.csv        one row a candidate, where evaluations are dear
+      calls.jsonl       the candidates of an asynchronous search, as they were asked for and completed
       timing.csv        seconds, one row a dispatch
       copied_data/      the data files that the problem reads, as they were
       candidates/       files that a problem keeps of its candidates
@@ -30,6 +31,8 @@ from filelock import FileLock, Timeout
 
 from evometa.errors import RunDirectoryError, warn
 from evometa.storage import archive_file, checkpoint, data_copies, result_file
+from evometa.storage.appended import Appended
+from evometa.storage.call_log import CALLS
 from evometa.storage.checkpoint import Checkpoint
 from evometa.storage.failures import FAILURES
 from evometa.storage.files import NotWritten, write_atomically
@@ -48,6 +51,7 @@ _FILES = (
     HISTORY,
     TIMING,
     TRIALS,
+    CALLS,
     FAILURES,
     checkpoint.CHECKPOINTS,
     result_file.RESULT,
@@ -94,8 +98,8 @@ def require_free(path: Path, *, overwrite: bool) -> None:
 
 
 def _started(path: Path) -> bool:
-    """Return whether a run has got as far as a generation."""
-    if any((path / checkpoint.CHECKPOINTS).glob("[0-9]*")):
+    """Return whether a run has got as far as a generation, or of an asynchronous one a completed candidate."""
+    if any((path / checkpoint.CHECKPOINTS).glob("[0-9]*")) or (path / CALLS).exists():
         return True
     try:
         with open(path / HISTORY, "rb") as file:
@@ -134,6 +138,7 @@ class RunDirectory:
         self._trial_columns: tuple[str, ...] = ()
         self._tables: tuple[Table, Table] | None = None
         self._trials: TrialsFile | None = None
+        self._calls: Appended | None = None
         self._writer = ThreadPoolExecutor(1)
         self._pending: Future[None] | None = None
         try:
@@ -208,6 +213,21 @@ class RunDirectory:
             self._open(after=0)
         self._pending = self._writer.submit(self._append, counts, values, generation, seconds, trials)
 
+    def log(self, lines: bytes) -> None:
+        """Append lines to the log of calls.
+
+        Raises:
+            NotWritten: they, or before the first ones the manifest, could not be written.
+        """
+        if self._due is not None:
+            self._begin()
+        try:
+            if self._calls is None:
+                self._calls = Appended(self.path / CALLS)
+            self._calls.append(lines)
+        except OSError as error:
+            raise _not_written(self.path, error) from error
+
     def _append(self, counts: Any, values: Any, generation: int, seconds: float, trials: Sequence[Row]) -> None:
         history, timing = self._opened()
         if self._trials is not None:
@@ -255,9 +275,9 @@ class RunDirectory:
         self._finish()
         self.require_own()
         try:
-            for table in (*self._opened(), self._trials):
-                if table is not None:
-                    table.flush()
+            for file in (*self._opened(), self._trials, self._calls):
+                if file is not None:
+                    file.flush()
         except OSError as error:
             raise _not_written(self.path, error) from error
         checkpoint.save(self.path, saved, keep=keep)
@@ -285,9 +305,9 @@ class RunDirectory:
     def close(self) -> None:
         """Close the tables and let other processes write."""
         self._writer.shutdown()
-        for table in (*(self._tables or ()), self._trials):
-            if table is not None:
-                table.close()
+        for file in (*(self._tables or ()), self._trials, self._calls):
+            if file is not None:
+                file.close()
         self._lock.release()
 
     def _opened(self) -> tuple[Table, Table]:

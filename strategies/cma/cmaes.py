@@ -7,6 +7,7 @@ from typing import ClassVar, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from evometa.asynchronous import AsynchronousStrategy
 from evometa.settings import Count, NonNegative, Several, StepSize, checked
 from evometa.spaces import Space
 from evometa.strategies.cma.diagonal import Diagonal, adapt_diagonal, unit_diagonal
@@ -79,7 +80,7 @@ class CMAESState(NamedTuple):
 
 
 @dataclasses.dataclass(frozen=True)
-class CMAES(Strategy[CMAESState]):
+class CMAES(AsynchronousStrategy[CMAESState]):
     """Covariance matrix adaptation: learns the scale and the correlation of all coordinates.
 
     The first choice for up to a few hundred real numbers; time and memory grow as D². Candidates are mean + σ L z with
@@ -91,6 +92,10 @@ class CMAES(Strategy[CMAESState]):
     weights, and the paths are normalised by the weights as shared, so a plateau leaves σ unbiased. Failed candidates
     never pull the mean; their directions count as bad. Under ``jax_enable_x64`` the search reaches 1e-8 and below on
     ill-conditioned functions; in float32 it is sound as far as float32 resolves the fitness.
+
+    In an asynchronous search the distribution is updated whenever P candidates are completed. Those that were drawn
+    from an earlier distribution count as steps of the present one, shortened where they are longer than its own would
+    be, as solutions from elsewhere are injected (Hansen 2011, arXiv:1110.4181). P should not be below the workers.
 
     A search ends by itself for the reasons that Hansen gives and pycma checks, as long as they make sense for a single
     run (:attr:`stop_reasons`). With a noisy fitness only the last ones can hold. A tolerance of 0 switches its reason
@@ -191,6 +196,20 @@ class CMAES(Strategy[CMAESState]):
         told = told._replace(stopped=jnp.where(state.stopped > 0, state.stopped, reason))
         return unless_all_failed(fitness, told, elsewhere(state, self.sigma))
 
+    @property
+    def told_together(self) -> int:
+        """P: a whole update at a time."""
+        return self.population_size
+
+    def ask_one(self, key: Key, state: CMAESState, number: Scalar) -> jax.Array:
+        """Draw one candidate ``[D]``."""
+        return decode(state, standard_normal(key, (1, len(state.mean))))[0]
+
+    def tell_completed(self, key: Key, state: CMAESState, genotypes: jax.Array, feedback: Feedback) -> CMAESState:
+        """Tell P candidates that were drawn from this distribution or from earlier ones."""
+        noise, genotypes = injected(state, genotypes)
+        return self.tell(key, state._replace(noise=noise), genotypes, feedback)
+
     def reason(
         self, state: CMAESState, differs: Scalar, change: Scalar, stagnant: Scalar | bool, sigma: Scalar | float
     ) -> Scalar:
@@ -269,6 +288,21 @@ def begun_at(state: CMAESState, points: jax.Array, sigma: float) -> CMAESState:
 def decode(state: CMAESState, noise: jax.Array) -> jax.Array:
     """Return the candidates mean + σ · scale · L z of noise z ``[N, D]``."""
     return state.mean[None] + state.sigma * (state.scale_of_rows * (noise @ state.factor.T))
+
+
+def injected(state: CMAESState, genotypes: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Return the noise ``[N, D]`` with which the distribution would have made candidates, and the candidates.
+
+    Those farther out than √D + 2D / (D + 2), which hardly any of its own is, are moved there (Hansen 2011,
+    arXiv:1110.4181, section 3): one long step would change σ and C too much.
+    """
+    d = len(state.mean)
+    steps = (genotypes - state.mean[None]) / (state.sigma * state.scale_of_rows)
+    noise = jax.lax.linalg.triangular_solve(state.factor, steps, left_side=False, lower=True, transpose_a=True)
+    length = jnp.linalg.norm(noise, axis=1, keepdims=True)
+    longest = math.sqrt(d) + 2 * d / (d + 2)
+    noise = noise * jnp.minimum(1.0, longest / jnp.maximum(length, longest))
+    return noise, jnp.where(length > longest, decode(state, noise), genotypes)
 
 
 def adapt(state: CMAESState, genotypes: jax.Array, fitness: jax.Array, r: Rates) -> CMAESState:

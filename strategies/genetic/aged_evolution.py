@@ -6,11 +6,12 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
+from evometa.asynchronous import AsynchronousStrategy
 from evometa.errors import ConfigurationError
 from evometa.settings import Chance, Count, Positive
 from evometa.spaces import Space
 from evometa.strategies.shared import populations
-from evometa.strategy import ArchiveRecord, Feedback, Strategy
+from evometa.strategy import ArchiveRecord, Feedback
 from evometa.types import Genotype, Key, Scalar
 
 
@@ -30,14 +31,15 @@ class AgedEvolutionState(NamedTuple):
 
 
 @dataclasses.dataclass(frozen=True)
-class AgedEvolution(Strategy[AgedEvolutionState]):
+class AgedEvolution(AsynchronousStrategy[AgedEvolutionState]):
     """Mutate the winner of a tournament among the living; each child replaces the oldest of them, whatever its fitness.
 
     Searches any space by its ``mutate``, as in architecture search. Since members die of age, a genotype only lasts if
     its children are evaluated as good again and again, which makes the search robust to lucky evaluations. The first L
     candidates, in whole generations, are drawn from the whole space. The ``population_size`` children of a generation
     have parents from the same living members; 1 is the algorithm of the paper. More children use parallel hardware
-    better and cost few additional evaluations while they are much fewer than L.
+    better and cost few additional evaluations while they are much fewer than L. In an asynchronous search, which is how
+    the paper ran it, a child is asked for when a worker is free, and replaces the oldest when its own call returns.
 
     Raises:
         ConfigurationError: population_size, living or tournament_size below 1; more children in a generation than
@@ -70,26 +72,29 @@ class AgedEvolution(Strategy[AgedEvolutionState]):
 
     def ask(self, key: Key, state: AgedEvolutionState) -> tuple[Genotype, AgedEvolutionState]:
         """Return P random draws while there are empty places, then P mutants of tournament winners."""
-        size, space = self.population_size, state.space
+        size = self.population_size
 
         def drawn(key: Key) -> Genotype:
-            return populations.draw(key, space, size, begin=state.alive == 0)
+            return populations.draw(key, state.space, size, begin=state.alive == 0)
 
         def born(key: Key) -> Genotype:
-            key_tournament, key_mutate = jax.random.split(key)
-            winner = populations.tournament(key_tournament, state.fitness, self.tournament_size, size)
-            parents = populations.take(state.members, winner)
-
-            def mutate(key: Key, parent: Genotype) -> Genotype:
-                return space.mutate(key, parent, self.mutation_rate, self.mutation_scale)
-
-            return jax.vmap(mutate)(jax.random.split(key_mutate, size), parents)
+            return self._born(key, state, size)
 
         return jax.lax.cond(state.alive < self.living, drawn, born, key), state
 
+    def _born(self, key: Key, state: AgedEvolutionState, count: int) -> Genotype:
+        key_tournament, key_mutate = jax.random.split(key)
+        winner = populations.tournament(key_tournament, state.fitness, self.tournament_size, count)
+        parents = populations.take(state.members, winner)
+
+        def mutate(key: Key, parent: Genotype) -> Genotype:
+            return state.space.mutate(key, parent, self.mutation_rate, self.mutation_scale)
+
+        return jax.vmap(mutate)(jax.random.split(key_mutate, count), parents)
+
     def tell(self, key: Key, state: AgedEvolutionState, genotypes: Genotype, feedback: Feedback) -> AgedEvolutionState:
-        """Put the P children in the places of the P oldest."""
-        size = self.population_size
+        """Put the children in the places of as many of the oldest."""
+        size = len(feedback.fitness)
         place = (state.oldest + jnp.arange(size, dtype=jnp.int32)) % self.living
         return AgedEvolutionState(
             jax.tree.map(lambda old, new: old.at[place].set(new), state.members, genotypes),
@@ -98,6 +103,23 @@ class AgedEvolution(Strategy[AgedEvolutionState]):
             jnp.minimum(state.alive + size, self.living),
             state.space,
         )
+
+    def ask_one(self, key: Key, state: AgedEvolutionState, number: Scalar) -> Genotype:
+        """Return a random draw while there are empty places, then the mutant of a tournament's winner."""
+
+        def drawn(key: Key) -> Genotype:
+            return populations.draw_one(key, state.space, number)
+
+        def born(key: Key) -> Genotype:
+            return jax.tree.map(lambda leaf: leaf[0], self._born(key, state, 1))
+
+        return jax.lax.cond(state.alive < self.living, drawn, born, key)
+
+    def tell_completed(
+        self, key: Key, state: AgedEvolutionState, genotypes: Genotype, feedback: Feedback
+    ) -> AgedEvolutionState:
+        """Put the child in the place of the oldest; one that failed never lives."""
+        return self.tell(key, state, genotypes, feedback)
 
     def population(self, state: AgedEvolutionState) -> ArchiveRecord:
         """Return the living."""

@@ -1,17 +1,22 @@
-"""A genetic algorithm over any space (Holland 1975; tournaments: Goldberg & Deb 1991)."""
+"""A genetic algorithm over any space (Holland 1975; tournaments: Goldberg & Deb 1991; steady state: Whitley 1989)."""
 
 import dataclasses
+from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 
+from evometa.asynchronous import AsynchronousStrategy
 from evometa.errors import ConfigurationError
 from evometa.settings import Chance, Count, Natural, Positive, Several
 from evometa.spaces import Space
 from evometa.strategies.shared import populations
 from evometa.strategy import ArchiveRecord, Feedback, Strategy
 from evometa.types import Genotype, Key, Scalar
+
+Select = Callable[[Key, jax.Array, int], jax.Array]
+"""From a key, the fitness of all and a count to the parents that are selected, int32 ``[count]``."""
 
 
 class GeneticAlgorithmState(NamedTuple):
@@ -28,12 +33,16 @@ class GeneticAlgorithmState(NamedTuple):
 
 
 @dataclasses.dataclass(frozen=True)
-class GeneticAlgorithm(Strategy[GeneticAlgorithmState]):
+class GeneticAlgorithm(AsynchronousStrategy[GeneticAlgorithmState]):
     """Breed each generation from the tournament winners of the one before, by crossover and mutation.
 
     Searches any space by its ``crossover`` and ``mutate``. The elites, the best of a generation, are kept
     unchanged and evaluated again with all others: where each generation has its own tasks, a lucky elite then does not
     stay forever. The first generation is drawn from the whole space.
+
+    In an asynchronous search it is a steady-state algorithm (GENITOR): the best P candidates so far are the parents,
+    and a child that is better than the worst of them takes its place. All parents are elites then. Where the fitness is
+    noisy, lucky ones stay, and AgedEvolution is the better choice.
 
     Raises:
         ConfigurationError: population_size below 2, elites not between 0 and population_size - 1, tournament_size
@@ -85,15 +94,18 @@ class GeneticAlgorithm(Strategy[GeneticAlgorithmState]):
 
         def bred(key: Key) -> Genotype:
             elite = jnp.argsort(state.fitness)[: self.elites]
-            children = self._children(key, state)
+            children = self._children(key, state, self._selected, self.population_size - self.elites)
             return jax.tree.map(lambda old, new: jnp.concatenate([old[elite], new]), state.parents, children)
 
         return jax.lax.cond(state.started, bred, drawn, key), state
 
-    def _children(self, key: Key, state: GeneticAlgorithmState) -> Genotype:
-        count, space = self.population_size - self.elites, state.space
+    def _selected(self, key: Key, fitness: jax.Array, count: int) -> jax.Array:
+        return populations.tournament(key, fitness, self.tournament_size, count)
+
+    def _children(self, key: Key, state: GeneticAlgorithmState, select: Select, count: int) -> Genotype:
+        space = state.space
         key_tournament, key_two, key_crossover, key_mutate = jax.random.split(key, 4)
-        winners = populations.tournament(key_tournament, state.fitness, self.tournament_size, 2 * count)
+        winners = select(key_tournament, state.fitness, 2 * count)
         first, second = (populations.take(state.parents, half) for half in (winners[:count], winners[count:]))
         two = jax.random.bernoulli(key_two, self.crossover_rate, (count,))
 
@@ -113,6 +125,34 @@ class GeneticAlgorithm(Strategy[GeneticAlgorithmState]):
             genotypes, feedback.fitness.astype(state.fitness.dtype), jnp.asarray(True), state.space
         )
 
+    def ask_one(self, key: Key, state: GeneticAlgorithmState, number: Scalar) -> Genotype:
+        """Return one of P random draws first, then a child of the parents that there are."""
+        known = jnp.sum(jnp.isfinite(state.fitness))
+        best_first = jnp.argsort(state.fitness)
+
+        def selected(key: Key, fitness: jax.Array, count: int) -> jax.Array:
+            contestants = jax.random.randint(key, (count, self.tournament_size), 0, jnp.maximum(known, 1))
+            return best_first[jnp.min(contestants, axis=1)]
+
+        def bred(key: Key) -> Genotype:
+            return jax.tree.map(lambda leaf: leaf[0], self._children(key, state, selected, 1))
+
+        def drawn(key: Key) -> Genotype:
+            return populations.draw_one(key, state.space, number)
+
+        return jax.lax.cond((number >= self.population_size) & (known >= 2), bred, drawn, key)
+
+    def tell_completed(
+        self, key: Key, state: GeneticAlgorithmState, genotypes: Genotype, feedback: Feedback
+    ) -> GeneticAlgorithmState:
+        """Put the child in the place of the worst parent, or in an empty one, if it is better."""
+        worst = jnp.argmax(state.fitness)
+        child = feedback.fitness[0].astype(state.fitness.dtype)
+        place = jnp.where(child < state.fitness[worst], worst, self.population_size)  # none, if it is not
+        fitness = state.fitness.at[place].set(child, mode="drop")
+        parents = jax.tree.map(lambda old, new: old.at[place].set(new[0], mode="drop"), state.parents, genotypes)
+        return GeneticAlgorithmState(parents, fitness, jnp.all(jnp.isfinite(fitness)), state.space)
+
     def population(self, state: GeneticAlgorithmState) -> ArchiveRecord:
         """Return the parents of the next generation."""
-        return ArchiveRecord(state.parents, state.fitness, jnp.broadcast_to(state.started, state.fitness.shape))
+        return ArchiveRecord(state.parents, state.fitness, state.started | jnp.isfinite(state.fitness))

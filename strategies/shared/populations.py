@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 
 from evometa.spaces import Space
-from evometa.types import Genotype, Key
+from evometa.types import Genotype, Key, Scalar
 
 
 def draw(key: Key, space: Space, count: int, begin: bool | jax.Array = True) -> Genotype:
@@ -20,6 +20,20 @@ def draw(key: Key, space: Space, count: int, begin: bool | jax.Array = True) -> 
         return leaf.at[: len(first)].set(jnp.where(begin, first, leaf[: len(first)]))
 
     return jax.tree.map(put, drawn, starts)
+
+
+def draw_one(key: Key, space: Space, number: Scalar) -> Genotype:
+    """Return a random draw from the whole space; the first ones, by their number from 0, are the initial points."""
+    key_start, key_sample = jax.random.split(key)
+    starts = space.starts
+    if starts is None:
+        starts = jax.tree.map(lambda leaf: leaf[None], space.start(key_start))
+
+    def put(leaf: jax.Array, given: jax.Array) -> jax.Array:
+        known = jnp.asarray(given, leaf.dtype)
+        return jnp.where(number < len(known), known[jnp.minimum(number, len(known) - 1)], leaf)
+
+    return jax.tree.map(put, space.sample(key_sample), starts)
 
 
 def resized(rows: Genotype, fresh: Genotype, order: jax.Array | None = None) -> Genotype:
