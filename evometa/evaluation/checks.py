@@ -101,6 +101,10 @@ def _check_population(problem: Problem, key: Any, genotype: Any, one: Any) -> No
             raise ConfigurationError(f"{method} expects {part} as floats, got {given.dtype}; convert it.")
 
 
+_SERVICES = ("report",)
+"""Methods that the problem's code calls, and does not define."""
+
+
 def check_names(thing: object, base: type) -> None:
     """Raise ConfigurationError for a method whose name is nearly that of an optional one, which is not there.
 
@@ -115,7 +119,7 @@ def check_names(thing: object, base: type) -> None:
         if inspect.isfunction(value) and not name.startswith("_") and not hasattr(base, name)
     }
     optional = [name for name in dir(base) if not name.startswith("_") and inspect.isfunction(getattr(base, name))]
-    absent = [name for name in optional if getattr(type(thing), name) is getattr(base, name)]
+    absent = [name for name in optional if getattr(type(thing), name) is getattr(base, name) and name not in _SERVICES]
     for name, method in own.items():
         for near in difflib.get_close_matches(name, absent, n=1, cutoff=0.8):
             expected = inspect.signature(getattr(base, near)).parameters

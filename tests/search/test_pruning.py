@@ -170,6 +170,14 @@ def test_words_of_the_command_line() -> None:
             Pruning.from_word(word)
 
 
+def test_a_method_of_a_similar_name_is_the_users_own() -> None:
+    class Loud(Course):  # type: ignore[misc, valid-type]
+        def reports(self, step: int, value: float) -> None:
+            raise NotImplementedError
+
+    Search(Loud(), CMAES(4), pruning=ASHA(), workers=0)
+
+
 def test_what_cannot_be_pruned_is_refused() -> None:
     class Averaged(Course):  # type: ignore[misc, valid-type]
         num_tasks = 3
