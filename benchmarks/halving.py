@@ -275,7 +275,8 @@ def draw(curves: dict[str, dict[str, Any]], arguments: argparse.Namespace) -> An
     figure = style.figure(5.2 * len(curves), 4.0)
     for axes, (name, ways) in zip(np.ravel(figure.subplots(1, len(curves))), curves.items(), strict=True):
         steps = np.array(SHARES) * (digits_budget if name.startswith("digits") else boosting_budget)(arguments.budget)
-        axes.set_yscale("log")
+        if max(map(np.max, ways.values())) > 4 * min(map(np.min, ways.values())):
+            axes.set_yscale("log")
         for way, curve in ways.items():
             colour = next(colour for part, colour in COLOURS.items() if part in way)
             mean, error = curve.mean(axis=0), curve.std(axis=0) / max(len(curve) - 1, 1) ** 0.5

@@ -315,7 +315,7 @@ class HostProblem(BaseProblem):
         """Return the fitness of one ω on what is held out from the search; optional."""
         return self.evaluate(rng, omega)
 
-    def report(self, step: int, value: float) -> None:
+    def report(self, step: int, value: float | Evaluation) -> None:
         """Tell the search how a call of :meth:`evaluate` is doing; the call may end here.
 
         With ``Search(..., pruning=...)`` a candidate that is not worth more work ends by :class:`~evometa.Stopped`,
@@ -325,11 +325,12 @@ class HostProblem(BaseProblem):
 
         Args:
             step: inner steps done so far in this call, such as epochs or trees; ascending from one report to the next.
-            value: what :meth:`evaluate` would return as the fitness if it ended now.
+            value: what :meth:`evaluate` would return if it ended now: an :class:`Evaluation` with objectives, if any.
 
         Raises:
             Stopped: the call is to end.
-            ConfigurationError: a step that is no whole number or does not ascend, or a value that is no number.
+            ConfigurationError: a step that is no whole number or does not ascend, or a value that ``evaluate`` must not
+                return.
         """
         report(step, value)
 

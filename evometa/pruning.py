@@ -15,8 +15,19 @@ from typing import NamedTuple
 from evometa.errors import ConfigurationError
 from evometa.settings import Checked, Count, Natural, Several
 
-Reports = Sequence[tuple[int, float]]
-"""What a call reported: steps, ascending, and the losses after them, to be minimised."""
+Losses = tuple[float, ...]
+"""What one report says, to be minimised: the fitness alone, or all objectives."""
+Reports = Sequence[tuple[int, Losses]]
+"""What a call reported: steps, ascending, and the losses after them."""
+
+
+class Cutoff(NamedTuple):
+    """What a call is held against after one step."""
+
+    step: int
+    places: int
+    """It continues where fewer of the others are better (with several objectives: in a better front)."""
+    others: tuple[Losses, ...]
 
 
 class Cutoffs(NamedTuple):
@@ -24,18 +35,31 @@ class Cutoffs(NamedTuple):
 
     best: bool
     """Whether the best loss so far is compared, instead of the newest."""
-    after: tuple[tuple[int, float], ...] = ()
-    """Steps, ascending, and the largest loss to continue with after each; a report that comes later than a step is held
-    against it, and of several against the last."""
+    after: tuple[Cutoff, ...] = ()
+    """By steps, ascending; a report that comes later than a step is held against it, and of several only the last."""
+    objectives: bool = False
+    """Whether losses are the objectives, instead of the fitness."""
 
     def stops(self, reports: Reports) -> bool:
         """Return whether a call that has reported this is to be stopped after its newest report."""
-        step, loss = reports[-1]
+        step, losses = reports[-1]
         before = reports[-2][0] if len(reports) > 1 else -1
-        passed = [limit for at, limit in self.after if before < at <= step]
+        passed = [cutoff for cutoff in self.after if before < cutoff.step <= step]
         if self.best:
-            loss = min(loss for _, loss in reports)
-        return bool(passed) and loss > passed[-1]
+            losses = min(losses for _, losses in reports)
+        return bool(passed) and _better(passed[-1].others, losses) >= passed[-1].places
+
+
+def _better(others: Sequence[Losses], losses: Losses) -> int:
+    """Return how many of others are in better fronts (Deb et al. 2002) than losses; of single ones, are smaller."""
+    left = list(others)
+    while any(_dominates(other, losses) for other in left):
+        left = [one for one in left if any(_dominates(other, one) for other in left)]
+    return len(others) - len(left)
+
+
+def _dominates(one: Losses, other: Losses) -> bool:
+    return one != other and all(a <= b for a, b in zip(one, other, strict=True))
 
 
 class Pruning(metaclass=Checked):
@@ -48,7 +72,7 @@ class Pruning(metaclass=Checked):
     """The newest candidates, at each step, that are compared with."""
 
     @abc.abstractmethod
-    def cutoffs(self, known: Mapping[str, Sequence[float]]) -> Cutoffs:
+    def cutoffs(self, known: Mapping[str, Sequence[Losses]]) -> Cutoffs:
         """Return what the calls of a generation are held against.
 
         Args:
@@ -56,15 +80,15 @@ class Pruning(metaclass=Checked):
         """
 
     @abc.abstractmethod
-    def kept(self, reports: Reports, *, stopped: bool) -> Mapping[int, float]:
+    def kept(self, reports: Reports, *, stopped: bool) -> Mapping[int, Losses]:
         """Return which losses of a candidate later ones are compared with, by step."""
 
-    def learn(self, known: dict[str, list[float]], reports: Reports, *, stopped: bool) -> None:
+    def learn(self, known: dict[str, list[Losses]], reports: Reports, *, stopped: bool) -> None:
         """Add what a candidate has reported to what is known, in place."""
-        for step, loss in self.kept(reports, stopped=stopped).items():
-            losses = known.setdefault(str(step), [])
-            losses.append(loss)
-            del losses[: -self.window]
+        for step, losses in self.kept(reports, stopped=stopped).items():
+            all_ = known.setdefault(str(step), [])
+            all_.append(tuple(losses))
+            del all_[: -self.window]
 
     @classmethod
     def from_word(cls, word: str) -> "Pruning":
@@ -100,7 +124,7 @@ class ASHA(Pruning):
     Rungs are after first, first · reduction, first · reduction², ... steps. At each of them a candidate continues if it
     is among the best 1/reduction of itself and the newest candidates of earlier generations that got there. Where the
     paper compares with all that have arrived by then, this depends on the order of the candidates alone; so the first
-    generation is not pruned.
+    generation is not pruned. With several objectives, the best are those in a front behind fewer than a third of them.
 
     Args:
         first: the step of the first rung.
@@ -113,22 +137,24 @@ class ASHA(Pruning):
     reduction: Several = 3
     window: Count = 30
 
-    def cutoffs(self, known: Mapping[str, Sequence[float]]) -> Cutoffs:
-        """Return the worst loss at each rung that is among the best."""
+    def cutoffs(self, known: Mapping[str, Sequence[Losses]]) -> Cutoffs:
+        """Return the others at each rung; of single losses only the worst that is among the best."""
         found = []
-        for step, losses in sorted((int(step), sorted(losses)) for step, losses in known.items()):
-            promoted = -(-(len(losses) + 1) // self.reduction)
-            if promoted <= len(losses):
-                found.append((step, losses[promoted - 1]))
+        for step, others in sorted((int(step), sorted(map(tuple, losses))) for step, losses in known.items()):
+            promoted = -(-(len(others) + 1) // self.reduction)
+            if promoted > len(others):
+                continue
+            single = len(others[0]) == 1
+            found.append(Cutoff(step, 1, (others[promoted - 1],)) if single else Cutoff(step, promoted, tuple(others)))
         return Cutoffs(best=False, after=tuple(found))
 
-    def kept(self, reports: Reports, *, stopped: bool) -> Mapping[int, float]:
-        """Return the first loss at or after each rung."""
-        found: dict[int, float] = {}
+    def kept(self, reports: Reports, *, stopped: bool) -> Mapping[int, Losses]:
+        """Return the first losses at or after each rung."""
+        found: dict[int, Losses] = {}
         rung = self.first
-        for step, loss in reports:
+        for step, losses in reports:
             while rung <= step:
-                found[rung] = loss
+                found[rung] = losses
                 rung *= self.reduction
         return found
 
@@ -149,16 +175,15 @@ class MedianPruning(Pruning):
     warmup: Natural = 0
     window: Count = 100
 
-    def cutoffs(self, known: Mapping[str, Sequence[float]]) -> Cutoffs:
+    def cutoffs(self, known: Mapping[str, Sequence[Losses]]) -> Cutoffs:
         """Return the median after each step."""
-        steps = {int(step): sorted(losses) for step, losses in known.items()}
+        steps = {int(step): sorted(loss for (loss,) in losses) for step, losses in known.items()}
         if max(map(len, steps.values()), default=0) < self.startup:
             return Cutoffs(best=True)
-        return Cutoffs(
-            best=True, after=tuple((step, _median(steps[step])) for step in sorted(steps) if step >= self.warmup)
-        )
+        late = [step for step in sorted(steps) if step >= self.warmup]
+        return Cutoffs(best=True, after=tuple(Cutoff(step, 1, ((_median(steps[step]),),)) for step in late))
 
-    def kept(self, reports: Reports, *, stopped: bool) -> Mapping[int, float]:
+    def kept(self, reports: Reports, *, stopped: bool) -> Mapping[int, Losses]:
         """Return all losses of a candidate that went to the end."""
         return {} if stopped else dict(reports)
 

@@ -415,3 +415,16 @@ class Diverging(Course):
         for step in range(1, 10):
             self.report(step, 1.0 if step < 3 else math.nan)
         return 0.0
+
+
+class Two(Course):
+    """Two objectives: that of the course, and |ω₀ - 1|."""
+
+    vector_lengths: ClassVar[Mapping[str, int]] = {"objectives": 2}
+
+    def evaluate(self, rng: np.random.Generator, omega: Any) -> Evaluation:
+        for step in range(1, 10):
+            value = float(omega[0] + step * omega[1])
+            found = Evaluation(value, objectives=[value, abs(float(omega[0]) - 1.0)])
+            self.report(step, found)
+        return found

@@ -11,6 +11,7 @@ from evometa.evaluation.checks import check_names
 from evometa.evaluation.population_evaluator import plan_incompatibility
 from evometa.halving import Halving
 from evometa.problem import VECTORS, BaseProblem, HostProblem, InnerTraining, Problem, as_evaluation, overrides
+from evometa.pruning import MedianPruning, Pruning
 from evometa.spaces import Space
 from evometa.strategy import Strategy
 
@@ -47,7 +48,7 @@ def _python_incompatibility(strategy: Strategy[Any], problem: BaseProblem) -> st
     )
 
 
-def require_prunable(problem: BaseProblem) -> None:
+def require_prunable(pruning: Pruning, strategy: Strategy[Any], problem: BaseProblem) -> None:
     """Raise ConfigurationError, in the words of what does not fit, where the calls of a problem cannot be pruned."""
     name, expects = type(problem).__name__, "Search(pruning=...) expects"
     if not isinstance(problem, HostProblem):
@@ -55,10 +56,15 @@ def require_prunable(problem: BaseProblem) -> None:
             f"{expects} a plain-Python problem (HostProblem), whose calls report how they are doing, and {name} is "
             "compiled; use halving=Halving() where it has inner training."
         )
-    if problem.vector_lengths:
+    others = [vector for vector in problem.vector_lengths if vector != "objectives"]
+    if others:
         raise ConfigurationError(
-            f"{expects} candidates that one number compares, and {name} returns {' and '.join(problem.vector_lengths)} "
-            "besides; search without it."
+            f"{expects} candidates that are compared by their fitness or objectives, and {name} returns "
+            f"{' and '.join(others)} besides; search without it."
+        )
+    if isinstance(pruning, MedianPruning) and "objectives" in strategy.required_feedback:
+        raise ConfigurationError(
+            f"MedianPruning compares one number, and {type(strategy).__name__} weighs several objectives; use ASHA()."
         )
     if problem.num_tasks not in (None, 1):
         raise ConfigurationError(

@@ -18,6 +18,7 @@ file                    holds
 :mod:`processes`        the processes that a worker started
 :mod:`worker`           what runs in a worker process
 :mod:`calls`            one call there: ω, its generator, what became of it
+:mod:`reporter`         what a call reports while it runs
 :mod:`user_modules`     the user's files as modules there
 :mod:`surroundings`     what each call finds around it there
 :mod:`returned`         what a call returned or raised, in words

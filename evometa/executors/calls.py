@@ -14,11 +14,12 @@ from numpy.typing import NDArray
 from evometa.backend import static_leaves
 from evometa.errors import ConfigurationError
 from evometa.executors.executor import Outcome, Trial, failed
+from evometa.executors.reporter import Reporter
 from evometa.executors.returned import file_of, raised, read_result
 from evometa.executors.surroundings import seed_shared_generators
-from evometa.problem import HostProblem, precision_of, sign_of
+from evometa.problem import HostProblem, precision_of
 from evometa.pruning import Cutoffs, Reports
-from evometa.reporting import Reporter, Stopped, listening
+from evometa.reporting import Stopped, listening
 from evometa.types import Omega
 
 
@@ -59,7 +60,7 @@ class Calls:
             cutoffs: what the call's reports are held against; None: nobody hears them.
         """
         begun = time.perf_counter()
-        reporter = None if cutoffs is None else Reporter(sign_of(self._problem), cutoffs)
+        reporter = None if cutoffs is None else Reporter(self._problem, cutoffs)
         try:
             try:
                 omega = self._space.present(_omega(self._structure, leaves))
@@ -91,9 +92,7 @@ class Calls:
                 raise
         if not reporter.stopped:
             return read_result(self._problem, method, returned) | {"reports": reporter.reports}
-        found = read_result(self._problem, "report", reporter.value)
-        stopped_at = 0 if "failure" in found else max(reporter.step, 1)
-        return found | {"reports": reporter.reports, "stopped_at": stopped_at}
+        return reporter.result()
 
 
 def outcome_of(answer: dict[str, Any]) -> Outcome:
@@ -114,7 +113,7 @@ def outcome_of(answer: dict[str, Any]) -> Outcome:
 
 
 def _reports(answer: dict[str, Any]) -> Reports:
-    return tuple((int(step), float(loss)) for step, loss in answer.get("reports", ()))
+    return tuple((step, tuple(losses)) for step, losses in answer.get("reports", ()))
 
 
 def leaves_of(omega: Omega) -> list[Any]:

@@ -14,7 +14,7 @@ from evometa.executors.frames import pack, unpack
 from evometa.executors.surroundings import Surroundings
 from evometa.executors.user_modules import import_under_own_names, main_file
 from evometa.problem import HostProblem
-from evometa.pruning import Cutoffs
+from evometa.pruning import Cutoff, Cutoffs
 
 
 def pack_problem(problem: HostProblem) -> bytes:
@@ -62,8 +62,9 @@ def cutoffs_of(header: dict[str, Any]) -> Cutoffs | None:
     """Return the cutoffs in the header of a packed trial."""
     if "cutoffs" not in header:
         return None
-    best, after = header["cutoffs"]
-    return Cutoffs(best, tuple((step, loss) for step, loss in after))
+    best, after, objectives = header["cutoffs"]
+    read = (Cutoff(step, places, tuple(map(tuple, others))) for step, places, others in after)
+    return Cutoffs(best, tuple(read), objectives)
 
 
 def unpack_outcome(answer: bytes) -> Outcome:

@@ -152,7 +152,7 @@ class Search(metaclass=Checked):
             space = check_problem(problem)
             require_compatible(strategy, problem, space, halving)
             if pruning is not None:
-                require_prunable(problem)
+                require_prunable(pruning, strategy, problem)
             reason = asynchronous_incompatibility(strategy, problem) if asynchronous else None
             if reason is not None:
                 raise ConfigurationError(reason)

@@ -20,7 +20,7 @@ from evometa.evaluation.population_evaluator import Evaluated
 from evometa.executors.executor import Executor, GivenUp, Outcome, Trial
 from evometa.executors.memory import Memory
 from evometa.problem import Evaluation, HostProblem
-from evometa.pruning import Cutoffs, Pruning
+from evometa.pruning import Cutoffs, Losses, Pruning
 from evometa.search.budget import UNBOUNDED, Cost
 from evometa.search.driver import Driver, Rows, ValidationSettings
 from evometa.search.generation import (
@@ -83,7 +83,7 @@ class SteppedDriver(Driver):
         double: bool = True,
         trials: bool = False,
         pruning: Pruning | None = None,
-        known: Callable[[], dict[str, list[float]]] = dict,
+        known: Callable[[], dict[str, list[Losses]]] = dict,
     ) -> None:
         steps = strategy.population_size * problem.inner_steps_per_evaluation
         super().__init__(problem, space, strategy, seed, validation, steps, double=double)
@@ -92,7 +92,7 @@ class SteppedDriver(Driver):
         self._wrong = 0.0
         self._drew = False
         self._memory = memory
-        self._pruning, self._reported, self._known = pruning, known, dict[str, list[float]]()
+        self._pruning, self._reported, self._known = pruning, known, dict[str, list[Losses]]()
         self._silent = 0
         self.trial_columns = (
             trial_columns(problem, space, problem.metric_names, problem.vector_lengths, stops=pruning is not None)
@@ -241,7 +241,8 @@ class SteppedDriver(Driver):
         if self._pruning is None:
             return None
         found, last = self._pruning.cutoffs(self._known), self._host.inner_steps_per_evaluation or math.inf
-        return found._replace(after=tuple(pair for pair in found.after if pair[0] < last))
+        after = tuple(cutoff for cutoff in found.after if cutoff.step < last)
+        return found._replace(after=after, objectives="objectives" in self.strategy.required_feedback)
 
     def _learn(self, outcomes: list[Outcome]) -> None:
         """Tell pruning what a generation has reported, in the order of its candidates; say if nothing was."""

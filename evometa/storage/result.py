@@ -158,7 +158,7 @@ class Counters:
     came after them."""
     start_succeeded: bool = False
     """Whether a given start, evaluated before the first generation, is among the candidates and did not fail."""
-    reports: dict[str, list[float]] = dataclasses.field(default_factory=dict)
+    reports: dict[str, list[tuple[float, ...]]] = dataclasses.field(default_factory=dict)
     """What pruning compares with: losses that earlier candidates reported, by step (:mod:`evometa.pruning`)."""
 
     @property

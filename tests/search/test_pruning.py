@@ -13,16 +13,16 @@ from evometa.executors import Outcome, Trial, evaluate, pack_problem, pack_trial
 from evometa.executors.executor import run_in_order
 from evometa.executors.in_process import InProcess
 from evometa.naming import load
-from evometa.pruning import Cutoffs, Pruning
-from evometa.strategies import CMAES, RandomSearch
+from evometa.pruning import Cutoff, Cutoffs, Losses, Pruning
+from evometa.strategies import CMAES, NSGA2, RandomSearch
 
 TOYS = Path(__file__).parents[1] / "toys.py"
-Bowl, Climb, Course, Diverging, Fence, Tuned = (
-    load(f"{TOYS}:{name}") for name in ("Bowl", "Climb", "Course", "Diverging", "Fence", "Tuned")
+Bowl, Climb, Course, Diverging, Fence, Tuned, Two = (
+    load(f"{TOYS}:{name}") for name in ("Bowl", "Climb", "Course", "Diverging", "Fence", "Tuned", "Two")
 )
 QUIET: dict[str, Any] = {"progress": False, "validation_share": 0.0}
 SLOPES = [np.array([0.0, slope]) for slope in (0.1, 0.2, 0.4)]
-AT_THREE = Cutoffs(best=False, after=((3, 0.5),))
+AT_THREE = Cutoffs(best=False, after=(Cutoff(3, 1, ((0.5,),)),))
 
 
 def called(problem: Any, cutoffs: Cutoffs | None = AT_THREE, omegas: Any = SLOPES) -> list[Outcome]:
@@ -74,7 +74,7 @@ def test_reports_that_make_no_sense_are_errors_of_the_code() -> None:
     found = called(Wrong(), Cutoffs(best=False), [np.array([i, 0]) for i in range(len(reports))])
     for outcome, words in zip(
         found,
-        ["step as a whole number", "got -1", "got True", "got None", "got [1.0, 2.0]", "got 3 after 3"],
+        ["step as a whole number", "got -1", "got True", "is NoneType", "is a list of 2", "got 3 after 3"],
         strict=True,
     ):
         assert words in str(outcome.failure)
@@ -83,33 +83,47 @@ def test_reports_that_make_no_sense_are_errors_of_the_code() -> None:
 
 def test_asha_keeps_the_best_third_at_each_rung() -> None:
     rule = ASHA(first=2, reduction=3)
-    known: dict[str, list[float]] = {}
+    known: dict[str, list[Losses]] = {}
     assert rule.cutoffs(known) == Cutoffs(best=False)
     for loss in range(8):
-        rule.learn(known, [(step, float(10 * loss + step)) for step in (1, 3, 5, 6)], stopped=loss > 4)
-    assert known["2"] == [10.0 * loss + 3 for loss in range(8)]  # of the first report at or after the rung
-    assert known["6"] == [10.0 * loss + 6 for loss in range(8)]
+        rule.learn(known, [(step, (10.0 * loss + step,)) for step in (1, 3, 5, 6)], stopped=loss > 4)
+    assert known["2"] == [(10.0 * loss + 3,) for loss in range(8)]  # of the first report at or after the rung
+    assert known["6"] == [(10.0 * loss + 6,) for loss in range(8)]
     # Of nine, itself included, three continue: those that are no worse than the third best of the eight.
-    assert rule.cutoffs(known).after == ((2, 23.0), (6, 26.0))
+    assert rule.cutoffs(known).after == (Cutoff(2, 1, ((23.0,),)), Cutoff(6, 1, ((26.0,),)))
+    assert [rule.cutoffs(known).stops([(2, (loss,))]) for loss in (22.0, 23.0, 23.1)] == [False, False, True]
     few = ASHA(first=1, reduction=3, window=3)
     for loss in (5.0, 1.0, 2.0, 9.0, 3.0):
-        few.learn(known, [(1, loss)], stopped=True)
-    assert known["1"] == [2.0, 9.0, 3.0]
-    assert few.cutoffs({"1": known["1"]}).after == ((1, 3.0),)
+        few.learn(known, [(1, (loss,))], stopped=True)
+    assert known["1"] == [(2.0,), (9.0,), (3.0,)]
+    assert few.cutoffs({"1": known["1"]}).after == (Cutoff(1, 1, ((3.0,),)),)
+
+
+def test_with_objectives_the_best_are_those_in_the_first_fronts() -> None:
+    front = [(1.0, 4.0), (2.0, 3.0), (4.0, 1.0)]
+    behind = [(3.0, 4.0), (5.0, 3.0), (9.0, 9.0)]
+    known = {"1": front + behind}
+    (cutoff,) = ASHA(reduction=2).cutoffs(known).after  # four of seven, itself included
+    assert (cutoff.step, cutoff.places, len(cutoff.others)) == (1, 4, 6)
+    cutoffs = ASHA(reduction=2).cutoffs(known)
+    # Behind none, behind the three of the front, and behind these and the next two.
+    assert [cutoffs.stops([(1, losses)]) for losses in ((0.0, 9.0), (2.0, 3.0), (4.5, 3.5), (8.0, 8.0))] == [
+        *[False, False, False, True]
+    ]
 
 
 def test_the_median_is_of_those_that_went_to_the_end() -> None:
     rule = MedianPruning(startup=3, warmup=2)
-    known: dict[str, list[float]] = {}
+    known: dict[str, list[Losses]] = {}
     for loss, stopped in ((1.0, False), (2.0, False), (-9.0, True)):
-        rule.learn(known, [(1, loss), (2, 2 * loss), (3, 3 * loss)], stopped=stopped)
+        rule.learn(known, [(1, (loss,)), (2, (2 * loss,)), (3, (3 * loss,))], stopped=stopped)
     assert rule.cutoffs(known).after == ()
-    rule.learn(known, [(1, 3.0), (2, 8.0)], stopped=False)
-    assert rule.cutoffs(known) == Cutoffs(best=True, after=((2, 4.0), (3, 4.5)))
+    rule.learn(known, [(1, (3.0,)), (2, (8.0,))], stopped=False)
+    assert rule.cutoffs(known) == Cutoffs(best=True, after=(Cutoff(2, 1, ((4.0,),)), Cutoff(3, 1, ((4.5,),))))
     # The best so far counts, and a report is held against the last step that it has passed.
-    assert not rule.cutoffs(known).stops([(1, 0.0), (2, 99.0)])
-    assert rule.cutoffs(known).stops([(1, 5.0), (4, 4.6)])
-    assert not rule.cutoffs(known).stops([(1, 5.0)])
+    assert not rule.cutoffs(known).stops([(1, (0.0,)), (2, (99.0,))])
+    assert rule.cutoffs(known).stops([(1, (5.0,)), (4, (4.6,))])
+    assert not rule.cutoffs(known).stops([(1, (5.0,))])
 
 
 @pytest.fixture(scope="module")
@@ -158,6 +172,19 @@ def test_a_problem_that_reports_nothing_is_told_of(caplog: pytest.LogCaptureFixt
     result = Search(Tuned(), RandomSearch(4), pruning=MedianPruning(startup=0), workers=0, **QUIET).run(generations=3)
     assert caplog.text.count("Nothing was pruned: Tuned.evaluate reported nothing") == 1
     assert result.generations == 3
+
+
+def test_searches_with_several_objectives_are_pruned_too() -> None:
+    search = Search(Two(), NSGA2(8), pruning=ASHA(reduction=2), workers=0, **QUIET)
+    result = search.run(generations=4)
+    assert (result.failed, search.history["stopped"][0]) == (0, 0)
+    assert search.history["stopped"].sum() > 4
+    assert result.inner_steps < 4 * 8 * 9
+    assert result.archive is not None
+    omegas, found = result.archive.omegas, result.archive.objectives
+    np.testing.assert_allclose(found[:, 0], omegas[:, 0] + 9 * omegas[:, 1], rtol=1e-6)  # of all steps
+    with pytest.raises(ConfigurationError, match="MedianPruning compares one number, and NSGA2"):
+        Search(Two(), NSGA2(8), pruning=MedianPruning(), workers=0)
 
 
 def test_words_of_the_command_line() -> None:
