@@ -36,6 +36,7 @@ if TYPE_CHECKING:
         RunDirectoryError,
     )
     from evometa.evaluation.training_evaluator import replay
+    from evometa.executors.ray_settings import Ray
     from evometa.halving import Halving
     from evometa.inner_training import learning_curve
     from evometa.objectives import At, Final, Mean
@@ -107,6 +108,7 @@ __all__ = [
     "Problem",
     "ProblemCard",
     "Pruning",
+    "Ray",
     "Recipe",
     "Report",
     "Result",
@@ -172,6 +174,7 @@ _PLACES = {
     "Problem": "evometa.problem",
     "ProblemCard": "evometa.card",
     "Pruning": "evometa.pruning",
+    "Ray": "evometa.executors.ray_settings",
     "Recipe": "evometa.card",
     "Report": "evometa.search.callbacks",
     "Result": "evometa.storage.result",

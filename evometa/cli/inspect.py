@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from tyro.conf import Positional, arg
 
+from evometa.cli.options import Workers
 from evometa.errors import RunDirectoryError
 from evometa.storage import seeds_file
 
@@ -50,8 +51,8 @@ class Show:
         return 0
 
 
-@dataclasses.dataclass(kw_only=True)
-class Generalize:
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Generalize(Workers):
     """Evaluate the selected ω of a run on fresh training tasks, held-out tasks and shifted task distributions.
 
     Args:
@@ -59,14 +60,12 @@ class Generalize:
         problem: the problem's class, file.py:Class or module:Class, if it has moved; its settings are those of the run.
         tasks: number of tasks of each distribution.
         seed: the seed of the tasks.
-        workers: number of worker processes for a problem in plain Python, as for 'evometa run'.
     """
 
     run_directory: Annotated[Positional[Path], arg(metavar="DIR")]
     problem: Annotated[str | None, arg(metavar="NAME")] = None
     tasks: int = 1000
     seed: int = 0
-    workers: int | None = None
 
     def execute(self) -> int:
         """Print a table; return the exit status."""
@@ -82,7 +81,7 @@ class Generalize:
                 f"{self.run_directory} was expected to hold a run that found something, and every candidate failed; "
                 "'evometa show' says why."
             )
-        scores = generalization(problem, omega, tasks=self.tasks, seed=self.seed, workers=self.workers)
+        scores = generalization(problem, omega, tasks=self.tasks, seed=self.seed, workers=self.chosen())
         columns = ["tasks", "fitness", "standard error", *(["failed"] if any(score.failed for score in scores) else [])]
         shown = Table(*columns, title=f"{self.tasks:,} of each")
         for score in scores:

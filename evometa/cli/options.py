@@ -7,9 +7,9 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, get_args, get_origin
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args, get_origin
 
-from tyro.conf import FlagConversionOff
+from tyro.conf import FlagConversionOff, arg
 from tyro.constructors import ConstructorRegistry, PrimitiveConstructorSpec, PrimitiveTypeInfo
 
 from evometa.distributed import rank
@@ -56,15 +56,66 @@ class Limits:
         return limits
 
 
-@dataclasses.dataclass(frozen=True)
-class Execution:
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Workers:
+    """Where the calls of a problem in plain Python run.
+
+    Args:
+        workers: number of worker processes for a problem in plain Python; one per core by default. With 0 its calls are
+            made in this process, for debugging: no time limit ends them, and a crash ends the search. With ray they are
+            made on a Ray cluster.
+        ray_address: address of a Ray cluster, such as 10.0.0.1:6379 or auto; by default a local one is started.
+        ray_workers: number of workers on Ray; by default as many as there is room for.
+        ray_cpus: CPU cores that a worker on Ray needs.
+        ray_gpus: GPUs that a worker on Ray needs.
+        ray_resources: other resources that a worker on Ray needs, as NAME=AMOUNT.
+        ray_retries: how often a call may be lost with its worker or node on Ray before the search ends.
+    """
+
+    workers: int | Literal["ray"] | None = None
+    ray_address: str | None = None
+    ray_workers: int | None = None
+    ray_cpus: float = 1.0
+    ray_gpus: float = 0.0
+    ray_resources: tuple[Annotated[str, arg(metavar="NAME=AMOUNT")], ...] = ()
+    ray_retries: int = 10
+
+    def chosen(self) -> Any:
+        """Return what ``Search(workers=...)`` takes."""
+        given = {
+            field.name: getattr(self, field.name)
+            for field in dataclasses.fields(Workers)
+            if field.name != "workers" and getattr(self, field.name) != field.default
+        }
+        if self.workers != "ray":
+            for name in given:
+                raise ConfigurationError(
+                    f"--{name.replace('_', '-')} expects --workers ray; give it, or leave both out."
+                )
+            return self.workers
+        from evometa.executors.ray_settings import Ray
+
+        settings = {name.removeprefix("ray_"): value for name, value in given.items()}
+        if self.ray_resources:
+            settings["resources"] = dict(map(_amount, self.ray_resources))
+        return Ray(**settings)
+
+
+def _amount(word: str) -> tuple[str, float]:
+    name, _, amount = word.partition("=")
+    with contextlib.suppress(ValueError):
+        if name and float(amount) > 0:
+            return name, float(amount)
+    raise ConfigurationError(f"--ray-resources expects NAME=AMOUNT, such as simulator=1, got {word}.")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Execution(Workers):
     """How to execute a search; none of these options changes the result.
 
     Args:
         memory_budget: bytes of memory that one generation may use.
         devices: number of JAX devices; all local ones by default.
-        workers: number of worker processes for a problem in plain Python; one per core by default. With 0 its calls are
-            made in this process, for debugging: no time limit ends them, and a crash ends the search.
         worker_calls: number of calls after which a worker process is replaced; no limit by default.
         worker_memory: bytes that a worker process may hold before it is replaced; by default a share of the memory.
         trials: keep a table of all candidates, trials.csv; by default for a problem in plain Python.
@@ -75,13 +126,19 @@ class Execution:
 
     memory_budget: int = 2**31
     devices: int | None = None
-    workers: int | None = None
     worker_calls: int | None = None
     worker_memory: int | None = None
     trials: FlagConversionOff[bool | None] = None
     checkpoint_seconds: float = 30.0
     keep_checkpoints: int = 3
     progress: FlagConversionOff[bool | None] = None
+
+    def as_arguments(self) -> dict[str, Any]:
+        """Return the options as arguments of ``Search``."""
+        own = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        for field in dataclasses.fields(Workers):
+            del own[field.name]
+        return own | {"workers": self.chosen()}
 
 
 @dataclasses.dataclass(frozen=True)

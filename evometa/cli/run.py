@@ -104,7 +104,7 @@ class Run:
             "pruning": None if self.pruning is None else Pruning.from_word(self.pruning),
             "asynchronous": self.asynchronous,
             "debug": self.debug,
-            **dataclasses.asdict(self.execution),
+            **self.execution.as_arguments(),
         }
         self.distribution.announce(directory, limits)
         if self.recipe and ranks.is_first():
@@ -164,7 +164,7 @@ class Resume:
         moved = {role: moved_to(name, role, self.run_directory) for role, name in roles if name is not None}
         if hasattr(self, STRATEGY):
             moved["strategy"] = getattr(self, STRATEGY)
-        search = Search.resume(self.run_directory, debug=self.debug, **moved, **dataclasses.asdict(self.execution))
+        search = Search.resume(self.run_directory, debug=self.debug, **moved, **self.execution.as_arguments())
         self.distribution.announce(self.run_directory, limits)
         return report(search.problem, search.run(**limits), self.run_directory)
 

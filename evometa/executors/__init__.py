@@ -15,6 +15,11 @@ file                    holds
 :mod:`worker_pool`      worker processes of this machine
 :mod:`crew`             worker processes: hands out, tries again, replaces
 :mod:`worker_process`   one worker process, seen from the search
+:mod:`ray_executor`     workers on a Ray cluster: hands out, makes lost calls again
+:mod:`ray_worker`       one worker there: an actor beside a worker process
+:mod:`ray_cluster`      connecting to a cluster, or starting one that ends with the search
+:mod:`reaper`           the process that ends a local cluster after its search
+:mod:`ray_settings`     which cluster, and what each worker needs
 :mod:`processes`        the processes that a worker started
 :mod:`worker`           what runs in a worker process
 :mod:`calls`            one call there: ω, its generator, what became of it
@@ -28,17 +33,29 @@ file                    holds
 ======================  ==================================================================
 """
 
-from evometa.executors.executor import Executor, GivenUp, Outcome, Trial, failed
-from evometa.executors.messages import evaluate, pack_problem, pack_trial, unpack_outcome
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from evometa.executors.executor import Executor, GivenUp, Outcome, Trial, WorkersLost, failed
+
+if TYPE_CHECKING:
+    from evometa.executors.messages import evaluate, pack_problem, pack_trial, unpack_outcome
 
 __all__ = [
     "Executor",
     "GivenUp",
     "Outcome",
     "Trial",
+    "WorkersLost",
     "evaluate",
     "failed",
     "pack_problem",
     "pack_trial",
     "unpack_outcome",
 ]
+
+
+def __getattr__(name: str) -> Any:  # an actor on Ray needs none of these, nor JAX
+    if name in __all__:
+        return getattr(importlib.import_module("evometa.executors.messages"), name)
+    raise AttributeError(f"module 'evometa.executors' has no attribute {name!r}")

@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 
 from evometa.backend import static_leaves
 from evometa.errors import ConfigurationError
-from evometa.executors.executor import Outcome, Trial, failed
+from evometa.executors.executor import Trial
 from evometa.executors.reporter import Reporter
 from evometa.executors.returned import file_of, raised, read_result
 from evometa.executors.surroundings import seed_shared_generators
 from evometa.problem import HostProblem, precision_of
-from evometa.pruning import Cutoffs, Reports
+from evometa.pruning import Cutoffs
 from evometa.reporting import Stopped, listening
 from evometa.types import Omega
 
@@ -93,27 +93,6 @@ class Calls:
         if not reporter.stopped:
             return read_result(self._problem, method, returned) | {"reports": reporter.reports}
         return reporter.result()
-
-
-def outcome_of(answer: dict[str, Any]) -> Outcome:
-    """Return what :meth:`Calls.answer` found as an outcome."""
-    if "failure" in answer:
-        outcome = failed(answer["failure"], answer.get("error"), kind=answer["kind"])
-        return outcome._replace(seconds=answer["seconds"], reports=_reports(answer))
-    return Outcome(
-        answer["fitness"],
-        answer["metrics"],
-        None,
-        answer["vectors"],
-        drew=answer.get("drew", True),
-        seconds=answer["seconds"],
-        reports=_reports(answer),
-        stopped_at=answer.get("stopped_at", 0),
-    )
-
-
-def _reports(answer: dict[str, Any]) -> Reports:
-    return tuple((step, tuple(losses)) for step, losses in answer.get("reports", ()))
 
 
 def leaves_of(omega: Omega) -> list[Any]:

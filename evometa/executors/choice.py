@@ -1,18 +1,21 @@
 """Which executor evaluates a plain-Python problem, from what the user gave as ``workers``."""
 
 from collections.abc import Callable
+from typing import Literal
 
 from evometa.backend.container import cpu_cores
 from evometa.errors import ConfigurationError
 from evometa.executors.executor import Executor
 from evometa.executors.in_process import InProcess
+from evometa.executors.ray_settings import Ray
 from evometa.executors.supervised import Supervised
 from evometa.executors.worker_pool import WorkerPool
 from evometa.problem import HostProblem
 from evometa.settings import Natural
 
-Workers = Natural | Callable[[HostProblem], Executor] | None
-"""A number of worker processes, 0 for this process, None for one worker a core, or what makes a user's own executor."""
+Workers = Natural | Literal["ray"] | Ray | Callable[[HostProblem], Executor] | None
+"""A number of worker processes, 0 for this process, None for one worker a core, a Ray cluster, or what makes a user's
+own executor."""
 
 
 def executor_for(
@@ -50,6 +53,11 @@ def executor_for(
                 f"{type(executor).__name__}, which has no {', no '.join(missing)}; define it."
             )
         return Supervised(executor, gives_up)
+    if isinstance(workers, str | Ray):
+        from evometa.executors.ray_executor import RayExecutor
+
+        settings = workers if isinstance(workers, Ray) else Ray()
+        return RayExecutor(problem, settings, calls=calls, memory=memory, gives_up=gives_up)
     if workers == 0:
         return InProcess(problem, gives_up=gives_up)
     size = min(workers or cpu_cores(), most or workers or cpu_cores())

@@ -5,10 +5,11 @@ them back in order, so order, seeds, failures and history are the same whatever 
 """
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import TracebackType
-from typing import Literal, NamedTuple, Protocol, Self
+from typing import Any, Literal, NamedTuple, Protocol, Self
 
+from evometa.errors import EvaluationError
 from evometa.pruning import Cutoffs, Reports
 from evometa.types import Omega
 
@@ -64,8 +65,34 @@ def failed(reason: str, error: str | None = None, *, kind: str = "") -> Outcome:
     return Outcome(math.nan, {}, reason, error=error, kind=kind or reason)
 
 
+def outcome_of(answer: dict[str, Any]) -> Outcome:
+    """Return what :meth:`evometa.executors.calls.Calls.answer` found as an outcome."""
+    if "failure" in answer:
+        outcome = failed(answer["failure"], answer.get("error"), kind=answer["kind"])
+        return outcome._replace(seconds=answer["seconds"], reports=reports_of(answer.get("reports", ())))
+    return Outcome(
+        answer["fitness"],
+        answer["metrics"],
+        None,
+        answer["vectors"],
+        drew=answer.get("drew", True),
+        seconds=answer["seconds"],
+        reports=reports_of(answer.get("reports", ())),
+        stopped_at=answer.get("stopped_at", 0),
+    )
+
+
+def reports_of(written: Iterable[Any]) -> Reports:
+    """Return the reports of a call as they were before they were written as JSON."""
+    return tuple((step, tuple(losses)) for step, losses in written)
+
+
 class GivenUp(Exception):
     """Trials in flight were given up, since the search was asked to end and they did not."""
+
+
+class WorkersLost(EvaluationError):
+    """A call was lost with its workers more often than is allowed, and so has no outcome; the run can be continued."""
 
 
 class Executor(Protocol):
@@ -94,6 +121,7 @@ class Executor(Protocol):
 
         Raises:
             GivenUp: the search was asked to end, and has waited long enough.
+            WorkersLost: a call cannot be made. The search writes a checkpoint and raises it.
         """
 
     def __enter__(self) -> Self:

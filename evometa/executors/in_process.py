@@ -24,8 +24,8 @@ import numpy as np
 import threadpoolctl
 
 from evometa.backend.precision import users_precision
-from evometa.executors.calls import Calls, leaves_of, outcome_of, require_callable
-from evometa.executors.executor import GivenUp, Outcome, Trial, failed
+from evometa.executors.calls import Calls, leaves_of, require_callable
+from evometa.executors.executor import GivenUp, Outcome, Trial, failed, outcome_of
 from evometa.executors.surroundings import Surroundings
 from evometa.problem import HostProblem
 

@@ -8,8 +8,8 @@ import json
 from typing import Any
 
 from evometa import naming
-from evometa.executors.calls import Calls, leaves_of, outcome_of
-from evometa.executors.executor import Outcome, Trial
+from evometa.executors.calls import Calls, leaves_of
+from evometa.executors.executor import Outcome, Trial, outcome_of
 from evometa.executors.frames import pack, unpack
 from evometa.executors.surroundings import Surroundings
 from evometa.executors.user_modules import import_under_own_names, main_file

@@ -5,6 +5,9 @@ import os
 import signal
 from pathlib import Path
 
+GRACE = 2.0
+"""Seconds that the user's code may still run in a worker process whose input has ended."""
+
 Family = dict[int, str]
 """Process numbers and the times at which they started, which tell a process from a later one of the same number."""
 

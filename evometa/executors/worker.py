@@ -21,13 +21,10 @@ from typing import BinaryIO
 from evometa.executors.calls import Calls
 from evometa.executors.frames import Frame, pack, read
 from evometa.executors.messages import cutoffs_of
-from evometa.executors.processes import descendants, kill
+from evometa.executors.processes import GRACE, descendants, kill
 from evometa.executors.surroundings import Streams, Surroundings, Wear
 from evometa.executors.user_modules import import_under_own_names
 from evometa.naming import rebuild
-
-GRACE = 2.0
-"""Seconds that the user's code may still run after the input has ended."""
 
 
 class _Turn:

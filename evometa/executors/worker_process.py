@@ -14,11 +14,9 @@ from collections.abc import Sequence
 from typing import IO, NamedTuple, cast
 
 from evometa.errors import ConfigurationError
-from evometa.executors.calls import outcome_of
-from evometa.executors.executor import Outcome, failed
+from evometa.executors.executor import Outcome, failed, outcome_of
 from evometa.executors.frames import take_header
-from evometa.executors.processes import Family, descendants, kill, marked
-from evometa.executors.worker import GRACE
+from evometa.executors.processes import GRACE, Family, descendants, kill, marked
 
 START_LIMIT = 300.0
 """Seconds a worker may take to import the problem."""

@@ -101,6 +101,8 @@ class Driver(abc.ABC):
     """Columns of the history that it fills, beside the counts."""
     failures: Mapping[str, Failure] = MappingProxyType({})
     """Of what candidates failed, kind by kind, where the problem is one in plain Python."""
+    lost: Exception | None = None
+    """Why calls of a plain-Python problem cannot be made any more, where that is so."""
     trial_columns: tuple[str, ...] = ()
     """Columns of the table of trials; empty where there is none."""
 

@@ -74,7 +74,7 @@ class Loop:
         Raises:
             NotWritten: the run directory can no longer be written to.
             EvaluationError: the code of a plain-Python problem raised an error for every candidate of the first
-                generation.
+                generation, or calls could not be made.
         """
         try:
             reason = yield from self._dispatched(limits)
@@ -114,8 +114,11 @@ class Loop:
             wait = driver.launch(state, done.generation + 1, count, target.value(), left)
             yield
             state, rows, code = wait()
-            if self.interrupt.requested and not (done.generation or len(rows.failed)):
-                return INTERRUPTED  # before there is anything to write
+            if not (done.generation or len(rows.failed)):  # before there is anything to write
+                if driver.lost is not None:
+                    raise driver.lost
+                if self.interrupt.requested:
+                    return INTERRUPTED
             spent = time.monotonic() - start
             decider.pace.learn(len(rows.failed), spent)
             population = driver.strategy.population_size
@@ -132,7 +135,7 @@ class Loop:
             status = self._status(state, decider, rows, spent)
             self.progress.update(status)
             report = Report(self.search, status, table)
-            asked = lost is None and self._call_back(report, decider)
+            asked = (lost is None and self._call_back(report, decider)) or driver.lost is not None
             agreed = agreement.reach(
                 Standing(
                     seconds=done.seconds,
@@ -159,6 +162,8 @@ class Loop:
             if self._saved(decision):
                 for callback in self.callbacks:
                     callback.checkpoint(report)
+            if driver.lost is not None:
+                raise driver.lost
         return decision.stop
 
     def _explained(self, reason: StopReason) -> StopReason:

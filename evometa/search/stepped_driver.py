@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from evometa.backend.precision import entropy_of
 from evometa.errors import EvaluationError
 from evometa.evaluation.population_evaluator import Evaluated
-from evometa.executors.executor import Executor, GivenUp, Outcome, Trial
+from evometa.executors.executor import Executor, GivenUp, Outcome, Trial, WorkersLost
 from evometa.executors.memory import Memory
 from evometa.problem import Evaluation, HostProblem
 from evometa.pruning import Cutoffs, Losses, Pruning
@@ -147,7 +147,8 @@ class SteppedDriver(Driver):
                 cost = self._cost
                 if self.validates(number):
                     record |= self._validation(after)
-            except GivenUp:
+            except (GivenUp, WorkersLost) as error:
+                self.lost = error if isinstance(error, WorkersLost) else None
                 break  # the generations before it count; a resumed search begins this one again
             state = after
             self._reported().update(self._known)
