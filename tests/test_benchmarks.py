@@ -79,6 +79,7 @@ HEADERS = {
     "unrolls": "strategy | mean estimate",
     "video_prediction": "predictor | held-out",
     "vision": "learner | held-out",
+    "warm_start": "problem | strategy | target | evaluations, cold",
     "when_it_counts": "searched with the loss |",
     "zoo": "entry | distribution",
 }

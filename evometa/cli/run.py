@@ -116,7 +116,7 @@ class Run:
             several = SeveralSeeds(problem, strategy, seeds=range(self.seed, self.seed + self.seeds), **options)
             return report_seeds(several.run(**limits), directory)
         search = Search(problem, strategy, seed=self.seed, **options)
-        if search.beginning:
+        if search.beginning and ranks.is_first():
             print(f"start      {search.beginning}", flush=True)
         return report(search.problem, search.run(**limits), directory)
 

@@ -24,14 +24,17 @@ def short_name(reference: str) -> str:
 
 def call_in_words(description: dict[str, Any]) -> str:
     """Return a problem or strategy of a manifest with its settings, as Python writes it."""
-    fields = ", ".join(f"{name}={value_in_words(value)}" for name, value in description["fields"].items())
-    return f"{description['type']}({fields})"
+    return f"{description['type']}({_fields_in_words(description)})"
+
+
+def _fields_in_words(description: dict[str, Any]) -> str:
+    return ", ".join(f"{name}={value_in_words(value)}" for name, value in description["fields"].items())
 
 
 def value_in_words(value: Any) -> str:
     """Return a setting of a manifest as Python writes it."""
     if isinstance(value, dict) and set(value) == {"type", "fields"}:
-        return call_in_words(value).rpartition(":")[2]
+        return f"{value['type'].rpartition(':')[2]}({_fields_in_words(value)})"
     if isinstance(value, list) and len(value) > MOST:
         return f"[{len(value)} values]"
     return json.dumps(value) if isinstance(value, list | dict) else str(value)

@@ -113,7 +113,7 @@ def _trials(folder: Path, sign: float) -> Found | None:
             rows = [row for row in csv.DictReader(file) if not row.get("failure")]
     except OSError:
         return None
-    best: dict[tuple[str, ...], tuple[float, dict[str, str]]] = {}
+    best: dict[tuple[tuple[str, str], ...], tuple[float, dict[str, str]]] = {}
     for row in rows:
         cells = {name: text for name, text in row.items() if re.match(r"omega($|[/\[])", name or "") and text}
         try:
@@ -121,10 +121,12 @@ def _trials(folder: Path, sign: float) -> Found | None:
         except (KeyError, TypeError, ValueError):
             continue  # a row that was cut
         identity = (*cells.items(),)
-        if math.isfinite(loss) and cells and loss < best.get(identity, (math.inf, {}))[0]:  # type: ignore[call-overload]
-            best[identity] = loss, cells  # type: ignore[index]
+        if math.isfinite(loss) and cells and loss < best.get(identity, (math.inf, {}))[0]:
+            best[identity] = loss, cells
     ordered = sorted(best.values(), key=lambda pair: pair[0])
-    return Found([_nested(cells) for _, cells in ordered], [loss for loss, _ in ordered], [None] * len(ordered), TRIALS)
+    return Found(
+        [_nested(cells) for _, cells in ordered], [loss for loss, _ in ordered], [None] * len(ordered), "trials"
+    )
 
 
 def _nested(cells: Mapping[str, str]) -> Any:

@@ -138,6 +138,8 @@ class _StrategyCheck:
                 wanted = jnp.result_type(float)
                 require(leaf.dtype == wanted, f"{where} expects JAX's default float {wanted}, got {leaf.dtype}")
         one = jax.eval_shape(self.space.start, key)
+        points = jax.tree.map(lambda s: jax.ShapeDtypeStruct((3, *s.shape), s.dtype), one)
+        alike(f"{self.name}.begun's state", state, jax.eval_shape(self.strategy.begun, state, points))
         population = jax.tree.map(lambda s: jax.ShapeDtypeStruct((size, *s.shape), s.dtype), one)
         self.population = population
         asks, (genotypes, asked) = jax.make_jaxpr(self.strategy.ask, return_shape=True)(key, state)

@@ -80,7 +80,8 @@ class CommandSpace(metaclass=Checked):
     content: str
 
     def __post_init__(self) -> None:
-        """Build the space once, so that mistakes are told here."""
+        """Build the space once, so that mistakes are told here, and keep the description in one line."""
+        object.__setattr__(self, "content", json.dumps(self.described))
         _ = self.space
 
     @classmethod
