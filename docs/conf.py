@@ -6,9 +6,12 @@ project = "evometa"
 author = "The evometa developers"
 copyright = author
 version = release = evometa.__version__
-extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.autosummary", "sphinx.ext.napoleon"]
-source_suffix = {".md": "markdown", ".rst": "restructuredtext"}
+extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.autosummary", "sphinx.ext.napoleon"]
 exclude_patterns = ["_build"]
+nb_execution_mode = "force"  # the notebooks run each time
+nb_execution_raise_on_error = True
+nb_execution_timeout = 300  # seconds for a cell
+nb_execution_in_temp = True  # they write run directories
 html_theme = "furo"
 html_title = f"evometa {version}"
 myst_enable_extensions = ["colon_fence", "deflist"]

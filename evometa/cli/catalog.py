@@ -40,7 +40,7 @@ class List:
             return 0
         columns = shutil.get_terminal_size().columns if sys.stdout.isatty() else 0
         width = max(map(len, problems | strategies)) + INDENT + 1
-        _print_groups("PROBLEMS, by branch of meta-learning, and what ω is", _by_branch(problems), width, columns)
+        _print_groups("PROBLEMS, by branch of meta-learning, and what ω is", by_branch(problems), width, columns)
         print()
         _print_groups("STRATEGIES", _by_folder(strategies), width, columns)
         print("\n'evometa list NAME' tells more of one; 'evometa run NAME' searches.")
@@ -76,7 +76,7 @@ def _print_groups(title: str, groups: dict[str, dict[str, str]], width: int, col
             print(line if not columns or len(line) <= columns else f"{line[: columns - 1].rstrip()}…")
 
 
-def _by_branch(problems: dict[str, type[Any]]) -> dict[str, dict[str, str]]:
+def by_branch(problems: dict[str, type[Any]]) -> dict[str, dict[str, str]]:
     """Return what ω is in each problem, by the first words of its branch; those without inner learning last."""
     groups: dict[str, dict[str, str]] = defaultdict(dict)
     for name, cls in problems.items():

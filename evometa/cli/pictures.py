@@ -3,11 +3,11 @@
 import dataclasses
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from tyro.conf import Positional, arg
 
-from evometa.cli.inspect import found, problem_of
+from evometa.cli.inspect import problem_of
 from evometa.errors import EvometaError, RunDirectoryError
 from evometa.storage import seeds_file
 
@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from matplotlib.animation import Animation
     from matplotlib.figure import Figure
 
-    from evometa.problem import BaseProblem
 
 # As in evometa.plots, which is not imported here since that takes longer than most commands.
 X = Literal["generation", "evaluations", "inner_steps", "seconds"]
@@ -23,7 +22,7 @@ X = Literal["generation", "evaluations", "inner_steps", "seconds"]
 
 @dataclasses.dataclass(kw_only=True)
 class Plot:
-    """Plot the fitness of a run, its strategy's diagnostics, its front or archive, and its problem's own pictures.
+    """Plot the fitness of a run, its strategy's diagnostics, its front or archive, and what the selected ω does.
 
     Of a folder of several seeds, plot their mean with a confidence band, as 'evometa compare' does.
 
@@ -32,7 +31,8 @@ class Plot:
         problem: the problem's class, file.py:Class or module:Class, if it has moved; its settings are those of the run.
         output: the picture of the fitness; DIR/fitness.png by default. Its suffix decides the format (png, svg, pdf).
             The other pictures are written beside it, by default DIR/strategy.png, DIR/front.png, DIR/archive.png and
-            what the problem draws of its selected ω; animations are GIFs.
+            what the problem draws of the selected ω (animations are GIFs), or else a grown network, or the loss of
+            learners that are trained with ω.
         x: the quantity on the x-axis.
         seed: the seed of the tasks in the problem's own pictures.
     """
@@ -66,39 +66,26 @@ class Plot:
         return 0
 
     def _draw_problem(self) -> None:
-        """Write the problem's own pictures of the selected ω."""
+        """Write pictures of the selected ω."""
+        from evometa.report.pictures import pictures
+        from evometa.sharing.run import load
+
         try:
-            problem = problem_of(self.run_directory, self.problem)
+            run = load(self.run_directory, problem=problem_of(self.run_directory, self.problem))
         except EvometaError as error:
             if self.problem is not None:
                 raise
             print(f"evometa: the problem's own pictures are left out. {error}", file=sys.stderr)
             return
-        omega = found(self.run_directory, problem).selected_omega
-        if omega is None:
-            return
         from matplotlib.animation import Animation
 
-        for name, picture in problem.pictures(_randomness(problem, self.seed), omega).items():
+        for name, picture in pictures(run, self.seed).items():
             save(picture, self._beside(name, ".gif" if isinstance(picture, Animation) else None))
 
     def _beside(self, name: str, suffix: str | None = None) -> Path:
         if self.output is None:
             return self.run_directory / f"{name}{suffix or '.png'}"
         return self.output.with_name(f"{self.output.stem}-{name}{suffix or self.output.suffix}")
-
-
-def _randomness(problem: "BaseProblem", seed: int) -> Any:
-    """Return what a problem draws the tasks of its pictures from."""
-    from evometa.problem import HostProblem
-
-    if isinstance(problem, HostProblem):
-        import numpy as np
-
-        return np.random.default_rng(seed)
-    import jax
-
-    return jax.random.key(seed)
 
 
 @dataclasses.dataclass(kw_only=True)

@@ -183,7 +183,7 @@ def draw_fitness(curves: FitnessCurves, *, points: int = 600) -> Figure:
         below[0].set_ylabel("failed")
         below[0].set_ylim(bottom=0)
     if axes.get_legend_handles_labels()[1]:
-        axes.legend(frameon=False, fontsize="small", ncols=2)
+        axes.legend(framealpha=0.8, edgecolor="none", fontsize="small", ncols=2)  # readable above curves
     else:
         axes.text(0.5, 0.5, "no finite fitness", transform=axes.transAxes, ha="center", color=style.GREY)
     return picture

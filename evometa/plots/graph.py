@@ -180,5 +180,6 @@ def draw_graph(graph: Graph) -> Figure:
         axes.text(x, y, node.label or "   ", ha="center", va="center", fontsize="small", bbox=box)
     axes.set_aspect("equal")
     axes.set_xlim(places[:, 0].min() - 0.7, places[:, 0].max() + 0.7)
-    axes.set_ylim(min(places[:, 1].min(), middle - 1.3) - 0.3, max(places[:, 1].max(), middle + 1.3) + 0.3)
+    loops = 0.4 * any(link.source == link.target for link in graph.links)
+    axes.set_ylim(min(places[:, 1].min(), middle - 1.3) - 0.3, max(places[:, 1].max(), middle + 1.3) + 0.3 + loops)
     return picture

@@ -1,5 +1,6 @@
 """The style of all plots: figures without global state, colours, axes, downsampling."""
 
+import io
 import math
 from collections.abc import Callable, Iterable, Sequence
 
@@ -19,9 +20,18 @@ COUNTS = ("generation", "evaluations", "inner_steps")
 PALETTE = (BLUE, VERMILION, GREEN, ORANGE, PURPLE, SKY)
 
 
+class Picture(Figure):
+    """A figure that notebooks show by itself; others they show only once pyplot was imported."""
+
+    def _repr_png_(self) -> bytes:
+        content = io.BytesIO()
+        self.savefig(content, format="png")
+        return content.getvalue()
+
+
 def figure(width: float = 7.0, height: float = 4.2) -> Figure:
     """Return a new figure, of a size in inches, that renders without a display or global state."""
-    picture = Figure(figsize=(width, height), dpi=120, layout="constrained")
+    picture = Picture(figsize=(width, height), dpi=120, layout="constrained")
     FigureCanvasAgg(picture)
     return picture
 

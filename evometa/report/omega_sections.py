@@ -8,16 +8,14 @@ import jax
 import numpy as np
 import sympy
 
-from evometa.backend.static_leaves import unpack
 from evometa.errors import EvometaError
 from evometa.expressions import to_sympy
 from evometa.plots import style
-from evometa.problem import precision_of
 from evometa.report import charts
 from evometa.report.blocks import Block, Chart, Code, Formula, Picture, Table, Text
 from evometa.report.charts import BLUE, GREEN, PALETTE
 from evometa.report.images import image_uri
-from evometa.search.generation import root_keys
+from evometa.report.pictures import start_of
 from evometa.sharing.formats import formulas
 from evometa.sharing.run import Run
 from evometa.storage import result_file
@@ -86,13 +84,14 @@ def _formula(name: str, formula: Any) -> list[Block]:
 
 def _weights(run: Run, weights: dict[str, Any]) -> Block:
     """Return the size of each layer beside how far it is from where the search began."""
-    start = _start(run)
+    start = start_of(run)
     largest = sorted(weights, key=lambda name: -weights[name].size)[:MOST_LAYERS]
     names = [name for name in weights if name in largest]
     found = np.array([_root_mean_square(weights[name]) for name in names])
     traces = [charts.bars(names, found, "found", BLUE)]
     if start is not None:
-        moved = [_root_mean_square(weights[name] - start[name]) for name in names]
+        begin = arrays(start)
+        moved = [_root_mean_square(weights[name] - begin[name]) for name in names]
         traces.append(charts.bars(names, moved, "distance from the start", GREEN))
     height = 120 + 26 * len(names)
     figure = charts.chart(traces, x="root mean square", height=height, barmode="group", hovermode="closest")
@@ -101,17 +100,6 @@ def _weights(run: Run, weights: dict[str, Any]) -> Block:
 
 def _root_mean_square(values: Any) -> float:
     return float(np.sqrt(np.mean(np.square(values, dtype=np.float64))))
-
-
-def _start(run: Run) -> dict[str, Any] | None:
-    """Return the arrays of the ω at which the search began; None where that cannot be said."""
-    try:
-        with precision_of(run.problem):
-            space = run.problem.space
-            begin = space.repair(space.start(root_keys(run.seed).start))
-            return arrays(unpack(jax.device_get(space.decode(begin))))
-    except EvometaError:
-        return None
 
 
 def archive_blocks(run: Run) -> list[Block]:

@@ -1,22 +1,20 @@
 """The sections of one run."""
 
 from collections.abc import Sequence
-from typing import Any
 
-import jax
 import numpy as np
 
 from evometa.errors import EvometaError, RunDirectoryError
 from evometa.plots import style
 from evometa.plots.curves import fitness_curves
 from evometa.plots.diagnostics import PREFIX
-from evometa.problem import HostProblem
 from evometa.report import charts
 from evometa.report.blocks import Block, Chart, Code, Facts, Figure, Page, Picture, Section, Table, Text
 from evometa.report.charts import BLUE, GREEN, ORANGE, VERMILION
 from evometa.report.commands import repeat_command, resume_command
 from evometa.report.images import image_uri
 from evometa.report.omega_sections import archive_blocks, omega_blocks
+from evometa.report.pictures import pictures
 from evometa.report.trial_charts import trial_blocks
 from evometa.search.progress import duration, short
 from evometa.sharing.run import Run
@@ -178,16 +176,13 @@ def _population(found: History | None) -> list[Block]:
 
 
 def _pictures(run: Run) -> list[Block]:
-    """Return the problem's own pictures of the selected ω."""
+    """Return pictures of the selected ω."""
     try:
-        problem, omega = run.problem, run.selected_omega
+        run.problem, run.selected_omega  # noqa: B018 - raises if they are not here
     except EvometaError as error:
         return [Text(f"The problem's own pictures are left out. {error}")]
-    if omega is None:
-        return []
-    randomness: Any = np.random.default_rng(0) if isinstance(problem, HostProblem) else jax.random.key(0)
     try:
-        drawn = problem.pictures(randomness, omega)
+        drawn = pictures(run)
     except (EvometaError, OSError, ValueError) as error:  # such as data files that are not here
         return [Text(f"The problem's own pictures could not be drawn: {error}")]
     return [Picture(image_uri(picture), f"{style.readable(name)} of the selected ω") for name, picture in drawn.items()]

@@ -121,6 +121,12 @@ class ArchitectureSearch(InnerTraining):
                 f"got {self.width}."
             )
 
+    def pictures(self, key: Key, omega: Omega) -> dict[str, Any]:
+        """Draw the cell."""
+        from evometa.plots import cell
+
+        return {"cell": cell(self.operations, omega)}
+
     @property
     def space(self) -> Categorical:
         """An operation for each edge."""

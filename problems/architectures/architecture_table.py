@@ -81,6 +81,12 @@ class ArchitectureTable(Problem):
         """The table."""
         return read_architecture_table(self.file or DIGITS)
 
+    def pictures(self, key: Key, omega: Omega) -> dict[str, Any]:
+        """Draw the cell."""
+        from evometa.plots import cell
+
+        return {"cell": cell(self.trained.operations, omega)}
+
     @property
     def space(self) -> Categorical:
         """An operation for each edge."""

@@ -67,9 +67,12 @@ def _curves(episodes: Mapping[str, Trajectory]) -> "Figure":
         width = _columns(episode.observations).shape[1]
         for number, line in enumerate(lines.T):
             observed = number < width
+            chosen = not observed and np.issubdtype(np.asarray(episode.actions).dtype, np.integer)
             axes.plot(
                 line,
+                "." if chosen else "-",  # choices that change in each step would fill the space between them
                 color=style.PALETTE[1] if not observed else style.GREY,
+                markersize=3,
                 linewidth=0.9 if observed else 1.2,
                 alpha=0.5 if observed else 1.0,
                 label={0: "observations", width: "actions"}.get(number),

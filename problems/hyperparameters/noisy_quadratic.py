@@ -93,6 +93,10 @@ class NoisyQuadratic(ScheduledTraining):
             values.append((1 - rate) ** 2 * values[-1] + rate**2 * self.variance)
         return self._objective_of(values)
 
+    def known_schedules(self) -> dict[str, Any]:
+        """Return the best possible schedule."""
+        return {"optimum": 1 / (1 + self.variance + np.arange(self.inner_steps))}
+
     def best_constant(self) -> float:
         """Return the lowest expected fitness of a constant learning rate, on a grid of 2000."""
         return min(self.expected([rate]) for rate in np.geomspace(LOWEST, HIGHEST, 2000))

@@ -1,6 +1,7 @@
 """Learning rate schedules: the code shared by problems whose ω is one."""
 
 import dataclasses
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -9,7 +10,7 @@ import numpy as np
 from evometa.problem import InnerTraining
 from evometa.settings import Count
 from evometa.spaces import Box
-from evometa.types import Scalar
+from evometa.types import Key, Scalar
 
 LOWEST, HIGHEST = 1e-3, 1.0
 """Bounds of a learning rate."""
@@ -40,6 +41,16 @@ class ScheduledTraining(InnerTraining):
         # A hat function over each knot instead of a look-up: gathers are slow when a population is batched.
         weights = jnp.maximum(0, 1 - jnp.abs(position - np.arange(self.knots, dtype=np.float32)))
         return jnp.exp(jnp.sum(weights * jnp.log(omega)))
+
+    def pictures(self, key: Key, omega: jax.Array) -> dict[str, Any]:
+        """Draw the schedule."""
+        from evometa.plots import over_steps
+
+        return {"schedule": over_steps({"found": self.rates(omega)} | self.known_schedules(), y="learning rate")}
+
+    def known_schedules(self) -> dict[str, Any]:
+        """Return schedules ``[S]`` to draw beside the one that was found, by name; none by default."""
+        return {}
 
     def rates(self, omega: jax.Array) -> jax.Array:
         """Return the learning rates of all inner steps ``[S]``."""

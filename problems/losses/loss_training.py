@@ -2,6 +2,7 @@
 
 import abc
 import dataclasses
+import functools
 import typing
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -11,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from numpy.typing import NDArray
 
+from evometa.expressions import Program
 from evometa.problem import InnerTraining
 from evometa.problems.shared.classification import Name, Table, draw_rows, other_data_set, table
 from evometa.problems.shared.label_noise import noisy
@@ -84,6 +86,13 @@ class LossTraining(InnerTraining):
             return jnp.mean(jnp.sum(self.example_loss(omega, prediction, label), axis=-1))
 
         return loss
+
+    def pictures(self, key: Key, omega: Omega) -> dict[str, Any]:
+        """Draw the loss beside cross-entropy."""
+        from evometa.plots import losses
+
+        title = str(omega) if isinstance(omega, Program) else ""
+        return {"loss": losses(functools.partial(self.example_loss, omega), title)}
 
     def shifted(self) -> dict[str, typing.Self]:
         """Four times the hidden units; another data set."""

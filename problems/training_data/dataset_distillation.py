@@ -78,6 +78,21 @@ class DatasetDistillation(DataTraining):
         first = jax.lax.top_k(of_class * jnp.arange(len(labels), 0, -1)[None], self.images_per_class)[1]
         return jnp.asarray(data.features)[jnp.asarray(data.training)[order[first.T.reshape(-1)]]]
 
+    def pictures(self, key: Key, omega: Omega) -> dict[str, Any]:
+        """Draw the images, a column for each class, above real images as those at which a search begins."""
+        from evometa.plots import style
+
+        found, real = (np.reshape(images, (-1, CLASSES, 8, 8)) for images in (omega["images"], self.real(key)))
+        names = ["found"] * len(found) + ["real"]
+        picture = style.figure(width=7.0, height=0.85 * len(names))
+        grid = picture.subplots(len(names), CLASSES, squeeze=False)
+        for name, row, images in zip(names, grid, [*found, real[0]], strict=True):
+            row[0].set_ylabel(name)
+            for axes, image in zip(row, images, strict=True):
+                axes.imshow(image, cmap="gray")
+                axes.set(xticks=[], yticks=[])
+        return {"images": picture}
+
     def shifted(self) -> dict[str, "DatasetDistillation"]:
         """Networks and numbers of steps for which the images were not optimised."""
         return {
