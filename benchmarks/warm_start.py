@@ -114,12 +114,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--scale", type=float, default=1.0, help="generations, as a multiple of the usual ones")
-    parser.add_argument("--only", default="", help="rows whose name has this in it")
-    options = parse_arguments(parser, "--seeds 1 --scale 0.05 --only rosenbrock")
+    parser.add_argument("--only", default="", help="rows whose name or strategy has this in it")
+    options = parse_arguments(parser, "--seeds 1 --scale 0.05 --only SNES")
     rows = []
     with tempfile.TemporaryDirectory() as folder:
         for case in cases(options.scale):
-            if options.only not in case.name:
+            if options.only not in f"{case.name}, {type(case.strategy).__name__}":
                 continue
             cold, warm, best = [], [], []
             for seed in range(options.seeds):

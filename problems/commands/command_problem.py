@@ -7,6 +7,7 @@ import copy
 import dataclasses
 import functools
 import hashlib
+import itertools
 import json
 import math
 import os
@@ -68,6 +69,8 @@ class CommandProblem(HostProblem):
     too, as ``EVOMETA_SEED`` and so on.
 
     A word that consists of an inactive parameter is left out together with the option before it.
+
+    Each line of standard output with the metric is a report: with ``Search(pruning=...)`` bad calls end early.
 
     Args:
         command: the command line, or its words.
@@ -203,20 +206,24 @@ class CommandProblem(HostProblem):
         name = hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:12]
         files = KeptFiles(self.kept)
         room, began = files.open(name), time.monotonic()
-        fitness = None
+        fitness, over = None, False
         record: dict[str, Any] = {"metric": self.metric, "seed": seed}
         try:
             write_json(room / PARAMETERS, values)
             about = {"seed": seed, "parameters": str(room / PARAMETERS), "candidate": name}
             fitness = self._run(room, values | about | {"candidate_directory": str(room)}, record)
+            over = True
             return fitness
         except CandidateFailed as failure:
-            record["failure"] = str(failure)
+            record["failure"], over = str(failure), True
             raise
         finally:
             record["seconds"] = time.monotonic() - began
-            found = fitness if fitness is not None and math.isfinite(fitness) else None
-            files.close(room, name=name, fitness=found, smaller=self.direction == "minimize", record=record)
+            if not over:  # the search ends, or has stopped the call for its values
+                files.discard(room)
+            else:
+                found = fitness if fitness is not None and math.isfinite(fitness) else None
+                files.close(room, name=name, fitness=found, smaller=self.direction == "minimize", record=record)
 
     @functools.cached_property
     def _words_found(self) -> list[str]:
@@ -230,7 +237,7 @@ class CommandProblem(HostProblem):
             inactive = dict.fromkeys(set(self._known) - set(values), "")
             command = filled(self._words_found[0], self._known, values | inactive, shlex.quote)
         record["command"] = command
-        folder = self.working_directory or room
+        folder, steps = self.working_directory or room, itertools.count(1)
         try:
             ended = run(
                 command,
@@ -240,6 +247,7 @@ class CommandProblem(HostProblem):
                 limit=self.time_limit,
                 logs=(room / OUTPUT, room / ERRORS),
                 metric=self.metric,
+                tell=lambda value: self.report(next(steps), value),
             )
         except (OSError, ValueError) as error:  # ValueError: a zero byte in a value
             reason = getattr(error, "strerror", None) or str(error)

@@ -66,7 +66,11 @@ class KeptFiles:
                         else:
                             self._keep_best(room, fitness if smaller else -fitness, smaller=smaller)
         finally:
-            shutil.rmtree(room, ignore_errors=True)
+            self.discard(room)
+
+    def discard(self, room: Path) -> None:
+        """Remove a working directory."""
+        shutil.rmtree(room, ignore_errors=True)
 
     def _keep_best(self, room: Path, loss: float, *, smaller: bool) -> None:
         assert self._folder is not None

@@ -31,14 +31,17 @@ class MetricReader:
         self.value: Any = None
         """The last value, a number or the text that is none; None where there is none yet."""
 
-    def feed(self, chunk: bytes) -> None:
-        """Take the next bytes of the output."""
+    def feed(self, chunk: bytes) -> list[float]:
+        """Take the next bytes of the output; return the numbers in its whole lines, the last one of each."""
         *lines, self._rest = re.split(rb"[\r\n]", self._rest + chunk)
+        found = []
         for line in lines:
-            self._look(line)
+            if self._look(line) and (value := number(self.value)) is not None:
+                found.append(value)
         if len(self._rest) > LONGEST_LINE:  # the end stays, since a number may go on in the next bytes
             self._look(self._rest)
             self._rest = self._rest[-4096:]
+        return found
 
     def end(self) -> Any:
         """Return the last value, after all of the output; None where there is none."""
@@ -46,9 +49,10 @@ class MetricReader:
         self._rest = b""
         return self.value
 
-    def _look(self, line: bytes) -> None:
+    def _look(self, line: bytes) -> bool:
+        """Take the value in a line; return whether there is one."""
         if self._bytes not in line:
-            return
+            return False
         text = _COLOURS.sub("", line.decode(errors="replace")).strip()
         if text.startswith("{"):
             try:
@@ -57,9 +61,10 @@ class MetricReader:
                 found = None
             if isinstance(found, dict) and self._metric in found:
                 self.value = found[self._metric]
-                return
-        for match in self._pattern.finditer(text):
-            self.value = match[1]
+                return True
+        values = self._pattern.findall(text)
+        self.value = values[-1] if values else self.value
+        return bool(values)
 
 
 def number(value: Any) -> float | None:

@@ -8,7 +8,7 @@ import select
 import signal
 import subprocess
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import IO, NamedTuple, cast
 
@@ -56,8 +56,9 @@ class _Log:
         with contextlib.suppress(OSError):  # of a full disk, say: a log is no reason for a candidate to fail
             self._file = open(path, "wb", buffering=0)  # noqa: SIM115
 
-    def take(self, chunk: bytes) -> None:
-        self.reader.feed(chunk)
+    def take(self, chunk: bytes) -> list[float]:
+        """Keep what is to be kept; return the numbers in it."""
+        found = self.reader.feed(chunk)
         room = KEPT - len(self._head)
         self._write(chunk[:room])
         self._head += chunk[:room]
@@ -65,6 +66,7 @@ class _Log:
         if len(self._tail) > 2 * KEPT:
             self._dropped += len(self._tail) - KEPT
             del self._tail[:-KEPT]
+        return found
 
     def _write(self, part: bytes) -> None:
         if self._file is not None and part:
@@ -93,6 +95,7 @@ def run(
     limit: float | None,
     logs: tuple[Path, Path],
     metric: str,
+    tell: Callable[[float], None],
 ) -> Ended:
     """Run a program to its end, and end whatever it left behind.
 
@@ -104,6 +107,7 @@ def run(
         limit: seconds after which it is ended; None for no limit.
         logs: where its standard output and error are kept.
         metric: the number that is looked for in them.
+        tell: told each number on standard output while the program runs; what it raises ends the program.
 
     Raises:
         OSError: it cannot be started.
@@ -128,10 +132,10 @@ def run(
         for stream in streams:
             os.set_blocking(stream.fileno(), False)
         deadline = math.inf if limit is None else began + limit
-        overtime = not _listen(process, streams, deadline)
+        overtime = not _listen(process, streams, deadline, tell)
         if overtime:
             _signal(process, signal.SIGTERM)
-            _listen(process, streams, time.monotonic() + GRACE)
+            _listen(process, streams, time.monotonic() + GRACE, lambda value: None)
     finally:
         _signal(process, signal.SIGKILL)
         while (left := marked(mark.encode())) or process.poll() is None:
@@ -147,7 +151,12 @@ def run(
     return Ended(process.returncode, overtime, value, output.end(), errors.end())
 
 
-def _listen(process: "subprocess.Popen[bytes]", streams: Mapping[IO[bytes], _Log], deadline: float) -> bool:
+def _listen(
+    process: "subprocess.Popen[bytes]",
+    streams: Mapping[IO[bytes], _Log],
+    deadline: float,
+    tell: Callable[[float], None],
+) -> bool:
     """Take in what a program says until it ends; return False where its time was over before."""
     poll = select.poll()
     opened = {stream.fileno(): (stream, log) for stream, log in streams.items()}
@@ -165,7 +174,9 @@ def _listen(process: "subprocess.Popen[bytes]", streams: Mapping[IO[bytes], _Log
             stream, log = opened[number]
             chunk = stream.read(CHUNK)
             if chunk:
-                log.take(chunk)
+                found = log.take(chunk)
+                for value in found if stream is process.stdout else ():
+                    tell(value)
             elif chunk is not None:  # empty: the other end is closed
                 poll.unregister(number)
                 del opened[number]

@@ -5,16 +5,17 @@ import json
 import subprocess
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
 
-from evometa import CandidateFailed, ConfigurationError
+from evometa import CandidateFailed, ConfigurationError, Stopped
 from evometa.cli.main import main
 from evometa.executors.processes import marked
 from evometa.naming import describe, rebuild
 from evometa.problems import CommandProblem
+from evometa.reporting import listening
 
 SPACE: dict[str, Any] = {
     "x": {"type": "float", "low": 0.0, "high": 1.0},
@@ -194,6 +195,24 @@ def test_seed_and_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
         rng = np.random.default_rng(1)
         CommandProblem(text, SPACE, "loss").evaluate(rng, OMEGA)
         assert (rng.bit_generator.state != np.random.default_rng(1).bit_generator.state) == drawn
+
+
+def test_each_value_on_standard_output_is_a_report_and_a_bad_one_ends_the_program(tmp_path: Path) -> None:
+    class Listener:
+        heard: ClassVar[list[tuple[int, float]]] = []
+
+        def hear(self, step: int, value: Any) -> None:
+            self.heard.append((step, value))
+            if value > 2:
+                raise Stopped
+
+    text = "echo loss = 9 >&2; echo loss = 1; echo; echo 'loss = 5, loss = 2'; sleep 0.2; echo loss = 3; sleep 60"
+    with listening(Listener()), pytest.raises(Stopped):
+        call(script(tmp_path, text), kept=Path("kept"), environment=("FAMILY=four",))
+    assert Listener.heard == [(1, 1.0), (2, 2.0), (3, 3.0)]
+    assert not marked(b"FAMILY=four")
+    assert [path.name for path in (tmp_path / "kept").iterdir()] == ["running"]
+    assert not list((tmp_path / "kept/running").iterdir())
 
 
 def test_inactive_parameters_take_their_option_along(tmp_path: Path) -> None:
