@@ -126,6 +126,7 @@ class StoredRun:
             run.state, tasks = evaluated_again(driver, run.state)
             run.counters.validation_tasks += tasks
             run.counters.center = run.counters.held_out = math.nan
+            run.counters.reports = {}
 
 
 def _of_first(read: Callable[[], Checkpoint | None], like: SearchState) -> Checkpoint | None:

@@ -2,6 +2,7 @@
 
 import csv
 import re
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 
 from evometa import ASHA, Box, ConfigurationError, Halving, HostProblem, MedianPruning, Search
+from evometa.errors import EvometaWarning
 from evometa.executors import Outcome, Trial, evaluate, pack_problem, pack_trial, unpack_outcome
 from evometa.executors.executor import run_in_order
 from evometa.executors.in_process import InProcess
@@ -147,6 +149,14 @@ def test_workers_and_interruptions_change_nothing(searched: Path, tmp_path: Path
     assert result.failed == 0
     with pytest.raises(ConfigurationError, match="keeps the run's own pruning"):
         Search.resume(tmp_path / "run", pruning=None)
+
+
+def test_reports_of_another_problem_are_forgotten(searched: Path, tmp_path: Path) -> None:
+    shutil.copytree(searched, tmp_path / "run")
+    with pytest.warns(EvometaWarning, match="continues with the problem Course"):
+        resumed = Search.resume(tmp_path / "run", problem=Course(swallows="Exception"), workers=0, progress=False)
+    resumed.run(generations=6)
+    assert resumed.history["stopped"].tolist()[-2:] == [resumed.history["stopped"][4], 0]
 
 
 def test_history_and_trials_say_who_was_stopped_and_count_the_steps(searched: Path) -> None:
