@@ -13,6 +13,8 @@ from evometa.evaluation.full_evaluator import FullEvaluator
 from evometa.evaluation.gradient_evaluator import GradientEvaluator
 from evometa.evaluation.population_evaluator import evaluator_for
 from evometa.evaluation.task_source import TrainingTasks
+from evometa.executors import Trial as Trial
+from evometa.executors.choice import executor_for
 from evometa.inner_training import begin, train, validate
 from evometa.problem import Evaluation, InnerTraining, Problem, precision_of
 from evometa.search.compiled_driver import CompiledDriver
@@ -23,6 +25,13 @@ from evometa.strategies.multi_objective import hypervolume as _hypervolume
 from evometa.strategy import Feedback, Strategy
 
 MEMORY_BUDGET = 2**31
+
+EXECUTORS: dict[str, Callable[[em.HostProblem, int], Any]] = {
+    "in-process": lambda problem, workers: executor_for(problem, 0),
+    "pool": executor_for,
+    "ray": lambda problem, workers: executor_for(problem, em.Ray(workers=workers)),
+}
+"""What runs the calls of a plain-Python problem, on so many workers."""
 
 
 def tell(strategy: Strategy[Any], key: jax.Array, state: Any, genotypes: Any, fitness: Any) -> Any:

@@ -37,6 +37,7 @@ HEADERS = {
     "diversity": "side | QD score",
     "evolution_or_gradient": "point of the sweep | gradient",
     "evosax_trust": "algorithm | trusted | precision | sphere",
+    "executors": "executor | workers",
     "expression_problems": "rule | loss,",
     "expression_training": "losses | candidates / CPU-s",
     "gradient_and_pbt": "problem | one candidate | ms",

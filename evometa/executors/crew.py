@@ -26,8 +26,9 @@ TRIES, KILLED_TRIES = 2, 4
 """How often a call is made that is lost with its worker: of one that crashed, or was killed since memory ran out, and
 of one that was killed for another reason."""
 
-STARTS = 10
-"""Workers in a row that may be killed while they start (memory has run out, say)."""
+STARTS, PATIENCE = 3, 60.0
+"""Workers in a row that may be killed while they start, since memory ran out; and, where they are killed for another
+reason, seconds that may pass before one comes up."""
 
 MEMORY_SHARE = 0.8
 """What the workers may hold together of the machine's memory (or the container's), before they are replaced."""
@@ -88,7 +89,7 @@ class Crew:
         self._waiting: collections.deque[_Job] = collections.deque()
         self._again: collections.deque[_Job] = collections.deque()
         """Calls that were lost, to be tried on fresh workers alone."""
-        self._failed_starts = 0
+        self._failed_starts, self._began = 0, 0.0
         self._kills, self._exhaustions = 0, out_of_memory_kills()
 
     def close(self) -> None:
@@ -115,7 +116,7 @@ class Crew:
             ConfigurationError: a worker that cannot start.
             GivenUp: ``gives_up`` said so.
         """
-        returned = time.monotonic()
+        returned = self._began = time.monotonic()
         try:
             while self._waiting or self._again or self._jobs:
                 self._staff()
@@ -179,12 +180,13 @@ class Crew:
         except StartError as error:
             self._workers.remove(worker)
             self._failed_starts += 1
-            self._kills += error.killed and not self._exhausted()
-            if error.killed and self._failed_starts < STARTS:
+            outside = error.killed and not self._exhausted()
+            self._kills += outside
+            if time.monotonic() < self._began + PATIENCE if outside else error.killed and self._failed_starts < STARTS:
                 return None
             raise error.as_configuration_error() from None
         if worker.ready:
-            self._failed_starts = 0
+            self._failed_starts, self._began = 0, time.monotonic()
         if answer is None:
             return None
         large = self._memory if worker.resident_at_first <= self._memory else GROWTH * worker.resident_at_first

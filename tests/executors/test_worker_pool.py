@@ -1,5 +1,6 @@
 """Worker processes: a crash or a hang of user code fails one candidate, never the search."""
 
+import contextlib
 import fcntl
 import math
 import os
@@ -7,6 +8,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -17,10 +19,13 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from evometa import ConfigurationError, HostProblem
+from evometa import ConfigurationError, HostProblem, Search
 from evometa.executors.executor import Outcome, Trial, run_in_order
+from evometa.executors.processes import descendants
 from evometa.executors.worker_pool import WorkerPool
 from evometa.naming import load
+from evometa.strategies import GeneticAlgorithm
+from evometa.testing.executors import Probe
 
 FILE = Path(__file__).parents[1] / "user_files" / "misbehaving.py"
 GOOD, RAISE, HANG, DIE, EXIT, NAN, PRINT, NOTHING, ARRAY, QUIT, BAD_METRIC, PROTOCOL = range(12)
@@ -445,3 +450,53 @@ import joblib, misbehaving
 result = float(sum(joblib.Parallel(n_jobs=2)(joblib.delayed(misbehaving.square)(x) for x in (1, 2))))
 """
     assert [(one.fitness, one.failure) for one in does(spawn, loky)] == [(5.0, None)] * 2
+
+
+def test_random_kills_of_workers_change_nothing(tmp_path: Path) -> None:
+    rng, left, ended = np.random.default_rng(0), 30, threading.Event()
+
+    def kill() -> None:
+        nonlocal left
+        while left and not ended.wait(rng.uniform(0.02, 0.25)):
+            workers = [
+                number
+                for number in descendants(os.getpid())
+                if b"evometa.executors.worker import main" in command_of(number)
+            ]
+            if workers:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(int(rng.choice(sorted(workers))), signal.SIGKILL)
+                    left -= 1
+
+    killer = threading.Thread(target=kill)
+
+    def callback(report: Any) -> bool:
+        if killer.ident is None:
+            killer.start()
+        return not killer.is_alive()
+
+    found = {}
+    for name, workers, callbacks in (("pool", 2, [callback]), ("undisturbed", 0, [])):
+        search = Search(
+            Probe(),
+            GeneticAlgorithm(8),
+            run_directory=tmp_path / name,
+            workers=workers,
+            callbacks=callbacks,
+            progress=False,
+            trials=False,
+        )
+        try:
+            result = search.run(generations=found["pool"][0] if found else 1000)
+        finally:
+            ended.set()
+        files = [(tmp_path / name / file).read_bytes() for file in ("history.csv", "failures.txt")]
+        found[name] = result.generations, result.evaluations, files
+    assert left == 0
+    assert found["pool"] == found["undisturbed"]
+
+
+def command_of(number: int) -> bytes:
+    with contextlib.suppress(OSError):
+        return Path(f"/proc/{number}/cmdline").read_bytes()
+    return b""
