@@ -26,7 +26,9 @@ class MetricReader:
     def __init__(self, metric: str) -> None:
         self._metric = metric
         self._bytes = metric.encode()
-        self._pattern = re.compile(rf"(?<![\w.\-/]){re.escape(metric)}[\"']?\s*[=:]\s*[\"']?([^\s,;|\"']+)")
+        self._pattern = re.compile(
+            rf"(?<![\w.\-/]){re.escape(metric)}[\"']?\s*[=:]\s*[\"']?([^\s,;|\"']+(?:,\d[^\s;|\"']*)?)"
+        )
         self._rest = b""
         self.value: Any = None
         """The last value, a number or the text that is none; None where there is none yet."""
@@ -60,7 +62,8 @@ class MetricReader:
             except ValueError:
                 found = None
             if isinstance(found, dict) and self._metric in found:
-                self.value = found[self._metric]
+                value = found[self._metric]
+                self.value = "null" if value is None else value
                 return True
         values = self._pattern.findall(text)
         self.value = values[-1] if values else self.value

@@ -1,5 +1,6 @@
 """A command line with parameters in braces, as in ``train.py --lr {lr}``, and the words that values make of it."""
 
+import os
 import re
 import shlex
 import string
@@ -13,6 +14,7 @@ from evometa.problems.commands.space_file import as_text
 Piece = tuple[str, str | None, str]
 """Text, and the parameter that follows it with its format; None for the parameter where none does."""
 
+_OPERATORS = ("|", "||", "&", "&&", ";", "<", "<<", "<<<")
 _PATH = re.compile(r"(?<![^\s=;|&(])[\w./~+-]+(?![^\s;|&)])")
 
 
@@ -56,6 +58,18 @@ def split(command: str | Sequence[str]) -> list[str]:
         ) from None
     if not words or not words[0]:
         raise ConfigurationError(f"A command expects the program first, as in 'python train.py', got {command!r}.")
+    unquoted = shlex.split(command, posix=False) if isinstance(command, str) else []
+    for word in unquoted:
+        if word in _OPERATORS or re.fullmatch(r"\d?>>?(&\d)?", word):
+            raise ConfigurationError(
+                f"The command has {word!r}, which only a shell understands; say shell=True (--shell), or put the word "
+                "into quotes."
+            )
+    if "=" in words[0].split("/")[0]:
+        raise ConfigurationError(
+            f"A command expects the program first, got {words[0]!r}; set variables by environment "
+            "(--environment NAME=VALUE), or say shell=True (--shell)."
+        )
     return words
 
 
@@ -117,6 +131,8 @@ def _absolute(word: str, folder: Path, *, program: bool = False) -> str:
     head, mark, path = word.rpartition("=") if "=" in word and not program else ("", "", word)
     if not path or "{" in path or "\0" in path or path.startswith(("/", "-")) or (program and "/" not in path):
         return word
+    if path.startswith("~/"):
+        return f"{head}{mark}{_braces(os.path.expanduser(path))}"
     try:
         there = (folder / path).is_file() or ("/" in path and (folder / path).is_dir())
     except OSError:  # a name too long for one

@@ -59,7 +59,7 @@ def test_a_shell_is_used_only_when_asked_for_and_values_are_quoted_for_it(tmp_pa
     text = "n=$(cat data.txt | wc -l); printf '%s\\n' {name} > said && echo loss=$((n + 1)) {x}"
     assert call(text, shell=True, kept=Path("kept")) == 2.0
     assert (tmp_path / "kept/best/said").read_text() == "with space; and 'quote'\n"
-    assert call("echo loss=1 $HOME | {x} {name}", kept=Path("other")) == 1.0
+    assert call("echo loss=1 $HOME '|' {x} {name}", kept=Path("other")) == 1.0
     assert "$HOME | 0.25 with space" in (tmp_path / "other/best/stdout.txt").read_text()
     with pytest.raises(ConfigurationError, match=r"\{name\} within quotes"):
         CommandProblem('echo "it\'s {x} {name}"', SPACE, "loss", shell=True)
@@ -74,12 +74,20 @@ def test_a_shell_is_used_only_when_asked_for_and_values_are_quoted_for_it(tmp_pa
         ("epoch 1 [====] loss: 4\r epoch 2 - my-loss: 7 - loss: -.5 - val_loss: 2", -0.5),
         ("\x1b[1mloss\x1b[0m: \x1b[32m7\x1b[0m", 7.0),
         ("loss = 4", 4.0),
+        ("loss=0.5,loss_b=3", 0.5),
         ("\udcff\udc80 loss = 4\n\udcfe", 4.0),
     ],
 )
 def test_the_last_value_that_is_printed_counts(tmp_path: Path, said: str, value: float) -> None:
     (tmp_path / "said").write_bytes(said.encode(errors="surrogateescape"))
     assert call("cat said", environment=("ALL={parameters}",)) == value
+
+
+def test_a_path_in_the_home_folder_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    (tmp_path / "home").mkdir()
+    (tmp_path / "home" / "p.sh").write_text("echo loss = 1")
+    assert call("sh ~/p.sh {x} {name}") == 1.0
 
 
 def test_a_metric_on_standard_error_counts_where_standard_output_has_none(tmp_path: Path) -> None:
@@ -101,6 +109,8 @@ def test_a_metric_file_is_read_in_the_working_directory(tmp_path: Path, content:
         ("echo out; exit 1", "exit status 1: out", {}),
         ("kill -SEGV $$", "ended by SIGSEGV", {}),
         ("echo loss = bad", "printed loss = 'bad', which is no number", {}),
+        ("echo loss = 0,25", "printed loss = '0,25', which is no number", {}),
+        ("echo '{\"loss\": null}'", "printed loss = 'null', which is no number", {}),
         ("echo losses = 3; echo lost: 1", r"printed no 'loss = NUMBER'. Nearest: losses, lost", {}),
         ("exit 0", "printed no 'loss = NUMBER'$", {}),
         ("echo loss = 1", "wrote no file result in its working directory: No such file", {"metric_file": "result"}),
@@ -242,6 +252,9 @@ def test_inactive_parameters_take_their_option_along(tmp_path: Path) -> None:
         ("p {x!r} {name}", "no conversion"),
         ("p '{x} {name}", "each quote to be closed"),
         ("", "the program first"),
+        ("p {x} {name} | tail -1", r"has '\|', which only a shell understands; say shell=True"),
+        ("p {x} {name} 2>&1", "only a shell understands"),
+        ("A=1 p {x} {name}", "the program first, got 'A=1'; set variables by environment"),
     ],
 )
 def test_a_command_that_does_not_fit_the_space_is_refused_in_a_sentence(command: str, words: str) -> None:
