@@ -1,5 +1,7 @@
 """Configuration of the documentation: ``make docs``."""
 
+from typing import Any
+
 import evometa
 
 project = "evometa"
@@ -21,3 +23,13 @@ autodoc_default_options = {"members": True, "show-inheritance": True, "member-or
 autodoc_typehints = "none"  # ranges make them long; the docstrings have types, shapes and units
 napoleon_google_docstring = True
 napoleon_numpy_docstring = False
+
+
+def setup(app: Any) -> None:
+    """Let the first line of a property's docstring begin with words and a colon, which napoleon takes for a type."""
+
+    def keep_first_line(app: Any, what: str, name: str, obj: Any, options: Any, lines: list[str]) -> None:
+        if what == "property" and lines:
+            lines.insert(0, "\\ ")  # an empty word, without a colon
+
+    app.connect("autodoc-process-docstring", keep_first_line, priority=400)  # before napoleon

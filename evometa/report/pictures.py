@@ -8,10 +8,9 @@ import numpy as np
 
 from evometa.backend.static_leaves import pack, unpack
 from evometa.errors import EvometaError
-from evometa.evaluation.compatibility import overrides
 from evometa.inner_training import learning_curve
 from evometa.plots import over_steps, topology
-from evometa.problem import HostProblem, InnerTraining, precision_of
+from evometa.problem import HostProblem, InnerTraining, overrides, precision_of
 from evometa.search.generation import root_keys
 from evometa.sharing.run import Run
 from evometa.topology import Network, RecurrentNetwork
@@ -72,7 +71,8 @@ def _training(run: Run, problem: Any, key: Key, found: Omega) -> Any:
             key_task, key_learner = jax.random.split(key)
             return learning_curve(problem, key_learner, unpack(omega), problem.sample_test_task(key_task), steps)[0]
 
-        return jax.lax.map(one, keys)
+        curves: jax.Array = jax.lax.map(one, keys)
+        return curves
 
     with precision_of(problem):
         keys = jax.random.split(key, TASKS)
