@@ -1,11 +1,12 @@
 """``evometa run`` and ``evometa resume``, whose options are the fields of the problem and of the strategy."""
 
+import contextlib
 import dataclasses
 import itertools
 import math
 import operator
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
@@ -113,9 +114,12 @@ class Run:
         if self.seeds is not None:
             if self.seeds < 1:
                 raise ConfigurationError(f"--seeds expects a whole number above zero, got {self.seeds}.")
-            several = SeveralSeeds(problem, strategy, seeds=range(self.seed, self.seed + self.seeds), **options)
+            seeds = range(self.seed, self.seed + self.seeds)
+            with _unclaimed_after_errors(directory):
+                several = SeveralSeeds(problem, strategy, seeds=seeds, **options)
             return report_seeds(several.run(**limits), directory)
-        search = Search(problem, strategy, seed=self.seed, **options)
+        with _unclaimed_after_errors(directory):
+            search = Search(problem, strategy, seed=self.seed, **options)
         if search.beginning and ranks.is_first():
             print(f"start      {search.beginning}", flush=True)
         return report(search.problem, search.run(**limits), directory)
@@ -308,6 +312,17 @@ def claim_directory(problem: type[Any], strategy: type[Any]) -> Path:
             ) from None
         break
     return path
+
+
+@contextlib.contextmanager
+def _unclaimed_after_errors(directory: Path) -> Iterator[None]:
+    """Remove a run directory that is still empty where a search cannot be made."""
+    try:
+        yield
+    except EvometaError:
+        with contextlib.suppress(OSError):  # it is not empty, or not there
+            directory.rmdir()
+        raise
 
 
 def report(problem: "BaseProblem", result: "Result", directory: Path) -> int:

@@ -301,6 +301,10 @@ def test_a_run_from_the_command_line_and_its_continuation(tmp_path: Path, capsys
     assert not list((tmp_path / "run/candidates/running").iterdir())
     assert main(["run", "--command", "sh program.sh {x} {nam}", *words[2:], "--generations", "1"]) == 2
     assert "space.json was expected to be a JSON or TOML file" in capsys.readouterr().err
+    (tmp_path / "space.json").write_text(json.dumps(SPACE))
+    assert main(["run", "--command", "absent {x} {name}", *words[2:], "--generations", "1"]) == 2
+    assert "a program 'absent' on the PATH" in capsys.readouterr().err
+    assert not list((tmp_path / "runs").iterdir())
 
 
 def test_a_worker_that_is_killed_takes_its_program_along(tmp_path: Path) -> None:
