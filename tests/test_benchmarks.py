@@ -22,6 +22,7 @@ SCRIPTS = sorted(path.stem for path in FOLDER.glob("*.py") if not path.stem.star
 HEADERS = {
     "aged_evolution": "strategy | evaluations, median",
     "architecture_tables": "cross-entropy on digits |",
+    "asynchronous": "strategy, problem | log10 best",
     "bayesian_prior": "prior | generations",
     "black_boxes": "player | generations",
     "checkpoint_cost": "seconds of search | checkpoints",

@@ -111,7 +111,7 @@ def _amount(word: str) -> tuple[str, float]:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Execution(Workers):
-    """How to execute a search; none of these options changes the result.
+    """How to execute a search; none of these options changes the result, but for the workers of an asynchronous one.
 
     Args:
         memory_budget: bytes of memory that one generation may use.

@@ -21,7 +21,7 @@ import numpy as np
 
 from evometa.asynchronous import AsynchronousStrategy, tell_completed
 from evometa.evaluation.population_evaluator import Evaluated
-from evometa.executors.executor import Executor, GivenUp, Outcome, Trial
+from evometa.executors.executor import Executor, GivenUp, Outcome, Trial, WorkersLost
 from evometa.executors.shared import SharedExecutor
 from evometa.problem import HostProblem
 from evometa.search.driver import Candidates, Rows, ValidationSettings
@@ -182,7 +182,7 @@ class AsynchronousDriver(SteppedDriver):
     def _validation(self, state: SearchState) -> dict[str, Any]:
         try:
             return super()._validation(state)
-        except GivenUp:  # the row is made again from the log, with its failures
+        except (GivenUp, WorkersLost):  # the row is made again from the log, with its failures
             self._failures.clear()
             self._failures.update(self._before)
             raise

@@ -21,7 +21,7 @@ import jax
 import numpy as np
 
 from evometa.errors import RunDirectoryError, warn
-from evometa.executors.executor import Outcome
+from evometa.executors.executor import Outcome, reports_of
 from evometa.types import Genotype
 
 CALLS = "calls.jsonl"
@@ -112,29 +112,33 @@ class CallLog:
         if after is None:
             return
         self._forget()
-        path, end = folder.path / CALLS, 0
-        lines = path.read_bytes().splitlines(keepends=True) if path.exists() else []
-        count = 0
-        for line in lines:
-            found = self._read(line, like)
-            if found is None:
-                break
-            end += len(line)
-            if "completed" in found:
-                count += 1
-                if count <= after:
-                    self.settle(1)
-        self._begun = count > 0
-        if count < after:
+        path = folder.path / CALLS
+        known, rest = self._read_file(path, like, after)
+        self._begun = known > 0
+        if known < after:
             raise RunDirectoryError(
                 f"{path} was expected to hold the {after:,} completed candidates that the checkpoint knows, and holds "
-                f"{count:,}; restore the file from a copy, or start a new run."
+                f"{known:,}; restore the file from a copy, or start a new run."
             )
-        lost = sum(map(len, lines)) - end
-        if lost > (len(lines[-1]) if lines else 0):
-            warn(f"The last {lost:,} bytes of {path} are damaged; the calls that they recorded are made again.")
-        if lost:
-            os.truncate(path, end)
+        if b"\n" in rest:  # more than a last line that was being written
+            warn(f"The last {len(rest):,} bytes of {path} are damaged; the calls that they recorded are made again.")
+        if rest:
+            os.truncate(path, path.stat().st_size - len(rest))
+
+    def _read_file(self, path: Path, like: Genotype, after: int) -> tuple[int, bytes]:
+        """Take in a log; return how many candidates are completed in it, and what follows the last sound line."""
+        count = 0
+        if not path.exists():
+            return count, b""
+        with path.open("rb") as file:
+            for line in file:
+                found = self._read(line, like)
+                if found is None:
+                    return count, line + file.read()
+                if "completed" in found:
+                    count += 1
+                    self.settle(int(count <= after))
+        return count, b""
 
     def _read(self, line: bytes, like: Genotype) -> dict[str, Any] | None:
         """Take in a line; return it, or None where it is not whole, or does not follow from those before."""
@@ -169,7 +173,7 @@ def _as_json(outcome: Outcome) -> dict[str, Any]:
 
 def _from_json(found: dict[str, Any]) -> Outcome:
     known = {name: value for name, value in found.items() if name in Outcome._fields}
-    return Outcome(**{"metrics": {}, "failure": None, **known})
+    return Outcome(**{"metrics": {}, "failure": None, **known, "reports": reports_of(known.get("reports", ()))})
 
 
 def _is_nan(value: Any) -> bool:

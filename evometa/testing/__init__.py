@@ -15,6 +15,7 @@ They compile a handful of small programs, so give them small sizes.
 file                holds
 =================== ===============================================
 :mod:`strategies`   ``check_strategy``
+:mod:`asynchronous` ``check_asynchronous_strategy``
 :mod:`problems`     ``check_problem_contract``
 :mod:`environments` ``check_environment``
 :mod:`executors`    ``check_executor``
@@ -22,10 +23,18 @@ file                holds
 =================== ===============================================
 """
 
+from evometa.testing.asynchronous import check_asynchronous_strategy
 from evometa.testing.environments import check_environment
 from evometa.testing.executors import check_executor
 from evometa.testing.problems import check_problem_contract
 from evometa.testing.promises import ContractError
 from evometa.testing.strategies import check_strategy
 
-__all__ = ["ContractError", "check_environment", "check_executor", "check_problem_contract", "check_strategy"]
+__all__ = [
+    "ContractError",
+    "check_asynchronous_strategy",
+    "check_environment",
+    "check_executor",
+    "check_problem_contract",
+    "check_strategy",
+]

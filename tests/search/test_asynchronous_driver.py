@@ -4,6 +4,7 @@ An executor of the tests, in this process, returns calls in an order that it is 
 """
 
 import dataclasses
+import errno
 import json
 import re
 import shutil
@@ -16,18 +17,19 @@ import jax
 import numpy as np
 import pytest
 
-from evometa import Box, ConfigurationError, HostProblem, RunDirectoryError, Search, load
+from evometa import ASHA, Box, ConfigurationError, HostProblem, RunDirectoryError, Search, load
 from evometa.errors import EvometaWarning
 from evometa.executors.executor import GivenUp, Outcome, Trial, failed
 from evometa.naming import load as load_class
 from evometa.search import decisions, execution
+from evometa.storage.appended import Appended
 from evometa.storage.call_log import CALLS
-from evometa.storage.history import HISTORY
+from evometa.storage.history import HISTORY, Table
 from evometa.storage.trials import read_trials
 from evometa.strategies import CMAES, AgedEvolution, GeneticAlgorithm, OpenAIES, RandomSearch
 
 TOYS = Path(__file__).parents[1] / "toys.py"
-Bowl, Errand = (load_class(f"{TOYS}:{name}") for name in ("Bowl", "Errand"))
+Bowl, Course, Errand = (load_class(f"{TOYS}:{name}") for name in ("Bowl", "Course", "Errand"))
 
 AGED = AgedEvolution(population_size=4, living=8, tournament_size=3)
 Order = Callable[[int], int]
@@ -284,6 +286,42 @@ def test_a_torn_log_is_continued_and_one_that_lost_more_is_not(tmp_path: Path, e
     words = "calls.jsonl was expected to hold the 12 completed candidates that the checkpoint knows, and holds 7"
     with pytest.raises(RunDirectoryError, match=words):
         Search.resume(tmp_path / "run").run(generations=4)
+
+
+def test_what_was_pruned_is_in_the_log_too(tmp_path: Path) -> None:
+    rule = ASHA(first=1, reduction=3, window=12)
+    one = search(tmp_path / "run", AGED, Course(), workers=0, pruning=rule, validation_share=0)
+    one.run(generations=6)
+    expected = (tmp_path / "run" / HISTORY).read_bytes(), state(one)
+    assert one.history["stopped"].sum() > 0
+    alive = one._run.state.strategy.fitness if one._run.state else ()
+    rows = read_trials(tmp_path / "run")
+    whole = set(rows["fitness"][rows["stopped_at"].isna()])
+    assert set(np.asarray(alive)[np.isfinite(alive)].tolist()) <= whole  # told one by one, the others have failed
+    shutil.rmtree(tmp_path / "run" / "checkpoints")
+    again = Search.resume(tmp_path / "run", workers=0)
+    again.run(generations=6)
+    assert ((tmp_path / "run" / HISTORY).read_bytes(), state(again)) == expected
+
+
+def test_a_full_disk_ends_the_search_and_loses_nothing(
+    tmp_path: Path, executors: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    executors(drawn(8))
+    append, left = Appended.append, [16]
+
+    def full(file: Appended, content: bytes) -> None:
+        left[0] -= isinstance(file, Table) is False
+        if left[0] < 0:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        append(file, content)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Appended, "append", full)
+        with pytest.warns(EvometaWarning, match=r"Could not write the history in .*No space left on device"):
+            assert search(tmp_path / "run").run(generations=5).stop_code == "not_written"
+    Search.resume(tmp_path / "run").run(generations=5)
+    assert sorted(completed(tmp_path / "run")) == list(range(20))
 
 
 def test_a_run_before_its_first_row_is_not_replaced_silently(tmp_path: Path, executors: Any) -> None:
