@@ -17,7 +17,7 @@ from evometa.errors import ConfigurationError
 from evometa.executors.ray_settings import Ray
 from evometa.executors.reaper import BOOT
 
-LEAST_VERSION = (2, 50)
+LEAST_VERSION = (2, 60)
 """The oldest Ray that was tried."""
 
 LONGEST_PATH = 30
