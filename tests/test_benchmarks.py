@@ -43,7 +43,7 @@ HEADERS = {
     "expression_training": "losses | candidates / CPU-s",
     "gradient_and_pbt": "problem | one candidate | ms",
     "gradient_free_learners": "1 seeds, 2 held-out tasks | defaults: loss",
-    "halving": "digits-hyperparameters |",
+    "halving": "boosting-hyperparameters |",
     "heterogeneous": "left out | tuned AdamW",
     "hyperparameter_schedule": "learning rate | loss | 10⁶ inner steps",
     "image_completion": "initial weights | generations",
