@@ -99,8 +99,9 @@ def _part(space: VectorSpace, value: Any) -> Any:
                     (np.inf if space.high is None else space.high),
                 )
                 value = np.clip(value.ravel(), low, high).reshape(space.shape)
-        elif isinstance(value, str):
-            value = float(value)
+        elif not isinstance(value, Mapping) and (texts := np.asarray(value)).dtype.kind == "U":  # as a table has them
+            numbers = texts.astype(np.float64)
+            value = numbers.astype(np.int64) if (numbers % 1 == 0).all() else numbers
         genotype = np.asarray(space.encode(value), np.float64)
     except (TypeError, ValueError) as error:
         raise ConfigurationError(str(error)) from None

@@ -1,14 +1,17 @@
 """The candidates that another run has found, with their fitness: what a search may begin from."""
 
 import csv
+import io
 import math
 import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
+import jax
 import numpy as np
 
+from evometa.backend.static_leaves import abstract
 from evometa.errors import RunDirectoryError
 from evometa.problem import BaseProblem, precision_of, sign_of
 from evometa.search.members import population_of
@@ -18,7 +21,7 @@ from evometa.storage.data_copies import problem_with_copies, with_kept_classes
 from evometa.storage.manifest import Manifest, read_manifest
 from evometa.storage.result import Archive
 from evometa.storage.result_file import load_result
-from evometa.storage.trials import TRIALS
+from evometa.storage.trials import TRIALS, is_small
 from evometa.types import Genotype, Omega
 
 Part = Literal["auto", "best", "center", "population", "archive", "trials"]
@@ -70,7 +73,7 @@ def found_in(folder: Path, part: Part, *, many: bool) -> Found:
 
 def _part_of(folder: Path, manifest: Manifest, problem: BaseProblem, part: str) -> Found | None:
     if part == "trials":
-        return _trials(folder, sign_of(problem))
+        return _trials(folder, sign_of(problem)) if _is_whole_in_trials(problem) else None
     if part == "population":
         return _members(population_of(folder, manifest, problem, rebuilt(manifest, "strategy")), problem, part)
     result = load_result(folder)
@@ -90,8 +93,6 @@ def _members(archive: Archive | None, problem: BaseProblem, part: str) -> Found 
     losses = sign_of(problem) * np.asarray(archive.fitness, np.float64)
     spread = archive.objectives is not None or archive.measures is not None
     order = [int(i) for i in np.argsort(losses, kind="stable") if math.isfinite(losses[i])]
-    import jax
-
     return Found(
         [_readable(problem, jax.tree.map(lambda leaf, i=i: leaf[i], archive.omegas)) for i in order],
         [float(losses[i]) for i in order],
@@ -106,20 +107,30 @@ def _readable(problem: BaseProblem, omega: Omega) -> Omega:
         return problem.space.readable(omega)
 
 
+def _is_whole_in_trials(problem: BaseProblem) -> bool:
+    """Return whether the table of trials has all parts of an ω."""
+    with precision_of(problem):
+        space = problem.space
+        omega = abstract(lambda key: space.decode(space.sample(key)), jax.eval_shape(jax.random.key, 0))
+    parts = list(omega.values()) if isinstance(omega, Mapping) else [omega]
+    return len(parts) == sum(map(is_small, parts))
+
+
 def _trials(folder: Path, sign: float) -> Found | None:
     """Return the candidates in the table of trials that did not fail, each once."""
     try:
-        with open(folder / TRIALS, newline="") as file:
-            rows = [row for row in csv.DictReader(file) if not row.get("failure")]
+        content = (folder / TRIALS).read_text()
     except OSError:
         return None
+    whole = content[: content.rfind("\n") + 1]  # without an incomplete last row of a search that is writing
+    rows = [row for row in csv.DictReader(io.StringIO(whole, newline="")) if not row.get("failure")]
     best: dict[tuple[tuple[str, str], ...], tuple[float, dict[str, str]]] = {}
     for row in rows:
         cells = {name: text for name, text in row.items() if re.match(r"omega($|[/\[])", name or "") and text}
         try:
             loss = sign * float(row["fitness"])
         except (KeyError, TypeError, ValueError):
-            continue  # a row that was cut
+            continue
         identity = (*cells.items(),)
         if math.isfinite(loss) and cells and loss < best.get(identity, (math.inf, {}))[0]:
             best[identity] = loss, cells

@@ -62,11 +62,12 @@ def omega_columns(problem: BaseProblem, space: Space) -> tuple[str, ...]:
 def omega_cells(omega: Omega) -> dict[str, Any]:
     """Return the cells of an ω on the host, as people read it; parts with many numbers are left out."""
     if isinstance(omega, Mapping):
-        return cells(plain({name: part for name, part in omega.items() if _is_small(part)}))
-    return cells(plain(omega)) if _is_small(omega) else {}
+        return cells(plain({name: part for name, part in omega.items() if is_small(part)}))
+    return cells(plain(omega)) if is_small(omega) else {}
 
 
-def _is_small(part: Any) -> bool:
+def is_small(part: Any) -> bool:
+    """Return whether the table has a part of an ω."""
     leaves = jax.tree.leaves(part, is_leaf=is_formula)
     return sum(1 if is_formula(leaf) else np.size(leaf) for leaf in leaves) <= MOST_NUMBERS
 

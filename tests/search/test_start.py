@@ -18,6 +18,7 @@ from evometa import (
     Dict,
     HostProblem,
     Integer,
+    Permutation,
     Problem,
     RunDirectoryError,
     Search,
@@ -28,6 +29,7 @@ from evometa import (
 from evometa.cli.main import main
 from evometa.problems import SymbolicRegression
 from evometa.search.matching import matched
+from evometa.search.other_run import _is_whole_in_trials
 from evometa.search.start import _kept
 from evometa.strategies import (
     BIPOPCMAES,
@@ -196,6 +198,20 @@ def test_another_space_is_matched_by_names_and_the_rest_is_drawn(tmp_path: Path)
     assert names[int(first["kind"])] == ["adam", "sgd"][int(source["kind"])]
     assert int(first["inner"]["depth"]) == np.clip(source["inner"]["depth"], 2, 4)
     assert result.evaluations == 4
+
+
+def test_numbers_are_taken_from_texts_as_a_table_has_them() -> None:
+    space = Dict({"a": Permutation(3), "b": Integer(0, 9), "c": Box((2,), 0.0, 1.0), "d": Categorical([16, 32])})
+    found = matched(space, {"a": ["2", "0", "1"], "b": "7", "c": ["0.5", "1e-1"], "d": "32"}, jax.random.key(0))
+    omega = jax.device_get(space.decode(jnp.asarray(found.genotype)))
+    assert not found.drawn
+    assert (omega["a"].tolist(), int(omega["b"]), int(omega["d"])) == ([2, 0, 1], 7, 1)
+    np.testing.assert_allclose(omega["c"], [0.5, 0.1], rtol=1e-6)
+
+
+def test_trials_without_all_of_an_omega_are_not_what_a_distribution_begins_from() -> None:
+    assert _is_whole_in_trials(Valley(dimension=64))
+    assert not _is_whole_in_trials(Valley(dimension=65))
 
 
 def test_parts_that_do_not_fit_are_drawn_and_nothing_that_fits_is_refused() -> None:
