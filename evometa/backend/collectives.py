@@ -52,12 +52,13 @@ def bind_collectives(coordinator: str) -> None:
     if address is None:
         return
     with contextlib.suppress(ImportError, AttributeError, TypeError):
-        from jax._src import distributed, xla_bridge
-        from jax._src.lib import _jax
+        from jax._src import distributed, lib, xla_bridge
         from jax.extend.backend import register_backend_factory
 
+        runtime: Any = lib
+
         def collectives() -> Any:
-            return _jax.make_gloo_tcp_collectives(distributed.global_state.client, hostname=address)
+            return runtime._jax.make_gloo_tcp_collectives(distributed.global_state.client, hostname=address)
 
         make = functools.partial(_client, xla_bridge.make_cpu_client, collectives)
         register_backend_factory("cpu", make, priority=0, fail_quietly=False)

@@ -96,12 +96,12 @@ def _bound(coordinator: str | None) -> str | None:
 
 def count() -> int:
     """Return the number of ranks; 1 in a process without company."""
-    return jax.process_count()
+    return int(jax.process_count())
 
 
 def index() -> int:
     """Return which rank this is, from 0 on."""
-    return jax.process_index()
+    return int(jax.process_index())
 
 
 def is_first() -> bool:

@@ -63,9 +63,8 @@ def reach(own: Standing) -> Standing:
             "computed other ones than rank 0, so their processors, versions of JAX or code differ; start all ranks on "
             "the same kind of machine with the same environment, then resume the run."
         )
-    first, anywhere = Standing(*told[0].tolist()), told.any(axis=0).tolist()
-    flags = {name: anywhere[Standing._fields.index(name)] for name in ("interrupted", "asked", "lost")}
-    return first._replace(**flags)
+    flags = {name: bool(told[:, Standing._fields.index(name)].any()) for name in ("interrupted", "asked", "lost")}
+    return Standing(*told[0].tolist())._replace(**flags)
 
 
 def require_written(error: NotWritten | None, *, lost: bool) -> None:

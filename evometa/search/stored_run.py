@@ -71,7 +71,12 @@ class StoredRun:
         """Restore the newest checkpoint of the opened folder, and have changes recorded with the next rows."""
         former = self.former_strategy(driver.strategy)
         form, columns, trials = _form(driver, former), driver.columns, driver.trial_columns
-        _take(_of_first(lambda: folder and folder.restore(form, columns, trials), form), driver, former, run)
+        _take(
+            _of_first(lambda: folder.restore(form, columns, trials) if folder is not None else None, form),
+            driver,
+            former,
+            run,
+        )
         self._read_failures(run)
         if run.calls is not None and folder is not None:
             begun = folder.known is not None
