@@ -44,6 +44,13 @@ from evometa.types import Genotype, Key, Scalar
 State = TypeVar("State")
 
 
+class Redrawn(NamedTuple):
+    """A population that is not there as a whole: its strategy draws each member again (:meth:`Strategy.member`)."""
+
+    state: Any
+    """The strategy's state as ``ask`` returned it."""
+
+
 class Feedback(NamedTuple):
     """What a strategy is told about the population that it asked for; leading axis P."""
 
@@ -140,6 +147,24 @@ class Strategy(Generic[State], metaclass=Checked):
         2 gives each antithetic pair (candidates 2i and 2i + 1) tasks of its own.
         """
         return 0
+
+    @property
+    def redraws(self) -> bool:
+        """Whether :meth:`member` draws each candidate of the last ask again (False by default).
+
+        Large populations of such a strategy are nowhere as a whole: each device draws the candidate that it evaluates,
+        and :meth:`tell` is given a :class:`Redrawn` in place of the genotypes.
+        """
+        return False
+
+    def member(self, state: State, index: jax.typing.ArrayLike) -> Genotype | None:
+        """Return candidate ``index`` of the last ask, as it was; None where :attr:`redraws` is False.
+
+        Args:
+            state: as :meth:`ask` returned it.
+            index: its place in the population, int32 scalar.
+        """
+        return None
 
     @property
     def asks_in_python(self) -> bool:

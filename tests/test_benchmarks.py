@@ -34,6 +34,7 @@ HEADERS = {
     "control": "environment | strategy",
     "dashboard": "runs | generations | history, MiB",
     "density_estimation": "density | held-out",
+    "devices": "side | generations/s",
     "discrete": "1,000 evaluations at most | OneMax",
     "diversity": "side | QD score",
     "evolution_or_gradient": "point of the sweep | gradient",

@@ -4,6 +4,7 @@ import dataclasses
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 
 from evometa.backend.chunks import spread
 from evometa.evaluation.population_evaluator import Evaluated, OneCandidate, PopulationEvaluator, register
@@ -11,13 +12,21 @@ from evometa.evaluation.task_source import KeyDraws
 from evometa.evaluation_plan import FullEvaluation
 from evometa.problem import Evaluation, InnerTraining, Problem, overrides
 from evometa.spaces import Space
-from evometa.strategy import Strategy
-from evometa.types import Genotype, Key
+from evometa.strategy import Redrawn, Strategy
+from evometa.types import Genotype, Key, Scalar
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class FullEvaluator(PopulationEvaluator):
     """Evaluates each population from scratch, as the problem says; nothing is carried."""
+
+    strategy: Strategy[Any] | None = None
+    """Draws candidates again; None for evaluators of genotypes alone."""
+
+    @property
+    def redraws(self) -> bool:
+        """Whether candidates are evaluated one chunk after the other, from genotypes."""
+        return self.strategy is not None and not self._at_once and not self.space.branches
 
     def one_candidate(self) -> OneCandidate:
         """Return the function that evaluates one candidate on what its generation shares."""
@@ -34,7 +43,17 @@ class FullEvaluator(PopulationEvaluator):
 
     def population(self, key: Key, genotypes: Genotype) -> Evaluation:
         """Evaluate a population of genotypes ``[P, ...]``; every part of the result has leading axis P."""
-        source = self.tasks
+        source, strategy = self.tasks, self.strategy
+        if isinstance(genotypes, Redrawn) and strategy is not None:
+            count, members = strategy.population_size, self.members_per_task_set
+
+            def drawn(both: Any, index: Scalar) -> Evaluation:
+                shared, state = both
+                own = jax.tree.map(lambda leaf: leaf[index // members], shared) if members else shared
+                return source.evaluate(own, self.omega(strategy.member(state, index)))
+
+            given = (self.draw(key, count), genotypes.state)
+            return Evaluation(*self._map(drawn, given, jnp.arange(count, dtype=jnp.int32), self.chunk))
         if self._at_once and isinstance(source, KeyDraws):
 
             def together(shared: Key, own: Genotype) -> Evaluation:
@@ -54,4 +73,4 @@ class FullEvaluator(PopulationEvaluator):
 def _make(
     plan: FullEvaluation, strategy: Strategy[Any], problem: Problem | InnerTraining, space: Space
 ) -> FullEvaluator:
-    return FullEvaluator(problem, space, strategy.members_per_task_set)
+    return FullEvaluator(problem, space, strategy.members_per_task_set, strategy=strategy)

@@ -85,6 +85,11 @@ class PopulationEvaluator(abc.ABC):
         return task_source(self.problem)
 
     @property
+    def redraws(self) -> bool:
+        """Whether :meth:`evaluate` also takes candidates that the strategy draws again; False by default."""
+        return False
+
+    @property
     def inner_steps_per_evaluation(self) -> int:
         """Learner updates that evaluating one candidate in one generation costs; by default the problem's own."""
         return self.problem.inner_steps_per_evaluation
@@ -121,7 +126,7 @@ class PopulationEvaluator(abc.ABC):
             root: key of the search, the same in every generation.
             key: key of the generation.
             carried: from the generation before.
-            genotypes: ``[P, ...]``.
+            genotypes: ``[P, ...]``; or, where it :attr:`redraws`, a :class:`~evometa.strategy.Redrawn`.
         """
 
     def validate_on(self, genotype: Genotype, tasks: Any, *, test: bool) -> Evaluation:

@@ -36,7 +36,7 @@ from evometa.search.generation import (
 from evometa.search.planning import check_memory
 from evometa.storage.history import MEASURED, STATISTICS
 from evometa.storage.trials import Row, trial_columns
-from evometa.strategy import Strategy
+from evometa.strategy import Redrawn, Strategy
 from evometa.types import Genotype, Key, Scalar
 
 LEAST_NUMBERS_TO_SPREAD = 2**18
@@ -70,7 +70,7 @@ class CompiledDriver(Driver):
     ) -> None:
         steps = evaluator.inner_steps_of(strategy.population_size)
         super().__init__(evaluator.problem, evaluator.space, strategy, seed, validation, steps)
-        self.evaluator = evaluator
+        self.evaluator, self._has_trials = evaluator, trials
         self._sharding = _replicated(evaluator.devices)
         # (device_put takes no keys to the devices of other ranks)
         self._device_keys = jax.jit(lambda keys: keys, out_shardings=self._sharding)(self.keys)
@@ -207,9 +207,17 @@ class CompiledDriver(Driver):
     def _ask(self, key: Key, state: SearchState) -> tuple[SearchState, Genotype]:
         ready, carried = self.evaluator.prepare(state.strategy, state.carried)
         genotypes, asked = self.strategy.ask(key, ready)
+        if self._redraws(genotypes):  # which leaves nothing of them in the program
+            asked = on_every_device(asked, self.evaluator.devices)
+            return state._replace(strategy=asked, carried=carried), Redrawn(asked)
         if _numbers(genotypes) < LEAST_NUMBERS_TO_SPREAD:
             genotypes, asked = on_every_device((genotypes, asked), self.evaluator.devices)
         return state._replace(strategy=asked, carried=carried), genotypes
+
+    def _redraws(self, genotypes: Genotype) -> bool:
+        """Return whether candidates are drawn where they are evaluated, rather than once as a whole."""
+        large = _numbers(genotypes) >= LEAST_NUMBERS_TO_SPREAD
+        return large and self.strategy.redraws and self.evaluator.redraws and not self._has_trials
 
     def _evaluate(
         self, state: SearchState, genotypes: Genotype, key: Key, number: Any, root: RootKeys

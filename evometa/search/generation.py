@@ -17,7 +17,7 @@ from evometa.halving import behind
 from evometa.problem import Evaluation
 from evometa.search.finalists import Finalists, enter, no_finalists
 from evometa.spaces import Space
-from evometa.strategy import Feedback, Strategy, tell_population
+from evometa.strategy import Feedback, Redrawn, Strategy, tell_population
 from evometa.types import Genotype, Key, Scalar
 
 CONTINUE, TARGET_REACHED, FIRST_STRATEGY_STOP = 0, 1, 2
@@ -111,7 +111,7 @@ def tell(
         sign: the factor that turns the fitness into one to minimise.
         key: the strategy's key.
         state: the state after ``ask``.
-        genotypes: the population ``[P, ...]``.
+        genotypes: the population ``[P, ...]``, or a :class:`~evometa.strategy.Redrawn`.
         evaluated: as the problem gave it, leading axis P.
 
     Returns:
@@ -149,12 +149,16 @@ def noted(
     if stopped_at is not None:
         allowed = jnp.where(stopped_at > 0, jnp.inf, allowed)
     winner = jnp.argmin(allowed)
+    if isinstance(genotypes, Redrawn):
+        best_now = strategy.member(genotypes.state, winner)
+    else:
+        best_now = jax.tree.map(lambda leaf: leaf[winner], genotypes)
     learned = learn(told)
     better = allowed[winner] < state.best_fitness
-    genotype = jax.tree.map(lambda new, old: jnp.where(better, new[winner], old), genotypes, state.best_genotype)
+    genotype = jax.tree.map(lambda new, old: jnp.where(better, new, old), best_now, state.best_genotype)
     finalists = state.finalists
     if isinstance(finalists, Finalists):
-        finalists = enter(finalists, jax.tree.map(lambda leaf: leaf[winner], genotypes), allowed[winner])
+        finalists = enter(finalists, best_now, allowed[winner])
     best = jnp.minimum(allowed[winner], state.best_fitness)
     state = SearchState(learned, genotype, best, state.carried, finalists)
     known = jnp.isfinite(best)

@@ -71,9 +71,8 @@ class OpenAIES(GradientSteps, Strategy[OpenAIESState]):
     same cost, which helps where tasks differ much."""
     regenerate_noise: bool = False
     """Draw the noise of each pair from a key of its own, and again where it is needed, instead of reading it off the
-    candidates (Salimans et al. send keys instead of noise for the same reason). ``tell`` then needs memory for a few
-    vectors ``[D]`` whatever the population, and so does :meth:`member`; a ``[P, D]`` that ``ask`` returns is held by
-    who asked. It draws twice."""
+    candidates (Salimans et al. send keys instead of noise for the same reason). A search then needs memory for a few
+    vectors ``[D]`` whatever the population: candidates are drawn where they are evaluated. It draws twice."""
 
     @property
     def constraint_handling(self) -> ConstraintHandling:
@@ -104,6 +103,11 @@ class OpenAIES(GradientSteps, Strategy[OpenAIESState]):
             noise = standard_normal(key, (self.population_size // 2, len(state.center)))
         step = self._sigma(state.generation) * noise
         return antithetic.join(state.center[None] + step, state.center[None] - step), state
+
+    @property
+    def redraws(self) -> bool:
+        """As :attr:`regenerate_noise` says."""
+        return self.regenerate_noise
 
     def member(self, state: OpenAIESState, index: jax.typing.ArrayLike) -> jax.Array | None:
         """Return only candidate ``index`` of the last ask, ``[D]``; None without ``regenerate_noise``."""

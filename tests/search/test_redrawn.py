@@ -1,0 +1,40 @@
+"""Populations that are nowhere as a whole: each device draws again what it evaluates."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from evometa import Search
+from evometa.naming import load
+from evometa.search import compiled_driver
+from evometa.strategies import OpenAIES
+
+Bowl = load(f"{Path(__file__).parents[1] / 'toys.py'}:Bowl")
+POPULATION, DIMENSION = 64, 4096
+
+
+def searched(devices: int) -> Search:
+    strategy = OpenAIES(population_size=POPULATION, regenerate_noise=True, learning_rate=0.1, tasks_per_pair=True)
+    made = Search(Bowl(dimension=DIMENSION), strategy, devices=devices, population_chunk=1, finalists=1, progress=False)
+    made.run(generations=3)
+    return made
+
+
+def temporaries(made: Search) -> int:
+    assert made._driver is not None
+    return int(made._driver._dispatch.memory_analysis().temp_size_in_bytes)
+
+
+def test_a_large_population_is_never_a_whole_and_the_search_is_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    redrawn = [searched(devices) for devices in (1, 2)]
+    whole = POPULATION * DIMENSION * 4
+    for each in redrawn:
+        assert temporaries(each) < whole / 2
+    monkeypatch.setattr(compiled_driver, "LEAST_NUMBERS_TO_SPREAD", np.inf)
+    large = searched(1)
+    assert temporaries(large) >= whole
+    for each in redrawn:
+        for name in ("best", "median", "best_so_far", "strategy/sigma"):
+            np.testing.assert_allclose(each.history[name], large.history[name], rtol=1e-5)
+        np.testing.assert_allclose(each.run(generations=3).best_omega, large.run(generations=3).best_omega, atol=1e-5)
