@@ -17,7 +17,7 @@ from evometa.errors import ConfigurationError, EvometaError, warn
 from evometa.search.driver import Driver
 from evometa.search.finalists import Finalists
 from evometa.search.generation import SearchState
-from evometa.storage.manifest import Manifest, read_manifest
+from evometa.storage.manifest import Manifest, read_manifest, warn_of_edit
 from evometa.storage.run_directory import recover
 from evometa.types import Genotype
 
@@ -30,7 +30,9 @@ def read_on_first(path: Path) -> Manifest:
 
     def read() -> dict[str, Any]:
         recover(path)
-        return read_manifest(path)._asdict()
+        found = read_manifest(path)._asdict()
+        warn_of_edit(path)
+        return found
 
     found = ranks.from_first(read)
     return Manifest(**found)._replace(changes=tuple(found["changes"]))

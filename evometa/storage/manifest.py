@@ -11,6 +11,7 @@ import json
 import os
 import subprocess
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -22,6 +23,8 @@ from evometa.problem import BaseProblem
 
 MANIFEST = "manifest.json"
 SCHEMA_VERSION = 1
+_DIGEST = "digest"
+"""Of all other fields, by which an edit is noticed; missing in manifests of older versions."""
 _PACKAGES = ("evometa", "jax", "jaxlib", "numpy", "optax", "flax", "evosax", "orbax-checkpoint")
 
 
@@ -58,7 +61,8 @@ class Manifest(NamedTuple):
 
     def to_bytes(self) -> bytes:
         """Return the content of the file."""
-        return json.dumps(self._asdict(), indent=2).encode() + b"\n"
+        content = self._asdict()
+        return json.dumps(content | {_DIGEST: _digest_of(content)}, indent=2).encode() + b"\n"
 
 
 def describe_run(
@@ -109,8 +113,62 @@ def read_manifest(path: Path) -> Manifest:
     missing = [name for name in Manifest._fields if name not in content and name not in Manifest._field_defaults]
     if missing:
         raise RunDirectoryError(f"{path / MANIFEST} lacks {', '.join(missing)}; restore the file from a copy.")
+    wrong = next((name for name, is_so in _FORMS.items() if name in content and not is_so(content[name])), None)
+    if wrong is not None:
+        raise RunDirectoryError(
+            f"{path / MANIFEST} was expected to hold {wrong} as evometa wrote it, got {content[wrong]!r:.100}; undo "
+            "the edit, or restore the file from a copy."
+        )
     known = {name: content[name] for name in Manifest._fields if name in content}
     return Manifest(**known)._replace(changes=tuple(content.get("changes", ())))
+
+
+def warn_of_edit(path: Path) -> None:
+    """Warn where the manifest of a run was changed by something else than evometa."""
+    with contextlib.suppress(OSError, ValueError):
+        content = json.loads((path / MANIFEST).read_text())
+        if content.pop(_DIGEST, None) not in (None, _digest_of(content)):
+            warn(
+                f"{path / MANIFEST} was edited since evometa wrote it, so the run continues with what it says now, and "
+                "its history may be that of no single search; undo the edit, or give Search.resume another problem or "
+                "strategy, which is recorded.",
+            )
+
+
+def _digest_of(content: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def _is_described(value: Any) -> bool:
+    return isinstance(value, dict) and isinstance(value.get("type"), str)
+
+
+def _is_change(value: Any) -> bool:
+    return (
+        isinstance(value, dict)
+        and {"generation", "part", "before"} <= value.keys()
+        and isinstance(value["generation"], int)
+    )
+
+
+def _is_source(value: Any) -> bool:
+    return isinstance(value, dict) and all(isinstance(value.get(name), str) for name in ("file", "sha256"))
+
+
+_FORMS: dict[str, Callable[[Any], bool]] = {
+    "problem": _is_described,
+    "strategy": _is_described,
+    "seed": lambda value: type(value) is int,
+    "options": lambda value: isinstance(value, dict),
+    "sources": lambda value: isinstance(value, dict) and all(map(_is_source, value.values())),
+    "versions": lambda value: isinstance(value, dict),
+    "direction": lambda value: value in (None, "minimize", "maximize"),
+    "random": lambda value: value is None or isinstance(value, dict),
+    "changes": lambda value: isinstance(value, list) and all(map(_is_change, value)),
+    "initial": lambda value: value is None or isinstance(value, list),
+    "start": lambda value: value is None or isinstance(value, dict),
+}
+"""Whether fields of a manifest have the form that evometa gives them; the values are checked where they are used."""
 
 
 def data_of(problem: BaseProblem) -> dict[str, dict[str, str]]:

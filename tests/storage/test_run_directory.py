@@ -271,6 +271,25 @@ def test_a_manifest_of_another_schema_names_the_version_that_wrote_it(run: Path)
             start()
 
 
+def test_a_manifest_edited_by_hand_is_refused_or_warned_of(run: Path) -> None:
+    written = json.loads((run / "manifest.json").read_text())
+    for field, wrong in (
+        ("seed", "0"),
+        ("problem", {"type": 3}),
+        ("options", None),
+        ("sources", {"toys.py": 1}),
+        ("changes", 3),
+        ("changes", ["before"]),
+        ("initial", True),
+    ):
+        (run / "manifest.json").write_text(json.dumps(written | {field: wrong}))
+        with pytest.raises(RunDirectoryError, match=f"was expected to hold {field} as evometa wrote it, got "):
+            Search.resume(run)
+    (run / "manifest.json").write_text(json.dumps(written | {"seed": written["seed"] + 1}))
+    with pytest.warns(EvometaWarning, match=r"manifest.json was edited since evometa wrote it"):
+        Search.resume(run)
+
+
 def test_a_class_that_is_gone_is_named_with_its_neighbours(run: Path) -> None:
     edit(run, problem={"type": f"{TOYS}:Bowlll", "fields": {}})
     with pytest.raises(ConfigurationError, match=r"it has no Bowlll\. Nearest: Bowl"):
