@@ -25,7 +25,7 @@ from evometa.storage.files import NotWritten, sync_folder, write_atomically
 CHECKPOINTS = "checkpoints"
 _ARRAYS, _INDEX, _DIGESTS = "arrays", "index.json", "digests.json"
 _TEMPORARY = ".writing-"
-ADDED = (".extent",)
+ADDED = (".extent", ".noise_key")
 """How the paths of arrays end that states got after checkpoints had been written without them; where a checkpoint lacks
 one, it has its initial value, with which a strategy does what it did before."""
 

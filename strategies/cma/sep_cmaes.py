@@ -1,6 +1,7 @@
 """Separable CMA-ES (Ros & Hansen 2008, A simple modification in CMA-ES achieving linear time and space complexity)."""
 
 import dataclasses
+import functools
 import math
 from typing import Any, ClassVar, NamedTuple
 
@@ -82,6 +83,8 @@ class SepCMAESState(NamedTuple):
     """Best fitness of the last generations, a ring buffer; ``inf`` where there is none yet."""
     extent: Scalar
     """The largest difference of fitness within a generation so far; +inf before the first."""
+    noise_key: jax.Array
+    """Data of the key that the last candidates came from, uint32; empty without ``regenerate_noise``."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -110,6 +113,11 @@ class SepCMAES(Strategy[SepCMAESState]):
     """Stop when the distribution is narrower than this in every coordinate, in genotype units; up to the default,
     narrower than 1e-8 sigma, if that is smaller still."""
 
+    regenerate_noise: bool = False
+    """Draw each candidate from a key of its own, and again where it is needed, as in
+    :class:`~evometa.strategies.OpenAIES`: a search then needs memory for a few vectors ``[D]`` whatever the population,
+    and draws twice."""
+
     told_when_all_fail: ClassVar[bool] = True
     stop_reasons: ClassVar[tuple[str, ...]] = STOP_REASONS
 
@@ -129,6 +137,7 @@ class SepCMAES(Strategy[SepCMAESState]):
             generation=jnp.int32(0),
             history=empty_history(self.population_size, len(mean)),
             extent=jnp.asarray(jnp.inf, mean.dtype),
+            noise_key=jax.random.key_data(key) if self.regenerate_noise else jnp.zeros(0, jnp.uint32),
         )
 
     def begun(self, state: SepCMAESState, points: jax.Array) -> SepCMAESState:
@@ -145,13 +154,29 @@ class SepCMAES(Strategy[SepCMAESState]):
 
     def ask(self, key: Key, state: SepCMAESState) -> tuple[jax.Array, SepCMAESState]:
         """Draw ``[P, D]`` candidates mean + σ √C z."""
+        if self.regenerate_noise:
+            state = state._replace(noise_key=jax.random.key_data(key))
+            return jax.vmap(functools.partial(self._drawn, state))(jnp.arange(self.population_size)), state
         noise = standard_normal(key, (self.population_size, len(state.mean)))
         return state.mean[None] + (state.sigma * jnp.sqrt(state.variance))[None] * noise, state
+
+    @property
+    def redraws(self) -> bool:
+        """As :attr:`regenerate_noise` says."""
+        return self.regenerate_noise
+
+    def member(self, state: SepCMAESState, index: jax.typing.ArrayLike) -> jax.Array | None:
+        """Return only candidate ``index`` of the last ask, ``[D]``; None without ``regenerate_noise``."""
+        return self._drawn(state, index) if self.regenerate_noise else None
+
+    @staticmethod
+    def _drawn(state: SepCMAESState, index: jax.typing.ArrayLike) -> jax.Array:
+        return state.mean + state.sigma * _move(state, index)
 
     def tell(self, key: Key, state: SepCMAESState, genotypes: jax.Array, feedback: Feedback) -> SepCMAESState:
         """Move the mean towards the better candidates, then adapt σ and the variances."""
         fitness = feedback.fitness
-        p, d = genotypes.shape
+        p, d = self.population_size, len(state.mean)
         r = rates(p, d)
         # What Ros & Hansen change: a diagonal has D numbers to learn instead of D (D + 1)/2.
         faster = (d + 2) / 3
@@ -160,13 +185,22 @@ class SepCMAES(Strategy[SepCMAESState]):
         gain, mu_eff, trust = recombination(r.gain, places(fitness), 0.5)
         generation = state.generation + 1
 
-        moves = (genotypes - state.mean[None]) / state.sigma
-        move = gain @ moves
+        if self.regenerate_noise:
+
+            def add(index: jax.Array, sums: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
+                one = _move(state, index)
+                return sums[0] + gain[index] * one, sums[1] + gain[index] * one**2
+
+            none = jnp.zeros_like(state.mean)
+            move, squares = jax.lax.fori_loop(0, p, add, (none, none))
+        else:
+            moves = (genotypes - state.mean[None]) / state.sigma
+            move, squares = gain @ moves, gain @ moves**2
         deviation = jnp.sqrt(state.variance)
         path_sigma, sigma, short = adapt_sigma(state.path_sigma, state.sigma, move / deviation, generation, mu_eff, r)
         path_c = (1 - r.c_c) * state.path_c + pull(short, r.c_c, mu_eff) * move
         decay = forgetting(c_1, c_mu, r.c_c, short)
-        variance = decay * state.variance + c_1 * path_c**2 + c_mu * (gain @ moves**2)
+        variance = decay * state.variance + c_1 * path_c**2 + c_mu * squares
         variance = slowed(variance, state.variance, trust)
         told = SepCMAESState(
             mean=state.mean + state.sigma * move,
@@ -178,6 +212,7 @@ class SepCMAES(Strategy[SepCMAESState]):
             generation=generation,
             history=record(state.history, generation, fitness),
             extent=extent(state.extent, generation, spread(fitness)),
+            noise_key=state.noise_key,
         )
         return unless_all_failed(fitness, told, elsewhere(state, self.sigma))
 
@@ -196,3 +231,9 @@ class SepCMAES(Strategy[SepCMAESState]):
             "sigma": state.sigma,
             "axis_ratio": jnp.sqrt(jnp.max(state.variance) / jnp.min(state.variance)),
         }
+
+
+def _move(state: SepCMAESState, index: jax.typing.ArrayLike) -> jax.Array:
+    """Return √C z ``[D]`` of one of the last candidates."""
+    key = jax.random.wrap_key_data(state.noise_key)
+    return jnp.sqrt(state.variance) * standard_normal(jax.random.fold_in(key, index), state.mean.shape)

@@ -1,6 +1,7 @@
 """Populations that are nowhere as a whole: each device draws again what it evaluates."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -8,14 +9,19 @@ import pytest
 from evometa import Search
 from evometa.naming import load
 from evometa.search import compiled_driver
-from evometa.strategies import OpenAIES
+from evometa.strategies import OpenAIES, SepCMAES
 
 Bowl = load(f"{Path(__file__).parents[1] / 'toys.py'}:Bowl")
 POPULATION, DIMENSION = 64, 4096
 
 
-def searched(devices: int) -> Search:
-    strategy = OpenAIES(population_size=POPULATION, regenerate_noise=True, learning_rate=0.1, tasks_per_pair=True)
+STRATEGIES = (
+    OpenAIES(population_size=POPULATION, regenerate_noise=True, learning_rate=0.1, tasks_per_pair=True),
+    SepCMAES(population_size=POPULATION, regenerate_noise=True),
+)
+
+
+def searched(strategy: Any, devices: int) -> Search:
     made = Search(Bowl(dimension=DIMENSION), strategy, devices=devices, population_chunk=1, finalists=1, progress=False)
     made.run(generations=3)
     return made
@@ -26,13 +32,16 @@ def temporaries(made: Search) -> int:
     return int(made._driver._dispatch.memory_analysis().temp_size_in_bytes)
 
 
-def test_a_large_population_is_never_a_whole_and_the_search_is_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
-    redrawn = [searched(devices) for devices in (1, 2)]
+@pytest.mark.parametrize("strategy", STRATEGIES, ids=lambda strategy: type(strategy).__name__)
+def test_a_large_population_is_never_a_whole_and_the_search_is_the_same(
+    strategy: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    redrawn = [searched(strategy, devices) for devices in (1, 2)]
     whole = POPULATION * DIMENSION * 4
     for each in redrawn:
         assert temporaries(each) < whole / 2
     monkeypatch.setattr(compiled_driver, "LEAST_NUMBERS_TO_SPREAD", np.inf)
-    large = searched(1)
+    large = searched(strategy, 1)
     assert temporaries(large) >= whole
     for each in redrawn:
         for name in ("best", "median", "best_so_far", "strategy/sigma"):

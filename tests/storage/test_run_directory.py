@@ -88,7 +88,7 @@ def test_a_run_is_replaced_only_by_one_that_works(run: Path, monkeypatch: pytest
     before = files(run)
     search(run, overwrite=True)  # nothing is written before it runs
     broken = search(run, overwrite=True)
-    monkeypatch.setattr(CompiledDriver, "advance", failing)
+    monkeypatch.setattr(CompiledDriver, "launch", failing)
     with pytest.raises(TypeError):
         broken.run(generations=2)
     assert files(run) == before
@@ -117,7 +117,7 @@ def test_a_run_that_ended_before_its_first_generation_does_not_block_its_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patched:
-        patched.setattr(CompiledDriver, "advance", failing)
+        patched.setattr(CompiledDriver, "launch", failing)
         with pytest.raises(TypeError):
             search(tmp_path / "run", seed=1).run(generations=2)
     assert Search.resume(tmp_path / "run").seed == 1  # it can be resumed too
@@ -261,6 +261,7 @@ def test_what_is_no_run_cannot_be_resumed(tmp_path: Path) -> None:
 
 def edit(run: Path, **changes: Any) -> None:
     manifest = json.loads((run / "manifest.json").read_text())
+    manifest.pop("digest")  # which would tell of the edit
     (run / "manifest.json").write_text(json.dumps(manifest | changes))
 
 
