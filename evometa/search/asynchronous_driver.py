@@ -12,6 +12,7 @@ seed follows from the number of its candidate (how many were asked for before), 
 
 import copy
 import math
+import operator
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -97,6 +98,17 @@ class AsynchronousDriver(SteppedDriver):
     def finish(self) -> None:
         """Give up the calls on their way; a search that continues makes them again."""
         self._shared.give_up()
+
+    def with_newest(self, state: SearchState) -> SearchState:
+        """Return a state whose best so far may also be a candidate that was completed after the last row."""
+        for candidate in self._calls.completed:
+            outcomes = list(candidate.outcomes)
+            means = self._means(outcomes, self.prices.tasks_per_evaluation)
+            loss = self.loss_of(jax.tree.map(operator.itemgetter(0), means))
+            if loss < state.best_fitness and not any(outcome.stopped_at for outcome in outcomes):
+                best: Any = np.asarray(loss, state.best_fitness.dtype)
+                state = state._replace(best_genotype=candidate.genotype, best_fitness=best)
+        return state
 
     def _generation(
         self, state: SearchState, keys: Key, number: Any, root: RootKeys

@@ -194,6 +194,10 @@ class Driver(abc.ABC):
         """Give up what is on its way beyond the last dispatch; called when a search stops."""
         return
 
+    def with_newest(self, state: SearchState) -> SearchState:
+        """Return a state whose best so far may also be a candidate that no generation contains yet; for the result."""
+        return state
+
     @abc.abstractmethod
     def validate(self, genotype: Genotype, tasks: int, *, test: bool) -> Evaluation:
         """Evaluate one genotype on the first tasks of a validation of either kind; numbers, means over tasks."""

@@ -476,7 +476,7 @@ class Search(metaclass=Checked):
     def _select(self, driver: Driver, reason: StopReason, progress: Progress, interrupt: Interrupt) -> Result:
         """Make the final selection and return the result."""
         run = self._run
-        state = run.state if run.state is not None else driver.initial()
+        state = driver.with_newest(run.state if run.state is not None else driver.initial())
         announce = progress.note if interrupt.renew() else progress.mention
 
         def cancelled() -> bool:

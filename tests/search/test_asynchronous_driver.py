@@ -217,11 +217,15 @@ def test_calls_on_their_way_are_made_again_with_their_seeds(tmp_path: Path, exec
 
 def test_a_search_in_memory_goes_on_where_it_was_given_up(executors: Any) -> None:
     executors(oldest)
-    whole = search(None, workers=1)
+    whole = search(None, AGED, HostBowl(), workers=1, seed=9)
     whole.run(generations=4)
     executors(oldest, ends_after=6)
-    one = search(None, workers=1)
-    assert one.run(generations=4).generations == 1
+    one = search(None, AGED, HostBowl(), workers=1, seed=9)
+    result = one.run(generations=4)
+    assert result.generations == 1
+    late = [candidate.outcomes[0].fitness for candidate in one._run.calls.completed] if one._run.calls else []
+    assert (len(late), result.best_fitness) == (2, min(late))  # also what no row contains yet
+    assert result.best_fitness < one.history["best"][0]
     executors(oldest)
     one.run(generations=3)
     one.run(generations=4)
