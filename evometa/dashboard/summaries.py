@@ -10,7 +10,7 @@ from typing import Any
 
 from evometa.dashboard.folders import Found
 from evometa.errors import RunDirectoryError
-from evometa.naming.words import call_in_words
+from evometa.naming.words import value_in_words
 from evometa.sharing.sweeps import UNFINISHED
 from evometa.storage import history, result_file
 from evometa.storage.failures import FAILURES
@@ -68,7 +68,7 @@ def read(found: Found) -> Content:
         content = Content(
             problem=kinds[0],
             strategy=kinds[1],
-            settings=" ".join(call_in_words(part).rpartition(":")[2] for part in (manifest.problem, manifest.strategy)),
+            settings=" ".join(map(value_in_words, (manifest.problem, manifest.strategy))),
             seed=int(manifest.seed),
             created=manifest.created[:16].replace("T", " "),
             direction=manifest.direction or "",

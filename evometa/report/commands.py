@@ -1,12 +1,13 @@
 """The commands that repeat and resume a run."""
 
+import dataclasses
 import shlex
 from pathlib import Path
 from typing import Any
 
 from evometa import naming
 from evometa.errors import EvometaError
-from evometa.naming.words import call_in_words, kebab, short_name
+from evometa.naming.words import kebab, short_name, value_in_words
 from evometa.objectives import Objective, write_objective
 from evometa.storage.manifest import Manifest
 
@@ -27,6 +28,10 @@ def repeat_command(manifest: Manifest, generations: int) -> str:
         words = _words(manifest)
     except (EvometaError, _NotOnCommandLine):
         return _in_python(manifest, generations)
+    start = manifest.start or {}
+    if manifest.initial is not None and "run" not in start:  # points that the user gave
+        return _in_python(manifest, generations)
+    words += [f"--start={start['run']}", "--start-part", start["part"]] if start else []
     options = {**manifest.options, "seed": manifest.seed, "generations": max(generations, 1)}
     words += [part for name, value in options.items() for part in (f"--{kebab_field(name)}", _plain(value))]
     return shlex.join(["evometa", "run", *words])
@@ -56,7 +61,8 @@ def _defaults(cls: type[Any]) -> dict[str, Any]:
     try:
         thing = cls()
     except EvometaError:  # a class that needs a setting
-        return {}
+        known = {field.name: field.default for field in dataclasses.fields(cls)}
+        return {name: value for name, value in known.items() if value is not dataclasses.MISSING}
     return dict(vars(thing))
 
 
@@ -75,6 +81,8 @@ def _option(flag: str, negated: str, actual: Any, written: Any) -> list[str]:
         return [flag if actual else negated]
     if hasattr(actual, "as_word"):
         return [flag, actual.as_word()]
+    if isinstance(actual, Path):
+        return [flag, str(actual)]
     if isinstance(written, list) and all(isinstance(part, str | int | float) for part in written) and written:
         return [flag, *map(_plain, written)]
     if isinstance(written, str | int | float) or written is None:
@@ -92,10 +100,14 @@ def kebab_field(name: str) -> str:
 
 
 def _in_python(manifest: Manifest, generations: int) -> str:
-    problem, strategy = (call_in_words(part).rpartition(":")[2] for part in (manifest.problem, manifest.strategy))
+    problem, strategy = map(value_in_words, (manifest.problem, manifest.strategy))
     module = manifest.problem["type"].partition(":")[0]
     kinds = {"halving": "em.Halving", "pruning": "em.Pruning"}
     rules = [f", {name}={kinds[name]}.from_word({word!r})" for name, word in manifest.options.items() if name in kinds]
+    if manifest.start is not None and "run" in manifest.start:
+        rules.append(f", start=em.Start({manifest.start['run']!r}, {manifest.start['part']!r})")
+    elif manifest.initial is not None:
+        rules.append(", start=...")  # the points that it was given
     return (
         f"import evometa as em  # the problem's class is in {module}\n\n"
         f"search = em.Search({problem}, em.strategies.{strategy}, seed={manifest.seed}{''.join(rules)})\n"

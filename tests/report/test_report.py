@@ -14,9 +14,10 @@ import pytest
 from scipy import stats
 
 from evometa import ConfigurationError, Halving, RunDirectoryError, Search
-from evometa.cli.main import main
+from evometa.cli.main import _parse, main
+from evometa.cli.run import PROBLEM
 from evometa.naming import load
-from evometa.problems import ZDT2, LearnedActivation, SymbolicRegression
+from evometa.problems import ZDT2, CommandProblem, LearnedActivation, SymbolicRegression
 from evometa.report import report
 from evometa.report.blocks import Page, Section, Text
 from evometa.report.commands import repeat_command
@@ -115,6 +116,13 @@ def test_what_the_command_line_cannot_say_is_said_in_python() -> None:
     assert "em.strategies.AugmentedLagrangian(strategy=CMAES(population_size=6" in repeat_command(manifest, 3)
     halved = {"halving": Halving(rungs=4, reduction=2).as_word()}
     assert ", seed=1, halving=em.Halving.from_word('2:4'))" in repeat_command(manifest._replace(options=halved), 3)
+    command = CommandProblem("p {x}", {"x": {"type": "float", "low": 0.5}}, "loss", kept=Path("/kept"))
+    words = shlex.split(repeat_command(describe_run(command, CMAES(6), 1, {}), 3))
+    parsed = _parse(words[1:])
+    assert getattr(parsed, PROBLEM) == command
+    begun = describe_run(Bowl(3), CMAES(6), 1, {}, [[[0.0]]], {"run": "/runs/other", "part": "trials"})
+    assert "--start=/runs/other --start-part trials" in repeat_command(begun, 3)
+    assert repeat_command(begun._replace(start=None), 3).startswith("import evometa as em")
     assert "--halving 2:4 " in repeat_command(describe_run(Bowl(3), CMAES(6), 1, halved), 3)
     assert repeat_command(describe_run(LearnedActivation(hidden=(8, 4)), RandomSearch(4), 1, {}), 2) == (
         "evometa run learned-activation --problem.hidden 8 4 --strategy random-search --strategy.population-size 4 "
