@@ -261,7 +261,7 @@ def test_what_is_no_run_cannot_be_resumed(tmp_path: Path) -> None:
 
 def edit(run: Path, **changes: Any) -> None:
     manifest = json.loads((run / "manifest.json").read_text())
-    manifest.pop("digest")  # which would tell of the edit
+    manifest.pop("digest", None)  # which would tell of the edit
     (run / "manifest.json").write_text(json.dumps(manifest | changes))
 
 
