@@ -54,6 +54,7 @@ def run(command: Callable[[], int]) -> int:
         except EvometaError as error:
             print(f"evometa: {error}", file=sys.stderr)
             return 2
+        lines.send(joined=True)
         return command()
     except Exception:
         lines.send(error=traceback.format_exc())

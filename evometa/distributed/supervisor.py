@@ -29,7 +29,8 @@ from evometa.errors import ConfigurationError
 SETTLE_SECONDS = 1.0
 """How long failures are collected before one is blamed."""
 GRACE_SECONDS = 4.0
-"""How long the others may take to end after a rank has ended by itself, as all do after an error of the user."""
+"""How long the others may take to end after a rank has ended by itself, as all do after an error of the user; and all
+ranks after a second Ctrl-C."""
 _STEP = 0.05
 _FORWARDED = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
 
@@ -75,7 +76,7 @@ class _Child:
         self.lines = Lines(own)
         self.printed: deque[str] = deque(maxlen=40)
         self.ended_at: float | None = None
-        self.blamed = False
+        self.blamed = self.joined = False
         if self.process.stderr is not None:
             self._reader = threading.Thread(target=self._read, args=(self.process.stderr,), daemon=True)
             self._reader.start()
@@ -143,10 +144,14 @@ class _Watch:
         self._failures: list[Failure] = []
         self._failed_at = self._beat_at = 0.0
         self._resume: str | None = None
+        self._told: int | None = None
+        self._gave_up_at: float | None = None
 
     def until_the_end(self) -> int:
         while True:
             self._forward_signals()
+            if self._gave_up_at is not None and time.monotonic() > self._gave_up_at:
+                return self._interrupted()
             for failure in self._new_failures():
                 self._failed_at = self._failed_at or time.monotonic()
                 self._failures.append(failure)
@@ -161,12 +166,26 @@ class _Watch:
             time.sleep(_STEP)
 
     def _forward_signals(self) -> None:
+        """Pass signals on; have all ranks ended where they cannot answer, as while they wait for each other."""
         while self._asked:
             number = self._asked.pop(0)
+            if self._told is not None:
+                self._gave_up_at = self._gave_up_at or time.monotonic() + GRACE_SECONDS
+            elif not all(child.joined for child in self._children):
+                self._gave_up_at = time.monotonic()
+            self._told = number
             for child in self._children:
                 with contextlib.suppress(OSError):
                     if child.process.poll() is None:
                         child.process.send_signal(number)
+
+    def _interrupted(self) -> int:
+        """Tell the other supervisors that the search is ended here; return the exit status."""
+        if isinstance(self._link, Hub):
+            self._link.send(verdict="evometa: interrupted on the machine of rank 0.", status=1)
+        elif self._link is not None:
+            self._link.send(how="was interrupted", follows=0)
+        return 128 + (self._told or signal.SIGINT)
 
     def _beat(self) -> None:
         now = time.monotonic()
@@ -187,6 +206,7 @@ class _Watch:
                     self._resume = message["resume"]
                     if isinstance(self._link, Hub):
                         self._link.send(resume=self._resume)
+                child.joined |= "joined" in message
                 if "error" in message and not child.blamed:
                     child.blamed = True
                     found.append(failures.of_error(child.rank, message["error"]))
