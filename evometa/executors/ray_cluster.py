@@ -9,6 +9,7 @@ import sys
 import tempfile
 import threading
 import time
+import warnings
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -51,6 +52,14 @@ def imported() -> Any:
     return ray
 
 
+class _Own:
+    """The connection that evometa made: Ray has one for each process, and it ends with the last search that uses it."""
+
+    lock = threading.Lock()
+    users = 0
+    stack = contextlib.ExitStack()
+
+
 @contextlib.contextmanager
 def connected(settings: Ray) -> Iterator[Any]:
     """Yield the module ``ray``, connected to the cluster that the settings name; end what was started.
@@ -61,9 +70,21 @@ def connected(settings: Ray) -> Iterator[Any]:
         ConfigurationError: Ray is not there, or no cluster is within the limit.
     """
     ray = imported()
-    if ray.is_initialized():
+    with _Own.lock:
+        if not ray.is_initialized():
+            _Own.stack = _connect(ray, settings)
+        _Own.users += 1
+    try:
         yield ray
-        return
+    finally:
+        with _Own.lock:
+            _Own.users -= 1
+            if not _Own.users:
+                _Own.stack.close()
+
+
+def _connect(ray: Any, settings: Ray) -> contextlib.ExitStack:
+    """Connect to a cluster or start one; return what ends that."""
     address = settings.address or os.environ.get("RAY_ADDRESS") or "local"
     with contextlib.ExitStack() as stack:
         environment = {name: value for name, value in os.environ.items() if name.startswith("RAY_")}
@@ -75,7 +96,7 @@ def connected(settings: Ray) -> Iterator[Any]:
             _require_cluster(address, settings.start_limit)
             _start(ray, address, {})
         stack.callback(ray.shutdown)
-        yield ray
+        return stack.pop_all()
 
 
 def _start(ray: Any, address: str, options: Mapping[str, Any]) -> None:
@@ -83,7 +104,8 @@ def _start(ray: Any, address: str, options: Mapping[str, Any]) -> None:
     main = threading.current_thread() is threading.main_thread()
     before = signal.getsignal(signal.SIGTERM)
     try:
-        with _loopback(ray) if address == "local" else contextlib.nullcontext():
+        with _loopback(ray) if address == "local" else contextlib.nullcontext(), warnings.catch_warnings():
+            warnings.filterwarnings("ignore", ".*fork")  # JAX's and Python's, of how Ray starts processes
             ray.init(address=address, log_to_driver=True, logging_level="ERROR", **options)
     except (ConnectionError, RuntimeError, ValueError, TimeoutError, OSError) as error:
         with contextlib.suppress(Exception):

@@ -48,7 +48,7 @@ def test_a_call_leaves_this_process_as_it_was() -> None:
         "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN)",
         "import os; result = float('SET_BY_A_CANDIDATE' in os.environ)",
         "import random, numpy; result = random.random() + numpy.random.random()",
-        "import os\nif os.fork() == 0: raise ValueError('the child of a fork has nothing to answer')",
+        "import os, warnings; warnings.simplefilter('ignore')\nif os.fork() == 0: raise ValueError('of a child')",
         "import threadpoolctl; result = float(max(one['num_threads'] for one in threadpoolctl.threadpool_info()))",
     )
     outcomes = does(*codes)

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -42,8 +43,10 @@ def cluster() -> Iterator[Any]:
         for name, value in {**ray_cluster.SWITCHES, "RAY_DEDUP_LOGS": "0"}.items():
             patch.setenv(name, value)
         patch.setattr(constants, "ENABLE_RAY_CLUSTER", False)
-        nodes = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
-        nodes.add_node(num_cpus=1)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", ".*fork")  # how Ray starts processes
+            nodes = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
+            nodes.add_node(num_cpus=1)
         try:
             yield nodes
         finally:
