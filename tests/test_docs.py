@@ -25,7 +25,7 @@ import pytest
 
 import evometa as em
 from evometa.cli.main import _parse
-from evometa.cli.names import find
+from evometa.cli.names import find, table
 from evometa.cli.options import Execution, Limits
 from evometa.cli.run import Run
 
@@ -172,6 +172,13 @@ def test_a_wrong_option_is_not_understood() -> None:
 def test_every_block_is_of_a_kind_that_is_checked(page: Path) -> None:
     kinds = re.findall(r"^```(\S*)\n.*?^```$", page.read_text(), re.MULTILINE | re.DOTALL)
     assert set(kinds) <= {"", "console", "json", "python", "sh", "{toctree}"}
+
+
+def test_the_gallery_shows_every_problem() -> None:
+    text = (ROOT / "docs/gallery.md").read_text()
+    shown = re.findall(r"^### (\S+)$.*?^!\[\1\]\((.*?)\)$", text, re.MULTILINE | re.DOTALL)
+    assert {name for name, _ in shown} == set(table("problem")) - {"command-problem"}
+    assert max((ROOT / "docs" / path).stat().st_size for _, path in shown) < 65_000
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
