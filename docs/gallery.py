@@ -44,8 +44,8 @@ directory draws the picture.
 | this run | the fitness of the selected ω on held-out tasks, or else on training tasks, after the command on one core |
 | whole recipe | the same after `evometa run NAME` with its own budget ([table](../benchmarks/README.md#recipes)) |
 
-Problems that draw nothing of their own show how learners train with the ω that was found, or what the search did. The machine
-was busy with other work: some of these runs got no further than a generation or two, and yours see more.
+Problems that draw nothing of their own show how learners train with the ω that was found, or what the search did. The
+machine was busy with other work: some of these runs got no further than a generation or two, and yours see more.
 """
 SINUSOID = {
     "sinusoid": (
