@@ -78,7 +78,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=20, help="of each search")
     parser.add_argument("--rounds", type=int, default=5, help="turns of each side")
     parser.add_argument("--sides", nargs="+", choices=SIDES, default=SIDES, help="what to measure")
-    smallest = '--problem sphere --population 4 --seconds 0.01 --rounds 1 --sides "two ranks"'
+    smallest = '--problem sphere --population 4 --seconds 0.01 --rounds 1 --sides "one device"'
     options = parse_arguments(parser, smallest)
     cores = sorted(os.sched_getaffinity(0))[:2] if hasattr(os, "sched_getaffinity") else []
     if len(cores) < 2:
