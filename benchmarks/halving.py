@@ -33,7 +33,7 @@ from evometa.plots import style
 from evometa.problems import BoostingHyperparameters, DigitsHyperparameters
 from evometa.problems.hyperparameters.boosting_hyperparameters import split
 
-SHARES = (0.1, 0.2, 0.4, 0.7, 1.0)
+SHARES = (0.1, 0.2, 0.4, 1.0)
 """Of the budget, after which the figures are taken."""
 TREES = 25
 """From one report of boosting to the next."""
@@ -97,9 +97,9 @@ def digits_search(halving: em.Halving | None) -> Callable[[int, argparse.Namespa
     """Return what measures a search of evometa."""
 
     def measure(seed: int, arguments: argparse.Namespace) -> Curve:
+        search = em.Search(DIGITS, em.strategies.CMAES(16), seed=seed, halving=halving, progress=False)
         found = []
-        for share in SHARES:  # each a search of its own, whose final selection is part of the budget
-            search = em.Search(DIGITS, em.strategies.CMAES(16), seed=seed, halving=halving, progress=False)
+        for share in SHARES:  # after each of them comes a final selection, which is part of the budget
             limit = max(share * digits_budget(arguments.budget), 1.5 * digits_budget(1))
             omega = search.run(inner_steps=round(limit)).selected_omega
             found.append(digits_held_out(omega, arguments.tasks))
@@ -222,6 +222,7 @@ WAYS: dict[str, dict[str, Callable[[int, argparse.Namespace], Curve]]] = {
         "Optuna: TPE, median pruner": optuna_boosting,
     },
 }
+BUDGETS = {"digits-hyperparameters": 12, "boosting-hyperparameters": 5}
 COLOURS = {
     "whole": style.GREY,
     "halving": style.BLUE,
@@ -236,16 +237,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("problems", nargs="*", default=[], help=f"{', '.join(WAYS)}; both by default")
     parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--budget", type=int, default=20, help="in generations of whole evaluations")
+    parser.add_argument("--budget", type=int, help="in generations of whole evaluations; else what is usual")
     parser.add_argument("--tasks", type=int, default=64, help="held-out, for each figure of digits")
     parser.add_argument("--calls", type=int, default=5, help="held-out, for each figure of boosting")
     parser.add_argument("--ways", type=int, default=4, help="of each problem, at most")
     parser.add_argument("--keep", type=Path, help="a file with what was measured already")
     parser.add_argument("--picture", type=Path, help="a file to draw to")
     arguments = parse_arguments(parser, "boosting-hyperparameters --seeds 1 --budget 0 --calls 1 --ways 1")
-    kept, curves = Kept(arguments.keep), dict[str, dict[str, np.ndarray]]()
+    kept, curves, budgets = Kept(arguments.keep), dict[str, dict[str, np.ndarray]](), dict[str, int]()
+    given = arguments.budget
     for name in arguments.problems or WAYS:
         ways = dict(list(WAYS[name].items())[: arguments.ways])
+        budgets[name] = arguments.budget = BUDGETS[name] if given is None else given
         if peer("optuna") is None:
             ways = {way: measure for way, measure in ways.items() if "Optuna" not in way}
         curves[name] = {
@@ -267,15 +270,15 @@ def main() -> None:
         )
         print()
     if arguments.picture is not None:
-        draw(curves, arguments).savefig(arguments.picture)
+        draw(curves, budgets).savefig(arguments.picture)
 
 
-def draw(curves: dict[str, dict[str, Any]], arguments: argparse.Namespace) -> Any:
+def draw(curves: dict[str, dict[str, Any]], budgets: dict[str, int]) -> Any:
     """Return the picture: held-out loss over inner steps, means over seeds and standard errors."""
     figure = style.figure(5.2 * len(curves), 4.0)
     for axes, (name, ways) in zip(np.ravel(figure.subplots(1, len(curves))), curves.items(), strict=True):
-        steps = np.array(SHARES) * (digits_budget if name.startswith("digits") else boosting_budget)(arguments.budget)
-        if max(map(np.max, ways.values())) > 4 * min(map(np.min, ways.values())):
+        steps = np.array(SHARES) * (digits_budget if name.startswith("digits") else boosting_budget)(budgets[name])
+        if max(map(np.max, ways.values())) > 10 * min(map(np.min, ways.values())):
             axes.set_yscale("log")
         for way, curve in ways.items():
             colour = next(colour for part, colour in COLOURS.items() if part in way)
