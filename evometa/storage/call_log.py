@@ -26,7 +26,7 @@ from evometa.types import Genotype
 
 CALLS = "calls.jsonl"
 
-_DEFAULTS = {**Outcome._field_defaults, "metrics": {}, "failure": None}
+_DEFAULTS: dict[str, Any] = {**Outcome._field_defaults, "fitness": math.nan, "metrics": {}, "failure": None}
 """What an outcome has unless the log says otherwise."""
 
 
@@ -163,17 +163,22 @@ class CallLog:
 
 
 def _as_json(outcome: Outcome) -> dict[str, Any]:
-    """Return the fields of an outcome that say something; numbers are read back to the bit, NaN included."""
+    """Return the fields of an outcome that say something, numbers as they are read back to the bit.
+
+    JSON has no word for metrics that are not finite, so they are text.
+    """
+    metrics = {name: value if math.isfinite(value) else str(value) for name, value in outcome.metrics.items()}
     return {
         name: value
-        for name, value in outcome._asdict().items()
-        if name not in _DEFAULTS or not (value == _DEFAULTS[name] or _is_nan(value))
+        for name, value in outcome._replace(metrics=metrics)._asdict().items()
+        if not (value == _DEFAULTS[name] or _is_nan(value))
     }
 
 
 def _from_json(found: dict[str, Any]) -> Outcome:
-    known = {name: value for name, value in found.items() if name in Outcome._fields}
-    return Outcome(**{"metrics": {}, "failure": None, **known, "reports": reports_of(known.get("reports", ()))})
+    known = {**_DEFAULTS, **{name: value for name, value in found.items() if name in Outcome._fields}}
+    metrics = {name: float(value) for name, value in known["metrics"].items()}
+    return Outcome(**known | {"metrics": metrics, "reports": reports_of(known["reports"])})
 
 
 def _is_nan(value: Any) -> bool:
