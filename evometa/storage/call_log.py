@@ -170,7 +170,7 @@ def _as_json(outcome: Outcome) -> dict[str, Any]:
     metrics = {name: value if math.isfinite(value) else str(value) for name, value in outcome.metrics.items()}
     return {
         name: value
-        for name, value in outcome._replace(metrics=metrics)._asdict().items()
+        for name, value in (outcome._asdict() | {"metrics": metrics}).items()
         if not (value == _DEFAULTS[name] or _is_nan(value))
     }
 
