@@ -33,7 +33,9 @@ def repeat_command(manifest: Manifest, generations: int) -> str:
         return _in_python(manifest, generations)
     words += [f"--start={start['run']}", "--start-part", start["part"]] if start else []
     options = {**manifest.options, "seed": manifest.seed, "generations": max(generations, 1)}
-    words += [part for name, value in options.items() for part in (f"--{kebab_field(name)}", _plain(value))]
+    for name, value in options.items():
+        flag = f"--{kebab_field(name)}"
+        words += _option(flag, f"--no-{kebab_field(name)}", value, value)
     return shlex.join(["evometa", "run", *words])
 
 
@@ -104,6 +106,7 @@ def _in_python(manifest: Manifest, generations: int) -> str:
     module = manifest.problem["type"].partition(":")[0]
     kinds = {"halving": "em.Halving", "pruning": "em.Pruning"}
     rules = [f", {name}={kinds[name]}.from_word({word!r})" for name, word in manifest.options.items() if name in kinds]
+    rules += [", asynchronous=True"] if manifest.options.get("asynchronous") else []
     if manifest.start is not None and "run" in manifest.start:
         rules.append(f", start=em.Start({manifest.start['run']!r}, {manifest.start['part']!r})")
     elif manifest.initial is not None:

@@ -116,6 +116,10 @@ def test_what_the_command_line_cannot_say_is_said_in_python() -> None:
     assert "em.strategies.AugmentedLagrangian(strategy=CMAES(population_size=6" in repeat_command(manifest, 3)
     halved = {"halving": Halving(rungs=4, reduction=2).as_word()}
     assert ", seed=1, halving=em.Halving.from_word('2:4'))" in repeat_command(manifest._replace(options=halved), 3)
+    other = manifest._replace(options={"asynchronous": True})
+    assert ", seed=1, asynchronous=True)" in repeat_command(other, 3)
+    at_once = shlex.split(repeat_command(describe_run(Bowl(3), CMAES(6), 1, other.options), 3))
+    assert _parse(at_once[1:]).asynchronous
     command = CommandProblem("p {x}", {"x": {"type": "float", "low": 0.5}}, "loss", kept=Path("/kept"))
     words = shlex.split(repeat_command(describe_run(command, CMAES(6), 1, {}), 3))
     parsed = _parse(words[1:])
