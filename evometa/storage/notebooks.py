@@ -23,7 +23,8 @@ def columns_table(names: Sequence[str], rows: Sequence[Sequence[float]], gap: in
     if gap is not None:
         lines.insert(gap, f"<tr>{_cell('⋮') * len(names)}</tr>")
     head = "".join(f"<th>{escape(name)}</th>" for name in names)
-    return f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(lines)}</tbody></table>"
+    table = f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(lines)}</tbody></table>"
+    return f"<div style='overflow-x:auto'>{table}</div>"  # wider than most pages
 
 
 def _cell(value: str) -> str:
