@@ -229,6 +229,8 @@ class RayExecutor:
             resources=dict(settings.resources),
             max_restarts=0,
             max_task_retries=0,
+            # While one call is made the next one waits in the actor, so that Ray's own work is done meanwhile.
+            max_concurrency=IN_FLIGHT,
             concurrency_groups={"control": 1},
             scheduling_strategy="SPREAD",
         )(RayWorker)

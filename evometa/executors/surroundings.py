@@ -27,6 +27,8 @@ _TIMERS = (signal.ITIMER_REAL, signal.ITIMER_VIRTUAL, signal.ITIMER_PROF)
 MOST_THREADS = 256
 """Python threads in a worker above which it is replaced: calls leave theirs behind."""
 
+_SIGNALS = sorted(signal.valid_signals())
+
 LOOK = 0.005
 """Seconds in which calls do not leave much behind."""
 
@@ -39,8 +41,7 @@ class Surroundings:
         self._umask, self._depth, self._errors = os.umask(0), sys.getrecursionlimit(), np.geterr()
         os.umask(self._umask)
         self._environ, self._environment, self._encoded = os.environ, dict(os.environ), dict(_encoded(os.environ))
-        self._numbers = sorted(signal.valid_signals())
-        self._handlers = list(map(getsignal, self._numbers))
+        self._handlers = list(map(getsignal, _SIGNALS))
         self._mask = signal.pthread_sigmask(signal.SIG_BLOCK, [])
         self._timers = [timer for timer in _TIMERS if not signal.getitimer(timer)[0]]
         self._filters: Any = warnings.filters  # a list
@@ -52,8 +53,8 @@ class Surroundings:
         for timer in self._timers:
             signal.setitimer(timer, 0.0)
         main = threading.current_thread() is threading.main_thread()  # only that can have changed them
-        if main and (handlers := list(map(getsignal, self._numbers))) != self._handlers:
-            for number, now, handler in zip(self._numbers, handlers, self._handlers, strict=True):
+        if main and (handlers := list(map(getsignal, _SIGNALS))) != self._handlers:
+            for number, now, handler in zip(_SIGNALS, handlers, self._handlers, strict=True):
                 if now is not handler and handler is not None:
                     signal.signal(number, handler)
         signal.pthread_sigmask(signal.SIG_SETMASK, self._mask)
