@@ -45,8 +45,6 @@ class _Job(NamedTuple):
     tries: int = 0
     kills: int = 0
     """Workers that were killed meanwhile, other than for memory."""
-    begun: float = 0.0
-    """When it was handed to a worker, by ``time.monotonic``."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -126,18 +124,19 @@ class Crew:
                 if self._gives_up(left, returned, self._longest):
                     raise GivenUp
                 for worker in list(self._workers):
-                    number, answer = worker.trial, self._look(worker)
-                    if number is None or answer is None:
-                        continue
-                    job, returned = self._jobs.pop(number), time.monotonic()
-                    self._longest = max(self._longest, returned - job.begun)
-                    job = job._replace(kills=job.kills + (answer.killed and not self._exhausted()))
-                    if answer.lost and job.tries - job.kills < TRIES and job.kills < KILLED_TRIES + self._kills:
-                        self._again.append(job)
-                    else:
-                        self._kills += 0 if answer.lost else job.kills  # not the candidate's fault, as is known now
-                        self._hand_out()  # before the search, which may take its time, is told
-                        yield number, answer.outcome._replace(evaluations=job.tries)
+                    while worker in self._workers:
+                        number, begun, answer = worker.trial, worker.begun, self._look(worker)
+                        if number is None or answer is None:
+                            break
+                        job, returned = self._jobs.pop(number), time.monotonic()
+                        self._longest = max(self._longest, returned - begun)
+                        job = job._replace(kills=job.kills + (answer.killed and not self._exhausted()))
+                        if answer.lost and job.tries - job.kills < TRIES and job.kills < KILLED_TRIES + self._kills:
+                            self._again.append(job)
+                        else:
+                            self._kills += 0 if answer.lost else job.kills  # not the candidate's fault, as is known now
+                            self._hand_out()  # before the search, which may take its time, is told
+                            yield number, answer.outcome._replace(evaluations=job.tries)
                 self._see_off()
         finally:
             self._waiting.clear()
@@ -164,14 +163,22 @@ class Crew:
 
     def _hand_out(self) -> None:
         for worker in self._workers:
-            if not worker.idle:
-                continue
             queue = self._again if self._again and worker.calls == 0 else self._waiting
-            if not queue:
-                continue
-            job = queue.popleft()
-            self._jobs[job.number] = job._replace(tries=job.tries + 1, begun=time.monotonic())
-            worker.hand(job.number, job.frame, self._post.time_limit)
+            if worker.idle and queue:
+                self._hand(worker, queue.popleft())
+        for worker in self._workers:  # the last calls are left for those that are idle first
+            if len(self._waiting) >= len(self._workers) and worker.has_room and worker.calls < self._calls:
+                self._hand(worker, self._waiting.popleft())
+
+    def _hand(self, worker: WorkerProcess, job: _Job) -> None:
+        self._jobs[job.number] = job._replace(tries=job.tries + 1)
+        worker.hand(job.number, job.frame, self._post.time_limit)
+
+    def _take_back(self, number: int | None) -> None:
+        """Have a call that waited in a worker which is no more made by another one."""
+        if number is not None and number in self._jobs:
+            job = self._jobs.pop(number)
+            self._waiting.appendleft(job._replace(tries=job.tries - 1))
 
     def _look(self, worker: WorkerProcess) -> Answer | None:
         """Look at a worker; one that has ended, or should be replaced, leaves the pool."""
@@ -193,6 +200,7 @@ class Crew:
         if answer.died:
             self._workers.remove(worker)
             self._leaving.append(worker)
+            self._take_back(worker.queued)
         elif worker.worn or worker.calls >= self._calls or worker.resident > large:
             self._dismiss(worker)
         return answer
@@ -203,6 +211,8 @@ class Crew:
         return self._exhaustions > before
 
     def _dismiss(self, worker: WorkerProcess) -> None:
+        self._take_back(worker.queued)
+        self._take_back(worker.trial)
         worker.dismiss()
         self._workers.remove(worker)
         self._leaving.append(worker)

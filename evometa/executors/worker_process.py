@@ -59,6 +59,10 @@ class Answer(NamedTuple):
     """Whether it was ended by a signal that may have come from anywhere."""
 
 
+BRIEF = 0.05
+"""Seconds of a call so short that the next one waits in the worker for its end."""
+
+
 class StartError(Exception):
     """A worker ended, or was given up, before it could take calls."""
 
@@ -113,8 +117,12 @@ class WorkerProcess:
         """Whether it has built the problem."""
         self.trial: int | None = None
         """The call that it is at."""
+        self.begun = math.inf
+        """When that began, by ``time.monotonic``."""
+        self.queued: int | None = None
+        """The call that waits there for its turn."""
         self.calls = 0
-        """Calls that it has taken."""
+        """Calls that it has begun."""
         self.deadline = time.monotonic() + START_LIMIT
         """When it is given up."""
         self.worn = False
@@ -122,6 +130,7 @@ class WorkerProcess:
         self.resident = self.resident_at_first = 0
         """Bytes that it held after its latest call, and after its first."""
         self._limit: float | None = None
+        self._brief = False
         self._received = bytearray()
         self._words, self._shown = b"", 0
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
@@ -136,6 +145,14 @@ class WorkerProcess:
         return self.ready and self.trial is None
 
     @property
+    def has_room(self) -> bool:
+        """Whether another call should wait there while it is at one.
+
+        That is so where the latest was over so soon that handing out the next one only then would cost as much.
+        """
+        return self._brief and self.trial is not None and self.queued is None and not self._unsent
+
+    @property
     def sending(self) -> IO[bytes] | None:
         """The pipe that a call is still on its way through."""
         return self._input if self._unsent else None
@@ -146,12 +163,19 @@ class WorkerProcess:
         return self.process.poll() is not None
 
     def hand(self, trial: int, frame: bytes, limit: float | None) -> None:
-        """Give the worker a call."""
-        self.trial, self._limit, self._shown = trial, limit, 0
-        self.calls += 1
+        """Give the worker a call; where it is at one, the call waits for its turn."""
+        self._limit = limit
         self._unsent = memoryview(frame)
-        self.deadline = math.inf if limit is None else time.monotonic() + limit
+        if self.trial is None:
+            self._begin(trial)
+        else:
+            self.queued = trial
         self._send()
+
+    def _begin(self, trial: int) -> None:
+        self.trial, self.begun, self._shown = trial, time.monotonic(), 0
+        self.calls += 1
+        self.deadline = math.inf if self._limit is None else self.begun + self._limit
 
     def _send(self) -> None:
         with contextlib.suppress(BrokenPipeError):  # a dead worker is noticed, with its reason, by look()
@@ -182,11 +206,16 @@ class WorkerProcess:
             return None
         if reply["trial"] != self.trial:
             return None
+        self._brief = time.monotonic() - self.begun < BRIEF
         self.trial = None
         self.worn, self.resident = reply["worn"] or reply.get("exhausted", False), reply["resident"]
         if self.calls == 1:
             self.resident_at_first = self.resident
-        return Answer(outcome_of(reply), lost=reply.get("exhausted", False) and self.calls > 1)
+        answer = Answer(outcome_of(reply), lost=reply.get("exhausted", False) and self.calls > 1)
+        if self.queued is not None:
+            trial, self.queued = self.queued, None
+            self._begin(trial)
+        return answer
 
     def _hear(self) -> None:
         for stream in list(self.streams):

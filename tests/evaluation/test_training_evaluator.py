@@ -37,7 +37,7 @@ def run(trainer: TrainingEvaluator, genotypes: Any, windows: int) -> tuple[list[
     step = jax.jit(lambda carried: trainer.evaluate(KEY, KEY, carried, genotypes))
     carried, found = trainer.initial(), []
     for _ in range(windows):
-        evaluation, carried, _ = step(carried)
+        evaluation, carried, *_ = step(carried)
         found.append(evaluation)
     return found, carried
 

@@ -40,7 +40,7 @@ def run(unroller: WindowedEvaluator, genotypes: Any, windows: int) -> tuple[Any,
     episodes, fitness, seen = unroller.initial(), [], []
     for _ in range(windows):
         seen.append(episodes)
-        evaluation, episodes, _ = step(episodes)
+        evaluation, episodes, *_ = step(episodes)
         fitness.append(np.asarray(evaluation.fitness))
     return np.array(fitness), [*seen, episodes]
 

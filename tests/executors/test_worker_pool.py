@@ -79,6 +79,15 @@ def test_each_fault_costs_one_candidate_and_is_named(capsys: pytest.CaptureFixtu
     assert printed.out == ""
 
 
+@pytest.mark.parametrize("calls", [None, 5])
+def test_calls_that_wait_in_a_worker_are_made_once_whatever_becomes_of_it(calls: int | None) -> None:
+    actions = [*[GOOD] * 8, EXIT, *[GOOD] * 4, QUIT, *[GOOD] * 8, HANG, *[GOOD] * 8]
+    with WorkerPool(problem("Misbehaving", time_limit=1), workers=1, calls=calls) as pool:
+        outcomes = evaluate(pool, [omega(action, number) for number, action in enumerate(actions)], seed=[0])
+    found = [(one.failure is None, one.evaluations) for one in outcomes]
+    assert found == [(action == GOOD, 2 if action == QUIT else 1) for action in actions]
+
+
 def test_order_and_results_do_not_depend_on_the_workers() -> None:
     sleepy = problem("Sleepy")
     omegas = [np.float32(i) for i in range(5)]
