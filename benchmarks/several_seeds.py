@@ -2,7 +2,8 @@
 
 Three ways to run the seeds, in turn, in fresh processes with a compilation cache that begins empty for each way:
 ``runs``, the command line once for each seed; ``searches``, a Python loop over ``em.Search``; and ``SeveralSeeds``. A
-second table is of searching alone, after everything is compiled, with a batch of all seeds by ``vmap`` beside.
+second table is of searching alone, a quarter as long, after everything is compiled, with a batch of all seeds by
+``vmap`` beside, which records nothing.
 
     python benchmarks/several_seeds.py
 """
@@ -111,7 +112,7 @@ def searching(name: str, seeds: int, most: int) -> list[Any]:
                     under_way[number] = own.launch(own.initial(), 1, most, goal), 0, own
 
     sides = {"in turn": in_turn, "at once": at_once, "batched": batched(drivers[0], seeds, most)}
-    times = interleaved(sides, rounds=5, seconds=0.5)
+    times = interleaved(sides, rounds=3, seconds=0.5)
     ratios = (times["in turn"] / times[side] for side in list(sides)[1:])
     return [name, *(f"{1000 * value:.0f}" for value in times.values()), *(f"{ratio:.2f}" for ratio in ratios)]
 
@@ -138,7 +139,9 @@ def main() -> None:
     headers = [*(f"{way}, s" for way in WAYS), *(f"{way} / SeveralSeeds" for way in WAYS[:2])]
     print_table(["problem", *headers], rows)
     sides = ["in turn, ms", "at once, ms", "vmap, ms", "in turn / at once", "in turn / vmap"]
-    print_table(["problem", *sides], [searching(name, arguments.seeds, most[name]) for name in arguments.problems])
+    print_table(
+        ["problem", *sides], [searching(name, arguments.seeds, max(1, most[name] // 4)) for name in arguments.problems]
+    )
 
 
 if __name__ == "__main__":
