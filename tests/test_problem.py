@@ -277,7 +277,7 @@ def test_first_mistakes_in_a_problem_are_named(base: Any, methods: dict[str, Any
         (lambda: Search(Bowl(), RandomSearch(4), seed=1.5), "to be a whole number, got 1.5"),
         (
             lambda: Search(Bowl(), RandomSearch(4), workers=-1),
-            "to be a whole number of at least 0, a function or None, got -1",
+            "to be a whole number of at least 0, 'ray', an instance of Ray, a function or None, got -1",
         ),
         (lambda: Search(Bowl(), RandomSearch(4), run_directory=3), "to be a string, a path or None, got 3"),
         (lambda: Search(Bowl(), RandomSearch(4)).run(100), "got 100; name it, as in generations=100"),

@@ -162,7 +162,7 @@ class Resume:
                     "'evometa resume' with a folder of several seeds expects limits and how to execute, nothing else; "
                     f"resume one of its runs, such as {seeds_file.expanded([self.run_directory])[0]}."
                 )
-            several = SeveralSeeds.resume(self.run_directory, **dataclasses.asdict(self.execution))
+            several = SeveralSeeds.resume(self.run_directory, **self.execution.as_arguments())
             return report_seeds(several.run(**limits), self.run_directory)
         roles: tuple[tuple[Role, str | None], ...] = (("problem", self.problem), ("strategy", self.strategy))
         moved = {role: moved_to(name, role, self.run_directory) for role, name in roles if name is not None}

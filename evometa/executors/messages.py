@@ -5,6 +5,7 @@ Bytes can be sent by whatever there is: a queue, a socket, MPI, a cluster's own 
 
 import functools
 import json
+import secrets
 from typing import Any
 
 from evometa import naming
@@ -16,6 +17,9 @@ from evometa.executors.user_modules import import_under_own_names, main_file
 from evometa.problem import HostProblem
 from evometa.pruning import Cutoff, Cutoffs
 
+_INTERPRETER = secrets.token_hex(8)
+"""Of this process, and of those forked from it, in which the same modules are imported."""
+
 
 def pack_problem(problem: HostProblem) -> bytes:
     """Return a problem as bytes, from which another process rebuilds it: the names of classes, and settings.
@@ -23,7 +27,7 @@ def pack_problem(problem: HostProblem) -> bytes:
     Raises:
         ConfigurationError: the problem cannot be described to another process.
     """
-    return pack({"problem": naming.describe(problem), "main": main_file()})
+    return pack({"problem": naming.describe(problem), "main": main_file(), "interpreter": _INTERPRETER})
 
 
 def pack_trial(trial: Trial, number: int = 0) -> bytes:
@@ -76,6 +80,7 @@ def unpack_outcome(answer: bytes) -> Outcome:
 def _calls(problem: bytes) -> Calls:
     header, _ = unpack(problem)
     here = main_file()
-    if here is None or here != header["main"]:  # otherwise the script's own classes are here already
+    known = header["interpreter"] == _INTERPRETER or (here is not None and here == header["main"])
+    if not known:  # otherwise the user's own classes are here already
         import_under_own_names(header["problem"], header["main"])
     return Calls(naming.rebuild(header["problem"]))

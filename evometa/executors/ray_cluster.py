@@ -1,5 +1,6 @@
 """Connecting to a Ray cluster, or starting one that only this machine can reach and that ends with the search."""
 
+import builtins
 import contextlib
 import math
 import os
@@ -89,6 +90,7 @@ def _connect(ray: Any, settings: Ray) -> contextlib.ExitStack:
     with contextlib.ExitStack() as stack:
         environment = {name: value for name, value in os.environ.items() if name.startswith("RAY_")}
         stack.callback(_restore, environment)
+        stack.callback(setattr, builtins, "print", print)  # which Ray replaces to keep its progress bars in place
         if address == "local":
             folder = stack.enter_context(_folder())
             _start(ray, address, _local(settings, folder))

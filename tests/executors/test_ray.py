@@ -45,8 +45,10 @@ def cluster() -> Iterator[Any]:
         patch.setattr(constants, "ENABLE_RAY_CLUSTER", False)
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", ".*fork")  # how Ray starts processes
+            before = signal.getsignal(signal.SIGTERM)
             nodes = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
             nodes.add_node(num_cpus=1)
+            signal.signal(signal.SIGTERM, before)  # a node in the process of the tests would end them all
         try:
             yield nodes
         finally:

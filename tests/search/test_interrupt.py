@@ -147,7 +147,7 @@ def test_calls_that_hang_are_given_up(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, signals: Any, least: float
 ) -> None:
     monkeypatch.setattr("evometa.search.interrupt.PATIENCE", 60.0 if len(signals) == 2 else least)
-    monkeypatch.setattr("evometa.executors.worker_pool.LOOK", 0.05)
+    monkeypatch.setattr("evometa.executors.crew.LOOK", 0.05)
     flag, folder = tmp_path / "hang", tmp_path / "run"
     problem = load(f"{Path(__file__).parents[1] / 'user_files' / 'hanging.py'}:Hanging")(flag=str(flag))
     settings: Any = {"seed": 1, "workers": 2, "validation_share": 0.0}

@@ -70,7 +70,7 @@ class Here:
         return list(range(len(trials)))
 
     def as_completed(self) -> Iterator[tuple[int, Outcome]]:
-        for number, (omega, seed, method, _) in enumerate(self.waiting):
+        for number, (omega, seed, method, *_) in enumerate(self.waiting):
             found = getattr(self.problem, method)(np.random.default_rng(seed), omega)
             whole = found if isinstance(found, Evaluation) else Evaluation(found)
             vectors = {name: list(getattr(whole, name)) for name in self.problem.vector_lengths}
@@ -85,7 +85,7 @@ class Here:
 
 @pytest.fixture(autouse=True)
 def here(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("evometa.search.execution.WorkerPool", Here)
+    monkeypatch.setattr("evometa.executors.choice.WorkerPool", Here)
 
 
 @pytest.mark.parametrize(

@@ -295,7 +295,10 @@ def test_a_problem_that_does_not_fit_is_refused_before_anything_is_written(tmp_p
             "validation_tasks .* of at least 1 or None, got 0",
         ),
         (lambda: Search(Bowl(), RandomSearch(4), keep_checkpoints=0), "keep_checkpoints .* of at least 1, got 0"),
-        (lambda: Search(Bowl(), RandomSearch(4), workers=-1), "workers .* of at least 0, a function or None, got -1"),
+        (
+            lambda: Search(Bowl(), RandomSearch(4), workers=-1),
+            "workers .* of at least 0, 'ray', an instance of Ray, a function or None, got -1",
+        ),
         (lambda: Search(Bowl(), RandomSearch(4)).run(), "at least one limit"),
         (lambda: Search(Bowl(), RandomSearch(4)).run(generations=-1), "generations .* of at least 1 or None, got -1"),
         (lambda: Search(Bowl(), RandomSearch(4)).run(inner_steps=5), "a problem without inner training"),

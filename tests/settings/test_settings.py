@@ -299,6 +299,8 @@ def test_spaces_are_told_by_the_same_check(make: Callable[[], Any], words: str) 
 def test_every_default_of_evometa_fits(module: Any) -> None:
     for name in module.__all__:
         cls = getattr(module, name)
-        if isinstance(cls, Checked) and not inspect.isabstract(cls):
+        if (
+            isinstance(cls, Checked) and not inspect.isabstract(cls) and not name.startswith("Command")
+        ):  # needs a command
             defaults = {f.name: f.default for f in dataclasses.fields(cls) if f.default is not dataclasses.MISSING}
             cls(**defaults)
