@@ -3,7 +3,7 @@
 On a CPU, a search of small learners keeps one core busy, and compiling its program takes longer than many a run does.
 So the program is compiled once for each device, and each device works on one seed after the other. Every search is what
 it would be alone, to the last bit, because it runs the same program. A batch of seeds under ``vmap`` would round
-differently, and was measured to be no faster on CPUs (``benchmarks/README.md``).
+differently, takes long to compile, and on a CPU gains about as much (``benchmarks/README.md``).
 """
 
 import collections
