@@ -131,10 +131,10 @@ def calibrated(generations: int) -> Costs:
     return Costs(call, max(0.0, few - 8 * call))
 
 
-def checked_rows(costs: Costs, mean: float, sigma: float, generations: int) -> list[list[str]]:
-    """Return the rows of measured and simulated generations."""
+def checked_rows(costs: Costs, mean: float, sigma: float, generations: int, most: int) -> list[list[str]]:
+    """Return the rows of measured and simulated generations, for 1 to so many workers."""
     rows = []
-    for workers in (1, 2, 3, 4):
+    for workers in range(1, most + 1):
         population = 16
         real = measured(workers, population, mean, sigma, generations)
         note(f"{workers} workers measured")
@@ -255,13 +255,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--generations", type=int, default=30, help="that are measured with each number of workers")
     parser.add_argument("--seconds", type=float, default=0.05, help="of a call that is measured, on average")
+    parser.add_argument("--processes", type=int, default=4, help="that are measured, at most")
     parser.add_argument("--sigma", type=float, default=1.0)
     parser.add_argument("--workers", type=int, default=100_000, help="that are simulated, at most")
-    arguments = parse_arguments(parser, "--generations 2 --seconds 0.002 --workers 100")
+    arguments = parse_arguments(parser, "--generations 1 --seconds 0.002 --processes 1 --workers 100")
     costs = calibrated(arguments.generations)
     print(f"{1000 * costs.call:.2f} ms a call, {1000 * costs.generation:.1f} ms a generation in the search's process\n")
     header = ["workers", "measured, s", "simulated, s", "measured / simulated"]
-    print_table(header, checked_rows(costs, arguments.seconds, arguments.sigma, arguments.generations))
+    print_table(
+        header, checked_rows(costs, arguments.seconds, arguments.sigma, arguments.generations, arguments.processes)
+    )
     print()
     header = [
         "a call",

@@ -123,20 +123,22 @@ def main() -> None:
     parser.add_argument("--problems", nargs="+", default=list(PROBLEMS), choices=PROBLEMS)
     parser.add_argument("--seeds", type=int, default=8)
     parser.add_argument("--generations", type=int, nargs=2, default=[1000, 100], help="of sphere and of xor")
+    parser.add_argument("--ways", nargs="+", default=list(WAYS), choices=WAYS)
     parser.add_argument("--rounds", type=int, default=3)
-    arguments = parse_arguments(parser, "--problems sphere --seeds 1 --generations 3 2 --rounds 1")
+    arguments = parse_arguments(parser, "--problems sphere --ways SeveralSeeds --seeds 1 --generations 3 2 --rounds 1")
     most = dict(zip(PROBLEMS, arguments.generations, strict=True))
     rows = []
     for name in arguments.problems:
-        times: dict[str, list[float]] = {way: [] for way in WAYS}
+        times: dict[str, list[float]] = {way: [] for way in arguments.ways}
         for _ in range(arguments.rounds):
-            for way in WAYS:
+            for way in arguments.ways:
                 times[way].append(seconds_of(way, name, arguments.seeds, most[name]))
                 note(f"{name}, {way}: {times[way][-1]:.1f} s")
         middle = {way: statistics.median(found) for way, found in times.items()}
-        ratios = (middle[way] / middle["SeveralSeeds"] for way in WAYS[:2])
+        ratios = (value / middle[arguments.ways[-1]] for value in list(middle.values())[:-1])
         rows.append([name, *(f"{value:.1f}" for value in middle.values()), *(f"{ratio:.2f}" for ratio in ratios)])
-    headers = [*(f"{way}, s" for way in WAYS), *(f"{way} / SeveralSeeds" for way in WAYS[:2])]
+    *others, last = arguments.ways
+    headers = [*(f"{way}, s" for way in arguments.ways), *(f"{way} / {last}" for way in others)]
     print_table(["problem", *headers], rows)
     sides = ["in turn, ms", "at once, ms", "vmap, ms", "in turn / at once", "in turn / vmap"]
     print_table(

@@ -67,7 +67,7 @@ HEADERS = {
     "overhead": "work | Search.run, generations/s",
     "policy_objectives": "objective |",
     "recipes": "problem | seeds | held-out",
-    "several_seeds": "problem | runs, s",
+    "several_seeds": "problem | SeveralSeeds, s",
     "scaling": "workers | measured, s",
     "shots_and_tasks": "training tasks | on training tasks",
     "simulators": "trained in | system 0",
