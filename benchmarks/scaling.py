@@ -35,8 +35,9 @@ class Sleeper(em.HostProblem):
         return em.Box((2,))
 
     def evaluate(self, rng: np.random.Generator, omega: Any) -> float:
-        """Sleep, and return how long."""
-        seconds = float(durations(rng, self.mean, self.sigma, 1)[0])
+        """Sleep, and return how long; drawn from ω, since the candidates of a generation share their seed."""
+        own = np.random.default_rng(np.frombuffer(np.asarray(omega).tobytes(), np.uint32))
+        seconds = float(durations(own, self.mean, self.sigma, 1)[0])
         time.sleep(seconds)
         return seconds
 
