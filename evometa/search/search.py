@@ -57,6 +57,11 @@ from evometa.strategy import Strategy
 NOT_WRITTEN = "not_written"
 """The stop code of a search whose run directory could no longer be written to."""
 
+AProblem = Annotated[
+    BaseProblem, Advice("give an instance of a Problem, InnerTraining or HostProblem, such as MyProblem()")
+]
+AStrategy = Annotated[Strategy[Any], Advice("give an instance such as OpenAIES(population_size=64)")]
+
 
 class Search(metaclass=Checked):
     """Searches for the ω of a problem with a strategy.
@@ -115,10 +120,8 @@ class Search(metaclass=Checked):
 
     def __init__(
         self,
-        problem: Annotated[
-            BaseProblem, Advice("give an instance of a Problem, InnerTraining or HostProblem, such as MyProblem()")
-        ],
-        strategy: Annotated[Strategy[Any], Advice("give an instance such as OpenAIES(population_size=64)")],
+        problem: AProblem,
+        strategy: AStrategy,
         *,
         seed: int = 0,
         initial: Any = (),

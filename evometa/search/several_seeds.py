@@ -16,18 +16,16 @@ from typing import Annotated, Any
 from evometa import naming
 from evometa.backend import ranks
 from evometa.errors import ConfigurationError, RunDirectoryError
-from evometa.problem import BaseProblem
 from evometa.search.debugging import engine
 from evometa.search.decisions import INTERRUPTED, Limits
 from evometa.search.interrupt import Interrupt
 from evometa.search.progress import Progress, Status
-from evometa.search.search import Search
-from evometa.settings import Advice, Checked, Count, Positive, Range, Total, checked
+from evometa.search.search import AProblem, AStrategy, Search
+from evometa.settings import Checked, Count, Positive, Range, Total, checked
 from evometa.storage import seeds_file
 from evometa.storage.files import run_folder
 from evometa.storage.manifest import MANIFEST, read_manifest
 from evometa.storage.result import Result
-from evometa.strategy import Strategy
 
 Steps = Generator[None, None, Result]
 
@@ -61,10 +59,8 @@ class SeveralSeeds(metaclass=Checked):
 
     def __init__(
         self,
-        problem: Annotated[
-            BaseProblem, Advice("give an instance of a Problem, InnerTraining or HostProblem, such as MyProblem()")
-        ],
-        strategy: Annotated[Strategy[Any], Advice("give an instance such as OpenAIES(population_size=64)")],
+        problem: AProblem,
+        strategy: AStrategy,
         *,
         seeds: Count | Sequence[int] = 8,
         run_directory: str | os.PathLike[str] | None = None,

@@ -3,6 +3,7 @@
 import dataclasses
 import enum
 import inspect
+import json
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -295,6 +296,14 @@ def test_spaces_are_told_by_the_same_check(make: Callable[[], Any], words: str) 
     assert Categorical(np.int64(3)).size == Integer(np.int32(0), np.int64(3)).size == 1
 
 
+SPACE = json.dumps({"x": {"type": "float", "low": 0}})
+NEEDED: dict[str, dict[str, Any]] = {
+    "CommandProblem": {"command": "echo loss = {x}", "parameters": SPACE, "metric": "loss"},
+    "CommandSpace": {"content": SPACE},
+}
+"""Arguments without a default."""
+
+
 @pytest.mark.parametrize("module", [strategies, problems])
 def test_every_default_of_evometa_fits(module: Any) -> None:
     for name in module.__all__:
@@ -303,4 +312,4 @@ def test_every_default_of_evometa_fits(module: Any) -> None:
             isinstance(cls, Checked) and not inspect.isabstract(cls) and not name.startswith("Command")
         ):  # needs a command
             defaults = {f.name: f.default for f in dataclasses.fields(cls) if f.default is not dataclasses.MISSING}
-            cls(**defaults)
+            cls(**defaults, **NEEDED.get(name, {}))
