@@ -20,6 +20,7 @@ file                    holds
 :mod:`ray_cluster`      connecting to a cluster, or starting one that ends with the search
 :mod:`reaper`           the process that ends a local cluster after its search
 :mod:`ray_settings`     which cluster, and what each worker needs
+:mod:`ray_room`         how many workers its nodes have room for
 :mod:`processes`        the processes that a worker started
 :mod:`worker`           what runs in a worker process
 :mod:`calls`            one call there: ω, its generator, what became of it

@@ -1,8 +1,9 @@
 """The executor on a Ray cluster: trials of plain-Python problems run in actors, each beside a worker process there.
 
-Each actor has up to two calls, so that it never waits for the next one. A call that is lost with its actor or node is
-made again elsewhere: it is no failed candidate. A worker without a call takes over one that waits behind another, or
-makes a second copy of one that takes much longer than any before; the first answer counts, once.
+Each actor has up to two messages, so that it never waits for the next one. A message holds one call, or several where
+the latest ones were so short that the message would take as long. A call that is lost with its actor or node is made
+again elsewhere: it is no failed candidate. A worker without a call takes over one that waits behind another, or makes a
+second copy of one that takes much longer than any before; the first answer counts, once.
 """
 
 import collections
@@ -22,6 +23,7 @@ from evometa.executors.calls import require_callable
 from evometa.executors.executor import GivenUp, Outcome, Trial, WorkersLost, reports_of
 from evometa.executors.messages import pack_trial
 from evometa.executors.ray_cluster import connected
+from evometa.executors.ray_room import no_room, room, share_of_memory
 from evometa.executors.ray_settings import Ray
 from evometa.executors.worker_pool import post_for
 from evometa.problem import HostProblem
@@ -30,7 +32,11 @@ LOOK = 0.2
 """Seconds between looks at whether to give up, and at calls that take long."""
 
 IN_FLIGHT = 2
-"""Calls that an actor has at most: one that it makes, and one that waits there."""
+"""Messages that an actor has at most: one whose calls it makes, and one that waits there."""
+
+BATCH, LEAST = 0.1, 0.002
+"""Seconds that the calls of one message may take together, by the longest of those that the actor answered last; and
+what a shorter call counts as."""
 
 WAITED = 0.2
 """Seconds that a call has waited behind another before an idle worker takes it over."""
@@ -63,10 +69,16 @@ class _Actor:
     """One actor, and the calls that it has, in their order."""
 
     handle: Any
-    flying: "collections.OrderedDict[Any, int]" = dataclasses.field(default_factory=collections.OrderedDict)
-    """The numbers of its calls, by Ray's references to their answers."""
+    asked: Any
+    """Ray's reference to its answer to what is no call: whether it is there, or which calls wait there."""
+    flying: dict[Any, list[int]] = dataclasses.field(default_factory=dict)
+    """The numbers of its calls, by Ray's references to the answers to their messages."""
     begun: float = math.inf
-    """When the first of them may have begun, by ``time.monotonic``."""
+    """When the first message may have begun, by ``time.monotonic``."""
+    asked_at: float = math.inf
+    """When it was asked which calls wait there."""
+    longest: float = math.inf
+    """Seconds of the longest call that it answered last."""
     ready: bool = False
     """Whether it has answered."""
 
@@ -124,9 +136,9 @@ class RayExecutor:
         """
         with contextlib.ExitStack() as stack:
             self._ray: Any = stack.enter_context(connected(self._settings))
-            self._size = self._settings.workers or self._room()
+            self._size = self._settings.workers or room(self._ray, self._settings)
             if self._post["memory"] is None:
-                self._post["memory"] = self._share()
+                self._post["memory"] = share_of_memory(self._ray, self._size)
             self._kind = self._remote()
             self._stack = stack.pop_all()
         self._last_ready = time.monotonic()
@@ -170,53 +182,20 @@ class RayExecutor:
                 self._staff()
                 self._hand_out()
                 for actor, reference in self._answered():
-                    number, outcome = self._take(actor, reference)
-                    if outcome is not None:
+                    taken = self._take(actor, reference)
+                    self._hand_out()  # before the search, which may take its time, is told
+                    for number, outcome in taken:
                         returned = time.monotonic()
                         yield number, outcome
-                        self._hand_out()
                 if self._jobs and self._gives_up(len(self._jobs), returned, self._longest):
                     raise GivenUp
         finally:
             self._jobs.clear()
             self._waiting.clear()
             for actor in self._actors:
-                for number in actor.flying.values():
-                    self._drop(actor, number)
+                self._drop(actor, list(itertools.chain(*actor.flying.values())))
 
     # Actors.
-
-    def _needs(self) -> dict[str, float]:
-        """Return what a worker needs, by Ray's names."""
-        settings = self._settings
-        needs = {"CPU": settings.cpus, "GPU": settings.gpus, **settings.resources}
-        return {name: amount for name, amount in needs.items() if amount > 0}
-
-    def _room(self) -> int:
-        """Return how many workers the cluster has room for."""
-        nodes = [node["Resources"] for node in self._ray.nodes() if node["Alive"]]
-        needs = self._needs()
-        fits = (min((int(node.get(name, 0) / need) for name, need in needs.items()), default=1) for node in nodes)
-        room = sum(fits)
-        if not room:
-            raise ConfigurationError(self._no_room())
-        return room
-
-    def _no_room(self) -> str:
-        has = self._ray.cluster_resources()
-        hidden = ("node:", "object_store", "memory")
-        known = {name: amount for name, amount in has.items() if not name.startswith(hidden)}
-        return (
-            f"A worker on Ray expects {_in_words(self._needs())} on one node, and the cluster has {_in_words(known)} "
-            "in all; give Ray(cpus=..., gpus=..., resources=...) less, or start nodes that have it."
-        )
-
-    def _share(self) -> float:
-        """Return the bytes that each worker process may hold, on the node with the least for each."""
-        nodes = [node["Resources"] for node in self._ray.nodes() if node["Alive"]]
-        each = max(1, -(-self._size // max(1, len(nodes))))
-        known = [node["memory"] for node in nodes if "memory" in node]
-        return min(known, default=float(2**33)) / each
 
     def _remote(self) -> Any:
         """Return the class of actors as Ray knows it."""
@@ -229,7 +208,7 @@ class RayExecutor:
             resources=dict(settings.resources),
             max_restarts=0,
             max_task_retries=0,
-            # While one call is made the next one waits in the actor, so that Ray's own work is done meanwhile.
+            # While calls are made the next message waits in the actor, so that Ray's own work is done meanwhile.
             max_concurrency=IN_FLIGHT,
             concurrency_groups={"control": 1},
             scheduling_strategy="SPREAD",
@@ -239,21 +218,25 @@ class RayExecutor:
         """Start actors where they are missing; refuse to wait for ever for a first one."""
         wanted = min(self._size, len(self._jobs) + sum(map(self._useless, self._actors)))
         while len(self._actors) < wanted:
-            actor = _Actor(self._kind.remote(self._post))
-            actor.flying[actor.handle.ready.remote()] = -1
-            self._actors.append(actor)
+            handle = self._kind.remote(self._post)
+            self._actors.append(_Actor(handle, handle.ready.remote()))
         now = time.monotonic()
         if any(actor.ready for actor in self._actors):
             self._last_ready = now
         elif now > self._last_ready + self._settings.start_limit:
             raise ConfigurationError(
                 f"Workers on Ray expect to come up within {self._settings.start_limit:g} s, and none did"
-                f"{f': {self._words}' if self._words else ''}. {self._no_room()}"
+                f"{f': {self._words}' if self._words else ''}. {no_room(self._ray, self._settings)}"
             )
 
     def _useless(self, actor: _Actor) -> bool:
         """Return whether an actor is at a call that nobody waits for any more."""
-        return actor.ready and bool(actor.flying) and not any(number in self._jobs for number in actor.flying.values())
+        return actor.ready and bool(actor.flying) and not self._held(actor)
+
+    def _held(self, actor: _Actor) -> list[int]:
+        """Return the calls that an actor has and that have no outcome, in their order."""
+        numbers = itertools.chain(*actor.flying.values())
+        return [number for number in numbers if number in self._jobs and actor in self._jobs[number].holders]
 
     def _end(self, actor: _Actor) -> None:
         self._actors.remove(actor)
@@ -263,47 +246,59 @@ class RayExecutor:
     # Calls.
 
     def _hand_out(self) -> None:
-        """Give each actor a call before any has two; let those without any take over what others keep waiting."""
+        """Give each actor a message before any has two; let those without any take over what others keep waiting."""
         for size in range(IN_FLIGHT):
             for actor in self._actors:
-                if not self._waiting:
-                    break
-                if actor.ready and len(actor.flying) == size:
-                    self._hand(actor, self._waiting.popleft())
+                if self._waiting and actor.ready and len(actor.flying) == size:
+                    self._hand(actor, self._batch(actor))
         if not self._waiting:
             idle = [actor for actor in self._actors if actor.ready and not actor.flying]
             for actor, number in zip(idle, self._late(), strict=False):
-                self._hand(actor, number)
+                self._hand(actor, [number])
 
-    def _hand(self, actor: _Actor, number: int) -> None:
-        job = self._jobs[number]
+    def _batch(self, actor: _Actor) -> list[int]:
+        """Take the calls of an actor's next message: fewer towards the end, and one alone that was lost before."""
+        share = len(self._waiting) // (IN_FLIGHT * len(self._actors))
+        size = min(share, int(BATCH / max(actor.longest, LEAST)))
+        numbers = [self._waiting.popleft()]
+        while len(numbers) < size and not any(self._jobs[number].losses for number in (numbers[0], self._waiting[0])):
+            numbers.append(self._waiting.popleft())
+        return numbers
+
+    def _hand(self, actor: _Actor, numbers: list[int]) -> None:
         if not actor.flying:
             actor.begun = time.monotonic()
-        actor.flying[actor.handle.call.remote(number, job.frame)] = number
-        job.calls += 1
-        job.holders.append(actor)
+        actor.flying[actor.handle.call.remote({number: self._jobs[number].frame for number in numbers})] = numbers
+        for number in numbers:
+            self._jobs[number].calls += 1
+            self._jobs[number].holders.append(actor)
 
     def _late(self) -> Iterator[int]:
-        """Yield the calls that an idle worker should make too: what waits behind others first, then stragglers."""
+        """Yield the calls that an idle worker should make too: what waits behind others first, then stragglers.
+
+        An actor that can answer returns what waits there, and is left without it.
+        """
         now = time.monotonic()
         late = now - max(LEAST_STRAGGLER, STRAGGLER * (self._longest or math.inf))
         for begun, first in ((now - WAITED, False), (late, True)):
             for actor in list(self._actors):
-                numbers = list(actor.flying.values())
-                for number in numbers[:1] if first else numbers[1:]:
-                    job = self._jobs.get(number)
-                    if job is not None and actor.begun <= begun and len(job.holders) == 1:
-                        if not first:
-                            self._drop(actor, number)
-                        yield number
+                numbers = self._held(actor) if actor.begun <= begun else []
+                if len(numbers) > 1 and not first and actor.asked is None:
+                    actor.asked, actor.asked_at = actor.handle.release.remote(), now
+                if first or (actor.asked is not None and actor.asked_at <= begun):
+                    for number in numbers[:1] if first else numbers[1:]:
+                        if len(self._jobs[number].holders) == 1:
+                            yield number
 
-    def _drop(self, actor: _Actor, number: int) -> None:
-        with contextlib.suppress(Exception):  # the actor is gone, as its call will tell
-            actor.handle.drop.remote(number)
+    def _drop(self, actor: _Actor, numbers: list[int]) -> None:
+        if numbers:
+            with contextlib.suppress(Exception):  # the actor is gone, as its calls will tell
+                actor.handle.drop.remote(numbers)
 
     def _answered(self) -> list[tuple[_Actor, Any]]:
-        """Return the actors and references of the calls that have an answer, after waiting a little for one."""
-        owners = {reference: actor for actor in self._actors for reference in actor.flying}
+        """Return the actors and references of what has an answer, after waiting a little for one."""
+        owners = {reference: actor for actor in self._actors for reference in (actor.asked, *actor.flying)}
+        owners.pop(None, None)
         if not owners:
             time.sleep(LOOK)
             return []
@@ -313,10 +308,10 @@ class RayExecutor:
             done, _ = self._ray.wait(references, num_returns=len(references), timeout=0, fetch_local=True)
         return [(owners[reference], reference) for reference in done]
 
-    def _take(self, actor: _Actor, reference: Any) -> tuple[int, Outcome | None]:
-        """Take an answer; return its number, and the outcome if it is the first one of a call that is wanted."""
-        if reference not in actor.flying:  # the actor was lost with another of its calls
-            return -1, None
+    def _take(self, actor: _Actor, reference: Any) -> list[tuple[int, Outcome]]:
+        """Take an answer; return number and outcome of each call in it that is wanted and has none yet."""
+        if actor not in self._actors:  # it was lost with another of its messages
+            return []
         errors = self._ray.exceptions
         try:
             answer = self._ray.get(reference)
@@ -324,56 +319,63 @@ class RayExecutor:
             raise EvaluationError(f"A worker on Ray failed, which is a fault of evometa: {error}") from error
         except errors.RayError as error:
             self._lost(actor, error)
-            return -1, None
-        number = actor.flying.pop(reference)
-        begun, actor.begun = actor.begun, time.monotonic()
-        if number < 0:
-            actor.ready, self._failed_starts = True, 0
-            return number, None
-        job = self._jobs.get(number)
-        if job is None:
-            return number, None
-        job.holders.remove(actor)
+            return []
+        if not actor.ready:
+            actor.ready, actor.asked, self._failed_starts = True, None, 0
+            return []
         found = json.loads(answer)
         if "error" in found:
             raise ConfigurationError(found["error"])
-        if "outcome" not in found:  # it was dropped here, and taken over elsewhere
-            if not job.holders and number not in self._waiting:
-                self._waiting.appendleft(number)
-            return number, None
-        self._longest = max(self._longest, time.monotonic() - begun)
-        del self._jobs[number]
+        outcomes = [(number, Outcome(**outcome)) for number, outcome in found["outcomes"]]
+        taken = [(number, self._complete(actor, number, one)) for number, one in outcomes if number in self._jobs]
+        if reference == actor.asked:
+            actor.asked, left = None, found["left"]
+        else:
+            left = actor.flying.pop(reference)  # without an outcome: those that were dropped here
+            begun, actor.begun = actor.begun, time.monotonic()
+            if outcomes:
+                self._longest = max(self._longest, actor.begun - begun)
+                seconds = [one.seconds for _, one in outcomes]
+                actor.longest = math.inf if any(map(math.isnan, seconds)) else max(seconds)
+        self._wait_again(actor, left)
+        return taken
+
+    def _complete(self, actor: _Actor, number: int, outcome: Outcome) -> Outcome:
+        """Return the outcome of a call; whoever else is at it may give it up."""
+        job = self._jobs.pop(number)
         if number in self._waiting:
             self._waiting.remove(number)
         for other in job.holders:
-            self._drop(other, number)
-        outcome = Outcome(**found["outcome"])
-        outcome = outcome._replace(reports=reports_of(outcome.reports))
-        return number, outcome._replace(evaluations=outcome.evaluations + job.calls - 1)
+            if other is not actor:
+                self._drop(other, [number])
+        evaluations = outcome.evaluations + job.calls - 1
+        return outcome._replace(reports=reports_of(outcome.reports), evaluations=evaluations)
+
+    def _wait_again(self, actor: _Actor, numbers: Sequence[int]) -> None:
+        """Have those of an actor's calls that have no outcome made by others, and first."""
+        for number in reversed(numbers):
+            job = self._jobs.get(number)
+            if job is not None and actor in job.holders:
+                job.holders.remove(actor)
+                if not job.holders and number not in self._waiting:
+                    self._waiting.appendleft(number)
 
     def _lost(self, actor: _Actor, error: Exception) -> None:
-        """Have the calls of a lost actor made elsewhere; the one that it was at has been lost once more."""
+        """Have the calls of a lost actor made elsewhere; those of the message that it was at were lost once more."""
         self._end(actor)
         self._words = " ".join(str(error).split())[:500]
         if not actor.ready:
             self._failed_starts += 1
             if self._failed_starts >= STARTS * self._size:
                 raise ConfigurationError(f"Workers on Ray expect to come up, and none does: {self._words}")
-        wanted = [number for number in actor.flying.values() if number in self._jobs]
-        actor.flying.clear()
-        for place, number in enumerate(wanted):
+        held, at_work = self._held(actor), next(iter(actor.flying.values()), [])
+        for number in held:
             job = self._jobs[number]
-            job.holders.remove(actor)
-            job.losses += place == 0
+            job.losses += number in at_work
             if job.losses > self._settings.retries:
                 raise WorkersLost(
                     f"A call was lost with its worker or node of Ray {job.losses} times, and Ray(retries="
                     f"{self._settings.retries}) allows no more. A call that is lost is no failed candidate, so the "
                     f"search ends; continue it with 'evometa resume'. Ray's last words: {self._words}"
                 )
-        again = [number for number in wanted if not self._jobs[number].holders and number not in self._waiting]
-        self._waiting.extendleft(reversed(again))
-
-
-def _in_words(amounts: Any) -> str:
-    return ", ".join(f"{amount:g} {name}" for name, amount in sorted(amounts.items())) or "nothing"
+        self._wait_again(actor, held)

@@ -1,5 +1,6 @@
 """Workers on Ray: a real cluster of two nodes on this machine, and what is lost there."""
 
+import collections
 import contextlib
 import csv
 import os
@@ -126,6 +127,13 @@ def test_faults_of_calls_are_failures_and_lost_calls_are_none(
     cluster: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(ray_executor, "LEAST_STRAGGLER", 1.0)
+    sizes, hand = collections.Counter[int](), RayExecutor._hand
+
+    def counted(self: RayExecutor, actor: Any, numbers: list[int]) -> None:
+        sizes[len(numbers)] += 1
+        hand(self, actor, numbers)
+
+    monkeypatch.setattr(RayExecutor, "_hand", counted)
     misbehaving = load(f"{FILE}:Misbehaving")(time_limit=2.0)
     with RayExecutor(misbehaving, on(cluster, retries=0)) as executor:
         good, hang, quits = (np.array([action, 3.0], np.float32) for action in (0, 2, 9))
@@ -148,6 +156,14 @@ def test_faults_of_calls_are_failures_and_lost_calls_are_none(
             os.kill(stuck, signal.SIGCONT)
         assert sorted(number for number, _ in again) == numbers
         assert all(one.failure is None for _, one in again)
+
+        # Short calls share messages. Those that wait behind one that is suddenly long are made by the other worker.
+        numbers = executor.submit([Trial(hang if i == 5 else good, (5, i)) for i in range(24)])
+        shared = list(executor.as_completed())
+        assert sorted(number for number, _ in shared) == numbers
+        assert shared[-1][0] == numbers[5]
+        assert [number for number, one in shared if one.failure is not None] == [numbers[5]]
+        assert max(sizes) > 2
 
         # With no retries left, a call that is lost ends the search, which can be continued.
         executor.submit([Trial(hang, (5, 1))])
