@@ -18,6 +18,7 @@ One process at a time may write to it. A run that is there already is replaced i
 of the new one are known: until then the old one is whole.
 """
 
+import contextlib
 import errno
 import os
 import shutil
@@ -42,11 +43,13 @@ from evometa.storage.trials import TRIALS, Row, TrialsFile
 
 LOCK = ".lock"
 CANDIDATES = "candidates"
-"""The folder of what a problem keeps of its candidates; emptied when a new run begins, since that fills it."""
+"""The folder of what a problem keeps of its candidates."""
 PICTURES = ("fitness", "strategy", "front", "archive")
 """The pictures that ``evometa plot`` leaves in a run directory, without their suffixes."""
 
 _REPLACED = ".replaced"
+_CANDIDATES_BEFORE = ".candidates_before"
+"""Where the candidates of a run are while one that is to replace it has no rows yet, and fills that folder already."""
 _FILES = (
     HISTORY,
     TIMING,
@@ -58,6 +61,7 @@ _FILES = (
     result_file.NUMBERS,
     archive_file.ARCHIVE,
     data_copies.FOLDER,
+    _CANDIDATES_BEFORE,
 )
 """What a run leaves besides its manifest."""
 _CANNOT_LOCK = frozenset({errno.ENOSYS, errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP})
@@ -152,7 +156,8 @@ class RunDirectory:
                 self.record(manifest)
                 return
             require_free(path, overwrite=overwrite)  # again, now that nobody else writes
-            shutil.rmtree(path / CANDIDATES, ignore_errors=True)
+            if (path / CANDIDATES).exists():
+                os.replace(path / CANDIDATES, path / _CANDIDATES_BEFORE)
             self._due = manifest
             if not (path / MANIFEST).exists() or not _started(path):
                 self._begin()
@@ -308,6 +313,9 @@ class RunDirectory:
         for file in (*(self._tables or ()), self._trials, self._calls):
             if file is not None:
                 file.close()
+        if self._known is None:
+            with contextlib.suppress(OSError):  # the next search that opens the folder does it then
+                recover(self.path)
         self._lock.release()
 
     def _opened(self) -> tuple[Table, Table]:
@@ -316,14 +324,16 @@ class RunDirectory:
 
 
 def recover(path: Path) -> None:
-    """Complete or undo a replacement whose process was killed, so that one whole run is there."""
-    aside = path / _REPLACED
-    if not aside.is_dir():
-        return
-    if not (path / MANIFEST).exists():
-        for old in sorted(aside.iterdir(), key=lambda entry: entry.name == MANIFEST):  # the manifest last
-            os.replace(old, path / old.name)
-    shutil.rmtree(aside, ignore_errors=True)
+    """Complete or undo a replacement whose process ended, so that one whole run is there."""
+    aside, candidates = path / _REPLACED, path / _CANDIDATES_BEFORE
+    if aside.is_dir():
+        if not (path / MANIFEST).exists():
+            for old in sorted(aside.iterdir(), key=lambda entry: entry.name == MANIFEST):  # the manifest last
+                os.replace(old, path / old.name)
+        shutil.rmtree(aside, ignore_errors=True)
+    if candidates.is_dir():
+        shutil.rmtree(path / CANDIDATES, ignore_errors=True)
+        os.replace(candidates, path / CANDIDATES)
 
 
 def _files_of_a_run(path: Path) -> Iterator[Path]:

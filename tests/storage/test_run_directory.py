@@ -23,7 +23,7 @@ from evometa.problems import ZDT1, ZDT2
 from evometa.search.compiled_driver import CompiledDriver
 from evometa.storage import history
 from evometa.storage.manifest import read_manifest
-from evometa.storage.run_directory import _lock
+from evometa.storage.run_directory import RunDirectory, _lock, recover
 from evometa.strategies import NSGA2, OpenAIES, RandomSearch
 
 TOYS = Path(__file__).parents[1] / "toys.py"
@@ -83,7 +83,8 @@ def files(run: Path) -> dict[str, bytes]:
 
 
 def test_a_run_is_replaced_only_by_one_that_works(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("archive.npz", "failures.txt", "front.png", "notes.txt"):
+    (run / "candidates").mkdir()
+    for name in ("archive.npz", "failures.txt", "front.png", "notes.txt", "candidates/best"):
         (run / name).write_text("of the run before")
     before = files(run)
     search(run, overwrite=True)  # nothing is written before it runs
@@ -97,7 +98,7 @@ def test_a_run_is_replaced_only_by_one_that_works(run: Path, monkeypatch: pytest
     assert search(run, seed=9, overwrite=True).run(generations=1).generations == 1
     left = files(run).keys()
     assert "notes.txt" in left  # a user's own
-    assert not left & {"archive.npz", "failures.txt", "front.png"}
+    assert not left & {"archive.npz", "failures.txt", "front.png", "candidates/best"}
     assert (read_manifest(run).seed, len(search_history(run))) == (9, 1)
 
 
@@ -111,6 +112,26 @@ def test_a_replacement_that_was_killed_is_undone(run: Path, moved: int) -> None:
         search(run)
     assert Search.resume(run).run(generations=4).generations == 4
     assert not (run / ".replaced").exists()
+
+
+@pytest.mark.parametrize("ended", ["by itself", "killed", "killed while replacing"])
+def test_candidates_stay_with_their_run_until_it_is_replaced(run: Path, ended: str) -> None:
+    best = run / "candidates" / "best"
+    best.parent.mkdir()
+    best.write_text("of the run before")
+    before = files(run)
+    opened = RunDirectory(run, read_manifest(run)._replace(seed=9), overwrite=True)
+    best.parent.mkdir()
+    best.write_text("of the new one")
+    if ended == "by itself":
+        opened.close()
+    elif ended == "killed while replacing":
+        (run / ".replaced").mkdir()
+        for name in ("manifest.json", ".candidates_before"):
+            (run / name).rename(run / ".replaced" / name)
+    recover(run)
+    assert files(run) == before
+    opened.close()
 
 
 def test_a_run_that_ended_before_its_first_generation_does_not_block_its_folder(
