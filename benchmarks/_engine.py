@@ -225,7 +225,7 @@ def one_generation(problem: InnerTraining, strategy: Strategy[Any]) -> Callable[
 
 def program_bytes(search: em.Search) -> int:
     """Return the memory that the compiled program of a search says it needs."""
-    analysis = search._driver._dispatch.memory_analysis()  # type: ignore[union-attr]
+    analysis = search.running.driver._dispatch.memory_analysis()  # type: ignore[union-attr]
     return int(analysis.temp_size_in_bytes + analysis.argument_size_in_bytes)
 
 

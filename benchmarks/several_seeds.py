@@ -84,8 +84,8 @@ def searching(name: str, seeds: int, most: int) -> list[Any]:
     """Return the row of a problem in the table of searching alone."""
     problem, strategy, _ = PROBLEMS[name]
     search = em.Search(eval(problem), eval(strategy), devices=1, progress=False)
-    execution: Execution = search._execution
-    drivers = [execution.compiled(search._parts, search._run.counters, device) for device in jax.local_devices()]
+    execution: Execution = search.running.execution
+    drivers = [execution.compiled(search.running.parts, search._run.counters, device) for device in jax.local_devices()]
     goal = -drivers[0].sign * np.inf  # never reached
 
     def in_turn() -> None:

@@ -6,6 +6,7 @@ It puts evaluation or an executor to work for a strategy, counts what that costs
 file                    holds
 ======================  ======================================================
 :mod:`search`           ``Search``, what a user starts, interrupts and resumes
+:mod:`running`          runs one: driver, loop, final selection, result
 :mod:`several_seeds`    ``SeveralSeeds``, searches that share compiled programs
 :mod:`ask_tell`         ``AskTell``, a strategy for those who own their loop
 :mod:`execution`        makes the driver, chooses evaluator or executor

@@ -1,24 +1,19 @@
 """``Search``: what a user starts, interrupts and resumes.
 
-It checks that what it is given fits together, makes the driver, restores the newest checkpoint and runs the loop
-(:mod:`evometa.search.loop`); then come the final selection and the result.
+It checks that what it is given fits together, and has it run (:mod:`evometa.search.running`).
 """
 
 import contextlib
-import dataclasses
 import logging
 import os
-from collections.abc import Generator, Iterable
+from collections.abc import Iterable
 from typing import Annotated, Any, Literal
-
-import jax
 
 from evometa import naming
 from evometa.asynchronous import incompatibility as asynchronous_incompatibility
 from evometa.backend import ranks
-from evometa.backend.compilation_cache import use_compilation_cache
 from evometa.backend.precision import whole_seed
-from evometa.errors import ConfigurationError, EvaluationError, warn
+from evometa.errors import ConfigurationError
 from evometa.evaluation.checks import check_problem
 from evometa.evaluation.compatibility import noisy, require_compatible, require_prunable, warn_of_ignored
 from evometa.executors.choice import Workers, needs_description
@@ -27,35 +22,30 @@ from evometa.problem import VALIDATION_TASKS, BaseProblem, HostProblem, InnerTra
 from evometa.pruning import Pruning
 from evometa.search.budget import SHARE, UNBOUNDED
 from evometa.search.callbacks import as_callback
-from evometa.search.compiled_driver import CompiledDriver
-from evometa.search.debugging import Examiner, Switches, engine
-from evometa.search.decisions import Limits, StopReason
-from evometa.search.driver import Driver, ValidationSettings
+from evometa.search.debugging import engine
+from evometa.search.decisions import Limits
+from evometa.search.driver import ValidationSettings
 from evometa.search.execution import Execution, Parts, require_distributable
-from evometa.search.interrupt import Interrupt, told_of_interrupts
-from evometa.search.loop import Loop
+from evometa.search.interrupt import Interrupt
 from evometa.search.progress import Progress
 from evometa.search.resuming import changes, read_on_first, rebuilt, recorded
 from evometa.search.run_state import RunState
-from evometa.search.search_result import result_of
+from evometa.search.running import Running, last
 from evometa.search.start import Beginning, beginning, in_words
 from evometa.search.starting import as_lists, from_lists
 from evometa.search.stored_run import StoredRun
 from evometa.settings import Advice, Checked, Count, Natural, NonNegative, Positive, Range, Total, checked
-from evometa.storage import archive_file, checkpoint, failures, history, result_file
+from evometa.storage import checkpoint, history, result_file
 from evometa.storage.call_log import CallLog
 from evometa.storage.data_copies import with_kept_classes
-from evometa.storage.files import NotWritten, run_folder
+from evometa.storage.files import run_folder
 from evometa.storage.history import History
 from evometa.storage.manifest import describe_run
 from evometa.storage.notebooks import facts_table
 from evometa.storage.result import Counters, Result
-from evometa.storage.run_directory import CANDIDATES, require_free
+from evometa.storage.run_directory import require_free
 from evometa.storage.trials import TRIALS
 from evometa.strategy import Strategy
-
-NOT_WRITTEN = "not_written"
-"""The stop code of a search whose run directory could no longer be written to."""
 
 AProblem = Annotated[
     BaseProblem, Advice("give an instance of a Problem, InnerTraining or HostProblem, such as MyProblem()")
@@ -170,14 +160,14 @@ class Search(metaclass=Checked):
             finalists=(8 if noise else 0) if finalists is None else finalists,
             share=validation_share,
         )
-        self._parts = Parts(problem, space, strategy, self.seed, validation)
+        parts = Parts(problem, space, strategy, self.seed, validation)
         self.beginning = "" if begins.record is None else in_words(begins.record)
         """Where it begins, in words; empty where that is the space's start or points of which nothing is known."""
         if self.beginning:
             logging.getLogger("evometa").info("The search begins from %s.", self.beginning)
         wanted = isinstance(problem, HostProblem) if trials is None else trials
         keeps_trials = run_directory is not None and wanted
-        self._execution = Execution(
+        how = Execution(
             population_chunk,
             memory_budget,
             devices,
@@ -188,13 +178,12 @@ class Search(metaclass=Checked):
             halving,
             pruning,
         )
-        self._checkpoint_seconds, self._keep_checkpoints = checkpoint_seconds, keep_checkpoints
-        self._callbacks = tuple(as_callback(each) for each in callbacks)
-        self._show, self._debug = progress, debug
-        self._driver: CompiledDriver | None = None  # compiled once for all runs
+        self._show = progress
         calls = CallLog() if asynchronous else None
         self._run = RunState(Counters(double=isinstance(problem, HostProblem)), calls=calls)
-        self._stored: StoredRun | None = None
+        told = tuple(as_callback(each) for each in callbacks)
+        self.running = Running(parts, how, self._run, None, told, checkpoint_seconds, keep_checkpoints, debug)
+        """What runs it, for those who run several searches at once."""
         if isinstance(problem, HostProblem):
             problem.require_ready()
             if ranks.count() > 1:
@@ -216,7 +205,7 @@ class Search(metaclass=Checked):
             options |= {name: rule.as_word() for name, rule in rules.items() if rule is not None}
             manifest = describe_run(problem, strategy, self.seed, options, as_lists(begins.genotypes), begins.record)
             ranks.on_first(lambda: require_free(path, overwrite=overwrite))
-            self._stored = StoredRun(path, manifest, overwrite=overwrite)
+            self.running.stored = StoredRun(path, manifest, overwrite=overwrite)
 
     @classmethod
     @checked
@@ -265,22 +254,23 @@ class Search(metaclass=Checked):
         kinds: dict[str, type[Halving | Pruning]] = {"halving": Halving, "pruning": Pruning}
         options |= {name: kinds[name].from_word(word) for name, word in options.items() if name in kinds}
         search = cls(problem, strategy, seed=manifest.seed, **options, **execution)
+        running = search.running
         if manifest.initial is not None:
-            space = search._parts.space
+            space = running.parts.space
             begins = Beginning(from_lists(space, manifest.initial), manifest.start)
-            search._parts = search._parts._replace(space=begins.applied(space))
+            running.parts = running.parts._replace(space=begins.applied(space))
         now = describe_run(problem, strategy, manifest.seed, manifest.options)
         direction = manifest.direction or (ranks.from_first(lambda: result_file.numbers(path)) or {}).get("direction")
         differences = changes(manifest, now, direction)
         wanted = execution.get("trials")
         if wanted is None:
             wanted = isinstance(problem, HostProblem) or ranks.from_first((path / TRIALS).exists)
-        search._execution = search._execution._replace(trials=wanted)
-        search._stored = StoredRun(path, recorded(manifest, now, [], 0), known=manifest, changes=differences)
+        running.execution = running.execution._replace(trials=wanted)
+        running.stored = StoredRun(path, recorded(manifest, now, [], 0), known=manifest, changes=differences)
         progress, counters = ranks.from_first(lambda: checkpoint.progress(path)), search._run.counters
         if progress is not None:
             counters.double = progress.get("double", False)
-            same = search._stored.former_strategy(strategy).population_size == strategy.population_size
+            same = running.stored.former_strategy(strategy).population_size == strategy.population_size
             if "population_chunk" not in execution and same:  # the chunk it began with, and with it every bit
                 counters.chunk = progress.get("chunk")
         return search
@@ -328,76 +318,13 @@ class Search(metaclass=Checked):
         interrupt = Interrupt()
         try:
             with Progress(self._show if ranks.is_first() else False) as progress, engine() as wanted:
-                steps = self.steps(limits, progress, interrupt, wanted)
+                steps = self.running.steps(self, limits, progress, interrupt, wanted)
                 with contextlib.closing(steps):
                     next(steps)
                     with interrupt:
                         return last(steps)
         finally:
             interrupt.resend()
-
-    def steps(
-        self, limits: Limits, progress: Progress, interrupt: Interrupt, wanted: Switches
-    ) -> Generator[None, None, Result]:
-        """Search as :meth:`run` does, for those who run several searches at once.
-
-        It yields once when everything is prepared, from where on Ctrl-C should be taken by ``interrupt``, and then
-        while each dispatch is under way.
-
-        Args:
-            limits: when to stop.
-            progress: shows what happens.
-            interrupt: says when the search is asked to end.
-            wanted: JAX's switches as the user has set them.
-        """
-        with contextlib.ExitStack() as stack:
-            interrupt.announce = progress.note
-            folder = self._stored.open() if self._stored is not None else None
-            if folder is not None:
-                stack.enter_context(folder)
-            with told_of_interrupts(progress.note):
-                driver, examiner = self._prepare(stack, progress, interrupt, wanted, writes=folder is not None)
-            if self._stored is not None:
-                self._stored.restore(folder, driver, self._run)
-            yield
-            callbacks = self._callbacks if ranks.is_first() else ()  # of several ranks one speaks for all
-            for callback in callbacks:
-                callback.start(self)
-            loop = Loop(
-                self,
-                driver,
-                self._run,
-                folder,
-                self._stored is None,
-                callbacks,
-                progress,
-                interrupt,
-                examiner,
-                self._checkpoint_seconds,
-                self._keep_checkpoints,
-            )
-            try:
-                reason = yield from loop.until(limits)
-            except NotWritten as error:
-                reason = _not_written(error)
-            except EvaluationError:
-                if folder is not None and folder.known is not None:
-                    failures.write(folder.path, self._run.failures)
-                raise
-            result = self._select(driver, reason, progress, interrupt)
-            if folder is not None and folder.known is not None:
-                try:
-                    folder.require_own()
-                    failures.write(folder.path, self._run.failures)
-                    result_file.write(folder.path, result)
-                    archive_file.write(folder.path, result.archive)
-                except NotWritten as error:
-                    if reason.code != NOT_WRITTEN:
-                        reason = _not_written(error)
-                        result = dataclasses.replace(result, stop_reason=reason.text, stop_code=reason.code)
-            for callback in callbacks:
-                callback.end(self, result)
-            return result
 
     def result(self) -> Result:
         """Return what a resumed run has found at its newest checkpoint, after a final selection.
@@ -407,86 +334,8 @@ class Search(metaclass=Checked):
         Raises:
             RunDirectoryError: there is no whole checkpoint.
         """
-        assert self._stored is not None
-        with contextlib.ExitStack() as stack:
-            progress = stack.enter_context(Progress(self._show))
-            wanted = stack.enter_context(engine())
-            interrupt = Interrupt()
-            driver, _ = self._prepare(stack, progress, interrupt, wanted)
-            self._stored.load(driver, self._run)
-            done = self._run.counters
-            reason = StopReason(done.stop_code or "running", done.stop_reason or "not ended yet")
-            return self._select(driver, reason, progress, interrupt)
-
-    def _prepare(
-        self,
-        stack: contextlib.ExitStack,
-        progress: Progress,
-        interrupt: Interrupt,
-        wanted: Switches,
-        *,
-        writes: bool = False,
-    ) -> tuple[Driver, Examiner | None]:
-        """Return the driver, and what examines its generations where the user debugs a compiled problem."""
-        use_compilation_cache()
-        if ranks.count() > 1:
-            require_distributable(self.problem, debugged=self._debug or wanted.wanted)
-        if isinstance(self.problem, HostProblem):
-            files = self._stored.path / CANDIDATES if self._stored is not None and writes else None
-            return stack.enter_context(
-                self._execution.stepped(self._parts, self._run, progress, interrupt, files)
-            ), None
-        driver = self._compiled()
-        return driver, Examiner(driver, wanted, strict=self._debug) if self._debug or wanted.wanted else None
-
-    def _compiled(self) -> CompiledDriver:
-        if self._driver is None:
-            self._driver = self._execution.compiled(self._parts, self._run.counters)
-        return self._driver
-
-    # For searches with several seeds at once.
-
-    def claim(self) -> None:
-        """Write the manifest of a run that begins, so that the run can be resumed even if others come before it."""
-        folder = self._stored.open() if self._stored is not None else None
-        if folder is not None:
-            folder.close()
-
-    def programs(self, searches: int) -> list[CompiledDriver]:
-        """Return drivers for searches with other seeds, one for each device on which one of them can run by itself.
-
-        Where there are fewer searches than devices, or the user has chosen devices, it is the one that this search has.
-        None where the problem is one in plain Python.
-
-        Args:
-            searches: how many there are.
-        """
-        if isinstance(self.problem, HostProblem):
-            return []
-        use_compilation_cache()
-        execution, counters = self._execution, self._run.counters
-        devices = jax.local_devices()
-        if execution.devices is not None or not 1 < len(devices) <= searches:
-            return [self._compiled()]
-        return [execution.compiled(self._parts, counters, device) for device in devices]
-
-    def use(self, driver: CompiledDriver) -> None:
-        """Compute with the programs of the driver of another seed, unless this run began with another chunk size."""
-        if self._run.counters.chunk in (None, driver.evaluator.chunk):
-            self._run.counters.chunk = driver.evaluator.chunk
-            self._driver = driver.with_seed(self.seed)
-
-    def _select(self, driver: Driver, reason: StopReason, progress: Progress, interrupt: Interrupt) -> Result:
-        """Make the final selection and return the result."""
-        run = self._run
-        state = driver.with_newest(run.state if run.state is not None else driver.initial())
-        announce = progress.note if interrupt.renew() else progress.mention
-
-        def cancelled() -> bool:
-            return ranks.any_of(here=interrupt.requested)
-
-        selection = run.selection.select(driver, state, run.counters, announce, cancelled)
-        return result_of(driver, state, run.counters, selection, reason)
+        with Progress(self._show) as progress, engine() as wanted:
+            return self.running.result(progress, wanted)
 
     def __repr__(self) -> str:
         """Return problem, strategy and seed, and the run directory if there is one."""
@@ -497,7 +346,8 @@ class Search(metaclass=Checked):
         return facts_table(self._parts_in_words())
 
     def _parts_in_words(self) -> list[tuple[str, str]]:
-        kept = [] if self._stored is None else [("run_directory", f"{self._stored.path}")]
+        stored = self.running.stored
+        kept = [] if stored is None else [("run_directory", f"{stored.path}")]
         generation = [("generation", f"{self._run.counters.generation:,}")]
         return [
             ("problem", f"{self.problem}"),
@@ -515,21 +365,7 @@ class Search(metaclass=Checked):
     @property
     def history(self) -> History:
         """The history so far: of the run directory, or of this object where there is none."""
-        if self._stored is not None and self._stored.known is not None:
-            return history.read(self._stored.path)
+        stored = self.running.stored
+        if stored is not None and stored.known is not None:
+            return history.read(stored.path)
         return self._run.history
-
-
-def last(steps: Generator[None, None, Result]) -> Result:
-    """Return the result of a search whose steps have begun."""
-    while True:
-        try:
-            next(steps)
-        except StopIteration as end:
-            result: Result = end.value
-            return result
-
-
-def _not_written(error: NotWritten) -> StopReason:
-    warn(f"{error}")
-    return StopReason(NOT_WRITTEN, f"the run directory could not be written to: {error}")

@@ -10,7 +10,7 @@ import collections
 import contextlib
 import functools
 import os
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Annotated, Any
 
 from evometa import naming
@@ -20,14 +20,13 @@ from evometa.search.debugging import engine
 from evometa.search.decisions import INTERRUPTED, Limits
 from evometa.search.interrupt import Interrupt
 from evometa.search.progress import Progress, Status
+from evometa.search.running import Steps
 from evometa.search.search import AProblem, AStrategy, Search
 from evometa.settings import Checked, Count, Positive, Range, Total, checked
 from evometa.storage import seeds_file
 from evometa.storage.files import run_folder
 from evometa.storage.manifest import MANIFEST, read_manifest
 from evometa.storage.result import Result
-
-Steps = Generator[None, None, Result]
 
 
 class SeveralSeeds(metaclass=Checked):
@@ -161,12 +160,13 @@ class SeveralSeeds(metaclass=Checked):
         try:
             with _ProgressOfSeveral(self._show, len(self.searches)) as progress, engine() as wanted:
                 for search in self.searches.values():
-                    search.claim()
+                    search.running.claim()
                 queues = self._queues
                 with contextlib.ExitStack() as stack, interrupt:
 
                     def steps(seed: int) -> Steps:
-                        begun = self.searches[seed].steps(limits, progress, interrupt, wanted)
+                        search = self.searches[seed]
+                        begun = search.running.steps(search, limits, progress, interrupt, wanted)
                         return stack.enter_context(contextlib.closing(begun))
 
                     return _searched(queues, steps, progress, interrupt)
@@ -177,13 +177,13 @@ class SeveralSeeds(metaclass=Checked):
     def _queues(self) -> list[list[int]]:
         """Return the seeds that each device works on, one after the other; their searches have its program then."""
         seeds = list(self.searches)
-        programs = self.searches[seeds[0]].programs(len(seeds))
+        programs = self.searches[seeds[0]].running.programs(len(seeds))
         if not programs:
             return [seeds]
         queues = [seeds[number :: len(programs)] for number in range(len(programs))]
         for program, queue in zip(programs, queues, strict=True):
             for seed in queue:
-                self.searches[seed].use(program)
+                self.searches[seed].running.use(program)
         return queues
 
     def __repr__(self) -> str:

@@ -81,7 +81,7 @@ def test_twice_raises_and_the_search_can_still_go_on(tmp_path: Path) -> None:
         one = Search(Chase(), OpenAIES(population_size=8), validation_tasks=2, callbacks=[interrupting(2)], **options)
         with pytest.raises(KeyboardInterrupt):
             one.run(generations=10**9)
-        one._callbacks = ()
+        one.running.callbacks = ()
         generations = one._run.counters.generation + 20
         assert one.run(generations=generations).generations == generations
         assert one.history["generation"].tolist() == list(range(1, generations + 1))
@@ -95,7 +95,7 @@ def test_a_request_to_terminate_leaves_a_checkpoint(tmp_path: Path, number: int)
 
     before = signal.getsignal(number)
     one = Search(Chase(), OpenAIES(population_size=8), validation_tasks=2, run_directory=tmp_path / "run")
-    one._callbacks = (as_callback(terminate),)
+    one.running.callbacks = (as_callback(terminate),)
     with pytest.raises(SystemExit) as ended:
         one.run(generations=10**9)
     assert (ended.value.code, signal.getsignal(number)) == (128 + number, before)
@@ -108,7 +108,7 @@ def test_a_request_to_terminate_leaves_a_checkpoint(tmp_path: Path, number: int)
         assert one.run(generations=10**9).stop_code == "interrupted"
         assert heard == [number]  # a handler of the user's own comes after
         signal.signal(number, signal.SIG_IGN)  # nohup
-        one._callbacks = (as_callback(lambda report: os.kill(os.getpid(), number)),)
+        one.running.callbacks = (as_callback(lambda report: os.kill(os.getpid(), number)),)
         generations = one._run.counters.generation + 9
         assert one.run(generations=generations).stop_code == "generations"
     finally:

@@ -28,8 +28,8 @@ def searched(strategy: Any, devices: int) -> Search:
 
 
 def temporaries(made: Search) -> int:
-    assert made._driver is not None
-    return int(made._driver._dispatch.memory_analysis().temp_size_in_bytes)
+    assert made.running.driver is not None
+    return int(made.running.driver._dispatch.memory_analysis().temp_size_in_bytes)
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES, ids=lambda strategy: type(strategy).__name__)

@@ -186,7 +186,7 @@ def test_a_resumed_run_keeps_its_chunk_and_omega_comes_back_as_numpy(tmp_path: P
     resumed.run(generations=4)
     one.run(generations=4)
     assert bits(resumed) == bits(one)
-    assert resumed._driver.evaluator.chunk == 1  # type: ignore[union-attr]
+    assert resumed.running.driver.evaluator.chunk == 1  # type: ignore[union-attr]
 
 
 def test_a_damaged_newest_checkpoint_costs_nothing_but_time(whole: Any, tmp_path: Path) -> None:
@@ -321,7 +321,7 @@ def test_a_search_goes_on_after_a_callback_raised(tmp_path: Path) -> None:
         one = search(Chase(), STRATEGIES[1], seed=4, callbacks=[fail], **options)
         with pytest.raises(RuntimeError, match="the network is down"):
             one.run(generations=20)
-        one._callbacks = ()
+        one.running.callbacks = ()
         one.run(generations=20)
         assert bits(one) == bits(expected)
         assert one.history["generation"].tolist() == list(range(1, 21))

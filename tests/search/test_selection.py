@@ -105,7 +105,7 @@ class Cancels(Callback):
     result: Any = None
 
     def start(self, search: Search) -> None:
-        driver: Any = search._driver
+        driver: Any = search.running.driver
         validate = driver.validate
 
         def pressed(*given: Any, **settings: Any) -> Any:

@@ -104,7 +104,7 @@ def test_a_distribution_takes_mean_and_spread_from_the_best_trials(ancestor: Pat
     rows = [line.split(",") for line in (ancestor / "trials.csv").read_text().splitlines()[1:]]
     unique = {tuple(map(float, row[-3:])): float(row[2]) for row in rows}
     best = np.array(sorted(unique, key=unique.__getitem__)[: max(4, int(np.ceil(0.1 * len(unique))))]) / 10
-    begun = search._parts.strategy.begun(CMAES(6).init(jax.random.key(0), Box((3,))), jnp.asarray(best))
+    begun = search.running.parts.strategy.begun(CMAES(6).init(jax.random.key(0), Box((3,))), jnp.asarray(best))
     np.testing.assert_allclose(begun.mean, best.mean(axis=0), rtol=1e-4)
     covariance = np.cov(best.T, bias=True) + 0.1**2 * np.eye(3)
     np.testing.assert_allclose(begun.sigma**2 * begun.covariance, covariance, rtol=1e-3, atol=1e-6)
@@ -192,7 +192,7 @@ def test_another_space_is_matched_by_names_and_the_rest_is_drawn(tmp_path: Path)
     )
     assert "inner.depth, kind, rate as there, fresh, inner.width drawn anew" in search.beginning
     names = ["sgd", "rmsprop", "adam"]
-    first = search._parts.space.decode(jnp.asarray(search._parts.space.starts[0]))
+    first = search.running.parts.space.decode(jnp.asarray(search.running.parts.space.starts[0]))
     source = found.best_omega
     np.testing.assert_allclose(first["rate"], max(0.1, source["rate"]), rtol=1e-5)
     assert names[int(first["kind"])] == ["adam", "sgd"][int(source["kind"])]
@@ -244,7 +244,7 @@ def test_points_with_known_fitness_are_not_evaluated_but_the_best(tmp_path: Path
     search, result = run(tmp_path / "run", Valley(), CMAES(4), 1, start=start)
     assert result.evaluations == 5
     assert search.beginning == "4 of 6 points with their fitness"
-    np.testing.assert_allclose(search._parts.space.starts[:, 2] * 10, [2.0, 3.0, 4.0, 5.0], rtol=1e-6)
+    np.testing.assert_allclose(search.running.parts.space.starts[:, 2] * 10, [2.0, 3.0, 4.0, 5.0], rtol=1e-6)
     listed = Search(Valley(), CMAES(6), start=points, progress=False)
     listed.run(generations=1)
     assert listed.history["evaluations"].tolist() == [12]  # all six, then the population
