@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from evometa.errors import ConfigurationError
 from evometa.settings import Count, Several, StepSize
 from evometa.spaces import Space, VectorSpace
+from evometa.strategies.shared import warm_start
 from evometa.strategies.shared.checks import vector_space
 from evometa.strategy import Feedback, Strategy, refuse_unless_continuous
 from evometa.types import Genotype, Key, Scalar
@@ -43,6 +44,8 @@ class PyCMAState(NamedTuple):
     """What :meth:`PyCMA.stop` returned before that, int32."""
     space: VectorSpace
     """The space, a static part of the state."""
+    deviation: jax.Array | tuple[()] = ()
+    """``[D]``, the first standard deviations, where it begins from known points."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -97,6 +100,11 @@ class PyCMA(Strategy[PyCMAState]):
             space=vectors,
         )
 
+    def begun(self, state: PyCMAState, points: jax.Array) -> PyCMAState:
+        """Take mean and standard deviations from known points ``[K, D]``."""
+        mean, deviation = warm_start.separate(points.astype(state.start.dtype), self.sigma)
+        return state._replace(start=mean, mean=mean, deviation=deviation)
+
     def ask(self, key: Key, state: PyCMAState) -> tuple[Genotype, PyCMAState]:
         """Draw P genotypes."""
         told = int(state.told)
@@ -124,9 +132,12 @@ class PyCMA(Strategy[PyCMAState]):
         ]
         bounded = any(bound is not None for side in bounds for bound in side)
         options = {"popsize": self.population_size, "randn": normal, "verbose": -9, "verb_log": 0}
-        strategy = cma.CMAEvolutionStrategy(
-            np.array(state.start, np.float64), self.sigma, options | ({"bounds": bounds} if bounded else {})
-        )
+        options |= {"bounds": bounds} if bounded else {}
+        sigma, deviation = self.sigma, np.asarray(state.deviation, np.float64)
+        if deviation.size:
+            sigma = float(np.exp(np.mean(np.log(deviation))))
+            options |= {"CMA_stds": deviation / sigma}
+        strategy = cma.CMAEvolutionStrategy(np.array(state.start, np.float64), sigma, options)
         for seed, fitness in zip(seeds, np.asarray(state.fitness, np.float64), strict=False):
             normal.seed(seed)
             strategy.tell(strategy.ask(), _without_infinity(fitness).tolist())

@@ -26,6 +26,8 @@ from evometa.search.decisions import StopReason, strategy_stop
 from evometa.search.driver import ValidationSettings
 from evometa.search.generation import CONTINUE
 from evometa.search.search_result import archive_of
+from evometa.search.start import Beginning, beginning, has_center, in_words
+from evometa.search.starting import as_lists, from_lists
 from evometa.search.stepped_driver import SteppedDriver
 from evometa.settings import Checked, checked
 from evometa.spaces import Space, VectorSpace
@@ -35,6 +37,11 @@ from evometa.storage.manifest import random_numbers
 from evometa.storage.result import Archive
 from evometa.strategy import Strategy
 from evometa.types import Genotype, Omega
+
+_OTHER_SPACE = (
+    "AskTell.restore expects the space that was saved, with the same shapes, bounds and units, got another one; give "
+    "that one."
+)
 
 
 class AskTell(metaclass=Checked):
@@ -49,8 +56,8 @@ class AskTell(metaclass=Checked):
         print(loop.best_omega, loop.best_fitness)
 
     Its candidates are those of a :class:`~evometa.Search` for a :class:`~evometa.HostProblem` with this space, to the
-    bit, if it is told the same fitness. Only a search that is given ``initial`` points differs, and the best so far of
-    a search may be the given start of a space, which it evaluates besides. As there, all is computed in double
+    bit, if it is told the same fitness. Only, a search evaluates the given start of a space, or the best point of
+    ``start``, before all others, so that its best so far may be that one. As there, all is computed in double
     precision whatever JAX's switch. There are no limits, no validation and no held-out evaluation: those are the
     owner's.
 
@@ -62,9 +69,13 @@ class AskTell(metaclass=Checked):
         direction: whether a smaller or a larger fitness is better.
         vector_lengths: how many objectives, constraints and measures each candidate is told with, such as
             ``{"objectives": 2}``, as in :attr:`HostProblem.vector_lengths`.
+        start: where to begin, as for :class:`~evometa.Search`: a run directory, a :class:`~evometa.Start`, or a list of
+            ω. Of several points a search distribution needs to know the fitness: give a Start with both.
 
     Raises:
-        ConfigurationError: space and strategy do not fit together; the message says why.
+        ConfigurationError: space and strategy do not fit together, or the start does not fit them; the message says
+            why.
+        RunDirectoryError: there is no such run to start from.
     """
 
     def __init__(
@@ -75,6 +86,7 @@ class AskTell(metaclass=Checked):
         *,
         direction: Literal["minimize", "maximize"] = "minimize",
         vector_lengths: Mapping[str, int] = MappingProxyType({}),
+        start: Any = None,
     ) -> None:
         self.space, self.strategy, self.seed = space, strategy, whole_seed("AskTell", seed)
         self.direction, self.vector_lengths = direction, dict(vector_lengths)
@@ -87,13 +99,26 @@ class AskTell(metaclass=Checked):
         """Generations that it was told."""
         self.failed = 0
         """Candidates among them that failed."""
+        begins = beginning(start, (), self._problem, space, strategy, "AskTell expects start")
+        with precision(double=True):
+            if begins.size > 1 and not begins.ordered and has_center(strategy, space):
+                raise ConfigurationError(
+                    f"AskTell expects the fitness of the {begins.size} points of start, since a search distribution "
+                    "begins at the best of them; give Start(points=[...], fitness=[...]), or one point."
+                )
+        self._begin(begins)
+
+    def _begin(self, begins: Beginning) -> None:
+        self._begins = begins
+        self.beginning = "" if begins.record is None else in_words(begins.record)
+        """Where it begins, in words; empty where that is the space's start or points of which nothing is known."""
         use_compilation_cache()
         nobody: Any = None  # evaluates, since the owner of the loop does
         with engine():
             self._driver = SteppedDriver(
                 self._problem,
-                space,
-                strategy,
+                begins.applied(self.space),
+                self.strategy,
                 nobody,
                 self.seed,
                 ValidationSettings(every=1, tasks=0, finalists=0, share=0.0),
@@ -233,6 +258,8 @@ class AskTell(metaclass=Checked):
             "vector_lengths": self.vector_lengths,
             "generation": self.generation,
             "failed": self.failed,
+            "initial": as_lists(self._begins.genotypes),
+            "start": self._begins.record,
             "asked": self._asked is not None,
             "random": random_numbers(),
         }
@@ -267,6 +294,11 @@ class AskTell(metaclass=Checked):
         loop = cls(
             space, strategy, header["seed"], direction=header["direction"], vector_lengths=header["vector_lengths"]
         )
+        if header.get("initial") is not None:  # files of before it could start elsewhere have none
+            try:
+                loop._begin(Beginning(from_lists(space, header["initial"]), header["start"]))
+            except ConfigurationError:
+                raise ConfigurationError(_OTHER_SPACE) from None
         loop._take(arrays, asked=header["asked"])
         loop.generation, loop.failed = header["generation"], header["failed"]
         return loop
@@ -301,10 +333,7 @@ class AskTell(metaclass=Checked):
                 np.allclose(leaf, arrays[name], rtol=1e-6, atol=0.0, equal_nan=True) for name, leaf in space.items()
             )
         if not same:
-            raise ConfigurationError(
-                "AskTell.restore expects the space that was saved, with the same shapes, bounds and units, got another "
-                "one; give that one."
-            )
+            raise ConfigurationError(_OTHER_SPACE)
 
 
 def _stand_in(own: Space, better: Literal["minimize", "maximize"], lengths: dict[str, int]) -> HostProblem:

@@ -90,6 +90,11 @@ class Beginning(NamedTuple):
     """Where they come from, for the manifest; None for points of which nothing is known."""
 
     @property
+    def size(self) -> int:
+        """How many there are, K."""
+        return 0 if self.genotypes is None else len(jax.tree.leaves(self.genotypes)[0])
+
+    @property
     def ordered(self) -> bool:
         """Whether the best is known to be the first."""
         return self.record is not None
@@ -99,7 +104,14 @@ class Beginning(NamedTuple):
         return space if self.genotypes is None else space.starting_at(self.genotypes, ordered=self.ordered)
 
 
-def beginning(start: Any, initial: Any, problem: BaseProblem, space: Space, strategy: Strategy[Any]) -> Beginning:
+def beginning(
+    start: Any,
+    initial: Any,
+    problem: BaseProblem,
+    space: Space,
+    strategy: Strategy[Any],
+    expects: str = "Search expects initial",
+) -> Beginning:
     """Return where a search begins.
 
     Args:
@@ -108,6 +120,7 @@ def beginning(start: Any, initial: Any, problem: BaseProblem, space: Space, stra
         problem: the problem of the search.
         space: its space.
         strategy: the strategy.
+        expects: who expects points as what, for messages.
 
     Raises:
         ConfigurationError: both are given, or what is given does not fit the space.
@@ -125,7 +138,7 @@ def beginning(start: Any, initial: Any, problem: BaseProblem, space: Space, stra
     with precision_of(problem):
         if start is None or (start.run is None and start.fitness is None):
             points = initial if start is None else start.points
-            return Beginning(encoded(space, points, strategy.population_size))
+            return Beginning(encoded(space, points, strategy.population_size, expects))
         if found is None:
             return _of_points(start, problem, space, strategy)
         return _of_run(start, found, run_folder(start.run), space, strategy)
@@ -133,7 +146,7 @@ def beginning(start: Any, initial: Any, problem: BaseProblem, space: Space, stra
 
 def _of_points(start: Start, problem: BaseProblem, space: Space, strategy: Strategy[Any]) -> Beginning:
     losses = sign_of(problem) * np.asarray(start.fitness, np.float64)
-    genotypes = encoded(space, start.points, len(losses))
+    genotypes = encoded(space, start.points, len(losses), "Start expects points")
     known = [int(i) for i in np.argsort(losses, kind="stable") if math.isfinite(losses[i])]
     if not known:
         raise ConfigurationError("Start expects a point with a finite fitness, got none; leave the fitness out.")
@@ -175,7 +188,7 @@ def _of_run(start: Start, found: Found, folder: Path, space: Space, strategy: St
 
 def _kept(known: int, count: int | None, space: Space, strategy: Strategy[Any], *, spread: bool) -> Any:
     """Return which of the candidates, the best first, are taken."""
-    center = _has_center(strategy, space)
+    center = has_center(strategy, space)
     most = max(LEAST, math.ceil(BEST_PART * known)) if center else strategy.population_size
     sizes = jax.tree.leaves(jax.eval_shape(space.sample, jax.eval_shape(jax.random.key, 0)))
     room = max(1, MOST_NUMBERS // max(1, sum(leaf.size for leaf in sizes)))
@@ -188,10 +201,12 @@ def _kept(known: int, count: int | None, space: Space, strategy: Strategy[Any], 
 def _learns(strategy: Strategy[Any], problem: BaseProblem, space: Space) -> bool:
     """Return whether a strategy has a distribution that can be learned from many candidates."""
     with precision_of(problem):
-        return _has_center(strategy, space)
+        return has_center(strategy, space)
 
 
-def _has_center(strategy: Strategy[Any], space: Space) -> bool:
+def has_center(strategy: Strategy[Any], space: Space) -> bool:
+    """Return whether a strategy has a distribution with a center."""
+
     def center(key: Any) -> Any:
         return strategy.center(strategy.init(key, space))
 

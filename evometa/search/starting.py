@@ -17,43 +17,46 @@ from evometa.storage.result import Counters
 from evometa.types import Genotype
 
 
-def encoded(space: Space, initial: Sequence[Any], most: int) -> Genotype | None:
+def encoded(
+    space: Space, initial: Sequence[Any], most: int, expects: str = "Search expects initial"
+) -> Genotype | None:
     """Return the genotypes of the initial points of a search, leaves ``[K, ...]`` on the host; None where K is 0.
 
     Args:
         space: encodes them.
         initial: K ω.
         most: the candidates in a generation.
+        expects: who expects them as what, for messages.
 
     Raises:
         ConfigurationError: they are not a sequence of ω in the space, or more than ``most``.
     """
     if isinstance(initial, (str, Mapping)) or not hasattr(initial, "__len__") or getattr(initial, "shape", None) == ():
         raise ConfigurationError(
-            f"Search expects initial as a list of ω, got a {type(initial).__name__}; put a single ω into a list."
+            f"{expects} as a list of ω, got a {type(initial).__name__}; put a single ω into a list."
         )
     if len(initial) > most:
         raise ConfigurationError(
-            f"Search expects at most as many initial points as the population has candidates, {most}, got "
-            f"{len(initial)}; raise the population_size or give fewer."
+            f"{expects} to have at most as many points as the population has candidates, {most}, got {len(initial)}; "
+            "raise the population_size or give fewer."
         )
     if not len(initial):
         return None
     like = jax.eval_shape(lambda key: space.decode(space.sample(key)), jax.eval_shape(jax.random.key, 0))
-    genotypes = [_genotype(space, omega, like, f"initial[{i}]") for i, omega in enumerate(initial)]
+    genotypes = [_genotype(space, omega, like, f"{expects}[{i}]") for i, omega in enumerate(initial)]
     return jax.tree.map(lambda *leaves: np.stack(leaves), *genotypes)
 
 
-def _genotype(space: Space, omega: Any, like: Any, name: str) -> Genotype:
+def _genotype(space: Space, omega: Any, like: Any, expects: str) -> Genotype:
     try:
         genotype = jax.tree.map(np.asarray, space.encode(omega))
     except ConfigurationError as error:
-        raise ConfigurationError(f"Search expects {name} to be an ω of the problem's space: {error}") from None
+        raise ConfigurationError(f"{expects} to be an ω of the space: {error}") from None
     shape = getattr(like, "shape", None)
     if shape is not None and np.shape(omega) != shape:  # that it broadcasts is no sign that it is meant as an ω
-        raise ConfigurationError(f"Search expects {name} to be an ω of shape {shape}, got shape {np.shape(omega)}.")
+        raise ConfigurationError(f"{expects} to be an ω of shape {shape}, got shape {np.shape(omega)}.")
     if not all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(genotype)):
-        raise ConfigurationError(f"Search expects {name} to hold finite numbers, got NaN or infinity in it.")
+        raise ConfigurationError(f"{expects} to hold finite numbers, got NaN or infinity in it.")
     return genotype
 
 

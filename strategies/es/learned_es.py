@@ -15,6 +15,7 @@ import numpy as np
 from evometa.errors import ConfigurationError, RunDirectoryError
 from evometa.settings import Finite, Several, StepSize
 from evometa.spaces import Space
+from evometa.strategies.shared import warm_start
 from evometa.strategies.shared.checks import vector_space
 from evometa.strategies.shared.noise import standard_normal
 from evometa.strategy import Feedback, Strategy, refuse_unless_continuous
@@ -141,6 +142,11 @@ class LearnedES(Strategy[LearnedESState]):
         weights = jax.tree.map(lambda leaf: jnp.asarray(leaf, mean.dtype), networks(self.weights))
         distribution = begin(mean, self.sigma, jnp.asarray(jnp.inf, jnp.result_type(float)))
         return LearnedESState(distribution, weights, jnp.zeros((self.population_size, len(mean)), mean.dtype))
+
+    def begun(self, state: LearnedESState, points: jax.Array) -> LearnedESState:
+        """Take mean and standard deviations from known points ``[K, D]``."""
+        mean, sigma = warm_start.separate(points.astype(state.noise.dtype), self.sigma)
+        return state._replace(distribution=state.distribution._replace(mean=mean, sigma=sigma))
 
     def ask(self, key: Key, state: LearnedESState) -> tuple[jax.Array, LearnedESState]:
         """Draw ``[P, D]`` candidates."""

@@ -94,6 +94,10 @@ class OpenAIES(GradientSteps, Strategy[OpenAIESState]):
         noise_key = jax.random.key_data(key) if self.regenerate_noise else jnp.zeros(0, jnp.uint32)
         return OpenAIESState(center, self._transformation(self.weight_decay).init(center), jnp.int32(0), noise_key)
 
+    def begun(self, state: OpenAIESState, points: jax.Array) -> OpenAIESState:
+        """Take the mean of known points ``[K, D]``; σ is a setting."""
+        return state._replace(center=jnp.mean(points.astype(state.center.dtype), axis=0))
+
     def ask(self, key: Key, state: OpenAIESState) -> tuple[jax.Array, OpenAIESState]:
         """Draw ``[P, D]`` candidates center ± σ ε, in pairs of + and -."""
         if self.regenerate_noise:

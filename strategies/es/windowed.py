@@ -100,6 +100,10 @@ class _AntitheticES(GradientSteps, Strategy[PairsState]):
         direction, begins = jnp.zeros((pairs, len(center)), center.dtype), jnp.ones((pairs,), bool)
         return PairsState(center, self._transformation().init(center), direction, begins, jnp.int32(0))
 
+    def begun(self, state: PairsState, points: jax.Array) -> PairsState:
+        """Take the mean of known points ``[K, D]``; σ is a setting."""
+        return state._replace(center=jnp.mean(points.astype(state.center.dtype), axis=0))
+
     def resized(self, key: Key, state: PairsState, space: Space, former: Strategy[PairsState]) -> PairsState:
         """Keep the first pairs in their episodes; additional pairs begin their first one."""
         fresh = self.init(key, space)

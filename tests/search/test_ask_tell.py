@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import jax
 import numpy as np
 import pytest
 
@@ -194,3 +195,33 @@ def test_a_strategy_that_stops_says_why() -> None:
 def test_strategies_that_need_more_than_fitness_are_refused_in_words(strategy: Any, words: str) -> None:
     with pytest.raises(ConfigurationError, match=words):
         AskTell(BOX, strategy)
+
+
+def test_a_loop_begins_with_what_a_run_has_found_and_so_does_its_file(tmp_path: Path) -> None:
+    strategy, quiet = GeneticAlgorithm(4), {"workers": 0, "progress": False}
+    em.Search(Tuning(), strategy, seed=1, run_directory=tmp_path / "first", **quiet).run(generations=2)
+    second = em.Search(Tuning(), strategy, seed=3, start=tmp_path / "first", run_directory=tmp_path / "second", **quiet)
+    loop = AskTell(SPACE, strategy, 3, start=tmp_path / "first")
+    assert loop.beginning == second.beginning != ""
+    loop.save(tmp_path / "loop.npz")
+    second.run(generations=1)
+    members = jax.tree.leaves(second.running.run.state.strategy)[0]  # type: ignore[union-attr]
+    (tmp_path / "first").rename(tmp_path / "elsewhere")
+    again = AskTell.restore(tmp_path / "loop.npz", SPACE)
+    assert again.beginning == loop.beginning
+    for one in (loop, again):
+        assert bits(one.ask()) == bits(SPACE.present(omega) for omega in one._driver.omegas(members))
+    with pytest.raises(ConfigurationError, match="restore expects the space that was saved"):
+        AskTell.restore(tmp_path / "loop.npz", BOX)
+
+
+def test_a_loop_begins_at_points() -> None:
+    points = [np.full(3, value) for value in (0.5, 1.0, 1.5)]
+    known = AskTell(BOX, CMAES(4), start=em.Start(points=points, fitness=[2.0, np.nan, 1.0]))
+    np.testing.assert_allclose(known.center_omega, np.full(3, 1.0))
+    np.testing.assert_allclose(AskTell(BOX, CMAES(4), start=points[:1]).center_omega, points[0])
+    np.testing.assert_allclose(AskTell(BOX, GeneticAlgorithm(4), start=points).ask()[:3], points)
+    with pytest.raises(ConfigurationError, match="AskTell expects the fitness of the 3 points of start, since a"):
+        AskTell(BOX, CMAES(4), start=points)
+    with pytest.raises(ConfigurationError, match=r"AskTell expects start\[0\] to be an ω of the space"):
+        AskTell(BOX, CMAES(4), start=[np.full(3, 9.0)])

@@ -38,11 +38,15 @@ from evometa.strategies import (
     LMMAES,
     NSGA2,
     PBIL,
+    PES,
     PGPE,
     SNES,
     XNES,
     CMAwM,
     GeneticAlgorithm,
+    LearnedES,
+    OpenAIES,
+    PyCMA,
     RandomSearch,
     Reinforce,
     Restarts,
@@ -119,7 +123,7 @@ POINTS = np.array([[0.1, 0.3], [0.2, 0.1], [0.3, 0.2], [0.2, 0.2]])
 @pytest.mark.parametrize(
     "strategy",
     [
-        *(kind(512) for kind in (CMAES, SepCMAES, XNES, SNES, CRFMNES, LMMAES, CMAwM)),
+        *(kind(512) for kind in (CMAES, SepCMAES, XNES, SNES, CRFMNES, LMMAES, CMAwM, LearnedES, PyCMA)),
         BIPOPCMAES(8),
         PGPE(512, sigma=0.3),
         Restarts(CMAES(512)),
@@ -129,14 +133,24 @@ POINTS = np.array([[0.1, 0.3], [0.2, 0.1], [0.3, 0.2], [0.2, 0.2]])
 def test_candidates_are_drawn_from_the_distribution_of_the_points(strategy: Any) -> None:
     space = Box((2,), 0.0, 1.0)
 
-    @jax.jit
     def draw(key: Any) -> Any:
         return strategy.ask(key, strategy.begun(strategy.init(key, space), jnp.asarray(POINTS)))[0]
+
+    draw = draw if strategy.asks_in_python else jax.jit(draw)
 
     drawn = np.concatenate([draw(key) for key in jax.random.split(jax.random.key(1), 512 // strategy.population_size)])
     np.testing.assert_allclose(drawn.mean(axis=0), [0.2, 0.2], atol=0.03)
     expected = np.sqrt(POINTS.var(axis=0) + 0.1**2)
     np.testing.assert_allclose(drawn.std(axis=0), expected, rtol=0.15)
+
+
+@pytest.mark.parametrize("strategy", [OpenAIES(4), PES(4)], ids=lambda strategy: type(strategy).__name__)
+def test_a_sigma_that_is_a_setting_stays(strategy: Any) -> None:
+    state = strategy.begun(strategy.init(jax.random.key(0), Box((2,), 0.0, 1.0)), jnp.asarray(POINTS))
+    np.testing.assert_allclose(strategy.center(state), [0.2, 0.2], rtol=1e-6)
+    noise = strategy.ask(jax.random.key(1), state)[0] - state.center[None]
+    fresh = strategy.init(jax.random.key(0), Box((2,), 0.0, 1.0))
+    np.testing.assert_allclose(noise, strategy.ask(jax.random.key(1), fresh)[0] - fresh.center[None], atol=1e-6)
 
 
 @pytest.mark.parametrize("strategy", [PBIL(512), Reinforce(512), CMAwM(512)], ids=lambda s: type(s).__name__)

@@ -131,12 +131,12 @@ def test_draws_stay_those_of_a_space_around_a_template() -> None:
 @pytest.mark.parametrize(
     ("initial", "words"),
     [
-        ([[0.0, 9.0]], r"initial\[0\] to be an ω of the problem's space: Box expects its start inside"),
-        ([[0.0, 0.0], {"x": 1}], r"initial\[1\] to be an ω of the problem's space"),
+        ([[0.0, 9.0]], r"initial\[0\] to be an ω of the space: Box expects its start inside"),
+        ([[0.0, 0.0], {"x": 1}], r"initial\[1\] to be an ω of the space"),
         ([0.0, 1.0], r"initial\[0\] to be an ω of shape \(2,\), got shape \(\)"),
         ({"x": 1}, "initial as a list of ω, got a dict"),
         (1.0, "initial as a list of ω, got a float"),
-        (np.zeros((5, 2)), "at most as many initial points as the population has candidates, 4, got 5"),
+        (np.zeros((5, 2)), "at most as many points as the population has candidates, 4, got 5"),
     ],
 )
 def test_wrong_initial_points_are_refused_in_a_sentence(initial: Any, words: str) -> None:
@@ -178,7 +178,7 @@ def test_initial_expressions_are_the_first_members() -> None:
     found = [text(problem.primitives, Tree(*row)) for row in zip(*members, strict=True)]
     assert found[:3] == [first, second, third]
     for wrong, words in (("nonsense(x)", "nonsense"), (3.0, "as text such as 'add")):
-        with pytest.raises(ConfigurationError, match=rf"initial\[0\] to be an ω of the problem's space: .*{words}"):
+        with pytest.raises(ConfigurationError, match=rf"initial\[0\] to be an ω of the space: .*{words}"):
             Search(problem, GeneticProgramming(6), initial=[wrong])
 
 
