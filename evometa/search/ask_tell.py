@@ -241,6 +241,7 @@ class AskTell(metaclass=Checked):
 
     # Save and restore.
 
+    @checked
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write everything to a file, from which :meth:`restore` continues as if nothing had happened.
 

@@ -95,6 +95,7 @@ class SeveralSeeds(metaclass=Checked):
             seeds_file.write(path, chosen)
 
     @classmethod
+    @checked
     def resume(cls, run_directory: str | os.PathLike[str], **execution: Any) -> "SeveralSeeds":
         """Continue the runs of a folder, each from its newest whole checkpoint, as if they had never stopped.
 

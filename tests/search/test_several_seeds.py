@@ -95,6 +95,8 @@ def test_what_does_not_fit_is_refused(tmp_path: Path) -> None:
         SeveralSeeds(Bowl(), RandomSearch(4), seeds=2, seed=1)
     with pytest.raises(RunDirectoryError, match=r"seeds\.json was expected"):
         SeveralSeeds.resume(tmp_path)
+    with pytest.raises(ConfigurationError, match=r"run_directory .*got 5"):
+        SeveralSeeds.resume(5)  # type: ignore[arg-type]
     Search(Bowl(), RandomSearch(4), run_directory=tmp_path / "one").run(generations=1)
     with pytest.raises(RunDirectoryError, match="holds a run of one seed"):
         SeveralSeeds(Bowl(), RandomSearch(4), run_directory=tmp_path / "one")
