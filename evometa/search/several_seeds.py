@@ -78,6 +78,13 @@ class SeveralSeeds(metaclass=Checked):
                 f"{path} was expected to become a folder of run directories and holds a run of one seed; choose "
                 "another run_directory."
             )
+        if path is not None and (path / seeds_file.SEEDS).exists() and not options.get("overwrite"):
+            left_out = [seed for seed in seeds_file.read(path) if seed not in chosen]
+            if left_out:
+                raise RunDirectoryError(
+                    f"{path} holds the runs of other seeds, {', '.join(map(str, left_out))}, and seeds was expected to "
+                    f"include them, got {chosen}; choose another run_directory."
+                )
         self.problem, self.strategy, self._show = problem, strategy, progress
         self.searches: dict[int, Search] = {
             seed: Search(
