@@ -212,7 +212,7 @@ def one_generation(problem: InnerTraining, strategy: Strategy[Any]) -> Callable[
     """Return what runs one more generation of a search's compiled program on one device, and nothing else."""
     evaluator = plan(problem, problem.space, strategy, memory_budget=MEMORY_BUDGET, devices=1)
     never = ValidationSettings(every=2**30, tasks=1, finalists=0, share=0.0)
-    driver = CompiledDriver(evaluator, strategy, 0, never, memory_budget=MEMORY_BUDGET).compile()
+    driver = CompiledDriver(evaluator, strategy, 0, never, memory_budget=MEMORY_BUDGET)
     state, number = driver.initial(), 0
 
     def run() -> None:

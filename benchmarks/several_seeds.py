@@ -85,7 +85,7 @@ def searching(name: str, seeds: int, most: int) -> list[Any]:
     problem, strategy, _ = PROBLEMS[name]
     search = em.Search(eval(problem), eval(strategy), devices=1, progress=False)
     execution: Execution = search.running.execution
-    drivers = execution.compiled_on_each(search.running.parts, search._run.counters, jax.local_devices())
+    drivers = [execution.compiled(search.running.parts, search._run.counters, device) for device in jax.local_devices()]
     goal = -drivers[0].sign * np.inf  # never reached
 
     def in_turn() -> None:

@@ -44,7 +44,7 @@ LEAST_NUMBERS_TO_SPREAD = 2**18
 
 
 class CompiledDriver(Driver):
-    """Runs generations inside one compiled program, once :meth:`compile` has made it.
+    """Runs generations inside one compiled program.
 
     Args:
         evaluator: evaluates populations.
@@ -53,6 +53,9 @@ class CompiledDriver(Driver):
         validation: how to validate.
         memory_budget: bytes that the program may need.
         trials: whether there is a table of trials.
+
+    Raises:
+        ConfigurationError: the program needs more memory than the budget.
     """
 
     def __init__(
@@ -103,22 +106,9 @@ class CompiledDriver(Driver):
         many = jax.jit(self._many, in_shardings=self._sharding, out_shardings=self._sharding)
         with running_on(mesh_of(evaluator.devices)):
             drawn = drawn if self.prices.tasks_in_validation else ()
-            self._lowered = many.lower(shapes, drawn, self.keys, number, number, target)
-        self._memory_budget = memory_budget
+            self._dispatch = many.lower(shapes, drawn, self.keys, number, number, target).compile()
+        check_memory(self._dispatch, memory_budget)
         self._validate_on = jax.jit(evaluator.validate_on, static_argnames="test")
-
-    def compile(self) -> "CompiledDriver":
-        """Compile the program of generations, which other drivers may do at the same time in other threads.
-
-        Returns:
-            This driver.
-
-        Raises:
-            ConfigurationError: the program needs more memory than the budget.
-        """
-        self._dispatch = self._lowered.compile()
-        check_memory(self._dispatch, self._memory_budget)
-        return self
 
     def with_seed(self, seed: int) -> "CompiledDriver":
         """Return the same driver with another seed; the compiled programs serve both."""

@@ -6,15 +6,13 @@ A compiled problem is evaluated by a population evaluator in one program, a plai
 import contextlib
 import dataclasses
 import functools
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import jax
 
 from evometa.errors import ConfigurationError
-from evometa.evaluation.population_evaluator import PopulationEvaluator
 from evometa.executors.choice import Workers, executor_for
 from evometa.halving import Halving
 from evometa.problem import BaseProblem, HostProblem, InnerTraining, Problem
@@ -77,34 +75,20 @@ class Execution(NamedTuple):
     halving: Halving | None
     pruning: Pruning | None
 
-    def compiled(self, parts: Parts, counters: Counters) -> CompiledDriver:
+    def compiled(self, parts: Parts, counters: Counters, device: jax.Device | None = None) -> CompiledDriver:
         """Return the driver of a compiled problem.
 
         Args:
             parts: what it is made of.
             counters: the chunk that the run began with is used again; otherwise the one chosen is noted there.
+            device: where to compute, with the chunk that would be chosen for all devices; None: on those chosen.
         """
-        return self._driver(parts, self._planned(parts, counters)).compile()
-
-    def compiled_on_each(self, parts: Parts, counters: Counters, devices: Sequence[jax.Device]) -> list[CompiledDriver]:
-        """Return a driver of a compiled problem for each device by itself, with the chunk chosen for all of them.
-
-        Args:
-            parts: what they are made of.
-            counters: as for :meth:`compiled`.
-            devices: where to compute.
-        """
-        planned = self._planned(parts, counters)
-        drivers = [self._driver(parts, dataclasses.replace(planned, devices=(device,))) for device in devices]
-        with ThreadPoolExecutor(len(drivers)) as threads:  # compiling holds no lock of Python, and uses about one core
-            return list(threads.map(CompiledDriver.compile, drivers))
-
-    def _planned(self, parts: Parts, counters: Counters) -> PopulationEvaluator:
-        assert isinstance(parts.problem, (Problem, InnerTraining))
+        problem, space, strategy, seed, validation = parts
+        assert isinstance(problem, (Problem, InnerTraining))
         evaluator = plan(
-            parts.problem,
-            parts.space,
-            parts.strategy,
+            problem,
+            space,
+            strategy,
             population_chunk=self.population_chunk,
             memory_budget=self.memory_budget,
             devices=self.devices,
@@ -112,12 +96,10 @@ class Execution(NamedTuple):
             begun=counters.chunk,
         )
         counters.chunk = evaluator.chunk
-        return evaluator
-
-    def _driver(self, parts: Parts, evaluator: PopulationEvaluator) -> CompiledDriver:
-        budget, trials = self.memory_budget, self.trials
+        if device is not None:
+            evaluator = dataclasses.replace(evaluator, devices=(device,))
         return CompiledDriver(
-            evaluator, parts.strategy, parts.seed, parts.validation, memory_budget=budget, trials=trials
+            evaluator, strategy, seed, validation, memory_budget=self.memory_budget, trials=self.trials
         )
 
     @contextlib.contextmanager

@@ -206,7 +206,7 @@ class Running:
         devices = jax.local_devices()
         if execution.devices is not None or not 1 < len(devices) <= searches:
             return [self._compiled()]
-        return execution.compiled_on_each(self.parts, counters, devices)
+        return [execution.compiled(self.parts, counters, device) for device in devices]
 
     def use(self, driver: CompiledDriver) -> None:
         """Compute with the programs of the driver of another seed, unless this run began with another chunk size."""
