@@ -11,7 +11,7 @@ from evometa.errors import EvometaError
 from evometa.inner_training import learning_curve
 from evometa.plots import over_steps, topology
 from evometa.problem import HostProblem, InnerTraining, overrides, precision_of
-from evometa.search.generation import root_keys
+from evometa.search.members import first_omega
 from evometa.sharing.run import Run
 from evometa.topology import Network, RecurrentNetwork
 from evometa.types import Key, Omega
@@ -53,10 +53,7 @@ def pictures(run: Run, seed: int = 0) -> dict[str, Any]:
 def start_of(run: Run) -> Omega | None:
     """Return the ω at which the search began; None where that cannot be said."""
     try:
-        with precision_of(run.problem):
-            space = run.problem.space
-            begin = space.repair(space.start(root_keys(run.seed).start))
-            return unpack(jax.device_get(space.decode(begin)))
+        return first_omega(run.path, run.manifest, run.problem, run.strategy)
     except EvometaError:
         return None
 

@@ -1,4 +1,4 @@
-"""The population of a run, from its newest checkpoint, without compiling a search."""
+"""The population of a run, from its newest checkpoint, and the ω at which it began, without compiling a search."""
 
 from pathlib import Path
 from typing import Any
@@ -6,16 +6,18 @@ from typing import Any
 import jax
 
 from evometa.backend.precision import precision
-from evometa.backend.static_leaves import packing
+from evometa.backend.static_leaves import packing, unpack
 from evometa.problem import BaseProblem
 from evometa.search.archives import archive_from
-from evometa.search.generation import root_keys
+from evometa.search.generation import initial_state, root_keys
 from evometa.search.resizing import maker
 from evometa.search.starting import from_lists
+from evometa.spaces import Space
 from evometa.storage import checkpoint, result_file
 from evometa.storage.manifest import Manifest
 from evometa.storage.result import Archive
 from evometa.strategy import Strategy
+from evometa.types import Key, Omega
 
 
 def population_of(folder: Path, manifest: Manifest, problem: BaseProblem, strategy: Strategy[Any]) -> Archive | None:
@@ -35,9 +37,7 @@ def population_of(folder: Path, manifest: Manifest, problem: BaseProblem, strate
         return None
     strategy = maker(list(manifest.changes), progress["generation"], strategy)
     with precision(double=progress.get("double", False)):
-        space = problem.space
-        if manifest.initial is not None:
-            space = space.starting_at(from_lists(space, manifest.initial))
+        space = space_of(manifest, problem)
         initial = jax.jit(lambda key: strategy.init(key, space))(root_keys(manifest.seed).start)
         if strategy.population(initial) is None:
             return None
@@ -49,3 +49,38 @@ def population_of(folder: Path, manifest: Manifest, problem: BaseProblem, strate
         numbers = result_file.numbers(folder) or {}
         constrained = numbers.get("best_feasible") is not None
         return archive_from(record, omegas, problem, strategy, constrained=constrained)
+
+
+def first_omega(folder: Path, manifest: Manifest, problem: BaseProblem, strategy: Strategy[Any]) -> Omega | None:
+    """Return the ω at which a run began: the center of the strategy's first distribution, or the start itself.
+
+    None where that is not known: of runs of older versions that began at the best of several points.
+
+    Args:
+        folder: the run directory.
+        manifest: its manifest.
+        problem: the problem.
+        strategy: the strategy.
+    """
+    progress = checkpoint.progress(folder) or {}
+    with precision(double=progress.get("double", False)):
+        space = space_of(manifest, problem)
+        first = progress.get("start")
+        several = space.starts is not None and len(jax.tree.leaves(space.starts)[0]) > 1
+        if first is None and several and not space.starts_ordered:
+            return None
+
+        def begin(key: Key) -> Omega:
+            state = initial_state(strategy, space, key, 0, first or 0)
+            center = strategy.center(state.strategy)
+            return space.decode(space.repair(state.best_genotype if center is None else center))
+
+        return unpack(jax.device_get(jax.jit(packing(begin))(root_keys(manifest.seed).start)))
+
+
+def space_of(manifest: Manifest, problem: BaseProblem) -> Space:
+    """Return the space of a problem, which begins where the run of a manifest did."""
+    space = problem.space
+    if manifest.initial is None:
+        return space
+    return space.starting_at(from_lists(space, manifest.initial), ordered=manifest.start is not None)

@@ -102,6 +102,7 @@ def evaluate_start(driver: Driver, state: SearchState, done: Counters, limits: L
     if driver.space.starts_ordered:  # the others are known to be worse
         starts = jax.tree.map(lambda leaf: leaf[:1], starts)
     count = len(jax.tree.leaves(starts)[0])
+    done.start = 0
     whole = isinstance(driver.strategy.evaluation, (FullEvaluation, GradientEvaluation))
     if not whole and (count == 1 or driver.strategy.center(state.strategy) is None):
         return state
@@ -115,7 +116,7 @@ def evaluate_start(driver: Driver, state: SearchState, done: Counters, limits: L
         done.failed += int(np.isinf(losses[i]))
     best = int(np.argmin(losses))
     if best:
-        state = driver.initial(best)
+        done.start, state = best, driver.initial(best)
     if not (whole and np.isfinite(losses[best])):
         return state
     done.start_succeeded = True

@@ -158,6 +158,8 @@ class Counters:
     came after them."""
     start_succeeded: bool = False
     """Whether a given start, evaluated before the first generation, is among the candidates and did not fail."""
+    start: int | None = None
+    """Of several given starts, the index of the one at which the search began; None where that is not known."""
     reports: dict[str, list[tuple[float, ...]]] = dataclasses.field(default_factory=dict)
     """What pruning compares with: losses that earlier candidates reported, by step (:mod:`evometa.pruning`)."""
 

@@ -7,10 +7,11 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
 import evometa as em
-from evometa.report.pictures import pictures
-from evometa.strategies import NEAT, RandomSearch
+from evometa.report.pictures import pictures, start_of
+from evometa.strategies import CMAES, NEAT, RandomSearch
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,8 +49,8 @@ class Drawn(Shrink):
         return {"own": em.plots.over_steps({"x": [float(omega), 1.0]}, y="y")}
 
 
-def searched(problem: Any, strategy: Any, folder: Path) -> em.Run:
-    em.Search(problem, strategy, seed=0, run_directory=folder, progress=False).run(generations=2)
+def searched(problem: Any, strategy: Any, folder: Path, **given: Any) -> em.Run:
+    em.Search(problem, strategy, seed=0, run_directory=folder, progress=False, **given).run(generations=2)
     return em.load(folder, problem=problem)
 
 
@@ -74,3 +75,17 @@ def test_a_grown_network_is_drawn(tmp_path: Path) -> None:
     (picture,) = pictures(run).values()
     assert {text.get_text() for text in picture.axes[0].texts} >= {"0", "1", "bias"}
     assert jax.tree.leaves(run.selected_omega)
+
+
+@pytest.mark.parametrize(
+    ("strategy", "given", "begins"),
+    [
+        (RandomSearch(4), {"initial": [0.7]}, 0.7),
+        (CMAES(4), {"initial": [0.7, 0.2, 0.3]}, 0.2),  # at the best
+        (CMAES(4), {"start": em.Start(points=[0.7, 0.2, 0.3], fitness=[3, 1, 2])}, 0.4),  # at the mean
+    ],
+)
+def test_the_start_is_the_one_that_the_search_was_given(
+    strategy: Any, given: dict[str, Any], begins: float, tmp_path: Path
+) -> None:
+    assert start_of(searched(Shrink(), strategy, tmp_path / "run", **given)) == pytest.approx(begins)
