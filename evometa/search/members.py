@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 
 from evometa.backend.precision import precision
 from evometa.backend.static_leaves import packing, unpack
@@ -71,7 +72,7 @@ def first_omega(folder: Path, manifest: Manifest, problem: BaseProblem, strategy
             return None
 
         def begin(key: Key) -> Omega:
-            state = initial_state(strategy, space, key, 0, first or 0)
+            state = initial_state(strategy, space, key, 0, jnp.int32(first or 0))
             center = strategy.center(state.strategy)
             return space.decode(space.repair(state.best_genotype if center is None else center))
 
