@@ -222,7 +222,7 @@ WAYS: dict[str, dict[str, Callable[[int, argparse.Namespace], Curve]]] = {
         "Optuna: TPE, median pruner": optuna_boosting,
     },
 }
-BUDGETS = {"digits-hyperparameters": 12, "boosting-hyperparameters": 5}
+BUDGETS = {"digits-hyperparameters": 12, "boosting-hyperparameters": 20}
 COLOURS = {
     "whole": style.GREY,
     "halving": style.BLUE,

@@ -24,7 +24,6 @@ import numpy as np
 from _measure import alone, interleaved, note, parse_arguments, print_table
 
 import evometa as em
-from evometa.search.execution import Execution
 from evometa.search.generation import CONTINUE, generation_keys, root_keys, stop_code
 
 PROBLEMS = {
@@ -83,9 +82,8 @@ def batched(driver: Any, seeds: int, most: int) -> Any:
 def searching(name: str, seeds: int, most: int) -> list[Any]:
     """Return the row of a problem in the table of searching alone."""
     problem, strategy, _ = PROBLEMS[name]
-    search = em.Search(eval(problem), eval(strategy), devices=1, progress=False)
-    execution: Execution = search.running.execution
-    drivers = [execution.compiled(search.running.parts, search._run.counters, device) for device in jax.local_devices()]
+    search = em.Search(eval(problem), eval(strategy), progress=False)
+    drivers = search.running.drivers(max(seeds, len(jax.local_devices())))
     goal = -drivers[0].sign * np.inf  # never reached
 
     def in_turn() -> None:

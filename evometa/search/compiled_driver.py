@@ -9,6 +9,8 @@ import copy
 import functools
 import math
 import operator
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import jax
@@ -106,8 +108,10 @@ class CompiledDriver(Driver):
         many = jax.jit(self._many, in_shardings=self._sharding, out_shardings=self._sharding)
         with running_on(mesh_of(evaluator.devices)):
             drawn = drawn if self.prices.tasks_in_validation else ()
-            self._dispatch = many.lower(shapes, drawn, self.keys, number, number, target).compile()
-        check_memory(self._dispatch, memory_budget)
+            program = many.lower(shapes, drawn, self.keys, number, number, target).compile()
+        check_memory(program, memory_budget)
+        self._dispatch: Any = program
+        self._begin: Callable[..., Callable[[], Any]] = functools.partial(_at_once, program)
         self._validate_on = jax.jit(evaluator.validate_on, static_argnames="test")
 
     def with_seed(self, seed: int) -> "CompiledDriver":
@@ -116,6 +120,15 @@ class CompiledDriver(Driver):
         other.__dict__.pop("_drawn", None)
         other.keys = root_keys(seed)
         other._device_keys = jax.device_put(other.keys, self._sharding)
+        return other
+
+    def with_own_thread(self) -> "CompiledDriver":
+        """Return the same driver, whose dispatches a CPU runs beside those of others.
+
+        What one thread asks of a CPU device is done in turn, and what different threads ask of it at the same time.
+        """
+        other, program, thread = copy.copy(self), self._dispatch, ThreadPoolExecutor(1)
+        other._begin = lambda *given: thread.submit(program, *given).result
         return other
 
     def initial(self, first: int = 0) -> SearchState:
@@ -150,11 +163,11 @@ class CompiledDriver(Driver):
         """Begin up to ``count`` generations in one dispatch."""
         state = jax.device_put(state, self._sharding)
         goal = np.asarray(self.sign * target, state.best_fitness.dtype)
-        state, done, code, fitness, values, tried = self._dispatch(
-            state, self._drawn, self._device_keys, np.int32(first), np.int32(min(count, self._most)), goal
-        )
+        number = np.int32(min(count, self._most))
+        finish = self._begin(state, self._drawn, self._device_keys, np.int32(first), number, goal)
 
         def wait() -> tuple[SearchState, Rows, int]:
+            state, done, code, fitness, values, tried = finish()
             rows = int(done)
             found = self._rows(first, np.asarray(fitness)[:rows], np.asarray(values)[:rows])
             return state, found._replace(trials=self._trials(first, rows, tried)), int(code)
@@ -268,6 +281,11 @@ class CompiledDriver(Driver):
 
         carry = (state, jnp.int32(0), stop_code(self.strategy, state, target), fitness, values, kept)
         return jax.lax.while_loop(unfinished, until_validation, carry)
+
+
+def _at_once(program: Callable[..., Any], *given: Any) -> Callable[[], Any]:
+    found = program(*given)
+    return lambda: found
 
 
 def _numbers(tree: Any) -> int:

@@ -190,11 +190,11 @@ class Running:
         if folder is not None:
             folder.close()
 
-    def programs(self, searches: int) -> list[CompiledDriver]:
-        """Return drivers for searches with other seeds, one for each device on which one of them can run by itself.
+    def drivers(self, searches: int) -> list[CompiledDriver]:
+        """Return drivers for searches with other seeds, one for each of those that can be under way at a time.
 
-        Where there are fewer searches than devices, or the user has chosen devices, it is the one that this search has.
-        None where the problem is one in plain Python.
+        These are as many as there are devices. Where there are fewer searches than devices, or the user has chosen
+        devices, there is one: that of this search. None where the problem is one in plain Python.
 
         Args:
             searches: how many there are.
@@ -206,6 +206,9 @@ class Running:
         devices = jax.local_devices()
         if execution.devices is not None or not 1 < len(devices) <= searches:
             return [self._compiled()]
+        if devices[0].platform == "cpu":  # whose devices are the same cores: compiled once, for one of them
+            driver = execution.compiled(self.parts, counters, devices[0])
+            return [driver.with_own_thread() for _ in devices]
         return [execution.compiled(self.parts, counters, device) for device in devices]
 
     def use(self, driver: CompiledDriver) -> None:

@@ -1,9 +1,10 @@
 """Several seeds at once: independent searches that share their compiled programs.
 
 On a CPU, a search of small learners keeps one core busy, and compiling its program takes longer than many a run does.
-So the program is compiled once for each device, and each device works on one seed after the other. Every search is what
-it would be alone, to the last bit, because it runs the same program. A batch of seeds under ``vmap`` would round
-differently, takes long to compile, and on a CPU gains about as much (``benchmarks/README.md``).
+So the program is compiled once, and as many threads as there are devices run it for one seed after the other; on
+accelerators it is compiled for each of them. Every search is what it would be alone, to the last bit, because it runs
+the same program. A batch of seeds under ``vmap`` would round differently, takes long to compile, and on a CPU gains
+about as much (``benchmarks/README.md``).
 """
 
 import collections
@@ -39,9 +40,9 @@ class SeveralSeeds(metaclass=Checked):
         print(np.mean([result.selected_held_out for result in results.values()]))
 
     Each search is an ordinary one, with a run directory of its own (``runs/x/seed-3``) and the history that it would
-    have alone. A compiled problem is compiled once for each device in use, rather than once for each seed, and as many
-    seeds as there are devices are searched at a time; those of a plain-Python problem one after the other, each with
-    all workers.
+    have alone. A compiled problem is compiled once (on accelerators once for each of them) rather than once for each
+    seed, and as many seeds as there are devices are searched at a time; those of a plain-Python problem one after the
+    other, each with all workers.
 
     Args:
         problem: the problem, an instance.
@@ -151,7 +152,7 @@ class SeveralSeeds(metaclass=Checked):
             generations: as for :meth:`Search.run`.
             evaluations: likewise.
             inner_steps: likewise.
-            seconds: likewise; searches on several devices take as long as one.
+            seconds: likewise; searches at the same time take as long as one.
             target: likewise.
 
         Returns:
@@ -183,15 +184,15 @@ class SeveralSeeds(metaclass=Checked):
 
     @functools.cached_property
     def _queues(self) -> list[list[int]]:
-        """Return the seeds that each device works on, one after the other; their searches have its program then."""
+        """Return the seeds that each driver searches with, one after the other; their searches have it then."""
         seeds = list(self.searches)
-        programs = self.searches[seeds[0]].running.programs(len(seeds))
-        if not programs:
+        drivers = self.searches[seeds[0]].running.drivers(len(seeds))
+        if not drivers:
             return [seeds]
-        queues = [seeds[number :: len(programs)] for number in range(len(programs))]
-        for program, queue in zip(programs, queues, strict=True):
+        queues = [seeds[number :: len(drivers)] for number in range(len(drivers))]
+        for driver, queue in zip(drivers, queues, strict=True):
             for seed in queue:
-                self.searches[seed].running.use(program)
+                self.searches[seed].running.use(driver)
         return queues
 
     def __repr__(self) -> str:
@@ -205,10 +206,10 @@ def _searched(
     progress: "_ProgressOfSeveral",
     interrupt: Interrupt,
 ) -> dict[int, Result]:
-    """Return the result of each seed; while a device is busy with a dispatch of one, the others are looked after.
+    """Return the result of each seed; while a dispatch of one is under way, the others are looked after.
 
     Args:
-        queues: the seeds of each device.
+        queues: the seeds of each driver.
         steps: begins the search of a seed.
         progress: told of the seeds that are done.
         interrupt: once it has ended a search, those under way end too, and no other begins.

@@ -2,9 +2,12 @@
 
 import os
 import signal
+import threading
 from pathlib import Path
 from typing import Any
 
+import jax
+import numpy as np
 import pytest
 
 from evometa import ConfigurationError, RunDirectoryError, Search, SeveralSeeds
@@ -39,7 +42,7 @@ def test_each_search_is_what_it_would_be_alone(tmp_path: Path, options: dict[str
     assert histories(tmp_path / "runs") == {seed: alone(tmp_path, problem, strategy, seed) for seed in range(3)}
 
 
-def test_a_program_is_compiled_for_each_device_and_not_for_each_seed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_program_is_compiled_once_and_not_for_each_seed(monkeypatch: pytest.MonkeyPatch) -> None:
     made = []
     begin = compiled_driver.CompiledDriver.__init__
     monkeypatch.setattr(
@@ -50,8 +53,22 @@ def test_a_program_is_compiled_for_each_device_and_not_for_each_seed(monkeypatch
     searches = SeveralSeeds(Bowl(), RandomSearch(4), seeds=[3, 5, 8, 9, 11])
     searches.run(generations=2)
     searches.run(generations=3)
-    assert len(made) == 2
+    assert len(made) == 1
     assert [len(search.history) for search in searches.searches.values()] == [3] * 5
+
+
+def test_two_seeds_are_searched_at_the_same_time() -> None:
+    both = threading.Barrier(2, timeout=60)
+
+    def meet(_: Any) -> np.ndarray:
+        return np.float32(both.wait())
+
+    class Meeting(Bowl):
+        def evaluate(self, key: Any, omega: Any) -> Any:
+            return jax.pure_callback(meet, jax.ShapeDtypeStruct((), np.float32), omega, vmap_method="sequential")
+
+    SeveralSeeds(Meeting(), RandomSearch(4), seeds=2, finalists=0, validation_share=0.0).run(generations=2)
+    assert not both.broken
 
 
 def test_plain_python_is_searched_seed_after_seed(tmp_path: Path) -> None:
