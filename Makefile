@@ -1,5 +1,6 @@
 # make demo        a first search, and a picture of its fitness curves
 # make test        lint, types and tests, the wheel included
+# make test-long   the tests that take minutes each: the same faults again and again, at random moments
 # make test-oldest the tests with the oldest dependencies; test-3.12 and test-3.13: on that interpreter
 # make docs        the documentation as HTML, in build/docs; warnings are errors
 # make release-check  build sdist and wheel, check them, install and use the wheel on each interpreter that is here
@@ -20,9 +21,10 @@ TREE := build/types
 DEMO := runs/sinusoid
 # The files with tests of equal bits: collecting the others takes longer than the tests.
 BITS = $(shell grep -rlw mark.bits tests)
+LONG = $(shell grep -rlw mark.long tests)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-oldest test-3.12 test-3.13 docs release-check lint types format benchmarks clean
+.PHONY: help demo test test-long test-oldest test-3.12 test-3.13 docs release-check lint types format benchmarks clean
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
@@ -49,6 +51,9 @@ demo: .venv/installed
 test: lint
 	EVOMETA_TEST_BITS=1 $(BIN)/python -m pytest --numprocesses $(TEST_WORKERS) -m bits $(or $(PYTEST_ARGS),$(BITS)) || [ $$? -eq 5 ]
 	$(BIN)/python -m pytest --numprocesses $(TEST_WORKERS) --dist worksteal -m "not bits" $(PYTEST_ARGS)
+
+test-long: .venv/installed-test
+	EVOMETA_TEST_BITS=1 EVOMETA_TEST_LONG=1 $(BIN)/python -m pytest -m long $(or $(PYTEST_ARGS),$(LONG))
 
 test-oldest:
 	tests/versions.sh python3.11 constraints-oldest.txt $(PYTEST_ARGS)

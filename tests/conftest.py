@@ -17,6 +17,9 @@ if hasattr(signal, "SIGHUP"):  # likewise under nohup
 FUSED = os.environ.get("EVOMETA_TEST_BITS") == "1"
 """Whether this run is that of the tests marked ``bits``."""
 
+LONG = os.environ.get("EVOMETA_TEST_LONG") == "1"
+"""Whether this run is that of the tests marked ``long``."""
+
 os.environ.update(
     {
         # The same two CPU devices on every machine: sharded and single-device results are compared everywhere.
@@ -46,11 +49,12 @@ os.environ.update(
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Skip tests of equal bits where programs are not compiled for them."""
-    if not FUSED:
-        for item in items:
-            if item.get_closest_marker("bits"):
-                item.add_marker(pytest.mark.skip("programs are compiled otherwise here; run with EVOMETA_TEST_BITS=1"))
+    """Skip tests of equal bits where programs are not compiled for them, and those that take minutes."""
+    for item in items:
+        if not FUSED and item.get_closest_marker("bits"):
+            item.add_marker(pytest.mark.skip("programs are compiled otherwise here; run with EVOMETA_TEST_BITS=1"))
+        if not LONG and item.get_closest_marker("long"):
+            item.add_marker(pytest.mark.skip("takes minutes; run it with make test-long"))
 
 
 # Tracing makes objects by the hundred thousand that live until its end, and JAX collects its own garbage at each

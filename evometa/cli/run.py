@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import functools
 import itertools
 import math
 import operator
@@ -107,7 +108,9 @@ class Run:
             "debug": self.debug,
             **self.execution.as_arguments(),
         }
-        self.distribution.announce(directory, limits)
+        if self.distribution.distributed:  # there is nothing to continue before the first rows
+            announce = functools.cache(lambda: self.distribution.announce(directory, limits))
+            options["callbacks"] = [lambda report: announce()]
         if self.recipe and ranks.is_first():
             given = ", ".join(f"{name} {value:g}" for name, value in limits.items() if value is not None)
             print(f"searching  {strategy}, {given}", flush=True)
