@@ -6,7 +6,7 @@ A candidate that was stopped is ranked behind all that were trained further, so 
 """
 
 import dataclasses
-from typing import Any
+from typing import Annotated, Any
 
 import jax
 import jax.numpy as jnp
@@ -14,7 +14,7 @@ from jax import lax
 
 from evometa.errors import ConfigurationError
 from evometa.feasibility import integer_of
-from evometa.settings import Checked, Several
+from evometa.settings import Checked, Range, Several
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,11 +25,11 @@ class Halving(metaclass=Checked):
     S/3, the best ninth for all S. Together that takes 26 % of the inner steps of the whole training of all.
 
     Args:
-        rungs: how often candidates are compared, the end of the whole training included; at least 2.
+        rungs: how often candidates are compared, the end of the whole training included; from 2 to 31.
         reduction: how many times fewer candidates, with as many times more inner steps, the next rung has; at least 2.
     """
 
-    rungs: Several = 3
+    rungs: Annotated[Several, Range(most=31)] = 3
     reduction: Several = 3
 
     def steps(self, inner_steps: int) -> tuple[int, ...]:
@@ -38,9 +38,11 @@ class Halving(metaclass=Checked):
         Raises:
             ConfigurationError: there are too few inner steps.
         """
-        if inner_steps < self.reduction ** (self.rungs - 1):
+        least = self.reduction ** (self.rungs - 1)
+        if inner_steps < least:
+            number = least if least < 10**9 else f"{self.reduction}^{self.rungs - 1}"
             raise ConfigurationError(
-                f"Halving expects inner_steps of at least {self.reduction ** (self.rungs - 1)}, so that each of its "
+                f"Halving expects inner_steps of at least {number}, so that each of its "
                 f"{self.rungs} rungs has {self.reduction} times the steps of the one before, got {inner_steps}; train "
                 "for longer, or give fewer rungs or a smaller reduction."
             )

@@ -18,6 +18,8 @@ def test_rungs_multiply_steps_and_divide_candidates() -> None:
     assert Halving(rungs=4, reduction=2).counts(3) == (3, 2, 1, 1)
     with pytest.raises(ConfigurationError, match=r"inner_steps of at least 9, .* got 4; train for longer"):
         Halving().steps(4)
+    with pytest.raises(ConfigurationError, match=r"inner_steps of at least 1000\^30, .* got 4"):
+        Halving(rungs=31, reduction=1000).steps(4)
 
 
 def test_the_word_of_the_command_line() -> None:

@@ -4,7 +4,7 @@ import dataclasses
 import difflib
 import inspect
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
@@ -12,6 +12,9 @@ import jax.numpy as jnp
 from evometa.backend.static_leaves import abstract, is_array, pack
 from evometa.errors import ConfigurationError, warn
 from evometa.problem import VECTORS, BaseProblem, HostProblem, InnerTraining, Problem, as_evaluation, overrides
+from evometa.settings import Count
+from evometa.settings.conversion import convert, described, shown
+from evometa.settings.ranges import Refused
 from evometa.spaces import Space, VectorSpace
 
 
@@ -200,6 +203,9 @@ def check_metric_names(owner: str, names: Iterable[Any]) -> None:
             )
 
 
+_LENGTHS: Any = Mapping[Literal["objectives", "constraints", "measures"], Count]
+
+
 def _check_declared(problem: HostProblem) -> None:
     where, names = f"{type(problem).__name__}.metric_names", problem.metric_names
     if isinstance(names, str) or not isinstance(names, Iterable):
@@ -207,6 +213,13 @@ def _check_declared(problem: HostProblem) -> None:
     check_metric_names(where, names)
     if len({*names}) < len([*names]):
         raise ConfigurationError(f"{where} expects each metric once, got {tuple(names)}; remove what is named twice.")
+    try:
+        convert(problem.vector_lengths, _LENGTHS)
+    except Refused as refused:
+        raise ConfigurationError(
+            f"{type(problem).__name__} expects vector_lengths to be {described(_LENGTHS)}, got "
+            f"{shown(problem.vector_lengths)}{refused.args[0]}."
+        ) from None
 
 
 def _check_evaluation(method: str, result: Any, objective_names: tuple[str, ...] = ()) -> None:

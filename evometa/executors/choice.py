@@ -1,5 +1,6 @@
 """Which executor evaluates a plain-Python problem, from what the user gave as ``workers``."""
 
+import inspect
 from collections.abc import Callable
 from typing import Literal
 
@@ -38,9 +39,10 @@ def executor_for(
         most: calls that there are at all, and so the most workers that are of use.
 
     Raises:
-        ConfigurationError: the user's own function returns no executor.
+        ConfigurationError: the user's own function does not take a problem, or returns no executor.
     """
     if callable(workers):
+        _require_one_argument(workers, problem)
         executor = workers(problem)
         missing = [
             name
@@ -67,3 +69,16 @@ def executor_for(
 def needs_description(workers: Workers) -> bool:
     """Return whether the problem must be rebuilt in another process."""
     return workers != 0 and not callable(workers)
+
+
+def _require_one_argument(make: Callable[[HostProblem], Executor], problem: HostProblem) -> None:
+    try:
+        inspect.signature(make).bind(problem)
+    except TypeError as error:
+        name = getattr(make, "__name__", type(make).__name__)
+        raise ConfigurationError(
+            f"workers expects a function that takes the problem and returns an executor, and {name} cannot be called "
+            f"with one argument: {error}; have it take the problem."
+        ) from None
+    except ValueError:  # it has no signature, as some of Python's own
+        pass

@@ -64,6 +64,8 @@ class Post:
     memory: float | None = None
     """Bytes that a worker may hold after a call before it is replaced; None: an equal share of 80 % of the machine's
     memory, or of the container's."""
+    on_cpu: bool = True
+    """Whether JAX keeps to the CPU there."""
 
 
 class Crew:
@@ -159,7 +161,8 @@ class Crew:
             used -= 1
         needed = max(0, again - fresh) + max(0, len(self._waiting) - used - max(0, fresh - again))
         for _ in range(min(needed, self._size - len(self._workers))):
-            self._workers.append(WorkerProcess(self._post.path, self._post.introduction, double=self._post.double))
+            post = self._post
+            self._workers.append(WorkerProcess(post.path, post.introduction, double=post.double, on_cpu=post.on_cpu))
 
     def _hand_out(self) -> None:
         for worker in self._workers:

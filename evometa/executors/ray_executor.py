@@ -112,7 +112,9 @@ class RayExecutor:
     ) -> None:
         naming.refuse_while_importing("workers on Ray")
         self._problem, self._settings, self._gives_up = problem, settings, gives_up
-        self._post = dataclasses.asdict(post_for(problem, calls, memory))
+        # A worker that was given GPUs may use them in JAX too.
+        post = dataclasses.replace(post_for(problem, calls, memory), on_cpu=not settings.gpus)
+        self._post = dataclasses.asdict(post)
         self._stack = contextlib.ExitStack()
         self._actors: list[_Actor] = []
         self._jobs: dict[int, _Job] = {}

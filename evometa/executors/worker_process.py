@@ -85,10 +85,11 @@ class WorkerProcess:
         path: its ``sys.path``.
         introduction: the frame that tells it the problem.
         double: JAX's switch of double precision there.
+        on_cpu: whether JAX keeps to the CPU there.
     """
 
-    def __init__(self, path: Sequence[str], introduction: bytes, *, double: bool) -> None:
-        own = {"JAX_PLATFORMS": "cpu", "JAX_ENABLE_X64": str(int(double))}
+    def __init__(self, path: Sequence[str], introduction: bytes, *, double: bool, on_cpu: bool) -> None:
+        own = {"JAX_ENABLE_X64": str(int(double)), **({"JAX_PLATFORMS": "cpu"} if on_cpu else {})}
         self._mark = f"{MARK}={secrets.token_hex(16)}"
         environment = {
             "OMP_NUM_THREADS": "1",  # read by OpenMP, OpenBLAS and MKL alike

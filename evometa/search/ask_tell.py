@@ -67,7 +67,7 @@ class AskTell(metaclass=Checked):
             used, since only a search can provide that.
         seed: seed of everything, a whole number of 64 bits.
         direction: whether a smaller or a larger fitness is better.
-        vector_lengths: how many objectives, constraints and measures each candidate is told with, such as
+        vector_lengths: how many objectives, constraints and measures each candidate is told with:
             ``{"objectives": 2}``, as in :attr:`HostProblem.vector_lengths`.
         start: where to begin, as for :class:`~evometa.Search`: a run directory, a :class:`~evometa.Start`, or a list of
             ω. Of several points a search distribution needs to know the fitness: give a Start with both.

@@ -53,7 +53,8 @@ def convert(value: Any, hint: Any) -> Any:
     if origin in (dict, Mapping) or hint in (dict, Mapping):
         if not isinstance(value, Mapping):
             raise Refused("")
-        return value
+        key, item = parts or (Any, Any)
+        return {convert(name, key): convert(one, item) for name, one in value.items()}
     if origin is Callable:
         if not callable(value):
             raise Refused("")
@@ -187,6 +188,11 @@ def described(hint: Any, many: bool = False) -> str:
             same = len(set(map(repr, parts))) == 1
             return f"{noun} of {f'{len(parts)} {described(parts[0], True)}' if same else ' and '.join(each)}"
         return f"{noun} of {described(parts[0], True)}" if parts[0] is not Any else noun
+    if origin in (dict, Mapping):
+        noun = "dicts" if many else "a dict"
+        sides = zip(parts or (Any, Any), ("keys", "values"), strict=True)
+        known = [f"{described(part, True)} as {side}" for part, side in sides if part is not Any]
+        return f"{noun} with {' and '.join(known)}" if known else noun
     if isinstance(hint, enum.EnumMeta):
         return " or ".join(map(str, hint.__members__.values()))
     singular = _NOUNS.get(origin or hint)

@@ -94,18 +94,20 @@ class Numbers:
 
 @dataclasses.dataclass(frozen=True)
 class Items:
-    """How many items a tuple has at least."""
+    """How many items a tuple has at least; of strings, that there is a character."""
 
     least: int = 1
 
     def check(self, value: Any) -> Any:
-        """Return the tuple, or raise :class:`OutOfRange`."""
+        """Return the tuple or string, or raise :class:`OutOfRange`."""
         if isinstance(value, Sequence) and len(value) < self.least:
             raise OutOfRange("")
         return value
 
     def describe(self, noun: str) -> str:
-        """Return "a tuple of at least 1 ..." for "a tuple of ..."."""
+        """Return "a tuple of 1 or more ..." for "a tuple of ...", "a non-empty string" for "a string"."""
+        if " of " not in noun:
+            return re.sub("^(a )?", r"\1non-empty ", noun)
         return noun.replace(" of ", f" of {self.least} or more ", 1)
 
 
@@ -161,5 +163,7 @@ Chance = Annotated[float, Range(least=0, most=1)]
 """A probability, from 0 to 1."""
 Fraction = Annotated[float, Range(above=0, most=1)]
 """A part that is left of something: above 0, at most 1."""
+Name = Annotated[str, Items()]
+"""A string that is not empty."""
 Decay = Annotated[float, Range(least=0, below=1)]
 """A decay of a moving average, or another share that is never all: at least 0, below 1."""

@@ -222,3 +222,5 @@ def test_a_broken_promise_is_named_by_the_check_and_ends_a_search(promise: str, 
 def test_what_is_no_executor_is_refused() -> None:
     with pytest.raises(ConfigurationError, match=r"returns an executor .*, got dict, which has no capacity, no submit"):
         Search(Probe(), RandomSearch(8), workers=lambda problem: {}, progress=False).run(generations=1)  # type: ignore[arg-type,return-value]
+    with pytest.raises(ConfigurationError, match=r"takes the problem and returns an executor, and <lambda> cannot be"):
+        Search(Probe(), RandomSearch(8), workers=lambda: {}, progress=False).run(generations=1)  # type: ignore[arg-type]

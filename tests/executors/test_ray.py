@@ -3,7 +3,9 @@
 import collections
 import contextlib
 import csv
+import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -21,6 +23,7 @@ from evometa import ConfigurationError, Ray, Search
 from evometa.executors import ray_cluster, ray_executor
 from evometa.executors.executor import Trial, WorkersLost, run_in_order
 from evometa.executors.in_process import InProcess
+from evometa.executors.messages import pack_trial
 from evometa.executors.processes import descendants
 from evometa.executors.ray_executor import RayExecutor
 from evometa.naming import load
@@ -100,6 +103,22 @@ def test_it_keeps_the_contract(cluster: Any) -> None:
         check_executor(lambda problem: executor)
     finally:
         RayExecutor.__exit__(executor, None, None, None)
+
+
+@pytest.mark.parametrize(("gpus", "platforms"), [(0.0, "cpu"), (0.5, "cuda,cpu")])
+def test_jax_keeps_to_the_cpu_in_workers_without_gpus(
+    gpus: float, platforms: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from evometa.executors.ray_worker import RayWorker
+
+    monkeypatch.setenv("JAX_PLATFORMS", "cuda,cpu")
+    code = f"import os; result = float(os.environ['JAX_PLATFORMS'] == {platforms!r})"
+    worker = RayWorker(RayExecutor(load(f"{FILE}:Does")(codes=(code,)), Ray(gpus=gpus))._post)
+    try:
+        answer = json.loads(worker.call({0: pack_trial(Trial(np.int32(0), (0,)), 0)}))
+    finally:
+        worker.close()
+    assert answer["outcomes"][0][1]["fitness"] == 1.0
 
 
 class Killer(threading.Thread):
@@ -233,6 +252,14 @@ def test_what_is_wrong_with_ray_is_said_in_a_sentence(monkeypatch: pytest.Monkey
         begins()
     with pytest.raises(ConfigurationError, match=r"to be a number of at least 0, got -1"):
         Ray(cpus=-1)
+    for wrong, words in (
+        ({"address": ""}, "address to be a non-empty string or None, got ''"),
+        ({"resources": {"simulator": -1}}, "numbers of at least 0 as values, got {'simulator': -1}"),
+        ({"resources": {"GPU": 1}}, "resources other than CPU cores and GPUs, got 'GPU'; give gpus=1"),
+        ({"gpus": 1.5}, "a part of one GPU or a whole number of them, got 1.5"),
+    ):
+        with pytest.raises(ConfigurationError, match=re.escape(words)):
+            Ray(**wrong)
 
 
 SCRIPT = """

@@ -197,6 +197,12 @@ def test_strategies_that_need_more_than_fitness_are_refused_in_words(strategy: A
         AskTell(BOX, strategy)
 
 
+@pytest.mark.parametrize("lengths", [{"foo": 1}, {"objectives": 0}, {"measures": math.nan}])
+def test_vectors_of_no_length_or_of_other_names_are_refused(lengths: dict[str, Any]) -> None:
+    with pytest.raises(ConfigurationError, match=r"AskTell expects vector_lengths .*to be a dict with .*, got \{"):
+        AskTell(BOX, RandomSearch(4), vector_lengths=lengths)
+
+
 def test_a_loop_begins_with_what_a_run_has_found_and_so_does_its_file(tmp_path: Path) -> None:
     strategy, quiet = GeneticAlgorithm(4), {"workers": 0, "progress": False}
     em.Search(Tuning(), strategy, seed=1, run_directory=tmp_path / "first", **quiet).run(generations=2)

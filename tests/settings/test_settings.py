@@ -25,6 +25,7 @@ from evometa.settings import (
     FloatType,
     Fraction,
     Items,
+    Name,
     Natural,
     NonNegative,
     Numbers,
@@ -67,6 +68,7 @@ class Everything(metaclass=Checked):
     named: tuple[tuple[str, int], ...] = ()
     listed: list[int] = dataclasses.field(default_factory=list)
     mapping: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    amounts: Mapping[Name, Positive] = dataclasses.field(default_factory=dict)
     flag: bool = False
     text: str = ""
     choice: Literal["one", "two"] = "one"
@@ -103,6 +105,7 @@ class Everything(metaclass=Checked):
         ("several", (), ()),
         ("named", [["a", np.int64(1)]], (("a", 1),)),
         ("listed", (1, 2), [1, 2]),
+        ("amounts", {"a": np.float32(0.5)}, {"a": 0.5}),
         ("flag", np.bool_(True), True),
         ("text", np.str_("a"), "a"),
         ("text", Path("a"), "a"),
@@ -168,7 +171,11 @@ def test_a_setting_that_fits_becomes_a_plain_value_of_its_type(name: str, value:
         ("pair", (1, 2, 3), "a tuple of 2 numbers, got (1, 2, 3)."),
         ("named", (("a",),), "a tuple of tuples of a string and a whole number, got (('a',),)."),
         ("listed", 3, "a list of whole numbers, got 3; write [3]."),
-        ("mapping", [1], "a dict, got [1]."),
+        ("mapping", [1], "a dict with strings as keys, got [1]."),
+        ("amounts", {"a": 0}, "a dict with non-empty strings as keys and numbers above 0 as values, got {'a': 0}."),
+        ("amounts", {"a": float("nan")}, "got {'a': nan}."),
+        ("amounts", {"a": "1"}, "got {'a': '1'}; write 1 without quotes."),
+        ("amounts", {"": 1.0}, "got {'': 1.0}."),
         ("flag", 1, "True or False, got 1."),
         ("text", 3, "a string, got 3."),
         ("choice", "three", "'one' or 'two', got 'three'."),

@@ -389,7 +389,8 @@ def test_dict_keeps_the_order_given_and_nests() -> None:
         (lambda: Like({"n": jnp.arange(3)}), "a pytree of float arrays"),
         (lambda: Like({}), "a pytree of float arrays"),
         (lambda: Dict({}), "of them) for each name"),
-        (lambda: Dict({"x": 3}), "{'x': 'int'}"),  # type: ignore[dict-item]
+        (lambda: Dict({"x": 3}), "instances of VectorSpace or instances of When as values or None, got {'x': 3}"),
+        (lambda: Dict(x=3), "{'x': 'int'}"),  # type: ignore[dict-item]
         (lambda: SPACES["dict"].encode({"rate": 0.1}), "a value for each of ['rate', 'depth', 'kind', 'weights'], got"),
         (lambda: SPACES["dict"].encode(0.1), "got ['a float']"),
         (lambda: Like(jnp.ones(3)).encode(jnp.ones(4)), "the structure and the shapes of its template"),
