@@ -33,10 +33,13 @@ def supervise(args: Sequence[str]) -> int:
     parser.add_argument("--coordinator")
     for name in ("--processes", "--process-id", "--join-seconds"):
         parser.add_argument(name, name.replace("-", "_").replace("__", "--"), type=int)
+    parser.add_argument("--stall-seconds", "--stall_seconds", type=float)
     try:
         given, _ = parser.parse_known_args(list(args))
     except argparse.ArgumentError as error:
         raise ConfigurationError(f"{error}.") from None
+    if given.stall_seconds is not None and not given.stall_seconds > 0:
+        raise ConfigurationError(f"--stall-seconds expects a number of seconds above 0, got {given.stall_seconds:g}.")
     seconds = 300 if given.join_seconds is None else given.join_seconds
     placement = place(given.coordinator, given.processes, given.process_id, seconds)
-    return watch(placement, [sys.executable, "-m", "evometa", *args], seconds)
+    return watch(placement, [sys.executable, "-m", "evometa", *args], seconds, given.stall_seconds)

@@ -4,7 +4,7 @@ import contextlib
 import dataclasses
 import shlex
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args, get_origin
@@ -152,6 +152,8 @@ class Distribution:
         processes: number of processes.
         process_id: number of this process, from 0.
         join_seconds: seconds that the processes wait for each other to start.
+        stall_seconds: end the search when no generation was completed for so many seconds, longer than compiling, the
+            slowest generation and the final selection take; no limit by default.
     """
 
     distributed: bool = False
@@ -159,18 +161,25 @@ class Distribution:
     processes: int | None = None
     process_id: int | None = None
     join_seconds: int = 300
+    stall_seconds: float | None = None
 
     def __post_init__(self) -> None:
         given = [self.coordinator, self.processes, self.process_id]
         if not self.distributed and given != [None] * 3:
             raise ConfigurationError("--coordinator, --processes and --process-id expect --distributed before them.")
 
+    def callbacks(self, run_directory: Path, limits: Mapping[str, Any]) -> list[Callable[[Any], None]]:
+        """Return what tells the supervisor of each dispatch; before the first one a new run has nothing to continue."""
+        return [lambda report: self.announce(run_directory, limits)] if self.distributed else []
+
     def announce(self, run_directory: Path, limits: Mapping[str, Any]) -> None:
-        """Tell the supervisor the command that continues a run, in case a rank is lost."""
+        """Tell the supervisor the command that continues the run in case a rank is lost, and so that it moves on."""
         options = {"total_inner_steps" if name == "inner_steps" else name: limit for name, limit in limits.items()}
         words = [f"--{name.replace('_', '-')} {limit}" for name, limit in options.items() if limit is not None]
         if self.coordinator is None and self.process_id is None and self.processes is not None:
             words.insert(0, f"--processes {self.processes}")
+        if self.stall_seconds is not None:
+            words.append(f"--stall-seconds {self.stall_seconds:g}")
         rank.tell(resume=" ".join(["evometa resume", shlex.quote(str(run_directory)), "--distributed", *words]))
 
 

@@ -2,7 +2,6 @@
 
 import contextlib
 import dataclasses
-import functools
 import itertools
 import math
 import operator
@@ -108,9 +107,7 @@ class Run:
             "debug": self.debug,
             **self.execution.as_arguments(),
         }
-        if self.distribution.distributed:  # there is nothing to continue before the first rows
-            announce = functools.cache(lambda: self.distribution.announce(directory, limits))
-            options["callbacks"] = [lambda report: announce()]
+        options["callbacks"] = self.distribution.callbacks(directory, limits)
         if self.recipe and ranks.is_first():
             given = ", ".join(f"{name} {value:g}" for name, value in limits.items() if value is not None)
             print(f"searching  {strategy}, {given}", flush=True)
@@ -171,7 +168,9 @@ class Resume:
         moved = {role: moved_to(name, role, self.run_directory) for role, name in roles if name is not None}
         if hasattr(self, STRATEGY):
             moved["strategy"] = getattr(self, STRATEGY)
-        search = Search.resume(self.run_directory, debug=self.debug, **moved, **self.execution.as_arguments())
+        told = self.distribution.callbacks(self.run_directory, limits)
+        options = moved | self.execution.as_arguments() | {"callbacks": told}
+        search = Search.resume(self.run_directory, debug=self.debug, **options)
         self.distribution.announce(self.run_directory, limits)
         return report(search.problem, search.run(**limits), self.run_directory)
 

@@ -7,6 +7,7 @@ each other, and the first to miss one says which rank was lost and how to contin
 
 import contextlib
 import json
+import math
 import os
 import signal
 import subprocess
@@ -82,8 +83,9 @@ class _Child:
             self._reader.start()
 
     def _read(self, stream: IO[bytes]) -> None:
-        for line in stream:
-            self.printed.append(line.decode(errors="replace"))
+        with stream:
+            for line in stream:
+                self.printed.append(line.decode(errors="replace"))
 
     def end(self) -> None:
         """Kill it and what it started, stopped or not."""
@@ -94,13 +96,16 @@ class _Child:
         self.lines.close()
 
 
-def supervise(placement: Placement, command: Sequence[str], join_seconds: int) -> int:
+def supervise(
+    placement: Placement, command: Sequence[str], join_seconds: int, stall_seconds: float | None = None
+) -> int:
     """Run the ranks that belong here; return the exit status of the search.
 
     Args:
         placement: which they are.
         command: the command of each rank.
         join_seconds: how long the ranks of other machines may take to come.
+        stall_seconds: how long the search may take from one generation to the next; None: for ever.
 
     Raises:
         ConfigurationError: the hub's port cannot be used.
@@ -124,7 +129,7 @@ def supervise(placement: Placement, command: Sequence[str], join_seconds: int) -
     try:
         for rank in placement.own:
             children.append(_Child(rank, placement, command, join_seconds))
-        return _Watch(placement, children, link, asked).until_the_end()
+        return _Watch(placement, children, link, asked, stall_seconds).until_the_end()
     finally:
         for child in children:
             child.end()
@@ -138,9 +143,15 @@ class _Watch:
     """Watches the ranks of a machine until they have ended, or one is lost."""
 
     def __init__(
-        self, placement: Placement, children: list[_Child], link: Hub | Spoke | None, asked: list[int]
+        self,
+        placement: Placement,
+        children: list[_Child],
+        link: Hub | Spoke | None,
+        asked: list[int],
+        stall_seconds: float | None,
     ) -> None:
         self._placement, self._children, self._link, self._asked = placement, children, link, asked
+        self._stall_seconds, self._moved_at = stall_seconds, math.inf
         self._failures: list[Failure] = []
         self._failed_at = self._beat_at = 0.0
         self._resume: str | None = None
@@ -202,11 +213,13 @@ class _Watch:
         now = time.monotonic()
         for child in self._children:
             for message in child.lines.read():
-                if "resume" in message:
+                if "resume" in message:  # rank 0 sends it after each dispatch
+                    self._moved_at = now
+                    if isinstance(self._link, Hub) and message["resume"] != self._resume:
+                        self._link.send(resume=message["resume"])
                     self._resume = message["resume"]
-                    if isinstance(self._link, Hub):
-                        self._link.send(resume=self._resume)
-                child.joined |= "joined" in message
+                if "joined" in message:
+                    child.joined, self._moved_at = True, now
                 if "error" in message and not child.blamed:
                     child.blamed = True
                     found.append(failures.of_error(child.rank, message["error"]))
@@ -224,6 +237,12 @@ class _Watch:
             if status < 0 or (status > 0 and waited):
                 child.blamed = True
                 found.append(failures.of_exit(child.rank, status, "".join(child.printed)))
+        first = self._children[0]
+        stalled = self._stall_seconds is not None and now > self._moved_at + self._stall_seconds
+        if stalled and first.rank == 0 and first.ended_at is None and not first.blamed:
+            first.blamed = True
+            how = f"has completed no generation for {self._stall_seconds:g} seconds (--stall-seconds)"
+            found.append(Failure(0, f"{how}, and so has no other"))
         if self._link is not None:
             found += self._link.failures()
             self._resume = self._resume or getattr(self._link, "resume", None)

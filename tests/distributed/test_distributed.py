@@ -148,11 +148,12 @@ def test_lost_ranks_are_named_and_a_run_resumed_on_other_numbers_of_processes_is
             cache = tmp_path / "cache"
             groups.append(group := Group(*what, *every, "--processes", loss.processes, JAX_COMPILATION_CACHE_DIR=cache))
             if loss.starting is None:
-                group.wait_for(folder, begun)
+                group.wait_for(folder, begun + int(random.integers(20)))
                 time.sleep(random.uniform(0.0, 0.5))
             else:
                 group.wait_for_ranks(loss.processes)
                 time.sleep(loss.starting)
+            assert group.process.poll() is None, group.process.communicate()
             ranks = group.ranks()
             assert len(ranks) == loss.processes
             print(loss, f"after a checkpoint of generation {newest(folder)}")  # shown where this fails

@@ -2,6 +2,7 @@
 
 import os
 import socket
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from evometa.cli.main import main
 from evometa.distributed.failures import Failure, culprit, of_error, of_exit
 from evometa.distributed.lines import Lines
 from evometa.distributed.placement import place
+from evometa.distributed.supervisor import supervise
 from evometa.naming import load
 from evometa.search import agreement
 from evometa.search.agreement import Standing
@@ -58,6 +60,8 @@ def test_what_places_no_rank_is_refused(given: Any, words: str) -> None:
 def test_the_options_of_ranks_expect_distributed(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["run", "sphere", "--processes", "2", "--generations", "1"]) == 2
     assert "--coordinator, --processes and --process-id expect --distributed" in capsys.readouterr().err
+    assert main(["run", "sphere", "--distributed", "--processes", "2", "--stall-seconds", "0"]) == 2
+    assert "--stall-seconds expects a number of seconds above 0, got 0." in capsys.readouterr().err
 
 
 def test_plain_python_problems_and_debugging_are_refused() -> None:
@@ -75,6 +79,27 @@ def test_the_failure_that_others_follow_from_is_blamed() -> None:
     assert culprit([gloo, own]) is own
     assert culprit([aborted, wrong]) is wrong
     assert killed == Failure(1, "was lost (killed by SIGKILL)")
+
+
+BUSY = """
+import json, os, time
+channel = json.loads(os.environ["EVOMETA_RANK"])["channel"]
+os.write(channel, b'{"joined": true}\\n{"resume": "evometa resume here"}\\n')
+while True:
+    time.sleep(0.1)
+    os.write(channel, b'{"beat": true}\\n')
+"""
+
+
+def test_ranks_that_live_and_complete_no_generation_are_ended_within_the_limit(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    assert supervise(place(None, 2, None, 1), [sys.executable, "-c", BUSY], 1, stall_seconds=0.3) == 1
+    said = capfd.readouterr().err
+    assert said.startswith(
+        "evometa: rank 0 of 2 has completed no generation for 0.3 seconds (--stall-seconds), and so has"
+    )
+    assert "ended on all ranks; continue from its newest checkpoint with 'evometa resume here' (on any" in said
 
 
 def test_lines_carry_messages_and_close_on_what_is_none() -> None:
