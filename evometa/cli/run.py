@@ -6,6 +6,7 @@ import itertools
 import math
 import operator
 import re
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
@@ -81,20 +82,40 @@ class Run:
     def execute(self) -> int:
         """Run the search and print a summary; return the exit status."""
         from evometa.backend import ranks
-        from evometa.halving import Halving
-        from evometa.pruning import Pruning
         from evometa.search.search import Search
         from evometa.search.several_seeds import SeveralSeeds
-        from evometa.search.start import Start
 
         limits = self.limits.as_arguments(self.recipe.limits if self.recipe else {})
-        problem, strategy = getattr(self, PROBLEM), getattr(self, STRATEGY)
+        if self.seeds is not None and self.seeds < 1:
+            raise ConfigurationError(f"--seeds expects a whole number above zero, got {self.seeds}.")
+        problem, strategy, options = getattr(self, PROBLEM), getattr(self, STRATEGY), self._arguments()
         directory = self.run_directory
         if directory is None:
             directory = Path(ranks.from_first(lambda: str(claim_directory(type(problem), type(strategy)))))
-        options: dict[str, Any] = {
+        if self.recipe and ranks.is_first():
+            given = ", ".join(f"{name} {value:g}" for name, value in limits.items() if value is not None)
+            print(f"searching  {strategy}, {given}", flush=True)
+        options |= {"run_directory": directory, "callbacks": self.distribution.callbacks(directory, limits)}
+        with _unclaimed_after_errors(directory):
+            if self.seeds is not None:
+                seeds = range(self.seed, self.seed + self.seeds)
+                several = SeveralSeeds(problem, strategy, seeds=seeds, **options)
+                return report_seeds(several.run(**limits), directory)
+            search = Search(problem, strategy, seed=self.seed, **options)
+            if search.beginning and ranks.is_first():
+                print(f"start      {search.beginning}", flush=True)
+            return report(search.problem, search.run(**limits), directory)
+
+    def _arguments(self) -> dict[str, Any]:
+        """Return the options of a search, other than its run directory and its seed."""
+        from evometa.halving import Halving
+        from evometa.pruning import Pruning
+        from evometa.search.start import Start
+
+        if self.start is None and self.start_part != "auto":
+            raise ConfigurationError(f"--start-part {self.start_part} expects --start, the run of which it is a part.")
+        return {
             "start": None if self.start is None else Start(self.start, self.start_part),
-            "run_directory": directory,
             "overwrite": self.overwrite,
             "population_chunk": self.population_chunk,
             "validate_every": self.validate_every,
@@ -107,22 +128,6 @@ class Run:
             "debug": self.debug,
             **self.execution.as_arguments(),
         }
-        options["callbacks"] = self.distribution.callbacks(directory, limits)
-        if self.recipe and ranks.is_first():
-            given = ", ".join(f"{name} {value:g}" for name, value in limits.items() if value is not None)
-            print(f"searching  {strategy}, {given}", flush=True)
-        if self.seeds is not None:
-            if self.seeds < 1:
-                raise ConfigurationError(f"--seeds expects a whole number above zero, got {self.seeds}.")
-            seeds = range(self.seed, self.seed + self.seeds)
-            with _unclaimed_after_errors(directory):
-                several = SeveralSeeds(problem, strategy, seeds=seeds, **options)
-            return report_seeds(several.run(**limits), directory)
-        with _unclaimed_after_errors(directory):
-            search = Search(problem, strategy, seed=self.seed, **options)
-        if search.beginning and ranks.is_first():
-            print(f"start      {search.beginning}", flush=True)
-        return report(search.problem, search.run(**limits), directory)
 
 
 @dataclasses.dataclass(kw_only=True)
@@ -359,8 +364,7 @@ def report(problem: "BaseProblem", result: "Result", directory: Path) -> int:
         extra = f"{short(result.validation_inner_steps)} inner steps" if result.validation_inner_steps else ""
         cost += [f"validation and final selection {extra or f'{short(result.validation_evaluations)} evaluations'}"]
     print(f"cost       {', '.join(cost)}, {duration(result.seconds)}")
-    print(f"plot       evometa plot {directory}")
-    print(f"resume     evometa resume {directory} --generations {max(2 * result.generations, 1)}")
+    _print_what_comes_next(directory, result.generations)
     return status
 
 
@@ -369,7 +373,12 @@ def report_seeds(results: "Mapping[int, Result]", directory: Path) -> int:
     from evometa.cli.inspect import print_seeds
 
     print_seeds(directory)
-    print(f"plot       evometa plot {directory}")
-    most = max((result.generations for result in results.values()), default=0)
-    print(f"resume     evometa resume {directory} --generations {max(2 * most, 1)}")
+    _print_what_comes_next(directory, max((result.generations for result in results.values()), default=0))
     return max((STATUS.get(result.stop_code, 0) for result in results.values()), default=130)
+
+
+def _print_what_comes_next(directory: Path, generations: int) -> None:
+    from evometa.report.commands import resume_command
+
+    print(f"plot       evometa plot {shlex.quote(str(directory))}")
+    print(f"resume     {resume_command(directory, generations)}")

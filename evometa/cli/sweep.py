@@ -2,6 +2,7 @@
 
 import dataclasses
 import itertools
+import shlex
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
@@ -14,6 +15,13 @@ from evometa.naming.words import kebab
 
 if TYPE_CHECKING:
     from evometa.sharing.sweeps import Plan
+
+OF_THE_SWEEP = {
+    "--seed": "say how many with --seeds",
+    "--run-directory": "say where all runs go with --directory",
+    "--overwrite": "choose another --directory, or remove the sweep that is there",
+}
+"""Options of 'evometa run' that a sweep gives itself, and what to do instead."""
 
 Command = Callable[[Sequence[str]], int]
 """Runs a command line, given its words after ``evometa``, and returns its exit status."""
@@ -54,13 +62,13 @@ class Sweep:
             raise ConfigurationError(f"--seeds expects a whole number above zero, got {self.seeds}.")
         planned = plan(self.problem, self.strategy, self.seeds, self.vary, self.others)
         directory = self.directory or _free(self.problem)
-        if (directory / PLAN).exists():
-            if read_plan(directory) != planned:
-                raise RunDirectoryError(
-                    f"{directory} holds another sweep; continue that with 'evometa resume {directory}', or choose "
-                    "another --directory."
-                )
-        else:
+        known = read_plan(directory) if (directory / PLAN).exists() else None
+        if known and known != planned and any((directory / name).exists() for name in known):
+            raise RunDirectoryError(
+                f"{directory} holds another sweep; continue that with 'evometa resume {directory}', or choose another "
+                "--directory."
+            )
+        if known != planned:
             write_plan(directory, planned)
         (command,) = self.commands
         return complete(directory, command)
@@ -94,12 +102,19 @@ def sweep_with_options(args: Sequence[str], command: Command) -> tuple[type[Swee
     """
     own: list[str] = []
     others: list[str] = []
+    lists: dict[str, list[str]] = {"--strategy": [], "--vary": []}
     flags = {f"--{name}" for name in _fields(Sweep)} | {"-h", "--help"}
     taken = own
     for word in args:
+        name, equals, value = word.partition("=")
+        if name in lists:  # the values of one that is given again are added to the others
+            taken = lists[name]
+            taken += [value] if equals else []
+            continue
         if word.startswith("--") or word == "-h":
-            taken = own if word.partition("=")[0] in flags else others
+            taken = own if name in flags else others
         taken.append(word)
+    own += [word for name, values in lists.items() if values for word in (name, *values)]
     namespace = {"others": tuple(others), "commands": (command,)}
     extended = dataclasses.make_dataclass("Sweep", [], bases=(Sweep,), namespace=namespace, kw_only=True)
     extended.__doc__ = Sweep.__doc__
@@ -119,11 +134,13 @@ def plan(
         others: words for every run.
 
     Raises:
-        ConfigurationError: an unknown name, or a setting that neither the problem nor a strategy has.
+        ConfigurationError: an unknown name, a setting that neither the problem nor a strategy has or that has values
+            twice, or words that only one run can have.
     """
     from evometa.cli.names import find
 
     axes = [_axis(text) for text in vary]
+    _require_one_value(axes, others)
     owner = find(problem, "problem")
     recipe = owner.card.recipe if owner.card else None
     if not strategies and recipe is None:
@@ -150,6 +167,22 @@ def plan(
     return planned
 
 
+def _require_one_value(axes: Sequence[tuple[str, Sequence[str]]], others: Sequence[str]) -> None:
+    """Raise ConfigurationError where a run of the sweep would be given two values of one option."""
+    given = {word.partition("=")[0] for word in others}
+    for option, advice in OF_THE_SWEEP.items():
+        if option in given:
+            raise ConfigurationError(f"'evometa sweep' expects no {option}, which it gives each run itself; {advice}.")
+    names = [_option(name) for name, _ in axes]
+    for name in names:
+        if names.count(name) > 1:
+            raise ConfigurationError(f"--vary expects all values of a setting together, got {name} twice; join them.")
+        if {f"--{name}", f"--problem.{name}", f"--strategy.{name}"} & given:
+            raise ConfigurationError(
+                f"--vary gives each run a value of {name}, and --{name} another one; leave out one of them."
+            )
+
+
 def _axis(text: str) -> tuple[str, list[str]]:
     name, equals, values = text.partition("=")
     parts = [value for value in values.split(",") if value]
@@ -160,6 +193,10 @@ def _axis(text: str) -> tuple[str, list[str]]:
 
 def _field(name: str) -> str:
     return name.removeprefix("problem.").removeprefix("strategy.").replace("-", "_")
+
+
+def _option(name: str) -> str:
+    return _field(name).replace("_", "-")
 
 
 def _fields(cls: Any) -> list[str]:
@@ -204,7 +241,8 @@ def complete(directory: Path, command: Command) -> int:
         failed += status != 0
         print()
     _print_table([directory / name for name in planned if result_file.numbers(directory / name)])
-    print(f"report     evometa report {directory}/*/ --output {directory / 'report.html'}")
+    runs, page = f"{shlex.quote(str(directory))}/*/", shlex.quote(str(directory / "report.html"))
+    print(f"report     evometa report {runs} --output {page}")
     return 1 if failed else 0
 
 

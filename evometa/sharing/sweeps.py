@@ -18,14 +18,14 @@ Plan = dict[str, dict[str, list[str]]]
 
 
 def write_plan(directory: Path, planned: Plan) -> None:
-    """Write the plan of a sweep into its directory.
+    """Write the plan of a sweep into its directory, which holds nothing else yet.
 
     Raises:
         RunDirectoryError: the directory holds something else, or cannot be written to.
     """
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        if any(directory.iterdir()):
+        if any(entry.name != PLAN for entry in directory.iterdir()):
             raise RunDirectoryError(f"{directory} was expected to be empty; choose another --directory.")
         content = json.dumps({"schema_version": SCHEMA_VERSION, "runs": planned}, indent=2)
         write_atomically(directory / PLAN, content.encode() + b"\n")

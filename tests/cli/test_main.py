@@ -482,6 +482,18 @@ def test_jobs_that_start_together_have_folders_of_their_own(tmp_path: Path, monk
         claim_directory(Sphere, CMAES)
 
 
+@pytest.mark.parametrize(
+    "words", [["--halving", "x"], ["--target", "nan"], ["--start", "nowhere"], ["--start-part", "best"]]
+)
+def test_a_mistake_leaves_no_folder_behind(
+    words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["run", "sphere", "--strategy", "cmaes", "--generations", "1", *words]) == 2
+    assert "expect" in capsys.readouterr().err
+    assert not list(tmp_path.glob("runs/*"))
+
+
 def test_a_project_that_moved_is_resumed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     before, now = tmp_path / "before", tmp_path / "now"
     before.mkdir()

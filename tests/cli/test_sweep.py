@@ -40,6 +40,36 @@ def test_wrong_settings_are_refused(vary: str, words: str) -> None:
         sweep.plan("sphere", ["cmaes"], 1, [vary])
 
 
+@pytest.mark.parametrize(
+    ("vary", "others", "words"),
+    [
+        (["sigma=1", "strategy.sigma=2"], [], "got sigma twice"),
+        (["sigma=1,2"], ["--sigma", "3"], "--vary gives each run a value of sigma, and --sigma another one"),
+        (["sigma=1,2"], ["--strategy.sigma=3"], "another one; leave out one"),
+        ([], ["--seed", "5"], "say how many with --seeds"),
+        ([], ["--run-directory", "runs/x"], "with --directory"),
+        ([], ["--overwrite"], "expects no --overwrite"),
+    ],
+)
+def test_a_run_is_not_given_two_values_of_one_option(vary: list[str], others: list[str], words: str) -> None:
+    with pytest.raises(ConfigurationError, match=words):
+        sweep.plan("sphere", ["cmaes"], 2, vary, others)
+
+
+def test_lists_given_in_parts_are_joined() -> None:
+    args = ["sphere", "--vary", "sigma=1,2", "--strategy", "cmaes", "--generations", "3", "--vary=a=1", "b=2"]
+    _, own = sweep.sweep_with_options([*args, "--strategy", "pgpe"], main)
+    assert own == ["sphere", "--strategy", "cmaes", "pgpe", "--vary", "sigma=1,2", "a=1", "b=2"]
+
+
+def test_a_sweep_of_which_no_run_could_begin_gives_way(tmp_path: Path) -> None:
+    command = ["sweep", "sphere", "--strategy", "cmaes", "--seeds", "1", "--directory", str(tmp_path / "sweep")]
+    assert main([*command, "--generations", "none"]) == 2
+    assert main([*command, "--generations", "1", "--seconds", "-1"]) == 2
+    (one,) = sweeps.read_plan(tmp_path / "sweep").values()
+    assert one["resume"] == ["--generations", "1", "--seconds", "-1"]
+
+
 def test_a_sweep_runs_continues_and_ranks(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -69,7 +99,7 @@ def test_a_sweep_runs_continues_and_ranks(
     assert len(ranked) == 2
     assert main(command) == 0  # nothing is left to do
     assert "run 1 of" not in capsys.readouterr().out
-    assert main([*command, "--seed", "3"]) == 2
+    assert main([*command, "--seconds", "9"]) == 2
     assert "holds another sweep" in capsys.readouterr().err
     assert main(["sweep", "sphere", "--strategy", "cmaes", "--directory", str(tmp_path), "--generations", "1"]) == 2
     assert "expected to be empty" in capsys.readouterr().err
