@@ -7,6 +7,7 @@ file                    holds
 :mod:`charts`           charts as Plotly's JSON
 :mod:`run_sections`     the sections of one run
 :mod:`omega_sections`   ω, drawn by its kind
+:mod:`drift_chart`      how weights moved over the generations
 :mod:`pictures`         pictures of what ω does, for ``evometa plot`` too
 :mod:`trial_charts`     what the table of trials shows: importance, parallel coordinates, shares
 :mod:`commands`         the commands that repeat and resume a run

@@ -19,15 +19,12 @@ from evometa.report.pictures import start_of
 from evometa.sharing.formats import formulas
 from evometa.sharing.run import Run
 from evometa.storage import result_file
-from evometa.storage.omega_values import arrays, cells, plain
+from evometa.storage.drift import MOST_LAYERS
+from evometa.storage.omega_values import arrays, cells, plain, weights
 from evometa.storage.result import Archive
 from evometa.strategy import TrainsPopulation
 from evometa.types import Omega
 
-MOST_SETTINGS = 32
-"""Numbers of an ω up to which each is shown by itself."""
-MOST_LAYERS = 40
-"""Arrays of an ω up to which each is shown by itself; of more, the largest are."""
 LARGEST_TREE = 40
 """Nodes of a formula up to which its tree is drawn."""
 
@@ -47,9 +44,9 @@ def omega_blocks(run: Run) -> list[Block]:
     if named:
         return [block for name, formula in named.items() for block in _formula(name, formula)]
     values = _readable(run, omega)
-    weights = {name: array for name, array in arrays(omega).items() if array.ndim and array.dtype.kind == "f"}
-    if sum(array.size for array in weights.values()) > MOST_SETTINGS:
-        return [Text(f"{text}."), _weights(run, weights)]
+    layers = weights(omega)
+    if layers:
+        return [Text(f"{text}."), _weights(run, layers)]
     named_values = values if isinstance(values, dict) else cells(values)
     rows = [(name, _short(value)) for name, value in named_values.items()]
     return [Table(["part of ω", "value"], rows)]
@@ -82,16 +79,16 @@ def _formula(name: str, formula: Any) -> list[Block]:
     return shown
 
 
-def _weights(run: Run, weights: dict[str, Any]) -> Block:
+def _weights(run: Run, layers: dict[str, Any]) -> Block:
     """Return the size of each layer beside how far it is from where the search began."""
     start = start_of(run)
-    largest = sorted(weights, key=lambda name: -weights[name].size)[:MOST_LAYERS]
-    names = [name for name in weights if name in largest]
-    found = np.array([_root_mean_square(weights[name]) for name in names])
+    largest = sorted(layers, key=lambda name: -layers[name].size)[:MOST_LAYERS]
+    names = [name for name in layers if name in largest]
+    found = np.array([_root_mean_square(layers[name]) for name in names])
     traces = [charts.bars(names, found, "found", BLUE)]
     if start is not None:
         begin = arrays(start)
-        moved = [_root_mean_square(weights[name] - begin[name]) for name in names]
+        moved = [_root_mean_square(layers[name] - begin[name]) for name in names]
         traces.append(charts.bars(names, moved, "distance from the start", GREEN))
     height = 120 + 26 * len(names)
     figure = charts.chart(traces, x="root mean square", height=height, barmode="group", hovermode="closest")

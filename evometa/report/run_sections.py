@@ -12,6 +12,7 @@ from evometa.report import charts
 from evometa.report.blocks import Block, Chart, Code, Facts, Figure, Page, Picture, Section, Table, Text
 from evometa.report.charts import BLUE, GREEN, ORANGE, VERMILION
 from evometa.report.commands import repeat_command, resume_command
+from evometa.report.drift_chart import drift_blocks
 from evometa.report.images import image_uri
 from evometa.report.omega_sections import archive_blocks, omega_blocks
 from evometa.report.pictures import pictures
@@ -34,11 +35,12 @@ def run_page(run: Run, *, pictures: bool = True) -> Page:
         pictures: whether to draw the problem's own pictures, which may take seconds.
     """
     rows, found = dict(progress(run.path)), _history(run)
-    fitness, population, cost = _course(rows, run, found)
+    fitness, population, weights, cost = _course(rows, run, found)
     sections = [
         Section("What was found", [*_found(run, rows), *omega_blocks(run)]),
         fitness,
         population,
+        weights,
         Section("Candidates", trial_blocks(run)),
         Section("Archive", archive_blocks(run)),
         Section("Pictures", _pictures(run) if pictures else []),
@@ -62,11 +64,12 @@ def _page(run: Run, found: History | None, sections: Sequence[Section]) -> Page:
     return Page(kinds[0], subtitle, _figures(run, found), [section for section in sections if section.blocks])
 
 
-def _course(rows: dict[str, str], run: Run, found: History | None) -> tuple[Section, Section, Section]:
-    """Return the course of the search: its fitness, its population and its cost."""
+def _course(rows: dict[str, str], run: Run, found: History | None) -> tuple[Section, Section, Section, Section]:
+    """Return the course of the search: its fitness, its population, how weights moved, and its cost."""
     return (
         Section("Fitness", _fitness(run, found)),
         Section("Population", _population(found)),
+        Section("Weights", drift_blocks(run)),
         Section("Cost", [Facts([(name, rows[name]) for name in COSTS if name in rows])]),
     )
 

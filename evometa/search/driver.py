@@ -30,6 +30,7 @@ from evometa.search.budget import Cost, Prices
 from evometa.search.generation import (
     RootKeys,
     SearchState,
+    first_center,
     generation_keys,
     root_keys,
     tell,
@@ -329,6 +330,13 @@ class Driver(abc.ABC):
         """Return the strategy's center, or the best so far where it has none."""
         center = self.strategy.center(state.strategy)
         return state.best_genotype if center is None else center
+
+    def first_center(self, first: int = 0) -> Genotype:
+        """Return the center before the first generation; with several starts, at the one of an index."""
+        with self.precision():
+            center = functools.partial(first_center, self.strategy, self.space)
+            found: Genotype = jax.device_get(jax.jit(center)(self.keys.start, np.int32(first)))
+        return found
 
     def _rows(self, first: int, fitness: NDArray[Any], values: NDArray[Any]) -> Rows:
         """Return records from the fitness ``[N, P]`` of each generation and the columns ``[N, F - 4]`` that follow.

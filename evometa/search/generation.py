@@ -86,6 +86,13 @@ def initial_state(
     return SearchState(state, genotype, jnp.asarray(jnp.inf, jnp.result_type(float)), carried, kept)
 
 
+def first_center(strategy: Strategy[Any], space: Space, key: Key, first: Scalar) -> Genotype:
+    """Return the strategy's center before the first generation, or where the search begins if there is none."""
+    state = initial_state(strategy, space, key, 0, first)
+    center = strategy.center(state.strategy)
+    return state.best_genotype if center is None else center
+
+
 def stop_code(strategy: Strategy[Any], state: SearchState, target: Scalar) -> Scalar:
     """Return why a dispatch ends after a generation: ``CONTINUE``, ``TARGET_REACHED`` or a strategy's reason.
 

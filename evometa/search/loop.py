@@ -25,6 +25,7 @@ from evometa.search.decisions import (
     StopReason,
     failing_generations,
 )
+from evometa.search.drift import Drift
 from evometa.search.driver import Driver, Rows
 from evometa.search.generation import CONTINUE, SearchState
 from evometa.search.interrupt import Interrupt
@@ -96,13 +97,15 @@ class Loop:
             now=entered,
             pardoned=done.failing if done.stop_code == ALL_FAILED else 0,
         )
-        worried = False
+        drift, worried = None, False
         try:
             state = evaluate_start(driver, state, done, limits)
         except GivenUp:
             return INTERRUPTED
         if done.evaluations:  # so that what was found stays, also where no generation follows
             run.state = state
+        if self.folder is not None and self.folder.drift_generation is not None:
+            drift = Drift(driver, state, done, self.folder.drift_generation)
         decision = decider.decide(done, now=entered)
         while decision.stop is None:
             start = time.monotonic()
@@ -131,7 +134,7 @@ class Loop:
                 skip = self.interrupt.requested and ranks.count() == 1
                 code = CONTINUE if skip else target.confirmed(state, done, code)
             table = self._columns(counts, rows)
-            lost = self._write(counts, rows)
+            lost = self._write(state, counts, rows, drift)
             status = self._status(state, decider, rows, spent)
             self.progress.update(status)
             report = Report(self.search, status, table)
@@ -191,13 +194,18 @@ class Loop:
             self.run.rows.append(table | {"seconds": np.array([done.seconds])})
         return table
 
-    def _write(self, counts: NDArray[np.int64], rows: Rows) -> NotWritten | None:
+    def _write(
+        self, state: SearchState, counts: NDArray[np.int64], rows: Rows, drift: Drift | None
+    ) -> NotWritten | None:
         """Have the rows of a dispatch written; return why they cannot be."""
         done = self.run.counters
         if self.folder is None or not len(rows.failed):
             return None
+        if drift is not None:
+            drift.follow(state, done.generation)
+        moved = b"" if drift is None else drift.taken()
         try:
-            self.folder.append(counts, rows.values, done.generation, done.seconds, rows.trials)
+            self.folder.append(counts, rows.values, done.generation, done.seconds, rows.trials, moved)
         except NotWritten as error:
             return error
         return None

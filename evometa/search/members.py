@@ -10,9 +10,9 @@ from evometa.backend.precision import precision
 from evometa.backend.static_leaves import packing, unpack
 from evometa.problem import BaseProblem
 from evometa.search.archives import archive_from
-from evometa.search.generation import initial_state, root_keys
+from evometa.search.generation import first_center, root_keys
 from evometa.search.resizing import maker
-from evometa.search.starting import from_lists
+from evometa.search.starting import from_lists, index_of_start
 from evometa.spaces import Space
 from evometa.storage import checkpoint, result_file
 from evometa.storage.manifest import Manifest
@@ -66,15 +66,12 @@ def first_omega(folder: Path, manifest: Manifest, problem: BaseProblem, strategy
     progress = checkpoint.progress(folder) or {}
     with precision(double=progress.get("double", False)):
         space = space_of(manifest, problem)
-        first = progress.get("start")
-        several = space.starts is not None and len(jax.tree.leaves(space.starts)[0]) > 1
-        if first is None and several and not space.starts_ordered:
+        first = index_of_start(space, progress.get("start"))
+        if first is None:
             return None
 
         def begin(key: Key) -> Omega:
-            state = initial_state(strategy, space, key, 0, jnp.int32(first or 0))
-            center = strategy.center(state.strategy)
-            return space.decode(space.repair(state.best_genotype if center is None else center))
+            return space.decode(space.repair(first_center(strategy, space, key, jnp.int32(first))))
 
         return unpack(jax.device_get(jax.jit(packing(begin))(root_keys(manifest.seed).start)))
 

@@ -124,6 +124,18 @@ def evaluate_start(driver: Driver, state: SearchState, done: Counters, limits: L
     return state._replace(best_fitness=fitness)
 
 
+def index_of_start(space: Space, recorded: int | None) -> int | None:
+    """Return the index of the given start at which a search began, 0 where there are not several; None if unknown.
+
+    Args:
+        space: the space of the search.
+        recorded: what its counters say, nothing in runs of older versions.
+    """
+    starts = jax.tree.leaves(space.starts)
+    unknown = recorded is None and bool(starts) and len(starts[0]) > 1 and not space.starts_ordered
+    return None if unknown else (recorded or 0)
+
+
 def _asked_first(driver: Driver, state: SearchState, starts: Genotype, count: int) -> NDArray[np.bool_]:
     """Return which starts the first population holds, ``[K]``; one that is drawn around a center holds none."""
     with driver.precision():

@@ -14,6 +14,7 @@ import jax
 import numpy as np
 
 from evometa.backend import ranks
+from evometa.search.drift import columns_of
 from evometa.search.driver import Driver
 from evometa.search.generation import SearchState
 from evometa.search.resizing import form_of, maker, resized
@@ -70,9 +71,9 @@ class StoredRun:
     def restore(self, folder: RunDirectory | None, driver: Driver, run: RunState) -> None:
         """Restore the newest checkpoint of the opened folder, and have changes recorded with the next rows."""
         former = self.former_strategy(driver.strategy)
-        form, columns, trials = _form(driver, former), driver.columns, driver.trial_columns
+        form, columns = _form(driver, former), (driver.columns, driver.trial_columns, columns_of(driver))
         _take(
-            _of_first(lambda: folder.restore(form, columns, trials) if folder is not None else None, form),
+            _of_first(lambda: folder.restore(form, *columns) if folder is not None else None, form),
             driver,
             former,
             run,

@@ -13,6 +13,7 @@ from evometa.settings import checked
 from evometa.sharing.summary import progress, settings
 from evometa.storage import history
 from evometa.storage.data_copies import problem_with_copies, with_kept_classes
+from evometa.storage.drift import read_drift
 from evometa.storage.files import run_folder
 from evometa.storage.manifest import Manifest, read_manifest, warn_of_changed_data
 from evometa.storage.notebooks import facts_table
@@ -108,6 +109,19 @@ class Run:
             ConfigurationError: pandas is not installed.
         """
         return read_trials(self.path)
+
+    @property
+    def drift(self) -> Any:
+        """How weights moved: ``pandas.read_csv`` of ``drift.csv``, some hundreds of rows at most; read anew each time.
+
+        Its columns are ``generation``, ``norm`` and ``distance``, Euclidean, the distance from where the search began,
+        and both for each layer, such as ``norm/layers.0.kernel``.
+
+        Raises:
+            RunDirectoryError: the run keeps no such table, since ω does not consist of weights.
+            ConfigurationError: pandas is not installed.
+        """
+        return history.as_frame(read_drift(self.path))
 
     @functools.cached_property
     def result(self) -> Result:

@@ -10,6 +10,8 @@ file                  holds
 :mod:`manifest`       what is searched with what, and what was changed
 :mod:`checkpoint`     the whole state at one generation, complete or absent
 :mod:`history`        one row a generation, read and written as CSV
+:mod:`trials`         ``trials.csv``, one row a candidate
+:mod:`drift`          ``drift.csv``, how weights moved
 :mod:`call_log`       ``calls.jsonl``, the candidates of an asynchronous search
 :mod:`appended`       a file to which whole lines are appended
 :mod:`result`         what a search counts, keeps and returns

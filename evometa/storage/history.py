@@ -49,16 +49,18 @@ class Table(Appended):
             after: the generation.
             complete: whether there must be a row of that generation; otherwise the table may also end before it.
         """
-        header = _header(columns).encode()
+        header = header_of(columns)
+        self.newest = 0
+        """The generation of the last row that was there; 0 where there was none."""
         if not after or not (complete or path.exists()):
             write_atomically(path, header)
         else:
-            self._cut(path, header, len(columns), after, complete)
+            self.newest = self._cut(path, header, len(columns), after, complete)
         super().__init__(path)
 
     @staticmethod
-    def _cut(path: Path, header: bytes, columns: int, after: int, complete: bool) -> None:
-        """Cut a file behind the row of a generation; it stays as it is where it ends there."""
+    def _cut(path: Path, header: bytes, columns: int, after: int, complete: bool) -> int:
+        """Cut a file behind the row of a generation, and return that; it stays as it is where it ends there."""
         found, newest, end = b"", 0, 0
         with contextlib.suppress(FileNotFoundError), open(path, "rb") as file:
             found = file.readline()
@@ -77,13 +79,14 @@ class Table(Appended):
             write_atomically(path, header + path.read_bytes()[len(found) : end])
         elif end < path.stat().st_size:
             os.truncate(path, end)
+        return newest
 
 
-def _header(columns: Sequence[str]) -> str:
+def header_of(columns: Sequence[str]) -> bytes:
     """Return the line that names the columns, in quotes where a name has a comma or a quote."""
     line = io.StringIO()
     csv.writer(line, lineterminator="\n").writerow(columns)
-    return line.getvalue()
+    return line.getvalue().encode()
 
 
 def read_header(line: str, count: int | None) -> list[str]:
@@ -166,14 +169,7 @@ class History:
         Raises:
             ConfigurationError: pandas is not installed.
         """
-        try:
-            import pandas as pd
-        except ImportError:
-            raise ConfigurationError(
-                "History.to_pandas expects pandas, which is not installed; 'pip install pandas', or read the columns "
-                "of the history, which are NumPy arrays."
-            ) from None
-        return pd.DataFrame({**self.columns, "seconds": self.seconds})
+        return as_frame({**self.columns, "seconds": self.seconds})
 
     def _repr_html_(self) -> str:
         """Return the first and the last generations as a table, for notebooks."""
@@ -196,6 +192,22 @@ class History:
         return np.asarray(np.interp(self["generation"], generations, seconds))
 
 
+def as_frame(columns: dict[str, NDArray[Any]]) -> Any:
+    """Return columns as a ``pandas.DataFrame``.
+
+    Raises:
+        ConfigurationError: pandas is not installed.
+    """
+    try:
+        import pandas as pd
+    except ImportError:
+        raise ConfigurationError(
+            "A table as a DataFrame expects pandas, which is not installed; 'pip install pandas', or read the columns "
+            "of a History, which are NumPy arrays, or the CSV files of the run."
+        ) from None
+    return pd.DataFrame(columns)
+
+
 def read(run_directory: str | os.PathLike[str]) -> History:
     """Read the history of a run, also while it is running.
 
@@ -203,7 +215,7 @@ def read(run_directory: str | os.PathLike[str]) -> History:
         RunDirectoryError: the folder holds no history.
     """
     folder = run_folder(run_directory)
-    return History(_read_table(folder / HISTORY), _read_table(folder / TIMING))
+    return History(read_table(folder / HISTORY), read_table(folder / TIMING))
 
 
 def newest(run_directory: str | os.PathLike[str]) -> dict[str, float] | None:
@@ -259,7 +271,12 @@ def _unreadable(path: Path) -> RunDirectoryError:
     )
 
 
-def _read_table(path: Path) -> dict[str, NDArray[Any]]:
+def read_table(path: Path) -> dict[str, NDArray[Any]]:
+    """Return the columns of a table of numbers, also while a search appends to it.
+
+    Raises:
+        RunDirectoryError: it cannot be read.
+    """
     try:
         with open(path, "rb") as file:
             header = file.readline().decode().rstrip("\n")

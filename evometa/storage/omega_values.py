@@ -12,6 +12,9 @@ from numpy.typing import NDArray
 from evometa.backend.static_leaves import is_array
 from evometa.types import Omega
 
+MOST_SETTINGS = 32
+"""Numbers of an ω up to which they are settings, each shown by itself, and no weights."""
+
 
 def is_formula(node: Any) -> bool:
     """Return whether a part of an ω is an expression, such as a :class:`~evometa.expressions.Program`."""
@@ -30,6 +33,12 @@ def arrays(omega: Omega) -> dict[str, NDArray[Any]]:
             name = jax.tree_util.keystr(path, simple=True, separator=".") or "omega"
             named[name] = array.astype(np.float32) if array.dtype.kind == "V" else array
     return named
+
+
+def weights(omega: Omega) -> dict[str, NDArray[Any]]:
+    """Return the arrays of floats in an ω, the layers; none where they are few numbers, which are settings then."""
+    found = {name: array for name, array in arrays(omega).items() if array.ndim and array.dtype.kind == "f"}
+    return found if sum(array.size for array in found.values()) > MOST_SETTINGS else {}
 
 
 def plain(value: Any) -> Any:

@@ -6,6 +6,7 @@
       manifest.json     what was run: problem and strategy with all fields, seed, versions
       history.csv       one row a generation
       trials.csv        one row a candidate, where evaluations are dear
+      drift.csv         how the weights of ω move, where it consists of weights
       calls.jsonl       the candidates of an asynchronous search, as they were asked for and completed
       timing.csv        seconds, one row a dispatch
       copied_data/      the data files that the problem reads, as they were
@@ -35,6 +36,7 @@ from evometa.storage import archive_file, checkpoint, data_copies, result_file
 from evometa.storage.appended import Appended
 from evometa.storage.call_log import CALLS
 from evometa.storage.checkpoint import Checkpoint
+from evometa.storage.drift import DRIFT, open_drift
 from evometa.storage.failures import FAILURES
 from evometa.storage.files import NotWritten, write_atomically
 from evometa.storage.history import COUNTS, HISTORY, TIMING, TIMING_COLUMNS, Table, format_rows
@@ -54,6 +56,7 @@ _FILES = (
     HISTORY,
     TIMING,
     TRIALS,
+    DRIFT,
     CALLS,
     FAILURES,
     checkpoint.CHECKPOINTS,
@@ -140,8 +143,10 @@ class RunDirectory:
         self._lock = _lock(path)
         self._columns: tuple[str, ...] = ()
         self._trial_columns: tuple[str, ...] = ()
+        self._drift_columns: tuple[str, ...] = ()
         self._tables: tuple[Table, Table] | None = None
         self._trials: TrialsFile | None = None
+        self._drift: Table | None = None
         self._calls: Appended | None = None
         self._writer = ThreadPoolExecutor(1)
         self._pending: Future[None] | None = None
@@ -174,18 +179,21 @@ class RunDirectory:
         """Have a manifest written with the next rows; of a run that continues."""
         self._due = None if self._known is not None and _same(manifest, self._known) else manifest
 
-    def restore(self, like: Any, columns: Sequence[str], trials: Sequence[str]) -> Checkpoint | None:
+    def restore(
+        self, like: Any, columns: Sequence[str], trials: Sequence[str], drift: Sequence[str] = ()
+    ) -> Checkpoint | None:
         """Read the newest whole checkpoint and cut the tables back to it; None where there is no checkpoint.
 
         Args:
             like: a pytree like the state.
             columns: the columns of the history, beside the counts.
             trials: the columns of the table of trials; empty where there is none.
+            drift: those of the table of weights, likewise.
 
         Raises:
             NotWritten: the folder's files cannot be written to.
         """
-        self._columns, self._trial_columns = (*COUNTS, *columns), tuple(trials)
+        self._columns, self._trial_columns, self._drift_columns = (*COUNTS, *columns), tuple(trials), tuple(drift)
         if self._known is None:
             return None
         found = checkpoint.load(self.path, like)
@@ -200,11 +208,28 @@ class RunDirectory:
             )
             if self._trial_columns:
                 self._trials = TrialsFile(self.path, self._trial_columns, after=after)
+            if self._drift_columns:
+                self._drift = open_drift(self.path, self._drift_columns, after=after)
         except OSError as error:
             raise _not_written(self.path, error) from error
 
-    def append(self, counts: Any, values: Any, generation: int, seconds: float, trials: Sequence[Row] = ()) -> None:
-        """Append the rows of one dispatch, and its row of timing.
+    @property
+    def drift_generation(self) -> int | None:
+        """The generation of the last row of how weights moved, 0 where there is none; None without such a table."""
+        if not self._drift_columns:
+            return None
+        return 0 if self._drift is None else self._drift.newest
+
+    def append(
+        self,
+        counts: Any,
+        values: Any,
+        generation: int,
+        seconds: float,
+        trials: Sequence[Row] = (),
+        drift: bytes = b"",
+    ) -> None:
+        """Append the rows of one dispatch, its row of timing, and what there is for the other tables.
 
         Formatting and writing go on beside the next dispatch; what goes wrong is raised by the next call.
 
@@ -216,7 +241,7 @@ class RunDirectory:
             self._begin()
         if self._tables is None:
             self._open(after=0)
-        self._pending = self._writer.submit(self._append, counts, values, generation, seconds, trials)
+        self._pending = self._writer.submit(self._append, counts, values, generation, seconds, trials, drift)
 
     def log(self, lines: bytes) -> None:
         """Append lines to the log of calls.
@@ -233,10 +258,14 @@ class RunDirectory:
         except OSError as error:
             raise _not_written(self.path, error) from error
 
-    def _append(self, counts: Any, values: Any, generation: int, seconds: float, trials: Sequence[Row]) -> None:
+    def _append(
+        self, counts: Any, values: Any, generation: int, seconds: float, trials: Sequence[Row], drift: bytes
+    ) -> None:
         history, timing = self._opened()
         if self._trials is not None:
             self._trials.append(trials)
+        if self._drift is not None:
+            self._drift.append(drift)
         history.append(format_rows(counts, values))
         timing.append(format_rows(np.array([[generation]], np.int64), np.array([[seconds]])))
 
@@ -280,7 +309,7 @@ class RunDirectory:
         self._finish()
         self.require_own()
         try:
-            for file in (*self._opened(), self._trials, self._calls):
+            for file in (*self._opened(), self._trials, self._drift, self._calls):
                 if file is not None:
                     file.flush()
         except OSError as error:
@@ -310,7 +339,7 @@ class RunDirectory:
     def close(self) -> None:
         """Close the tables and let other processes write."""
         self._writer.shutdown()
-        for file in (*(self._tables or ()), self._trials, self._calls):
+        for file in (*(self._tables or ()), self._trials, self._drift, self._calls):
             if file is not None:
                 file.close()
         if self._known is None:
