@@ -58,6 +58,12 @@ ENTRIES = {
         "evometa run learned-loss --label-noise 0.4 --seconds 180",
         "error rate with correct labels",
     ),
+    "noisy-label-taylor-loss": Entry(
+        "The Taylor polynomial of prediction and label that serves the same: a function of probabilities and labels "
+        "[B, C].",
+        "evometa run learned-loss-taylor --label-noise 0.4 --seconds 120",
+        "error rate with correct labels",
+    ),
     "activation": Entry(
         "A formula of x in the place of ReLU: a function of arrays.",
         "evometa run learned-activation --seconds 120",
@@ -73,6 +79,11 @@ ENTRIES = {
         "A policy for gymnax's Acrobot-v1: a function from observations to actions.",
         "evometa run gymnax-policy --name Acrobot-v1 --seconds 30",
         "return of an episode",
+    ),
+    "swing-up-policy": Entry(
+        "A policy that swings a pole up and balances it on a cart: a function from observations to actions.",
+        "evometa run cart-pole-swing-up --seconds 90",
+        "fitness of an episode",
     ),
 }
 

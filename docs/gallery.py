@@ -24,7 +24,8 @@ WIDTH, COLOURS = 720, 64
 """Of a picture in the page: pixels, and colours in the file."""
 SECONDS = 15
 SPECIAL = {
-    "architecture-search": "--evaluations 16",
+    "architecture-search": "--seconds 120",
+    "data-augmentation": "--seconds 120",
     "double-pole": "--evaluations 1500",
     "incremental-omniglot": "--characters glyphs",
     "omniglot-initialisation": "--characters glyphs",
@@ -62,7 +63,9 @@ OUTDATED = ("MazeExplorer", "MazeLayout", "MultimodalRegression", "Navigation")
 
 def command(name: str) -> str:
     """Return the command that makes the run of a problem."""
-    return " ".join(f"evometa run {name} {SPECIAL.get(name, '')} --seconds {SECONDS}".split())
+    options = SPECIAL.get(name, "")
+    limit = "" if "--seconds" in options else f"--seconds {SECONDS}"
+    return " ".join(f"evometa run {name} {options} {limit}".split())
 
 
 def search(name: str) -> Path:

@@ -16,7 +16,8 @@ Curve = NDArray[np.float64]
 # Okabe and Ito (2008): distinguishable with all common kinds of colour vision, and dark enough for lines on white.
 BLUE, ORANGE, GREEN, VERMILION, PURPLE, SKY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9"
 GREY = "#707070"
-COUNTS = ("generation", "evaluations", "inner_steps")
+COUNTS = ("generation", "evaluations", "inner_steps", "inner step", "step")
+"""What counts whole things on an x-axis."""
 PALETTE = (BLUE, VERMILION, GREEN, ORANGE, PURPLE, SKY)
 
 

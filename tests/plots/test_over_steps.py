@@ -30,5 +30,7 @@ def test_values_of_given_steps() -> None:
     axes = over_steps({"one": [3, 2]}, steps=[10, 20], y="loss").axes[0]
     np.testing.assert_array_equal(axes.get_lines()[0].get_xydata(), [[10, 3], [20, 2]])
     assert axes.get_yscale() == "linear"
+    few = over_steps({"one": [3, 2, 1]}, y="loss").axes[0]
+    assert all(tick == round(tick) for tick in few.get_xticks())
     with pytest.raises(ConfigurationError, match="as many values in each curve as there are steps, got 2"):
         over_steps({"one": [3, 2, 1]}, steps=[10, 20], y="loss")
