@@ -172,7 +172,7 @@ def _require_cluster(address: str, limit: float) -> None:
     """Wait until a cluster answers; asked by another process, which a cluster that does not answer may end.
 
     Raises:
-        ConfigurationError: none does within the limit, or it is no address.
+        ConfigurationError: none does within the limit, it refuses this process, or it is no address.
     """
     if "://" in address:
         raise ConfigurationError(
@@ -190,6 +190,11 @@ def _require_cluster(address: str, limit: float) -> None:
             break
         if asked.returncode == 0:
             return
+        if "InvalidAuthToken" in asked.stderr:  # with which Ray's servers refuse tokens, and calls without one
+            raise ConfigurationError(
+                f"Workers on Ray expect the token of the Ray cluster at {address}, which refused this process; set "
+                "RAY_AUTH_MODE=token, with the token of the cluster's head in ~/.ray/auth_token or RAY_AUTH_TOKEN."
+            )
         said = "".join(f" ({' '.join(line.split())})" for line in asked.stderr.strip().splitlines()[-1:])
         time.sleep(min(1.0, max(0.0, end - time.monotonic())))
     raise ConfigurationError(

@@ -124,7 +124,9 @@ def read_trials(folder: Path) -> Any:
             f"{folder} was expected to hold {TRIALS} and has none; search with trials=True (--trials True), which is "
             "the default for problems in plain Python."
         ) from None
-    return pd.read_csv(io.BytesIO(content[: content.rfind(b"\n") + 1]), dtype={"failure": str, "seed": str})
+    whole = io.BytesIO(content[: content.rfind(b"\n") + 1])
+    # (pandas 2 reads the last bit wrong unless it is asked for the number that was written)
+    return pd.read_csv(whole, dtype={"failure": str, "seed": str}, float_precision="round_trip")
 
 
 def count(folder: Path) -> int:

@@ -244,6 +244,12 @@ def test_what_is_wrong_with_ray_is_said_in_a_sentence(monkeypatch: pytest.Monkey
     assert time.monotonic() - begun < 20
     with pytest.raises(ConfigurationError, match=r"or auto, got ray://there:1"):
         begins(address="ray://there:1")
+    refusal = "ray.exceptions.AuthenticationError: RPC error: InvalidAuthToken: Authentication token is missing"
+    with monkeypatch.context() as patch:
+        answer = subprocess.CompletedProcess([], 1, "", refusal)
+        patch.setattr(ray_cluster.subprocess, "run", lambda *_, **__: answer)
+        with pytest.raises(ConfigurationError, match="refused this process; set RAY_AUTH_MODE=token"):
+            begins(address="127.0.0.1:9")
     monkeypatch.setattr(ray, "__version__", "2.9.1")
     with pytest.raises(ConfigurationError, match=r"ray 2\.\d+ or later, got 2\.9\.1; upgrade it"):
         begins()

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -180,7 +181,15 @@ def test_a_search_whose_first_calls_hang_returns_and_blocks_no_folder(
     flag = tmp_path / "hang"
     flag.touch()
     problem = load(f"{Path(__file__).parents[1] / 'user_files' / 'hanging.py'}:Hanging")(flag=str(flag))
-    threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT)).start()
+    before = signal.getsignal(signal.SIGINT)
+
+    def interrupt() -> None:
+        while signal.getsignal(signal.SIGINT) is before:  # before the search listens, it would end the tests
+            time.sleep(0.05)
+        time.sleep(0.3)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    threading.Thread(target=interrupt).start()
     result = Search(problem, RandomSearch(4), run_directory=tmp_path / "run", workers=1).run(generations=2)
     assert (result.stop_code, result.generations) == ("interrupted", 0)
     flag.unlink()
@@ -193,9 +202,9 @@ def test_an_interrupt_of_the_compiler_is_answered_at_once() -> None:
     code = """
 import hashlib, os, signal, sys, threading
 from evometa.search.interrupt import told_of_interrupts
-threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT)).start()
 try:
     with told_of_interrupts(lambda words: print(words, flush=True)):
+        threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT)).start()
         hashlib.pbkdf2_hmac("sha256", b"", b"", 4_000_000)  # like the compiler, it takes no notice of signals
 except KeyboardInterrupt:
     print("ended")
