@@ -83,7 +83,7 @@ ENTRIES = {
     "swing-up-policy": Entry(
         "A policy that swings a pole up and balances it on a cart: a function from observations to actions.",
         "evometa run cart-pole-swing-up --seconds 90",
-        "fitness of an episode",
+        "return of an episode",
     ),
 }
 
