@@ -14,7 +14,7 @@ from evometa import AskTell, ConfigurationError
 from evometa.interop.distributions import space_of, values_of
 from evometa.interop.optuna import CANDIDATE, EvometaSampler
 from evometa.naming import load
-from evometa.strategies import CMAES, NSGA2, PES, MAPElites
+from evometa.strategies import CMAES, NSGA2, PES, AugmentedLagrangian, MAPElites
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
 STRATEGY = load(f"{Path(__file__).parents[1] / 'toys.py'}:Walk")(4)
@@ -185,11 +185,42 @@ def test_several_objectives() -> None:
             study.ask(SPACE)
 
 
+def outside(trial: optuna.trial.FrozenTrial) -> list[float]:
+    """Kept where ``x`` is at least 1."""
+    return [1.0 - trial.params["x"], -9.0]
+
+
+@pytest.mark.parametrize(("way", "best"), [("constraints_func", 1.0), ("set_constraint", 1.0), ("none", 0.0)])
+def test_constraints_are_told(way: str, best: float) -> None:
+    if way == "set_constraint" and not hasattr(optuna.Trial, "set_constraint"):
+        pytest.skip("Optuna 4 has no set_constraint")
+
+    def squares(trial: optuna.Trial) -> float:
+        x, y = (trial.suggest_float(name, -2.0, 2.0) for name in "xy")
+        if way == "set_constraint":
+            trial.set_constraint("low", 1.0 - x)
+        return x**2 + y**2
+
+    def sampler() -> EvometaSampler:
+        return EvometaSampler(CMAES(6), seed=1, constraints_func=outside if way == "constraints_func" else None)
+
+    study = optuna.create_study(sampler=sampler())
+    study.optimize(squares, n_trials=60)
+    study.sampler = sampler()  # as after loading the study in another process
+    study.optimize(squares, n_trials=31)
+    assert best <= study.best_value < best + 0.02
+    assert len({trial.system_attrs[CANDIDATE][0] for trial in study.trials[1:]}) == 1
+
+
 def test_what_does_not_fit_is_refused_in_words(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ConfigurationError, match=r"such as CMAES\(8\), got <class"):
         EvometaSampler(CMAES)  # type: ignore[arg-type]
     with pytest.raises(ConfigurationError, match="MAPElites requires measures; use another one, or AskTell"):
         EvometaSampler(MAPElites(4, cells=(2,), low=(0.0,), high=(1.0,)))
+    with pytest.raises(ConfigurationError, match="expects trials with constraints for AugmentedLagrangian, got none"):
+        study_of(EvometaSampler(AugmentedLagrangian(STRATEGY))).ask(SPACE)
+    with pytest.raises(ConfigurationError, match=r"a list of numbers, got \[1.0\]"):
+        EvometaSampler(STRATEGY, constraints_func=[1.0])  # type: ignore[arg-type]
     with pytest.raises(ConfigurationError, match="CMAES searches real vectors only"):
         study_of(EvometaSampler(CMAES(4))).ask(SPACE)
     with pytest.raises(ConfigurationError, match="PES"):
