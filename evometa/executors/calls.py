@@ -4,8 +4,8 @@ Worker processes make their calls with this, and so does the in-process executor
 """
 
 import time
-from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple, Protocol
 
 import jax
 import numpy as np
@@ -30,6 +30,15 @@ class Restored(Protocol):
         """Undo what a call changed."""
 
 
+class Prepared(NamedTuple):
+    """What a call is made with, which needs nothing of the calls before it."""
+
+    omega: Omega
+    rng: np.random.Generator
+    state: Mapping[str, Any]
+    """That of the generator, before it draws."""
+
+
 class Calls:
     """Calls the methods of one problem.
 
@@ -40,7 +49,24 @@ class Calls:
 
     def __init__(self, problem: HostProblem, ends: Callable[[BaseException], bool] = lambda error: False) -> None:
         self._problem, self._ends = problem, ends
-        self._space, self._structure = problem.space, omega_structure(problem)
+        self._space = problem.space
+        self._shapes, self._structure = jax.tree.flatten(omega_structure(problem))
+
+    def prepare(self, seed: Sequence[int], leaves: Sequence[NDArray[Any]]) -> Prepared:
+        """Return what a call is made with, for :meth:`answer`; from any thread.
+
+        Args:
+            seed: seed of its generator.
+            leaves: the arrays of ω, which the problem may change.
+        """
+        # Types that are not NumPy's own, such as bfloat16, arrive as plain bytes; [()] turns 0-d arrays into scalars.
+        typed = [
+            (leaf.view(shape.dtype) if leaf.dtype.kind == "V" else leaf)[()]
+            for leaf, shape in zip(leaves, self._shapes, strict=True)
+        ]
+        omega = static_leaves.unpack(jax.tree.unflatten(self._structure, typed))
+        rng = np.random.default_rng(seed)
+        return Prepared(omega, rng, rng.bit_generator.state)
 
     def answer(
         self,
@@ -49,6 +75,7 @@ class Calls:
         leaves: Sequence[NDArray[Any]],
         surroundings: Sequence[Restored],
         cutoffs: Cutoffs | None = None,
+        prepared: Prepared | None = None,
     ) -> dict[str, Any]:
         """Call a method; return what it returned as JSON, or why it failed.
 
@@ -58,15 +85,15 @@ class Calls:
             leaves: the arrays of ω, which the problem may change.
             surroundings: restored after the call.
             cutoffs: what the call's reports are held against; None: nobody hears them.
+            prepared: what :meth:`prepare` made of seed and leaves; None: that is done here.
         """
         begun = time.perf_counter()
         reporter = None if cutoffs is None else Reporter(self._problem, cutoffs)
         try:
             try:
-                omega = self._space.present(_omega(self._structure, leaves))
+                omega, rng, before = prepared or self.prepare(seed, leaves)
+                omega = self._space.present(omega)
                 evaluate = getattr(self._problem, method)
-                rng = np.random.default_rng(seed)
-                before = rng.bit_generator.state
                 seed_shared_generators(before["state"]["state"] % 2**32)
                 with listening(reporter):
                     found = self._returned(method, evaluate, rng, omega, reporter)
@@ -106,17 +133,6 @@ def omega_structure(problem: HostProblem) -> Any:
         space = problem.space
         key = jax.eval_shape(jax.random.key, 0)
         return static_leaves.pack(static_leaves.abstract(lambda key: space.decode(space.sample(key)), key))
-
-
-def _omega(structure: Any, leaves: Sequence[NDArray[Any]]) -> Omega:
-    shapes, treedef = jax.tree.flatten(structure)
-    # Types that are not NumPy's own, such as bfloat16, arrive as plain bytes.
-    typed = (
-        leaf.view(shape.dtype) if leaf.dtype.kind == "V" else leaf for leaf, shape in zip(leaves, shapes, strict=True)
-    )
-    return static_leaves.unpack(
-        jax.tree.unflatten(treedef, [leaf[()] for leaf in typed])
-    )  # [()] turns 0-d arrays into NumPy scalars
 
 
 def require_callable(executor: str, problem: HostProblem, trials: Sequence[Trial]) -> None:

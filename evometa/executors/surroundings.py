@@ -17,7 +17,6 @@ import time
 import warnings
 from _signal import getsignal  # type: ignore[import-not-found]  # signal.getsignal is 20 times slower: it makes enums
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -29,7 +28,7 @@ MOST_THREADS = 256
 
 _SIGNALS = sorted(signal.valid_signals())
 
-LOOK = 0.005
+LOOK = 0.05
 """Seconds in which calls do not leave much behind."""
 
 
@@ -138,7 +137,8 @@ class Wear:
 def resident_bytes() -> int:
     """Return the bytes of memory that this process holds (where the system does not say: the most it has held)."""
     try:
-        return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
+        with open("/proc/self/statm", "rb", buffering=0) as file:  # a tenth of the time of Path.read_text after a call
+            return int(file.read().split()[1]) * resource.getpagesize()
     except (OSError, IndexError, ValueError):
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 

@@ -16,10 +16,12 @@ import sys
 import threading
 import time
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
-from evometa.executors.calls import Calls
-from evometa.executors.frames import Frame, pack, read
+from numpy.typing import NDArray
+
+from evometa.executors.calls import Calls, Prepared
+from evometa.executors.frames import pack, read
 from evometa.executors.messages import cutoffs_of
 from evometa.executors.processes import GRACE, descendants, kill
 from evometa.executors.surroundings import Streams, Surroundings, Wear
@@ -32,6 +34,11 @@ class _Turn:
 
     busy = False
     over = False
+    calls: Calls | None = None
+    """What makes the calls, once the problem is built."""
+
+
+_Request = tuple[dict[str, Any], list[NDArray[Any]], Prepared | None]
 
 
 def main() -> None:
@@ -43,32 +50,32 @@ def main() -> None:
     requests, replies = _private_streams()
     atexit.register(_end_all, os.getpid())  # the last of the exit handlers, since it is the first registered
     os.register_at_fork(after_in_child=replies.close)  # a child of the user's code has nothing to answer
-    inbox: queue.SimpleQueue[Frame | None] = queue.SimpleQueue()
+    inbox: queue.SimpleQueue[_Request | None] = queue.SimpleQueue()
     # A thread reads the input, so that its end (the parent process is gone) is noticed even if the user's code hangs.
     threading.Thread(target=_listen, args=(requests, inbox), daemon=True).start()
     with contextlib.suppress(KeyboardInterrupt, BrokenPipeError):
         _answer_all(inbox, replies)
 
 
-def _answer_all(inbox: "queue.SimpleQueue[Frame | None]", replies: BinaryIO) -> None:
+def _answer_all(inbox: "queue.SimpleQueue[_Request | None]", replies: BinaryIO) -> None:
     first = inbox.get()
     if first is None:
         return
     import_under_own_names(first[0]["problem"], first[0]["main"])
-    calls = Calls(rebuild(first[0]["problem"]))
+    calls = _Turn.calls = Calls(rebuild(first[0]["problem"]))
     surroundings, wear, process = (Surroundings(), Streams()), Wear(), os.getpid()
     replies.write(pack({"ready": True}))
     while (request := inbox.get()) is not None:
         _Turn.busy = True
         try:
-            header, leaves = request
-            answer = calls.answer(header["method"], header["seed"], leaves, surroundings, cutoffs_of(header))
+            header, leaves, prepared = request
+            answer = calls.answer(header["method"], header["seed"], leaves, surroundings, cutoffs_of(header), prepared)
         finally:
             _Turn.busy = False
         if os.getpid() != process:  # the user's code forked, and this is its child
             os._exit(1 if "failure" in answer else 0)
         resident, worn = wear.look()
-        answer |= {"trial": request[0]["trial"], "resident": resident, "worn": worn}
+        answer |= {"trial": header["trial"], "resident": resident, "worn": worn}
         replies.write(pack(answer))
 
 
@@ -82,9 +89,14 @@ def _private_streams() -> tuple[BinaryIO, BinaryIO]:
     return requests, replies
 
 
-def _listen(requests: BinaryIO, inbox: "queue.SimpleQueue[Frame | None]") -> None:
+def _listen(requests: BinaryIO, inbox: "queue.SimpleQueue[_Request | None]") -> None:
     while (request := read(requests)) is not None:
-        inbox.put(request)
+        header, leaves = request
+        prepared = None
+        if _Turn.calls is not None:  # beside the call before it, if that lets go of the interpreter
+            with contextlib.suppress(Exception):  # which the call meets again and reports
+                prepared = _Turn.calls.prepare(header["seed"], leaves)
+        inbox.put((header, leaves, prepared))
     _Turn.over = True
     inbox.put(None)
     main_thread = threading.main_thread().ident
