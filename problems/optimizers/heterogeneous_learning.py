@@ -6,16 +6,19 @@ data sets is evaluated on another, or on a whole modality that was left out.
 """
 
 import dataclasses
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 
 from evometa.card import ProblemCard, Recipe
 from evometa.errors import ConfigurationError
 from evometa.inner_training import learning_curve
 from evometa.problem import InnerTraining
+from evometa.problems.optimizers.exported import told_transformation
 from evometa.problems.optimizers.heterogeneous_data import CLASSES, INPUTS, NAMES, DataSet, stacked
 from evometa.problems.shared.scalars import number
 from evometa.settings import Count
@@ -184,21 +187,50 @@ class HeterogeneousLearning(InnerTraining):
 
     def init(self, key: Key, omega: Omega, task: Training) -> Trained:
         """Start at the task's weights."""
-        zeros = jax.tree.map(jnp.zeros_like, task.weights)
-        return Trained(task.weights, zeros, zeros, jnp.ones(2, jnp.float32), jnp.int32(0))
+        return self.begun(task.weights)
+
+    @staticmethod
+    def begun(weights: dict[str, jax.Array]) -> Trained:
+        """Return a learner before its first step."""
+        zeros = jax.tree.map(jnp.zeros_like, weights)
+        return Trained(weights, zeros, zeros, jnp.ones(2, jnp.float32), jnp.int32(0))
 
     def step(self, key: Key, omega: Omega, task: Training, learner: Trained) -> Trained:
         """Take a step by the rule on the next minibatch."""
         rows = task.batches[learner.steps]
         loss, gradient = jax.value_and_grad(lambda weights: self.error(weights, task, rows))(learner.weights)
         number = learner.steps + 1
-        time = number / self.inner_steps
+        epochs = number * self.batch_size / task.size
+        places = {name: (name.endswith("bias"), name.startswith("last")) for name in learner.weights}
+        return self.updated(omega, learner, gradient, loss, number / self.inner_steps, epochs, places)
+
+    def updated(
+        self,
+        omega: Omega,
+        learner: Trained,
+        gradient: dict[str, jax.Array],
+        loss: Scalar,
+        time: Scalar,
+        epochs: Scalar,
+        places: Mapping[str, tuple[bool, bool]],
+    ) -> Trained:
+        """Return a learner after a step by the rule.
+
+        Args:
+            omega: the rule.
+            learner: the weights by their names, and what the rule remembers.
+            gradient: that of the loss.
+            loss: on the minibatch, as a share of that of a uniform prediction.
+            time: the share of the training that is done after this step.
+            epochs: how often the training has seen its examples by then.
+            places: whether each tensor is a bias, and whether it is of the last layer.
+        """
+        number = learner.steps + 1
         first = jax.tree.map(lambda m, g: m + omega["first"] * (g - m), learner.first, gradient)
         second = jax.tree.map(lambda v, g: v + omega["second"] * (g**2 - v), learner.second, gradient)
         unbiased = [1 - (1 - omega[name]) ** number for name in ("first", "second")]
         losses = learner.losses + jnp.array([0.2, 0.05], jnp.float32) * (loss - learner.losses)
         rate = omega["rate"] * self.schedule(omega, time)
-        epochs = number * self.batch_size / task.size
         common = [2 * time - 1, jnp.log(losses[0] + 0.01), 3 * jnp.log(losses[0] / losses[1]), jnp.log(epochs + 0.1)]
         weights = {}
         for name, weight in learner.weights.items():
@@ -206,9 +238,9 @@ class HeterogeneousLearning(InnerTraining):
             changes = {"rate": jnp.float32(1), "decay": jnp.float32(1)}
             if self.adaptive:
                 signal = jnp.log((jnp.sum(mean**2) + 1e-12) / (jnp.sum(deviation**2) + 1e-12)) / 2 + 1
-                size = jnp.log(jnp.sqrt(jnp.sum(weight**2) / weight.shape[-1]) + 0.1)
-                place = [float(name.endswith("bias")), float(name.startswith("last"))]
-                features = jnp.stack([*common, signal, size, *map(jnp.float32, place)])
+                outputs = weight.shape[-1] if weight.ndim else 1
+                size = jnp.log(jnp.sqrt(jnp.sum(weight**2) / outputs) + 0.1)
+                features = jnp.stack([*common, signal, size, *map(jnp.float32, places[name])])
                 changes = {
                     part: jnp.exp(jnp.clip(features @ factors, -5.0, 5.0))
                     for part, factors in omega["adaptation"].items()
@@ -216,6 +248,41 @@ class HeterogeneousLearning(InnerTraining):
             decayed = omega["decay"] * changes["decay"] * weight
             weights[name] = weight - rate * changes["rate"] * (mean / (deviation + EPSILON) + decayed)
         return Trained(weights, first, second, losses, number)
+
+    def export(self, omega: Omega) -> Callable[..., optax.GradientTransformationExtraArgs]:
+        """Return a function that makes the rule an optimizer of optax for one training of any network.
+
+        Its arguments are ``steps``, the updates of the whole training; ``steps_per_epoch``, how many of them see each
+        example once; ``last``, the name of the last layer, or of several tensors, as in the paths of the weights; and
+        ``uniform``, the loss of a uniform prediction, the logarithm of the number of classes for the cross-entropy. The
+        optimizer's ``update`` is told the training loss as ``value``, as optax has it; its updates are added to the
+        weights as they are. The search's tensors are padded to 10 classes.
+        """
+
+        def optimizer(
+            steps: int, *, steps_per_epoch: float, last: str | Sequence[str], uniform: float
+        ) -> optax.GradientTransformationExtraArgs:
+            names = {last} if isinstance(last, str) else set(last)
+
+            def change(learner: Trained, gradient: dict[str, jax.Array], loss: Scalar) -> Trained:
+                number = learner.steps + 1
+                places = {
+                    name: (tensor.ndim < 2, bool(names & set(name.split("."))))
+                    for name, tensor in learner.weights.items()
+                }
+                if not any(is_last for _, is_last in places.values()):
+                    raise ConfigurationError(
+                        "The optimizer expects last as a name in the paths of the weights, got "
+                        f"{sorted(names)} and the paths {', '.join(places)}."
+                    )
+                scaled = {name: part / uniform for name, part in gradient.items()}
+                return self.updated(
+                    omega, learner, scaled, loss / uniform, number / steps, number / steps_per_epoch, places
+                )
+
+            return told_transformation(self.begun, change)
+
+        return optimizer
 
     @staticmethod
     def schedule(omega: Omega, time: Scalar) -> Scalar:

@@ -1,6 +1,9 @@
 """Padding changes nothing, what is left out stays out, and without adaptation the rule is AdamW."""
 
 import re
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -9,10 +12,12 @@ import numpy as np
 import optax
 import pytest
 
+from evometa import Search
 from evometa.errors import ConfigurationError
 from evometa.inner_training import learning_curve
 from evometa.problems import HeterogeneousLearning
 from evometa.problems.optimizers.heterogeneous_data import EXAMPLES, INPUTS, NAMES, padded
+from evometa.strategies import RandomSearch
 
 ADAMW = HeterogeneousLearning(adaptive=False, inner_steps=3, left_out=("wine",))
 KEY = jax.random.key(0)
@@ -81,6 +86,56 @@ def test_without_adaptation_the_rule_is_adamw_on_the_data_without_padding() -> N
     assert not np.asarray(learner.weights["first"][13:]).any()
     assert not np.asarray(learner.weights["last"][:, 3:]).any()
     assert len(learner.weights["first"]) == INPUTS
+
+
+EXPORTED = """
+import sys, jax, jax.numpy as jnp, numpy as np, optax, evometa as em
+
+run = em.load(sys.argv[1])
+problem, key = run.problem, jax.random.key(1)
+task = problem.sample_test_task(key)
+data = em.problems.optimizers.heterogeneous_data.padded("wine")
+uniform = float(np.log(data.shape[2]))
+optimizer = run.export()(3, steps_per_epoch=float(task.size) / problem.batch_size, last=("last", "last_bias"),
+                         uniform=uniform)
+weights, learner = task.weights, problem.init(key, run.selected_omega, task)
+state = optimizer.init(weights)
+step = jax.jit(lambda learner: problem.step(key, run.selected_omega, task, learner))
+
+@jax.jit
+def update(weights, state, rows):
+    loss, gradient = jax.value_and_grad(lambda w: uniform * problem.error(w, task, rows))(weights)
+    return optimizer.update(gradient, state, weights, value=loss)
+
+for rows in task.batches:
+    learner = step(learner)
+    updates, state = update(weights, state, rows)
+    weights = optax.apply_updates(weights, updates)
+for name, weight in learner.weights.items():
+    np.testing.assert_allclose(weights[name], weight, rtol=1e-5, atol=1e-6)
+    print(np.abs(np.asarray(weight) - task.weights[name]).max())
+"""
+
+
+def test_the_rule_trains_in_another_program_as_in_the_search(tmp_path: Path) -> None:
+    problem = HeterogeneousLearning(inner_steps=3, num_tasks=1, left_out=("wine",), width=4, batch_size=4)
+    omega = problem.space.decode(problem.space.sample(KEY))
+    assert np.asarray(omega["adaptation"]["rate"]).any()
+    search = Search(
+        problem, RandomSearch(1), initial=[omega], run_directory=tmp_path / "run", validation_tasks=1, progress=False
+    )
+    search.run(generations=1)
+    command = [sys.executable, "-c", EXPORTED, str(tmp_path / "run")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert min(map(float, done.stdout.split())) > 1e-4
+    optimizer = problem.export(omega)(3, steps_per_epoch=1.0, last="dense", uniform=1.0)
+    weights = {"first": {"kernel": np.ones((2, 2)), "bias": np.ones(2)}}
+    state = optimizer.init(weights)
+    with pytest.raises(ConfigurationError, match=r"got \['dense'\] and the paths first.bias, first.kernel"):
+        optimizer.update(weights, state, weights, value=1.0)
+    with pytest.raises(ConfigurationError, match="value=loss"):
+        optimizer.update(weights, state, weights)
 
 
 def test_refuses_to_leave_out_everything() -> None:
