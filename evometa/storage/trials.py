@@ -125,8 +125,9 @@ def read_trials(folder: Path) -> Any:
             "the default for problems in plain Python."
         ) from None
     whole = io.BytesIO(content[: content.rfind(b"\n") + 1])
-    # (pandas 2 reads the last bit wrong unless it is asked for the number that was written)
-    return pd.read_csv(whole, dtype={"failure": str, "seed": str}, float_precision="round_trip")
+    # (pandas 2 reads the last bit wrong unless it is asked for the number that was written, and 3 warns of being asked)
+    exactly: Any = {"float_precision": "round_trip"} if pd.__version__.startswith("2.") else {}
+    return pd.read_csv(whole, dtype={"failure": str, "seed": str}, **exactly)
 
 
 def count(folder: Path) -> int:
