@@ -2,15 +2,19 @@
 
 from typing import Any
 
+import jax
 import numpy as np
 from numpy.typing import NDArray
 
-from evometa.errors import ConfigurationError, RunDirectoryError
+from evometa.errors import ConfigurationError, EvometaError, RunDirectoryError
 from evometa.plots import style
 from evometa.report import charts
 from evometa.report.blocks import Block, Chart, Text
 from evometa.report.charts import BLUE, PALETTE
 from evometa.sharing.run import Run
+from evometa.storage.omega_values import MOST_SETTINGS
+from evometa.storage.result import Archive
+from evometa.storage.trials import omega_cells, omega_columns
 
 LEAST_TRIALS = 16
 """Candidates that did not fail from which on importance is computed."""
@@ -20,26 +24,70 @@ MOST_AXES = 16
 
 
 def trial_blocks(run: Run) -> list[Block]:
-    """Return the charts of a run's trials; none where there is no such table, or none of ω in it."""
+    """Return the charts of a run's trials; of settings without such a table, how to have it, and what else there is."""
     try:
         table = run.trials
-    except (ConfigurationError, RunDirectoryError):
+    except ConfigurationError:
         return []
-    names = [name for name in table.columns if name.startswith("omega") and table[name].nunique(dropna=False) > 1]
+    except RunDirectoryError:
+        return _without_trials(run)
+    names = _varied(table)
     sound = table[np.isfinite(table["fitness"])]
     if not names or not len(sound):
         return []
-    minimize = run.manifest.direction != "maximize"
-    sound = best_first(sound, minimize=minimize)
+    sound = best_first(sound, minimize=run.manifest.direction != "maximize")
     stopped = int(sound["stopped_at"].notna().sum()) if "stopped_at" in sound else 0
     words = f"; {stopped:,} were stopped early and are ranked behind the others" if stopped else ""
     blocks: list[Block] = [Text(f"{len(table):,} candidates were evaluated{words}. trials.csv has one row for each.")]
     if len(sound) >= LEAST_TRIALS and len(names) > 1:
         blocks.append(_importance(sound, names))
     if len(names) > 1:
-        blocks.append(_parallel(sound, names[:MOST_AXES]))
+        caption = "Candidates by their settings, the best in yellow; drag along an axis to select."
+        blocks.append(_parallel(sound, names[:MOST_AXES], caption))
     texts = [name for name in names if not _is_number(table[name]) and table[name].nunique() <= 12]
     return [*blocks, *(_shares(table, name) for name in texts)]
+
+
+def _varied(table: Any) -> list[str]:
+    """Return the columns of ω in which candidates differ."""
+    return [name for name in table.columns if name.startswith("omega") and table[name].nunique(dropna=False) > 1]
+
+
+def _without_trials(run: Run) -> list[Block]:
+    """Return how to have the table of trials where ω is a few settings, and the members that the strategy keeps."""
+    try:
+        if not 1 < len(omega_columns(run.problem, run.problem.space)) <= MOST_SETTINGS:
+            return []
+        members = run.population
+    except EvometaError:
+        return []
+    blocks: list[Block] = [
+        Text(
+            "How much each setting matters, and all candidates by their settings, are drawn from a table of the "
+            "candidates, which this run does not keep: search with trials=True (--trials True), or resume the run with "
+            "it."
+        )
+    ]
+    if members is None or not np.isfinite(members.fitness).any():
+        return blocks
+    table = _table_of(run, members)
+    names = _varied(table)
+    if len(names) > 1:
+        sound = best_first(table[np.isfinite(table["fitness"])], minimize=run.manifest.direction != "maximize")
+        caption = "The candidates that the strategy keeps, by their settings, the best in yellow."
+        blocks.append(_parallel(sound, names[:MOST_AXES], caption))
+    return blocks
+
+
+def _table_of(run: Run, members: Archive) -> Any:
+    """Return candidates as a table like that of trials."""
+    import pandas as pd
+
+    def cells(place: int) -> dict[str, Any]:
+        omega = jax.tree.map(lambda leaf: np.asarray(leaf)[place], members.omegas)
+        return omega_cells(run.problem.space.readable(omega)) | {"fitness": float(members.fitness[place])}
+
+    return pd.DataFrame([cells(place) for place in range(len(members.fitness))])
 
 
 def best_first(table: Any, *, minimize: bool) -> Any:
@@ -106,7 +154,7 @@ def _importance(table: Any, names: list[str]) -> Block:
     return Chart(figure, "How much each part of ω matters for the rank of a candidate, by a random forest.")
 
 
-def _parallel(table: Any, names: list[str]) -> Block:
+def _parallel(table: Any, names: list[str], caption: str) -> Block:
     """Return a line for each candidate, from the best on, through its settings, coloured by rank."""
     kept = table.iloc[np.unique(np.linspace(0, len(table) - 1, MOST_LINES).astype(int))]
     ranks = np.linspace(1.0, 0.0, len(kept))
@@ -120,7 +168,7 @@ def _parallel(table: Any, names: list[str]) -> Block:
     }
     figure = charts.chart([lines], height=420)
     figure["layout"] = {"height": 420, "margin": {"l": 70, "r": 60, "t": 90, "b": 24}}
-    return Chart(figure, "Candidates by their settings, the best in yellow; drag along an axis to select.")
+    return Chart(figure, caption)
 
 
 def _axis(label: str, values: NDArray[np.float64], options: list[str] | None) -> dict[str, Any]:

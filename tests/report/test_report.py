@@ -76,7 +76,11 @@ def test_a_run_of_settings_is_explained(tmp_path: Path) -> None:
     ("problem", "strategy", "found"),
     [
         (SymbolicRegression(), GeneticProgramming(8, proposals=1), ["<math", "as a tree", "Size against error"]),
-        (ZDT2(dimension=3), NSGA2(8), ["The front of the objectives"]),
+        (
+            ZDT2(dimension=3),
+            NSGA2(8),
+            ["The front of the objectives", "search with trials=True", "that the strategy keeps"],
+        ),
         (Chase(), CMAES(4), ["held-out tasks", "inner steps"]),
     ],
     ids=lambda value: type(value).__name__,
