@@ -236,7 +236,7 @@ def complete(directory: Path, command: Command) -> int:
         overwrite = ["--overwrite"] if (folder / MANIFEST).exists() else []
         again = ["resume", str(folder), *words["resume"]]
         status = command(again if begun else ["run", *words["run"], "--run-directory", str(folder), *overwrite])
-        if status == 130 or not (folder / MANIFEST).exists():
+        if status > 128 or not (folder / MANIFEST).exists():  # interrupted, or told to end
             return status
         failed += status != 0
         print()

@@ -46,7 +46,7 @@ def cell_file(cls: type) -> pathlib.Path | None:
     if not path.exists():
         folder().mkdir(mode=0o700, exist_ok=True)
         handle, temporary = tempfile.mkstemp(dir=folder())
-        with os.fdopen(handle, "w") as file:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
             file.write(source)
         os.replace(temporary, path)
     return path

@@ -63,7 +63,7 @@ def render(page: Page, template: str = "report.html", **values: Any) -> str:
 
 def asset(name: str) -> Markup:
     """Return a file of the templates to be put into a page as it is."""
-    return Markup((TEMPLATES / name).read_text())
+    return Markup((TEMPLATES / name).read_text(encoding="utf-8"))
 
 
 @functools.cache

@@ -119,7 +119,7 @@ def _is_whole_in_trials(problem: BaseProblem) -> bool:
 def _trials(folder: Path, sign: float) -> Found | None:
     """Return the candidates in the table of trials that did not fail, each once."""
     try:
-        content = (folder / TRIALS).read_text()
+        content = (folder / TRIALS).read_text(encoding="utf-8", errors="replace")
     except OSError:
         return None
     whole = content[: content.rfind("\n") + 1]  # without an incomplete last row of a search that is writing

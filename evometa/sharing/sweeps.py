@@ -42,7 +42,7 @@ def read_plan(directory: Path) -> Plan:
         RunDirectoryError: there is none that this version reads.
     """
     try:
-        content = json.loads((directory / PLAN).read_text())
+        content = json.loads((directory / PLAN).read_text(encoding="utf-8"))
         planned: Plan = content["runs"]
         known = content["schema_version"] == SCHEMA_VERSION
     except (OSError, ValueError, KeyError, TypeError):

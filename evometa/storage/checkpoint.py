@@ -122,7 +122,7 @@ def progress(run_directory: Path) -> dict[str, Any] | None:
     for _, folder in _newest_first(run_directory):
         if not _damage(folder):
             with contextlib.suppress(OSError):  # a search that is running has removed it in between
-                found: dict[str, Any] = json.loads((folder / _INDEX).read_text())["progress"]
+                found: dict[str, Any] = json.loads((folder / _INDEX).read_text(encoding="utf-8"))["progress"]
                 return found
     return None
 
@@ -133,7 +133,7 @@ def _newest_first(run_directory: Path) -> Iterator[tuple[int, Path]]:
 
 
 def _read(folder: Path, like: Any, part: str) -> Checkpoint:
-    index = json.loads((folder / _INDEX).read_text())
+    index = json.loads((folder / _INDEX).read_text(encoding="utf-8"))
     paths, leaves = _flatten(jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype), like))
     prefix = f".{part}" if part else ""
     paths = [prefix + path for path in paths]
@@ -179,7 +179,7 @@ def _digests(folder: Path) -> dict[str, str]:
 def _damage(folder: Path) -> str | None:
     """Say what is wrong with a checkpoint's files, or None."""
     try:
-        expected: dict[str, str] = json.loads((folder / _DIGESTS).read_text())
+        expected: dict[str, str] = json.loads((folder / _DIGESTS).read_text(encoding="utf-8"))
         found = _digests(folder)
     except (OSError, ValueError) as error:
         return _first_line(error)

@@ -62,18 +62,26 @@ class Table(Appended):
     def _cut(path: Path, header: bytes, columns: int, after: int, complete: bool) -> int:
         """Cut a file behind the row of a generation, and return that; it stays as it is where it ends there."""
         found, newest, end = b"", 0, 0
-        with contextlib.suppress(FileNotFoundError), open(path, "rb") as file:
-            found = file.readline()
-            newest, end = _end_of(file, file.tell(), after)
-        if found and read_header(found.decode().rstrip("\n"), columns) != read_header(header.decode().strip(), columns):
+        instead = "restore the file from a copy, or " + ("start a new run" if complete else "remove it")
+        try:
+            with contextlib.suppress(FileNotFoundError), open(path, "rb") as file:
+                found = file.readline()
+                newest, end = _end_of(file, file.tell(), after)
+            written, own = found.decode().strip(), header.decode().strip()
+            same = not found or read_header(written, columns) == read_header(own, columns)
+        except (ValueError, csv.Error):
             raise RunDirectoryError(
-                f"{path} has the columns {found.decode().strip()!r}, and this version writes "
-                f"{header.decode().strip()!r}; continue the run with the version that began it."
+                f"{path} was expected to be a table of the run, and is damaged; {instead}."
+            ) from None
+        if not same:
+            raise RunDirectoryError(
+                f"{path} has the columns {written!r}, and this version writes {own!r}; continue the run with the "
+                "version that began it."
             )
         if newest != after and complete:
             raise RunDirectoryError(
                 f"{path} was expected to reach generation {after}, where the checkpoint is, and ends before it; "
-                "restore the file from a copy, or start a new run."
+                f"{instead}."
             )
         if found != header:  # an older version wrote the names of the columns in another way
             write_atomically(path, header + path.read_bytes()[len(found) : end])
@@ -243,7 +251,7 @@ def _newest(path: Path) -> dict[str, float] | None:
         table = _numbers(rows, len(names))
     except FileNotFoundError:
         return None
-    except (OSError, ValueError):
+    except (OSError, ValueError, csv.Error):
         raise _unreadable(path) from None
     known = (column[np.isfinite(column)] for column in table.T)
     return {name: float(values[-1]) if values.size else np.nan for name, values in zip(names, known, strict=True)}
@@ -283,11 +291,13 @@ def read_table(path: Path) -> dict[str, NDArray[Any]]:
             begin, row = file.tell(), file.readline()
             file.seek(begin)
             names = read_header(header, row.count(b",") + 1 if row.endswith(b"\n") else None)
+            if names[:1] != [COUNTS[0]]:
+                raise _unreadable(path)
             columns: list[list[NDArray[np.float64]]] = [[np.empty(0)] for _ in names]
             for rows in _whole_rows(file):
                 for column, part in zip(columns, _numbers(rows, len(names)).T, strict=True):
                     column.append(part.copy())
-    except (OSError, ValueError):
+    except (OSError, ValueError, csv.Error):
         raise _unreadable(path) from None
     found: dict[str, NDArray[Any]] = {}
     for name in names:  # each column's parts go once it is whole, so that the table is in memory once

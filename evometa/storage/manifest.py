@@ -99,7 +99,7 @@ def read_manifest(path: Path) -> Manifest:
     """
     path = Path(path).expanduser()
     try:
-        content = json.loads((path / MANIFEST).read_text())
+        content = json.loads((path / MANIFEST).read_text(encoding="utf-8"))
         version = content["schema_version"]
     except (OSError, ValueError, KeyError, TypeError):
         raise RunDirectoryError(
@@ -126,7 +126,7 @@ def read_manifest(path: Path) -> Manifest:
 def warn_of_edit(path: Path) -> None:
     """Warn where the manifest of a run was changed by something else than evometa."""
     with contextlib.suppress(OSError, ValueError):
-        content = json.loads((path / MANIFEST).read_text())
+        content = json.loads((path / MANIFEST).read_text(encoding="utf-8"))
         if content.pop(_DIGEST, None) not in (None, _digest_of(content)):
             warn(
                 f"{path / MANIFEST} was edited since evometa wrote it, so the run continues with what it says now, and "

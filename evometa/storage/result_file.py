@@ -127,7 +127,7 @@ def found_text(run_directory: Path) -> str | None:
 
 
 def _read_numbers(run_directory: Path) -> dict[str, Any]:
-    content: dict[str, Any] = json.loads((run_directory / NUMBERS).read_text())
+    content: dict[str, Any] = json.loads((run_directory / NUMBERS).read_text(encoding="utf-8"))
     return content
 
 

@@ -204,7 +204,7 @@ class RunDirectory:
         try:
             self._tables = (
                 Table(self.path / HISTORY, self._columns, after=after),
-                Table(self.path / TIMING, TIMING_COLUMNS, after=after),
+                Table(self.path / TIMING, TIMING_COLUMNS, after=after, complete=False),
             )
             if self._trial_columns:
                 self._trials = TrialsFile(self.path, self._trial_columns, after=after)

@@ -39,7 +39,7 @@ def read(path: Path) -> list[int]:
         RunDirectoryError: it holds no seeds that this version reads.
     """
     try:
-        content = json.loads((path / SEEDS).read_text())
+        content = json.loads((path / SEEDS).read_text(encoding="utf-8"))
         if content["schema_version"] == SCHEMA_VERSION:
             return [int(seed) for seed in content["seeds"]]
     except (OSError, ValueError, KeyError, TypeError):

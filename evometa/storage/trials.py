@@ -107,7 +107,7 @@ def read_trials(folder: Path) -> Any:
     """Return the trials of a run as a ``pandas.DataFrame``, without an incomplete last row of a search that is writing.
 
     Raises:
-        RunDirectoryError: there is no such table.
+        RunDirectoryError: there is no such table, or it is damaged.
         ConfigurationError: pandas is not installed.
     """
     try:
@@ -127,7 +127,16 @@ def read_trials(folder: Path) -> Any:
     whole = io.BytesIO(content[: content.rfind(b"\n") + 1])
     # (pandas 2 reads the last bit wrong unless it is asked for the number that was written, and 3 warns of being asked)
     exactly: Any = {"float_precision": "round_trip"} if pd.__version__.startswith("2.") else {}
-    return pd.read_csv(whole, dtype={"failure": str, "seed": str}, **exactly)
+    try:
+        found = pd.read_csv(whole, dtype={"failure": str, "seed": str}, **exactly)
+    except ValueError:  # pandas' own errors are such, and those of text that is no UTF-8
+        found = None
+    if found is None or "generation" not in found:
+        raise RunDirectoryError(
+            f"{folder / TRIALS} was expected to hold the run's candidates and is damaged; restore it from a copy, or "
+            "remove it."
+        )
+    return found
 
 
 def count(folder: Path) -> int:

@@ -52,4 +52,4 @@ def run(name: str) -> Run:
 
 def card(name: str) -> Card:
     """Return the card of an entry: what it is, the command that finds it, its results, its licence."""
-    return Card(**json.loads((run(name).path / CARD).read_text()))
+    return Card(**json.loads((run(name).path / CARD).read_text(encoding="utf-8")))

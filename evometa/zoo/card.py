@@ -41,4 +41,4 @@ def write_entry(run_directory: Path, entry: Path, card: Card) -> None:
     for name in (MANIFEST, RESULT, NUMBERS):
         shutil.copyfile(run_directory / name, entry / name)
     content: dict[str, Any] = dataclasses.asdict(card)
-    (entry / CARD).write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+    (entry / CARD).write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")

@@ -78,7 +78,7 @@ class KeptFiles:
         if not best.exists() and old.exists():  # a process ended between the two moves below
             os.replace(old, best)
         try:
-            known = json.loads((best / EVALUATION).read_text())["fitness"]
+            known = json.loads((best / EVALUATION).read_text(encoding="utf-8"))["fitness"]
             if (known if smaller else -known) <= loss:
                 return
         except (OSError, ValueError, KeyError, TypeError):

@@ -1,6 +1,8 @@
 """A sweep is a plan of runs that is carried out, continued where it was interrupted, and ranked."""
 
 import json
+import signal
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +70,20 @@ def test_a_sweep_of_which_no_run_could_begin_gives_way(tmp_path: Path) -> None:
     assert main([*command, "--generations", "1", "--seconds", "-1"]) == 2
     (one,) = sweeps.read_plan(tmp_path / "sweep").values()
     assert one["resume"] == ["--generations", "1", "--seconds", "-1"]
+
+
+def test_a_sweep_that_is_told_to_end_begins_no_other_run(tmp_path: Path) -> None:
+    sweeps.write_plan(tmp_path, sweep.plan("sphere", ["cmaes"], 2, []))
+    begun: list[Sequence[str]] = []
+
+    def terminated(words: Sequence[str]) -> int:
+        begun.append(words)
+        (tmp_path / "cmaes-seed0").mkdir()
+        (tmp_path / "cmaes-seed0" / "manifest.json").touch()
+        return 128 + signal.SIGTERM
+
+    assert sweep.complete(tmp_path, terminated) == 143
+    assert len(begun) == 1
 
 
 def test_a_sweep_runs_continues_and_ranks(

@@ -103,6 +103,26 @@ def test_a_history_that_lost_rows_is_refused_not_continued_with_a_gap(tmp_path: 
         Table(tmp_path / HISTORY, COLUMNS, after=8)
 
 
+@pytest.mark.parametrize("damaged", [b"\xec\x00\x82\n\xd4,1\n", b"generation,evaluations\nx,1\n", b"a\rb\n"])
+@pytest.mark.parametrize("complete", [True, False])
+def test_a_damaged_table_is_refused_and_left_as_it_is(damaged: bytes, complete: bool, tmp_path: Path) -> None:
+    (tmp_path / HISTORY).write_bytes(damaged)
+    remedy = "or start a new run" if complete else "or remove it"
+    with pytest.raises(RunDirectoryError, match=f"is damaged; restore the file from a copy, {remedy}"):
+        Table(tmp_path / HISTORY, COLUMNS, after=5, complete=complete)
+    assert (tmp_path / HISTORY).read_bytes() == damaged
+    (tmp_path / TIMING).write_bytes(b"generation,seconds\n")
+    with pytest.raises(RunDirectoryError, match="cannot be read"):
+        history.read(tmp_path)
+
+
+def test_an_emptied_table_is_no_history(tmp_path: Path) -> None:
+    written(tmp_path, rows(1, 5))
+    (tmp_path / TIMING).write_bytes(b"")
+    with pytest.raises(RunDirectoryError, match=f"{TIMING} was expected to hold a run's history and cannot be read"):
+        history.read(tmp_path)
+
+
 def test_other_columns_are_refused_without_changing_the_file(tmp_path: Path) -> None:
     before = written(tmp_path, rows(1, 5))
     with pytest.raises(RunDirectoryError, match="continue the run with the version that began it"):

@@ -102,6 +102,12 @@ def test_a_run_is_replaced_only_by_one_that_works(run: Path, monkeypatch: pytest
     assert (read_manifest(run).seed, len(search_history(run))) == (9, 1)
 
 
+def test_a_run_that_has_lost_its_times_is_resumed(run: Path) -> None:
+    (run / "timing.csv").unlink()
+    assert Search.resume(run).run(generations=4).generations == 4
+    assert len(search_history(run).seconds) == 4
+
+
 @pytest.mark.parametrize("moved", [1, 3])
 def test_a_replacement_that_was_killed_is_undone(run: Path, moved: int) -> None:
     (run / ".replaced").mkdir()

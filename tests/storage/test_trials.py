@@ -55,6 +55,13 @@ def test_candidates_are_in_the_terms_of_the_user_and_survive_a_resume(tmp_path: 
     assert (whole["seconds"] > 0).any()
 
 
+@pytest.mark.parametrize("damaged", [b"", b"\xec\x82\n\xd4\n", b"a,b\n1,2\n"])
+def test_a_damaged_table_is_refused_in_a_sentence(damaged: bytes, tmp_path: Path) -> None:
+    (tmp_path / "trials.csv").write_bytes(damaged)
+    with pytest.raises(em.RunDirectoryError, match=r"trials\.csv was expected to hold the run's candidates"):
+        trials.read_trials(tmp_path)
+
+
 def test_failures_and_all_parts_of_an_evaluation_are_kept(tmp_path: Path) -> None:
     Search(Noisy(), RandomSearch(8), run_directory=tmp_path / "run", workers=1, progress=False).run(generations=1)
     table = em.load(tmp_path / "run").trials
