@@ -67,6 +67,7 @@ HEADERS = {
     "overhead": "work | Search.run, generations/s",
     "policy_objectives": "objective |",
     "recipes": "problem | seeds | held-out",
+    "sharded_state": "D = 262,144, P = 2 | devices",
     "several_seeds": "problem | SeveralSeeds, s",
     "scaling": "workers | measured, s",
     "shots_and_tasks": "training tasks | on training tasks",

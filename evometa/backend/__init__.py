@@ -8,6 +8,7 @@ file                 holds
 :mod:`container`     the cores and the memory that this process may use
 :mod:`devices`       one JAX device for each CPU core
 :mod:`chunks`        a population spread over devices and walked in chunks
+:mod:`slices`        long vectors of which each device has a slice
 :mod:`kernels`       many small steps as one piece of machine code
 :mod:`convolution`   convolution for many small networks at once
 :mod:`flops`         the arithmetic of a JAX function, counted

@@ -145,6 +145,12 @@ def _on_one_device(mesh: Mesh | None) -> bool:
     return only or bool(jax.sharding.get_abstract_mesh().manual_axes)
 
 
+def mesh_to_split_over() -> Mesh | None:
+    """Return the mesh of the several devices that what is traced will run on together; None where each runs alone."""
+    mesh = _MESH.get()
+    return None if mesh is None or _on_one_device(mesh) else mesh
+
+
 def _names(jaxpr: Any) -> Iterator[str]:
     """Return the names of all operations but those that hold others."""
     for equation in jaxpr.eqns:

@@ -18,7 +18,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import NamedSharding, PartitionSpec, SingleDeviceSharding
 
-from evometa.backend.chunks import mesh_of, on_every_device
+from evometa.backend import ranks, slices
+from evometa.backend.chunks import MEMBERS, mesh_of, on_every_device
 from evometa.backend.kernels import running_on
 from evometa.evaluation.compatibility import noisy
 from evometa.evaluation.population_evaluator import Evaluated, PopulationEvaluator, evaluator_for
@@ -76,17 +77,19 @@ class CompiledDriver(Driver):
         self._sharding = _replicated(evaluator.devices)
         # (device_put takes no keys to the devices of other ranks)
         self._device_keys = jax.jit(lambda keys: keys, out_shardings=self._sharding)(self.keys)
-        self._initial = jax.jit(
-            lambda key, first: initial_state(
-                strategy, evaluator.space, key, self.finalists, first, evaluator.initial()
-            ),
-            out_shardings=self._sharding,
-        )
+
+        def begin(key: Key, first: Scalar) -> SearchState:
+            return initial_state(strategy, evaluator.space, key, self.finalists, first, evaluator.initial())
+
+        shapes = jax.eval_shape(begin, self.keys.start, np.int32(0))
+        self._length = self._length_to_split(shapes.best_genotype)
+        self._placed = self._placing(shapes)
+        alone = self._is_split and SingleDeviceSharding(evaluator.devices[0])
+        self._initial = jax.jit(begin, out_shardings=alone or self._sharding)
         # Both are traced once, for the shapes of what they return, and written out in the dispatch.
         self._one = jax.jit(self._generation, inline=True)
         self._record = jax.jit(self._validation, inline=True)
         self._draw = jax.jit(self._validation_tasks, static_argnames=("tasks", "test"), out_shardings=self._sharding)
-        shapes = jax.eval_shape(self._initial, self.keys.start, np.int32(0))
         number = jax.ShapeDtypeStruct((), jnp.int32)
         with running_on(mesh_of(evaluator.devices)):
             keys = jax.eval_shape(generation_keys, self.keys.generations, number)
@@ -105,7 +108,8 @@ class CompiledDriver(Driver):
         self._most = max(1, min(MOST_GENERATIONS, 2**22 // _numbers((self._fitness, self._tried))))
         target = jax.ShapeDtypeStruct((), shapes.best_fitness.dtype)
         # The state is not donated: should a dispatch fail or be interrupted, the search continues from it.
-        many = jax.jit(self._many, in_shardings=self._sharding, out_shardings=self._sharding)
+        others = [self._sharding] * 5
+        many = jax.jit(self._many, in_shardings=(self._placed, *others), out_shardings=(self._placed, *others))
         with running_on(mesh_of(evaluator.devices)):
             drawn = drawn if self.prices.tasks_in_validation else ()
             program = many.lower(shapes, drawn, self.keys, number, number, target).compile()
@@ -133,7 +137,7 @@ class CompiledDriver(Driver):
 
     def initial(self, first: int = 0) -> SearchState:
         """Return the state before the first generation; with several starts, at the one of an index."""
-        state: SearchState = self._initial(self.keys.start, np.int32(first))
+        state: SearchState = jax.device_put(self._initial(self.keys.start, np.int32(first)), self._placed)
         return state
 
     def noisy(self, state: SearchState) -> bool:
@@ -150,7 +154,8 @@ class CompiledDriver(Driver):
 
     def restored(self, state: SearchState) -> SearchState:
         """Return the state of a checkpoint as arrays of JAX."""
-        restored: SearchState = jax.tree.map(jnp.asarray, state)
+        restored: SearchState
+        restored = jax.device_put(state, self._placed) if self._is_split else jax.tree.map(jnp.asarray, state)
         return restored
 
     def advance(
@@ -161,7 +166,7 @@ class CompiledDriver(Driver):
 
     def launch(self, state: SearchState, first: int, count: int, target: float, left: float = math.inf) -> Dispatch:
         """Begin up to ``count`` generations in one dispatch."""
-        state = jax.device_put(state, self._sharding)
+        state = jax.device_put(state, self._placed)
         goal = np.asarray(self.sign * target, state.best_fitness.dtype)
         number = np.int32(min(count, self._most))
         finish = self._begin(state, self._drawn, self._device_keys, np.int32(first), number, goal)
@@ -221,7 +226,7 @@ class CompiledDriver(Driver):
         ready, carried = self.evaluator.prepare(state.strategy, state.carried)
         genotypes, asked = self.strategy.ask(key, ready)
         if self._redraws(genotypes):  # which leaves nothing of them in the program
-            asked = on_every_device(asked, self.evaluator.devices)
+            asked = self._settled(asked)
             return state._replace(strategy=asked, carried=carried), Redrawn(asked)
         if _numbers(genotypes) < LEAST_NUMBERS_TO_SPREAD:
             genotypes, asked = on_every_device((genotypes, asked), self.evaluator.devices)
@@ -229,14 +234,50 @@ class CompiledDriver(Driver):
 
     def _redraws(self, genotypes: Genotype) -> bool:
         """Return whether candidates are drawn where they are evaluated, rather than once as a whole."""
-        large = _numbers(genotypes) >= LEAST_NUMBERS_TO_SPREAD
-        return large and self.strategy.redraws and self.evaluator.redraws and not self._has_trials
+        return self._may_redraw and _numbers(genotypes) >= LEAST_NUMBERS_TO_SPREAD
+
+    @property
+    def _may_redraw(self) -> bool:
+        return self.strategy.redraws and self.evaluator.redraws and not self._has_trials
+
+    def _length_to_split(self, genotype: Genotype) -> int | None:
+        """Return D where each device holds a slice of what is as long as a genotype; None where it holds all."""
+        leaves, devices = jax.tree.leaves(genotype), len(self.evaluator.devices)
+        if not self._may_redraw or devices == 1 or len(leaves) != 1 or leaves[0].ndim != 1:
+            return None
+        length = len(leaves[0])
+        return length if length >= max(slices.LEAST_LENGTH, slices.BLOCK * devices) else None
+
+    @property
+    def _is_split(self) -> bool:
+        """Whether the state is split between dispatches too.
+
+        JAX splits what a program takes and returns only where the number of devices divides its length; and what other
+        ranks hold, this one could not write to a checkpoint.
+        """
+        return self._length is not None and self._length % len(self.evaluator.devices) == 0 and ranks.count() == 1
+
+    def _placing(self, state: Any) -> Any:
+        """Return where the arrays of a state are between dispatches."""
+        return jax.tree.map(self._slices if self._is_split else lambda _: self._sharding, state)
+
+    def _slices(self, leaf: Any) -> Any:
+        if leaf.ndim == 0 or leaf.shape[-1] != self._length:
+            return self._sharding
+        return NamedSharding(mesh_of(self.evaluator.devices), PartitionSpec(*[None] * (leaf.ndim - 1), MEMBERS))
+
+    def _settled(self, tree: Any) -> Any:
+        """Give every device the whole of each array, or its slice of those as long as a genotype, computed by then."""
+        if self._length is None:
+            return on_every_device(tree, self.evaluator.devices)
+        placed = jax.lax.with_sharding_constraint(tree, jax.tree.map(self._slices, tree))
+        return jax.lax.optimization_barrier(placed)
 
     def _evaluate(
         self, state: SearchState, genotypes: Genotype, key: Key, number: Any, root: RootKeys
     ) -> tuple[SearchState, Genotype, Evaluated]:
         evaluated = self.evaluator.evaluate(root.episodes, key, state.carried, genotypes)
-        genotypes, asked = on_every_device((genotypes, state.strategy), self.evaluator.devices)
+        genotypes, asked = self._settled((genotypes, state.strategy))
         return state._replace(strategy=asked, carried=evaluated.carried), genotypes, evaluated
 
     def _many(
@@ -258,6 +299,8 @@ class CompiledDriver(Driver):
         def one(carry: Any) -> Any:
             state, done, _, fitness, values, kept = carry
             state, found, record, tried = self._one(state, keys[done], first + done, root)
+            if self._length is not None:
+                state = self._settled(state)
             code = stop_code(self.strategy, state, target)
             if kept is not None:
                 kept = jax.tree.map(lambda rows, new: rows.at[done].set(new), kept, tried)

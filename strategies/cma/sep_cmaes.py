@@ -2,22 +2,31 @@
 
 import dataclasses
 import functools
-import math
 from typing import Any, ClassVar, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
+from evometa.backend.slices import Place, Sliced, Vectors, Whole, vectors_of
 from evometa.settings import NonNegative, Several, StepSize
 from evometa.spaces import Space
 from evometa.strategies.cma.cmaes import CMAES
 from evometa.strategies.cma.rates import rates
-from evometa.strategies.cma.stagnation import extent, narrowest, spread, tolerance
-from evometa.strategies.cma.update import adapt_sigma, forgetting, pull, slowed
+from evometa.strategies.cma.stagnation import (
+    cell_length,
+    empty_cells,
+    extent,
+    narrowest,
+    record_in_cells,
+    spread,
+    tolerance,
+    window,
+)
+from evometa.strategies.cma.update import cumulate, forgetting, pull, slowed, step_size
 from evometa.strategies.shared import warm_start
 from evometa.strategies.shared.checks import vector_space
 from evometa.strategies.shared.failures import elsewhere
-from evometa.strategies.shared.noise import standard_normal
+from evometa.strategies.shared.noise import member_noise, standard_normal
 from evometa.strategies.shared.ranks import places, recombination
 from evometa.strategy import (
     Feedback,
@@ -37,7 +46,7 @@ STOP_REASONS = tuple(
 
 def empty_history(population_size: int, dimension: int) -> jax.Array:
     """Return a ring buffer for the best fitness of the last 10 + 30 D/P generations, filled with ``inf``."""
-    return jnp.full((10 + math.ceil(30 * dimension / population_size),), jnp.inf)
+    return jnp.full((window(population_size, dimension),), jnp.inf)
 
 
 def record(history: jax.Array, generation: Scalar, fitness: jax.Array) -> jax.Array:
@@ -53,13 +62,21 @@ def stop_code(strategy: Any, state: Any, width: jax.Array) -> Scalar:
         state: with ``mean`` ``[D]``, ``extent``, and ``history``, the ring buffer of best fitness.
         width: ``[D]``, the standard deviation of each coordinate of the candidates.
     """
-    mean, history = state.mean, state.history
-    holds = (
-        jnp.max(history) - jnp.min(history) < tolerance(strategy.tolfunhist, state.extent),
-        jnp.all(width < narrowest(strategy.tolx, strategy.sigma)),
-        jnp.any(mean + 0.2 * width == mean),
-        ~jnp.isfinite(jnp.sum(mean) + jnp.sum(width)),
+    mean = state.mean
+    return first_reason(
+        strategy,
+        state,
+        narrow=jnp.all(width < narrowest(strategy.tolx, strategy.sigma)),
+        without_effect=jnp.any(mean + 0.2 * width == mean),
+        nonfinite=~jnp.isfinite(jnp.sum(mean) + jnp.sum(width)),
     )
+
+
+def first_reason(strategy: Any, state: Any, *, narrow: Scalar, without_effect: Scalar, nonfinite: Scalar) -> Scalar:
+    """Return 1 + the index in STOP_REASONS of the first that holds, or 0, given those about the coordinates, bool."""
+    history = state.history
+    flat = jnp.max(history) - jnp.min(history) < tolerance(strategy.tolfunhist, state.extent)
+    holds = (flat, narrow, without_effect, nonfinite)
     numbers = [jnp.int32(number) for number in range(1, len(holds) + 1)]
     return jnp.select(holds, numbers, jnp.int32(0))
 
@@ -80,7 +97,8 @@ class SepCMAESState(NamedTuple):
     generation: Scalar
     """Generations told, int32."""
     history: jax.Array
-    """Best fitness of the last generations, a ring buffer; ``inf`` where there is none yet."""
+    """Best fitness of the last generations, a ring buffer; ``inf`` where there is none yet. Of long vectors with
+    ``regenerate_noise`` its extremes in parts of that time, ``[2, N]``, N at most 1024."""
     extent: Scalar
     """The largest difference of fitness within a generation so far; +inf before the first."""
     noise_key: jax.Array
@@ -116,7 +134,8 @@ class SepCMAES(Strategy[SepCMAESState]):
     regenerate_noise: bool = False
     """Draw each candidate from a key of its own, and again where it is needed, as in
     :class:`~evometa.strategies.OpenAIES`: a search then needs memory for a few vectors ``[D]`` whatever the population,
-    and draws twice."""
+    and draws twice. From 2¹⁸ numbers on several devices share these vectors out, and ``tolfunhist`` compares a window
+    that is longer by up to 0.2 %, since only the extremes of its parts are kept."""
 
     told_when_all_fail: ClassVar[bool] = True
     stop_reasons: ClassVar[tuple[str, ...]] = STOP_REASONS
@@ -135,7 +154,7 @@ class SepCMAES(Strategy[SepCMAESState]):
             path_sigma=jnp.zeros_like(mean),
             path_c=jnp.zeros_like(mean),
             generation=jnp.int32(0),
-            history=empty_history(self.population_size, len(mean)),
+            history=self._empty(len(mean)),
             extent=jnp.asarray(jnp.inf, mean.dtype),
             noise_key=jax.random.key_data(key) if self.regenerate_noise else jnp.zeros(0, jnp.uint32),
         )
@@ -148,9 +167,10 @@ class SepCMAES(Strategy[SepCMAESState]):
 
     def resized(self, key: Key, state: SepCMAESState, space: Space, former: Strategy[SepCMAESState]) -> SepCMAESState:
         """Keep the distribution; the flat history begins anew where its length changes."""
-        fresh = self.init(key, space)
-        history = state.history if len(state.history) == len(fresh.history) else fresh.history
-        return state._replace(history=history)
+        empty, d = self._empty(len(state.mean)), len(state.mean)
+        sizes = (self.population_size, former.population_size)
+        lengths = {cell_length(window(size, d)) if empty.ndim > 1 else window(size, d) for size in sizes}
+        return state if len(lengths) == 1 else state._replace(history=empty)
 
     def ask(self, key: Key, state: SepCMAESState) -> tuple[jax.Array, SepCMAESState]:
         """Draw ``[P, D]`` candidates mean + σ √C z."""
@@ -169,9 +189,30 @@ class SepCMAES(Strategy[SepCMAESState]):
         """Return only candidate ``index`` of the last ask, ``[D]``; None without ``regenerate_noise``."""
         return self._drawn(state, index) if self.regenerate_noise else None
 
-    @staticmethod
-    def _drawn(state: SepCMAESState, index: jax.typing.ArrayLike) -> jax.Array:
-        return state.mean + state.sigma * _move(state, index)
+    def _over(self, state: SepCMAESState) -> Vectors:
+        return vectors_of(len(state.mean), split=self.regenerate_noise)
+
+    def _empty(self, dimension: int) -> jax.Array:
+        """Return the history before the first generation."""
+        if isinstance(vectors_of(dimension, split=self.regenerate_noise), Sliced):
+            return empty_cells(window(self.population_size, dimension))
+        return empty_history(self.population_size, dimension)
+
+    def _recorded(self, history: jax.Array, generation: Scalar, fitness: jax.Array, dimension: int) -> jax.Array:
+        if history.ndim == 1:
+            return record(history, generation, fitness)
+        return record_in_cells(history, generation, fitness, window(self.population_size, dimension))
+
+    def _drawn(self, state: SepCMAESState, index: jax.typing.ArrayLike) -> jax.Array:
+        over = self._over(state)
+
+        def one(place: Place, shared: Any, vectors: Any) -> jax.Array:
+            (sigma, key_data, index), (mean, variance) = shared, vectors
+            drawn: jax.Array = mean + sigma * (jnp.sqrt(variance) * member_noise(over, key_data, index, place))
+            return drawn
+
+        whole: jax.Array = over.each(one, (state.sigma, state.noise_key, index), (state.mean, state.variance))
+        return whole
 
     def tell(self, key: Key, state: SepCMAESState, genotypes: jax.Array, feedback: Feedback) -> SepCMAESState:
         """Move the mean towards the better candidates, then adapt σ and the variances."""
@@ -185,32 +226,43 @@ class SepCMAES(Strategy[SepCMAESState]):
         gain, mu_eff, trust = recombination(r.gain, places(fitness), 0.5)
         generation = state.generation + 1
 
+        over = self._over(state)
+
         if self.regenerate_noise:
-
-            def add(index: jax.Array, sums: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
-                one = _move(state, index)
-                return sums[0] + gain[index] * one, sums[1] + gain[index] * one**2
-
-            none = jnp.zeros_like(state.mean)
-            move, squares = jax.lax.fori_loop(0, p, add, (none, none))
+            redrawn = functools.partial(_weighted_moves, over)
+            move, squares = over.each(redrawn, (state.noise_key, gain), state.variance)
         else:
             moves = (genotypes - state.mean[None]) / state.sigma
             move, squares = gain @ moves, gain @ moves**2
-        deviation = jnp.sqrt(state.variance)
-        path_sigma, sigma, short = adapt_sigma(state.path_sigma, state.sigma, move / deviation, generation, mu_eff, r)
-        path_c = (1 - r.c_c) * state.path_c + pull(short, r.c_c, mu_eff) * move
-        decay = forgetting(c_1, c_mu, r.c_c, short)
-        variance = decay * state.variance + c_1 * path_c**2 + c_mu * squares
-        variance = slowed(variance, state.variance, trust)
-        told = SepCMAESState(
-            mean=state.mean + state.sigma * move,
-            sigma=sigma,
+
+        def longer(_: Place, mu_eff: Scalar, vectors: Any) -> jax.Array:
+            path, move, variance = vectors
+            return cumulate(path, r.c_sigma, mu_eff, move / jnp.sqrt(variance))  # (43)
+
+        path_sigma = over.each(longer, mu_eff, (state.path_sigma, move, state.variance))
+        _, sigma, short = step_size(path_sigma, over.norm(path_sigma), state.sigma, generation, r)
+
+        def adapted(_: Place, shared: Any, vectors: Any) -> Any:
+            (sigma, mu_eff, trust, short), (mean, path_c, old, move, squares) = shared, vectors
+            path_c = (1 - r.c_c) * path_c + pull(short, r.c_c, mu_eff) * move
+            variance = forgetting(c_1, c_mu, r.c_c, short) * old + c_1 * path_c**2 + c_mu * squares
+            variance = slowed(variance, old, trust)
             # Where rounding leaves a coordinate without noise, its variance must not vanish.
-            variance=jnp.maximum(variance, jnp.finfo(variance.dtype).tiny),
+            return mean + sigma * move, path_c, jnp.maximum(variance, jnp.finfo(variance.dtype).tiny)
+
+        mean, path_c, variance = over.each(
+            adapted,
+            (state.sigma, mu_eff, trust, short),
+            (state.mean, state.path_c, state.variance, move, squares),
+        )
+        told = SepCMAESState(
+            mean=mean,
+            sigma=sigma,
+            variance=variance,
             path_sigma=path_sigma,
             path_c=path_c,
             generation=generation,
-            history=record(state.history, generation, fitness),
+            history=self._recorded(state.history, generation, fitness, d),
             extent=extent(state.extent, generation, spread(fitness)),
             noise_key=state.noise_key,
         )
@@ -222,8 +274,19 @@ class SepCMAES(Strategy[SepCMAESState]):
 
     def stop(self, state: SepCMAESState) -> Scalar:
         """Return 1 + the index of the first stop reason that holds, or 0."""
-        width = state.sigma * jnp.sqrt(state.variance)
-        return stop_code(self, state, width)
+        over = self._over(state)
+        if isinstance(over, Whole):
+            return stop_code(self, state, state.sigma * jnp.sqrt(state.variance))
+
+        def signs(_: Place, sigma: Scalar, vectors: Any) -> Any:
+            mean, variance = vectors
+            width = sigma * jnp.sqrt(variance)
+            wide = width >= narrowest(self.tolx, self.sigma)
+            nonfinite = ~jnp.isfinite(mean + width)
+            return [sign.astype(jnp.int32) for sign in (wide | nonfinite, mean + 0.2 * width == mean, nonfinite)]
+
+        wide, without_effect, nonfinite = over.largest(signs, state.sigma, (state.mean, state.variance))
+        return first_reason(self, state, narrow=wide == 0, without_effect=without_effect > 0, nonfinite=nonfinite > 0)
 
     def diagnostics(self, state: SepCMAESState) -> dict[str, Scalar]:
         """Return σ and the ratio of the largest to the smallest standard deviation of a coordinate."""
@@ -233,7 +296,14 @@ class SepCMAES(Strategy[SepCMAESState]):
         }
 
 
-def _move(state: SepCMAESState, index: jax.typing.ArrayLike) -> jax.Array:
-    """Return √C z ``[D]`` of one of the last candidates."""
-    key = jax.random.wrap_key_data(state.noise_key)
-    return jnp.sqrt(state.variance) * standard_normal(jax.random.fold_in(key, index), state.mean.shape)
+def _weighted_moves(over: Vectors, place: Place, shared: Any, variance: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Return the sums over the last candidates of weight times move √C z, and times its square."""
+    key_data, gain = shared
+
+    def add(index: jax.Array, sums: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
+        one = jnp.sqrt(variance) * member_noise(over, key_data, index, place)
+        return sums[0] + gain[index] * one, sums[1] + gain[index] * one**2
+
+    none = jnp.zeros_like(variance)
+    found: tuple[jax.Array, jax.Array] = jax.lax.fori_loop(0, len(gain), add, (none, none))
+    return found

@@ -149,3 +149,30 @@ def most_generations(population_size: int | Scalar, dimension: int) -> Scalar:
 def window(population_size: int, dimension: int) -> int:
     """Return after how many generations of unchanged best fitness a search stops."""
     return 10 + math.ceil(30 * dimension / population_size)
+
+
+CELLS = 1024
+"""The largest number of parts in which the best fitness of very many generations is kept."""
+
+
+def empty_cells(generations: int) -> jax.Array:
+    """Return the largest and the smallest best fitness of the parts of a window ``[2, N]``: there is none yet."""
+    return jnp.full((2, 1 + math.ceil(generations / cell_length(generations))), jnp.inf)
+
+
+def cell_length(generations: int) -> int:
+    """Return how many generations a part of a window has; all parts but the one being filled span the window."""
+    return math.ceil(generations / (CELLS - 1))
+
+
+def record_in_cells(cells: jax.Array, generation: Scalar, fitness: jax.Array, generations: int) -> jax.Array:
+    """Return the parts ``[2, N]`` of a window with the best of this generation's fitness ``[P]``.
+
+    The largest minus the smallest number in all of them is that of the best fitness of the last ``generations``, and
+    of up to two parts more; +inf or NaN before there are as many.
+    """
+    number, inside = jnp.divmod(generation - 1, cell_length(generations))
+    at = number % cells.shape[1]
+    best = jnp.min(fitness).astype(cells.dtype)
+    both = jnp.stack([jnp.maximum(cells[0, at], best), jnp.minimum(cells[1, at], best)])
+    return cells.at[:, at].set(jnp.where(inside == 0, best, both))

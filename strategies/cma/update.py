@@ -40,9 +40,13 @@ def adapt_sigma(
         mu_eff: the variance-effective number of parents.
         r: the rates ``c_sigma`` and ``d_sigma``, and ``norm``, E‖N(0, I)‖.
     """
-    d = len(path_sigma)
     path_sigma = cumulate(path_sigma, r.c_sigma, mu_eff, noise)  # (43)
-    length = jnp.linalg.norm(path_sigma)
+    return step_size(path_sigma, jnp.linalg.norm(path_sigma), sigma, generation, r)
+
+
+def step_size(path_sigma: jax.Array, length: Scalar, sigma: Scalar, generation: Scalar, r: Any) -> StepSize:
+    """Return the step size after a generation by the path of σ with this generation's step, and its length."""
+    d = len(path_sigma)
     sigma = sigma * jnp.exp(jnp.minimum(1.0, r.c_sigma / r.d_sigma * (length / r.norm - 1)))  # (44)
     warm = 1 - (1 - r.c_sigma) ** (2 * generation.astype(path_sigma.dtype))
     short = (length**2 < (2 + 4 / (d + 1)) * d * warm).astype(path_sigma.dtype)

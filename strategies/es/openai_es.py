@@ -1,19 +1,21 @@
 """OpenAI-ES: gradient ascent by mirrored Gaussian noise (Salimans et al. 2017, arXiv:1703.03864)."""
 
 import dataclasses
-from typing import Literal, NamedTuple
+import functools
+from typing import Any, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import optax
 
+from evometa.backend.slices import Place, Vectors, vectors_of
 from evometa.feasibility import ConstraintHandling
 from evometa.settings import Count, Fraction, NonNegative, Pairs, Positive, StepSize
 from evometa.spaces import Space
 from evometa.strategies.shared import antithetic
 from evometa.strategies.shared.checks import vector_space
 from evometa.strategies.shared.gradient_steps import GradientSteps
-from evometa.strategies.shared.noise import standard_normal
+from evometa.strategies.shared.noise import member_noise, standard_normal
 from evometa.strategies.shared.optimizer import Optimizer, decayed
 from evometa.strategies.shared.ranks import centered_ranks, places
 from evometa.strategy import Feedback, Strategy, refuse_unless_continuous
@@ -72,7 +74,10 @@ class OpenAIES(GradientSteps, Strategy[OpenAIESState]):
     regenerate_noise: bool = False
     """Draw the noise of each pair from a key of its own, and again where it is needed, instead of reading it off the
     candidates (Salimans et al. send keys instead of noise for the same reason). A search then needs memory for a few
-    vectors ``[D]`` whatever the population: candidates are drawn where they are evaluated. It draws twice."""
+    vectors ``[D]`` whatever the population: candidates are drawn where they are evaluated. It draws twice. From 2¹⁸
+    numbers on several devices share these vectors out, with the same results to the bit on any number of them. Adam,
+    ClipUp and all that compute a step of a coordinate from its own gradients work on these slices; other optimizers of
+    optax (such as lamb) have the whole on each device."""
 
     @property
     def constraint_handling(self) -> ConstraintHandling:
@@ -102,9 +107,9 @@ class OpenAIES(GradientSteps, Strategy[OpenAIESState]):
         """Draw ``[P, D]`` candidates center ± σ ε, in pairs of + and -."""
         if self.regenerate_noise:
             state = state._replace(noise_key=jax.random.key_data(key))
-            noise = jax.vmap(lambda pair: _noise(state, pair))(jnp.arange(self.population_size // 2))
-        else:
-            noise = standard_normal(key, (self.population_size // 2, len(state.center)))
+            pairs = jnp.arange(self.population_size // 2)
+            return antithetic.join(*jax.vmap(functools.partial(self._pair, state))(pairs)), state
+        noise = standard_normal(key, (self.population_size // 2, len(state.center)))
         step = self._sigma(state.generation) * noise
         return antithetic.join(state.center[None] + step, state.center[None] - step), state
 
@@ -117,26 +122,47 @@ class OpenAIES(GradientSteps, Strategy[OpenAIESState]):
         """Return only candidate ``index`` of the last ask, ``[D]``; None without ``regenerate_noise``."""
         if not self.regenerate_noise:
             return None
+        over = self._over(state)
+
+        def one(place: Place, shared: Any, center: jax.Array) -> jax.Array:
+            sigma, key_data, odd, pair = shared
+            step = sigma * member_noise(over, key_data, pair, place)
+            return center + jnp.where(odd == 0, step, -step)
+
         pair, odd = jnp.divmod(jnp.asarray(index), 2)
-        step = self._sigma(state.generation) * _noise(state, pair)
-        return state.center + jnp.where(odd == 0, step, -step)
+        drawn: jax.Array = over.each(one, (self._sigma(state.generation), state.noise_key, odd, pair), state.center)
+        return drawn
 
     def tell(self, key: Key, state: OpenAIESState, genotypes: jax.Array, feedback: Feedback) -> OpenAIESState:
         """Step against the estimated gradient, the mean over pairs of (u+ - u-)/2 · ε/σ."""
         weights = self._pair_weights(feedback.fitness) / self._sigma(state.generation)
+        over = self._over(state)
         if self.regenerate_noise:
-            gradient = jax.lax.fori_loop(
-                0,
-                len(weights),
-                lambda pair, total: total + weights[pair] * _noise(state, pair),
-                jnp.zeros_like(state.center),
-            )
+            gradient = over.each(functools.partial(_weighted_noise, over), (state.noise_key, weights), state.center)
         else:
             plus, minus = antithetic.split(genotypes)
             gradient = weights / (2 * self._sigma(state.generation)) @ (plus - minus)  # x+ - x- = 2 σ ε
-        updates, optimizer = self._transformation(self.weight_decay).update(gradient, state.optimizer, state.center)
+        transformation = self._transformation(self.weight_decay, over)
+        updates, optimizer = transformation.update(gradient, state.optimizer, state.center)
         center = state.center + jnp.asarray(updates)
         return OpenAIESState(center, optimizer, state.generation + 1, state.noise_key)
+
+    def _over(self, state: OpenAIESState) -> Vectors:
+        return vectors_of(len(state.center), split=self.regenerate_noise)
+
+    def _pair(self, state: OpenAIESState, pair: jax.typing.ArrayLike) -> tuple[jax.Array, jax.Array]:
+        """Return both candidates ``[D]`` of a pair."""
+        over = self._over(state)
+
+        def both(place: Place, shared: Any, center: jax.Array) -> tuple[jax.Array, jax.Array]:
+            sigma, key_data, pair = shared
+            step = sigma * member_noise(over, key_data, pair, place)
+            return center + step, center - step
+
+        found: tuple[jax.Array, jax.Array] = over.each(
+            both, (self._sigma(state.generation), state.noise_key, pair), state.center
+        )
+        return found
 
     def _pair_weights(self, fitness: jax.Array) -> jax.Array:
         """Return each pair's (u+ - u-)/2 over the number of pairs, ``[P/2]``; 0 where a member failed."""
@@ -167,7 +193,12 @@ class OpenAIES(GradientSteps, Strategy[OpenAIESState]):
         return {"sigma": self._sigma(state.generation), "learning_rate": self._learning_rate(state.generation)}
 
 
-def _noise(state: OpenAIESState, pair: jax.typing.ArrayLike) -> jax.Array:
-    """Return the noise ``[D]`` of a pair of the last candidates."""
-    key = jax.random.wrap_key_data(state.noise_key)
-    return standard_normal(jax.random.fold_in(key, pair), state.center.shape)
+def _weighted_noise(over: Vectors, place: Place, shared: tuple[jax.Array, jax.Array], center: jax.Array) -> jax.Array:
+    """Return the sum over pairs of weight times noise."""
+    key_data, weights = shared
+
+    def add(pair: jax.Array, total: jax.Array) -> jax.Array:
+        return total + weights[pair] * member_noise(over, key_data, pair, place)
+
+    summed: jax.Array = jax.lax.fori_loop(0, len(weights), add, jnp.zeros_like(center))
+    return summed

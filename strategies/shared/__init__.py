@@ -4,6 +4,7 @@
 file                        holds
 ==========================  =========================================
 :mod:`optimizer`            ``Optimizer``: SGD, Adam, ClipUp, optax
+:mod:`in_slices`            optimizers of vectors that devices share
 :mod:`gradient_steps`       steps by a gradient optimizer
 :mod:`evosax_distribution`  distributions that evosax adapts
 :mod:`ranks`                ranks with ties, failed candidates last

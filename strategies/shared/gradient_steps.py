@@ -3,6 +3,7 @@
 import jax
 import optax
 
+from evometa.backend.slices import Vectors
 from evometa.strategies.shared.optimizer import Optimizer, decayed
 from evometa.types import Scalar
 
@@ -21,5 +22,7 @@ class GradientSteps:
     def _learning_rate(self, generation: jax.typing.ArrayLike) -> Scalar:
         return decayed(self.learning_rate, generation, self.decay_generations, self.learning_rate_final)
 
-    def _transformation(self, weight_decay: float | None = None) -> optax.GradientTransformation:
-        return Optimizer.of(self.optimizer).transformation(self._learning_rate, weight_decay)
+    def _transformation(
+        self, weight_decay: float | None = None, over: Vectors | None = None
+    ) -> optax.GradientTransformation:
+        return Optimizer.of(self.optimizer).transformation(self._learning_rate, weight_decay, over)

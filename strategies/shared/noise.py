@@ -3,6 +3,7 @@
 import jax
 import jax.numpy as jnp
 
+from evometa.backend.slices import Place, Vectors
 from evometa.types import Key
 
 
@@ -13,3 +14,16 @@ def standard_normal(key: Key, shape: tuple[int, ...]) -> jax.Array:
     takes 0.6 times as long as in float64.
     """
     return jax.random.normal(key, shape, jnp.float32).astype(jnp.result_type(float))
+
+
+def member_noise(over: Vectors, key_data: jax.Array, member: jax.typing.ArrayLike, place: Place) -> jax.Array:
+    """Draw the noise of one member of a population, again wherever it is needed; ``[D]``, or what is at a place.
+
+    Args:
+        over: how the strategy computes with its vectors.
+        key_data: data of the population's key, uint32.
+        member: its number, int32 scalar.
+        place: from :meth:`Vectors.each`.
+    """
+    key = jax.random.fold_in(jax.random.wrap_key_data(key_data), member)
+    return standard_normal(over.key(key, place), (over.size,))

@@ -11,8 +11,10 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
+from evometa.backend.slices import Place, Sliced, Vectors, Whole
 from evometa.errors import ConfigurationError, nearest
 from evometa.settings import Checked
+from evometa.strategies.shared.in_slices import in_slices
 from evometa.types import Scalar
 
 LearningRate = float | Callable[[jax.typing.ArrayLike], jax.typing.ArrayLike]
@@ -72,7 +74,7 @@ class Optimizer(metaclass=Checked):
         return cls(given) if isinstance(given, str) else given
 
     def transformation(
-        self, learning_rate: LearningRate, weight_decay: float | None = None
+        self, learning_rate: LearningRate, weight_decay: float | None = None, over: Vectors | None = None
     ) -> optax.GradientTransformation:
         """Return the optimizer as a transformation of optax, from gradients to steps.
 
@@ -80,17 +82,27 @@ class Optimizer(metaclass=Checked):
             learning_rate: a number or a schedule.
             weight_decay: part of the parameters taken away in each step, times the learning rate (decoupled, as in
                 AdamW); None for none.
+            over: how the strategy computes with its vectors; None: as a whole. Where it splits them, so does the
+                optimizer if it is ClipUp or computes each step from its own gradients alone; others have the whole.
         """
         function, settings = _function(self.name), dict(self.settings)
+        if function is clip_up:
+            function = functools.partial(_clip_up, over)
+
+        def split(made: optax.GradientTransformation) -> optax.GradientTransformation:
+            return in_slices(made, over) if isinstance(over, Sliced) else made
+
         if "learning_rate" not in inspect.signature(function).parameters:
             decay = [] if weight_decay is None else [optax.add_decayed_weights(weight_decay)]
-            return optax.chain(function(**settings), *decay, optax.scale_by_learning_rate(learning_rate))
-        whole: optax.GradientTransformation = function(learning_rate=learning_rate, **settings)
+            steps = optax.scale_by_learning_rate(learning_rate)
+            return split(optax.chain(function(**settings), *decay, steps))
+        made: optax.GradientTransformation = function(learning_rate=learning_rate, **settings)
+        whole = made if self.name == "clip_up" else split(made)
         if not weight_decay:
             return whole
         rate = learning_rate if callable(learning_rate) else lambda _: learning_rate
         taken_away = optax.inject_hyperparams(optax.add_decayed_weights)(lambda step: -weight_decay * rate(step))
-        return optax.chain(whole, taken_away)
+        return optax.chain(whole, split(taken_away))
 
     # The command line reads and writes fields of types with these two methods as one word.
     @classmethod
@@ -129,12 +141,26 @@ def clip_up(learning_rate: LearningRate, max_speed: float = 2.0, momentum: float
         max_speed: the longest step, in learning rates.
         momentum: part of the velocity that is kept, in [0, 1).
     """
+    return _clip_up(None, learning_rate, max_speed, momentum)
+
+
+def _clip_up(
+    vectors: Vectors | None, learning_rate: LearningRate, max_speed: float = 2.0, momentum: float = 0.9
+) -> optax.GradientTransformation:
+    def pulled(_: Place, shared: Any, both: Any) -> jax.Array:
+        (rate, length), (gradient, velocity) = shared, both
+        faster: jax.Array = momentum * velocity - rate * gradient / jnp.where(length > 0, length, 1.0)
+        return faster
+
+    def clipped(_: Place, shared: Any, velocity: jax.Array) -> jax.Array:
+        speed, limit = shared
+        return velocity * jnp.where(speed > limit, limit / speed, 1.0)
 
     def step(gradient: jax.Array, velocity: jax.Array, rate: jax.typing.ArrayLike) -> jax.Array:
-        length = jnp.linalg.norm(gradient)
-        velocity = momentum * velocity - rate * gradient / jnp.where(length > 0, length, 1.0)
-        speed, limit = jnp.linalg.norm(velocity), rate * max_speed
-        return velocity * jnp.where(speed > limit, limit / speed, 1.0)
+        over = vectors or Whole(gradient.size)
+        velocity = over.each(pulled, (rate, over.norm(gradient)), (gradient, velocity))
+        last: jax.Array = over.each(clipped, (over.norm(velocity), rate * max_speed), velocity)
+        return last
 
     def update(gradient: Any, state: Any, params: Any = None) -> tuple[Any, Any]:
         if not callable(learning_rate):

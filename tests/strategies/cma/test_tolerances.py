@@ -3,6 +3,7 @@
 import dataclasses
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -10,7 +11,8 @@ import pytest
 from evometa import ConfigurationError
 from evometa.spaces import Box
 from evometa.strategies import BIPOPCMAES, CMAES, CRFMNES, IPOPCMAES, LMMAES, XNES, CMAwM, SepCMAES
-from evometa.strategies.cma.stagnation import extent, narrowest, spread, tolerance
+from evometa.strategies.cma import stagnation
+from evometa.strategies.cma.stagnation import empty_cells, extent, narrowest, record_in_cells, spread, tolerance
 
 from ..driver import search, sphere
 
@@ -60,3 +62,24 @@ def test_tolerances_of_restarted_runs_are_not_negative(strategy: Any, name: str)
     words = rf"{strategy.__name__} expects {name} \(.*\) to be a number of at least 0, got -1\.0"
     with pytest.raises(ConfigurationError, match=words):
         strategy(**{name: -1.0})
+
+
+@pytest.mark.parametrize("window", [5, 40])
+def test_the_extremes_of_a_long_window_are_kept_in_few_cells(window: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stagnation, "CELLS", 8)
+    part = -(-window // 7)
+    best = np.random.default_rng(0).normal(size=150).astype(np.float32)
+    cells = empty_cells(window)
+    assert cells.shape[1] <= 8
+
+    def step(cells: Any, generation: Any) -> Any:
+        cells = record_in_cells(cells, generation, jnp.asarray(best)[generation - 1][None], window)
+        return cells, jnp.max(cells) - jnp.min(cells)
+
+    _, found = jax.lax.scan(step, cells, jnp.arange(1, 151))
+    for generation, extremes in enumerate(np.asarray(found), start=1):
+        if generation < window:
+            assert not np.isfinite(extremes)
+        elif generation >= window + 2 * part:
+            lengths = range(window, window + 2 * part + 1)
+            assert extremes in [np.ptp(best[generation - length : generation]) for length in lengths]

@@ -68,3 +68,18 @@ def test_pgpe_drops_a_broken_pair() -> None:
     rest = step - moves.T @ np.linalg.lstsq(moves.T, step, rcond=None)[0]
     assert np.linalg.norm(rest) < 1e-4 * np.linalg.norm(step)
     assert np.linalg.norm(step) > 0
+
+
+def test_pgpe_takes_the_same_step_when_noise_is_regenerated() -> None:
+    first, again = (PGPE(8, sigma=0.2, regenerate_noise=regenerate) for regenerate in (False, True))
+    genotypes, drawn = first_generation(again, SPACE)
+    for index in (0, 5):
+        np.testing.assert_allclose(again.member(drawn, index), genotypes[index], rtol=1e-6)
+    feedback = Feedback(jnp.asarray([2.0, 0.0, 3.0, jnp.inf, 4.0, -1.0, 0.5, 5.0]))
+    _, stored = first_generation(first, SPACE)
+    told, expected = (one.tell(KEY, state, genotypes, feedback) for one, state in ((again, drawn), (first, stored)))
+    for name in ("mean", "std", "opt_state"):
+        now, then = (getattr(state.inner, name) for state in (told, expected))
+        np.testing.assert_allclose(now, then, rtol=1e-5, err_msg=name)
+    np.testing.assert_allclose(again.diagnostics(told)["sigma"], first.diagnostics(expected)["sigma"], rtol=1e-6)
+    assert told.inner.generation_counter == expected.inner.generation_counter
