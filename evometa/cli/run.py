@@ -83,11 +83,11 @@ class Run:
         """Run the search and print a summary; return the exit status."""
         from evometa.backend import ranks
         from evometa.search.search import Search
-        from evometa.search.several_seeds import SeveralSeeds
+        from evometa.search.several_seeds import MOST_SEEDS, SeveralSeeds
 
         limits = self.limits.as_arguments(self.recipe.limits if self.recipe else {})
-        if self.seeds is not None and self.seeds < 1:
-            raise ConfigurationError(f"--seeds expects a whole number above zero, got {self.seeds}.")
+        if self.seeds is not None and not 1 <= self.seeds <= MOST_SEEDS:
+            raise ConfigurationError(f"--seeds expects a number of seeds from 1 to {MOST_SEEDS:,}, got {self.seeds}.")
         problem, strategy, options = getattr(self, PROBLEM), getattr(self, STRATEGY), self._arguments()
         directory = self.run_directory
         if directory is None:
@@ -351,12 +351,12 @@ def report(problem: "BaseProblem", result: "Result", directory: Path) -> int:
     if problem.card:
         print(f"omega      {problem.card.omega}")
     print(f"stopped    {result.stop_reason}")
-    print(f"fitness    {', '.join(known) or 'every candidate failed'} ({better} is better)")
+    print(f"fitness    {', '.join(known) or result.lack} ({better} is better)")
     if result.best_feasible is not None:
         print(f"feasible   {constraints_in_words(result.best_feasible)}")
     if result.selected_fitness != result.center_fitness and chosen:
         print(f"selected   {', '.join(chosen)}")
-    if result.found:
+    if result.found and result.evaluations:
         print(f"found      {result.found}")
     if result.archive is not None:
         print(f"archive    {len(result.archive.fitness)} candidates")

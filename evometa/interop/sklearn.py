@@ -72,6 +72,8 @@ class _Symbolic(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no typ
             raise ValueError(
                 f"{type(self).__name__} expects parsimony to be a number of at least 0, got {self.parsimony!r}."
             )
+        if not len(self.functions):
+            raise ValueError(f"{type(self).__name__} expects at least one function, got {self.functions!r}.")
         unknown = [name for name in self.functions if name not in FUNCTIONS]
         if unknown:
             raise ValueError(

@@ -99,7 +99,7 @@ class AskTell(metaclass=Checked):
         """Generations that it was told."""
         self.failed = 0
         """Candidates among them that failed."""
-        begins = beginning(start, (), self._problem, space, strategy, "AskTell expects start")
+        begins = beginning(start, (), self._problem, space, strategy, "AskTell expects")
         with precision(double=True):
             if begins.size > 1 and not begins.ordered and has_center(strategy, space):
                 raise ConfigurationError(

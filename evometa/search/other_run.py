@@ -6,7 +6,7 @@ import math
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import jax
 import numpy as np
@@ -19,9 +19,10 @@ from evometa.search.resuming import rebuilt
 from evometa.storage import checkpoint
 from evometa.storage.data_copies import problem_with_copies, with_kept_classes
 from evometa.storage.manifest import Manifest, read_manifest
+from evometa.storage.omega_values import from_cells, plain
 from evometa.storage.result import Archive
 from evometa.storage.result_file import load_result
-from evometa.storage.trials import TRIALS, is_small
+from evometa.storage.trials import TRIALS, an_omega, is_small
 from evometa.types import Genotype, Omega
 
 Part = Literal["auto", "best", "center", "population", "archive", "trials"]
@@ -73,7 +74,7 @@ def found_in(folder: Path, part: Part, *, many: bool) -> Found:
 
 def _part_of(folder: Path, manifest: Manifest, problem: BaseProblem, part: str) -> Found | None:
     if part == "trials":
-        return _trials(folder, sign_of(problem)) if _is_whole_in_trials(problem) else None
+        return _trials(folder, problem) if _is_whole_in_trials(problem) else None
     if part == "population":
         return _members(population_of(folder, manifest, problem, rebuilt(manifest, "strategy")), problem, part)
     result = load_result(folder)
@@ -116,8 +117,9 @@ def _is_whole_in_trials(problem: BaseProblem) -> bool:
     return len(parts) == sum(map(is_small, parts))
 
 
-def _trials(folder: Path, sign: float) -> Found | None:
+def _trials(folder: Path, problem: BaseProblem) -> Found | None:
     """Return the candidates in the table of trials that did not fail, each once."""
+    sign, like = sign_of(problem), plain(an_omega(problem, problem.space))
     try:
         content = (folder / TRIALS).read_text(encoding="utf-8", errors="replace")
     except OSError:
@@ -135,29 +137,8 @@ def _trials(folder: Path, sign: float) -> Found | None:
         if math.isfinite(loss) and cells and loss < best.get(identity, (math.inf, {}))[0]:
             best[identity] = loss, cells
     ordered = sorted(best.values(), key=lambda pair: pair[0])
-    return Found(
-        [_nested(cells) for _, cells in ordered], [loss for loss, _ in ordered], [None] * len(ordered), "trials"
-    )
-
-
-def _nested(cells: Mapping[str, str]) -> Any:
-    """Return cells such as ``omega/layer.size[0]`` as dicts and lists of texts."""
-    tree: dict[Any, Any] = {}
-    for name, text in cells.items():
-        steps = [int(step[1:-1]) if step[0] == "[" else step for step in re.findall(r"\[\d+\]|[^/.\[\]]+", name)]
-        inner = tree
-        for step in steps[:-1]:
-            inner = inner.setdefault(step, {})
-        inner[steps[-1]] = text
-    return _lists(tree["omega"])
-
-
-def _lists(tree: Any) -> Any:
-    if not isinstance(tree, dict):
-        return tree
-    if all(isinstance(name, int) for name in tree):
-        return [_lists(tree[place]) for place in sorted(tree)]
-    return {name: _lists(part) for name, part in tree.items()}
+    known = [(omega, loss) for loss, cells in ordered if (omega := from_cells(cells, like)) is not None]
+    return Found([omega for omega, _ in known], [loss for _, loss in known], [None] * len(known), "trials")
 
 
 def generation_of(folder: Path) -> int:

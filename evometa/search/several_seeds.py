@@ -23,11 +23,14 @@ from evometa.search.interrupt import Interrupt
 from evometa.search.progress import Progress, Status
 from evometa.search.running import Steps
 from evometa.search.search import AProblem, AStrategy, Search
-from evometa.settings import Checked, Count, Positive, Range, Total, checked
+from evometa.settings import Checked, Positive, Range, Total, checked
 from evometa.storage import seeds_file
 from evometa.storage.files import run_folder
 from evometa.storage.manifest import MANIFEST, read_manifest
 from evometa.storage.result import Result
+
+MOST_SEEDS = 10_000
+"""More are taken for a seed that was meant, rather than for a number of seeds."""
 
 
 class SeveralSeeds(metaclass=Checked):
@@ -62,7 +65,7 @@ class SeveralSeeds(metaclass=Checked):
         problem: AProblem,
         strategy: AStrategy,
         *,
-        seeds: Count | Sequence[int] = 8,
+        seeds: Annotated[int, Range(1, MOST_SEEDS)] | Sequence[int] = 8,
         run_directory: str | os.PathLike[str] | None = None,
         progress: bool | None = None,
         **options: Any,

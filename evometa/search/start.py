@@ -71,10 +71,21 @@ class Start(metaclass=Checked):
             raise ConfigurationError(
                 f"Start expects a run or points, got {'neither' if self.run is None else 'both'}; give one of them."
             )
+        if self.fitness is not None and not _is_list_of_numbers(self.fitness):
+            raise ConfigurationError(
+                f"Start expects fitness as a number for each point, NaN where it failed, got {self.fitness!r:.100}."
+            )
         if self.fitness is not None and len(self.fitness) != _length(self.points):
             raise ConfigurationError(
                 f"Start expects a fitness for each of its {_length(self.points)} points, got {len(self.fitness)}."
             )
+
+
+def _is_list_of_numbers(values: Any) -> bool:
+    try:
+        return np.asarray(values, np.float64).ndim == 1
+    except (TypeError, ValueError):
+        return False
 
 
 def _length(points: Any) -> int:
@@ -110,7 +121,7 @@ def beginning(
     problem: BaseProblem,
     space: Space,
     strategy: Strategy[Any],
-    expects: str = "Search expects initial",
+    expects: str = "Search expects",
 ) -> Beginning:
     """Return where a search begins.
 
@@ -120,7 +131,7 @@ def beginning(
         problem: the problem of the search.
         space: its space.
         strategy: the strategy.
-        expects: who expects points as what, for messages.
+        expects: who expects points, for messages.
 
     Raises:
         ConfigurationError: both are given, or what is given does not fit the space.
@@ -128,6 +139,7 @@ def beginning(
     """
     if start is not None and _length(initial):
         raise ConfigurationError("Search expects start or initial, got both; put the initial points into the start.")
+    expects += " initial" if start is None else " start"
     if isinstance(start, str | os.PathLike):
         start = Start(start)
     elif start is not None and not isinstance(start, Start):

@@ -102,8 +102,9 @@ def read_manifest(path: Path) -> Manifest:
         content = json.loads((path / MANIFEST).read_text(encoding="utf-8"))
         version = content["schema_version"]
     except (OSError, ValueError, KeyError, TypeError):
+        within = next((f", such as {run.parent}" for run in sorted(path.glob(f"*/{MANIFEST}"))), "")
         raise RunDirectoryError(
-            f"{path} was expected to be a run directory with a readable {MANIFEST}; give the folder of a run."
+            f"{path} was expected to be a run directory with a readable {MANIFEST}; give the folder of a run{within}."
         ) from None
     if version != SCHEMA_VERSION:
         raise RunDirectoryError(

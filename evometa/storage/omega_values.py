@@ -72,6 +72,21 @@ def cells(value: Any, name: str = "omega") -> dict[str, Any]:
     return {key: cell for inner, part in named for key, cell in cells(part, inner).items()}
 
 
+def from_cells(texts: Mapping[str, str], like: Any, name: str = "omega") -> Any:
+    """Return the texts of cells, by their names, in the structure of a plain value; None where there are none.
+
+    Parts of a dict without cells are left out.
+    """
+    if isinstance(like, dict):
+        mark = "/" if name == "omega" else "."
+        parts = {key: from_cells(texts, part, f"{name}{mark}{key}") for key, part in like.items()}
+        return {key: part for key, part in parts.items() if part is not None} or None
+    if isinstance(like, list):
+        items = [from_cells(texts, part, f"{name}[{place}]") for place, part in enumerate(like)]
+        return None if None in items else items
+    return texts.get(name)
+
+
 def _shortest(array: NDArray[Any]) -> NDArray[Any]:
     """Return floats of less than double precision as doubles with the fewest digits that identify them."""
     if array.dtype.kind not in "fV" or array.dtype == np.float64:

@@ -92,6 +92,13 @@ class Result:
     """Of what calls of a plain-Python problem failed, and how many, the most frequent first; ``failures.txt`` in the
     run directory has a traceback of each kind."""
 
+    @property
+    def lack(self) -> str:
+        """Why there is no fitness, where there is none."""
+        if not self.evaluations:
+            return "no candidate was evaluated"
+        return "no candidate kept the constraints" if self.best_feasible is False else "every candidate failed"
+
     def __str__(self) -> str:
         """Return a few lines: the fitness, what was found, what it took, why the search stopped."""
         return "\n".join(f"{name:9}{line}" for name, line in self._lines())
@@ -112,8 +119,8 @@ class Result:
         }
         known = [f"{name} {value:.6g}" for name, value in numbers.items() if math.isfinite(value)]
         lines = {
-            "fitness": f"{', '.join(known) or 'every candidate failed'} ({better} is better)",
-            "found": self.found or "nothing",
+            "fitness": f"{', '.join(known) or self.lack} ({better} is better)",
+            "found": (self.found if self.evaluations else "") or "nothing",
             "archive": f"{len(self.archive.fitness)} candidates" if self.archive is not None else "",
             "cost": f"{self.generations:,} generations, {self.evaluations:,} evaluations, {self.seconds:.1f} s",
             "stopped": self.stop_reason,

@@ -54,9 +54,13 @@ def trial_columns(
 
 def omega_columns(problem: BaseProblem, space: Space) -> tuple[str, ...]:
     """Return the columns of ω, those of parts that may be inactive included."""
+    return tuple(omega_cells(an_omega(problem, space)))
+
+
+def an_omega(problem: BaseProblem, space: Space) -> Omega:
+    """Return an ω on the host, with the parts that may be inactive."""
     with precision_of(problem):
-        omega = unpack(jax.device_get(space.decode(space.sample(jax.random.key(0)))))
-    return tuple(omega_cells(omega))
+        return unpack(jax.device_get(space.decode(space.sample(jax.random.key(0)))))
 
 
 def omega_cells(omega: Omega) -> dict[str, Any]:

@@ -124,7 +124,7 @@ class CommandProblem(HostProblem):
                 object.__setattr__(self, name, start / path.expanduser())
         if not self.metric.strip():
             raise ConfigurationError("CommandProblem expects the name of a metric, got none; give one such as loss.")
-        if self.metric_file is not None and (os.path.isabs(self.metric_file) or not self.metric_file):
+        if self.metric_file is not None and os.path.normpath(self.metric_file).split(os.sep)[0] in ("", ".", ".."):
             raise ConfigurationError(
                 f"CommandProblem expects metric_file in the working directory of each call, got {self.metric_file!r}; "
                 "give a relative path, since calls at the same time would write to the same file."

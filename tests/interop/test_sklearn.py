@@ -103,6 +103,7 @@ def test_more_classes_have_a_formula_each() -> None:
 def test_what_does_not_fit_is_refused_in_words() -> None:
     x, y = table(2), table(2)[:, 0]
     for wrong, words in (
+        ({"functions": ()}, "expects at least one function"),
         ({"functions": ("add", "sine")}, "expects functions that it knows, got 'sine'. Nearest: sin"),
         ({"population_size": 1}, "expects population_size to be a whole number of at least 2, got 1"),
         ({"parsimony": -1.0}, "expects parsimony to be a number of at least 0, got -1.0"),

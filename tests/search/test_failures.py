@@ -124,6 +124,11 @@ def test_a_plain_problem_may_fail_in_its_first_generation() -> None:
     result = Search(problem, RandomSearch(4), workers=1, **QUIET).run(generations=2)
     assert result.stop_code == ALL_FAILED
     assert result.stop_reason.endswith("and every candidate failed: non-finite fitness: nan")
+    assert str(result).startswith("fitness  every candidate failed (smaller is better)\nfound    nothing")
+    ended = dataclasses.replace(result, evaluations=0, found="x = 1")  # as where Ctrl-C came before its first candidate
+    assert str(ended).startswith("fitness  no candidate was evaluated (smaller is better)\nfound    nothing")
+    violating = dataclasses.replace(result, best_feasible=False)
+    assert violating.lack == "no candidate kept the constraints"
 
 
 def test_the_command_line_ends_with_an_error(

@@ -105,7 +105,7 @@ def test_an_interrupted_folder_is_resumed_as_a_whole(tmp_path: Path, capsys: pyt
 
 
 def test_what_does_not_fit_is_refused(tmp_path: Path) -> None:
-    for seeds in ([], [1, 1], 0):
+    for seeds in ([], [1, 1], 0, 20261129):
         with pytest.raises(ConfigurationError, match="seeds"):
             SeveralSeeds(Bowl(), RandomSearch(4), seeds=seeds)
     with pytest.raises(ConfigurationError, match="instead of seed"):

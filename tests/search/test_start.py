@@ -31,6 +31,7 @@ from evometa.problems import SymbolicRegression
 from evometa.search.matching import matched
 from evometa.search.other_run import _is_whole_in_trials
 from evometa.search.start import _kept
+from evometa.storage.omega_values import cells, from_cells
 from evometa.strategies import (
     BIPOPCMAES,
     CMAES,
@@ -214,6 +215,15 @@ def test_another_space_is_matched_by_names_and_the_rest_is_drawn(tmp_path: Path)
     assert result.evaluations == 4
 
 
+def test_a_table_is_read_whatever_marks_names_have() -> None:
+    omega = {"optimizer.lr": 0.1, "layer/size": 3, "k[0]": [1.0, 2.0], "group": {"a.b": "x,y", "0": 1, "1": 2}}
+    texts = {name: str(value) for name, value in cells(omega).items()}
+    assert from_cells(texts, omega) == jax.tree.map(str, omega)
+    del texts["omega/k[0][1]"], texts["omega/group.1"]  # not active, or not finite
+    assert from_cells(texts, omega) == {"optimizer.lr": "0.1", "layer/size": "3", "group": {"a.b": "x,y", "0": "1"}}
+    assert from_cells({}, omega) is None
+
+
 def test_numbers_are_taken_from_texts_as_a_table_has_them() -> None:
     space = Dict({"a": Permutation(3), "b": Integer(0, 9), "c": Box((2,), 0.0, 1.0), "d": Categorical([16, 32])})
     found = matched(space, {"a": ["2", "0", "1"], "b": "7", "c": ["0.5", "1e-1"], "d": "32"}, jax.random.key(0))
@@ -270,6 +280,8 @@ def test_points_with_known_fitness_are_not_evaluated_but_the_best(tmp_path: Path
         ({}, "a run or points, got neither"),
         ({"run": "a", "points": [1]}, "a run or points, got both"),
         ({"points": [1], "fitness": [1.0, 2.0]}, "a fitness for each of its 1 points, got 2"),
+        ({"points": [1], "fitness": ["x"]}, "a number for each point, NaN where it failed"),
+        ({"points": [1], "fitness": [[1.0]]}, "a number for each point, NaN where it failed"),
         ({"run": "a", "part": "bests"}, "'auto', 'best'"),
     ],
 )

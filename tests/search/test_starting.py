@@ -142,6 +142,8 @@ def test_draws_stay_those_of_a_space_around_a_template() -> None:
 def test_wrong_initial_points_are_refused_in_a_sentence(initial: Any, words: str) -> None:
     with pytest.raises(ConfigurationError, match=words):
         Search(Shifted(), CMAES(4), initial=initial)
+    with pytest.raises(ConfigurationError, match=words.replace("initial", "start")):
+        Search(Shifted(), CMAES(4), start=initial)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -266,6 +266,7 @@ def test_a_command_that_does_not_fit_the_space_is_refused_in_a_sentence(command:
     ("settings", "words"),
     [
         ({"metric_file": "/tmp/x"}, "in the working directory of each call"),
+        ({"metric_file": "../x"}, "in the working directory of each call"),
         ({"environment": ("A",)}, "NAME=VALUE"),
         ({"direction": "up"}, "'minimize' or 'maximize'"),
     ],
