@@ -148,20 +148,23 @@ def adaptation_curves(
     if not steps or steps[0] < 0 or any(a >= b for a, b in itertools.pairwise(steps)):
         raise ConfigurationError(f"adaptation_curves expects ascending steps, each 0 or more, got {steps}.")
     x = jnp.linspace(*X_RANGE, points, dtype=jnp.float32)
-    key_task, key_learner = jax.random.split(key)
-
-    @jax.jit
-    def curves(omega: Omega) -> tuple[Wave, jax.Array]:
-        task = problem.sample_test_task(key_task)
-        learner, done, predictions = begin(problem, key_learner, omega, task), 0, []
-        for number in steps:
-            learner = train(problem, key_learner, omega, task, learner, done, number - done)
-            done = number
-            predictions.append(problem.predict(learner, x[:, None])[:, 0])
-        return task, jnp.stack(predictions)
-
-    task, predictions = jax.device_get(curves(omega))
+    task, predictions = jax.device_get(_predictions(problem, omega, key, steps, x))
     inputs, support = np.asarray(x), task.support_x[:, 0]
     truth = np.asarray(task.at(inputs))
     errors = np.mean((predictions - truth) ** 2, axis=1)
     return AdaptationCurves(inputs, truth, support, np.asarray(task.at(support)), steps, predictions, errors)
+
+
+@functools.partial(jax.jit, static_argnames=("problem", "steps"))
+def _predictions(
+    problem: Sinusoid, omega: Omega, key: Key, steps: tuple[int, ...], x: jax.Array
+) -> tuple[Wave, jax.Array]:
+    """Return a held-out wave, and the predictions ``[len(steps), N]`` of the learner that adapts to it."""
+    key_task, key_learner = jax.random.split(key)
+    task = problem.sample_test_task(key_task)
+    learner, done, predictions = begin(problem, key_learner, omega, task), 0, []
+    for number in steps:
+        learner = train(problem, key_learner, omega, task, learner, done, number - done)
+        done = number
+        predictions.append(problem.predict(learner, x[:, None])[:, 0])
+    return task, jnp.stack(predictions)
