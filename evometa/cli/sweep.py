@@ -87,10 +87,23 @@ class ContinueSweep:
 
 
 def sweep_to_resume(args: Sequence[str]) -> Path | None:
-    """Return the directory of a sweep that a command line after ``resume`` names, None where it names none."""
+    """Return the directory of a sweep that a command line after ``resume`` names, None where it names none.
+
+    Raises:
+        ConfigurationError: it says more than that.
+    """
     from evometa.sharing.sweeps import PLAN
 
-    return next((Path(word) for word in args if (Path(word) / PLAN).is_file()), None)
+    directory = next((word for word in args if (Path(word) / PLAN).is_file()), None)
+    if directory is None or {"-h", "--help"} & set(args):
+        return None
+    if len(args) > 1:
+        more = " ".join(word for word in args if word != directory)
+        raise ConfigurationError(
+            f"'evometa resume' with the directory of a sweep expects nothing else, since its runs have the limits of "
+            f"the sweep, got {more}; resume a run in it, or make another sweep."
+        )
+    return Path(directory)
 
 
 def sweep_with_options(args: Sequence[str], command: Command) -> tuple[type[Sweep], list[str]]:
@@ -163,7 +176,12 @@ def plan(
             for seed in range(seeds):
                 flag = ["--strategy", strategy] if strategies else []
                 begin = [problem, *flag, *words, "--seed", str(seed), *others]
-                planned[f"{stem}-seed{seed}".replace("/", "_")] = {"run": begin, "resume": _shared(others)}
+                folder, run = f"{stem}-seed{seed}".replace("/", "_"), {"run": begin, "resume": _shared(others)}
+                if planned.setdefault(folder, run) != run:
+                    raise ConfigurationError(
+                        f"'evometa sweep' expects names and values from which each run has a folder of its own, and "
+                        f"two have {folder}; rename one, or make two sweeps."
+                    )
     return planned
 
 

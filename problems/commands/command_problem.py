@@ -176,7 +176,10 @@ class CommandProblem(HostProblem):
         """Raise ConfigurationError where the program, or the folder that the command is for, is not there."""
         for folder in (self._folder, self.working_directory):
             if folder is not None and not folder.is_dir():
-                raise ConfigurationError(f"CommandProblem expects the folder {folder}, which is not there; make it.")
+                raise ConfigurationError(
+                    f"CommandProblem expects the folder {folder}, which is not there; make it (where the files have "
+                    "moved, as a link to them)."
+                )
         program = "" if self.shell else self._words_found[0]
         if "{" in program or not program:
             return

@@ -58,6 +58,13 @@ def test_a_run_is_not_given_two_values_of_one_option(vary: list[str], others: li
         sweep.plan("sphere", ["cmaes"], 2, vary, others)
 
 
+def test_runs_of_one_name_do_not_take_each_others_place() -> None:
+    toys = Path(__file__).parents[1] / "toys.py"
+    with pytest.raises(ConfigurationError, match="and two have Walk-seed0"):
+        sweep.plan("sphere", [f"{toys}:Walk", f"{toys.parent}/./toys.py:Walk"], 1, [])
+    assert len(sweep.plan("sphere", ["cmaes"], 1, ["sigma=1,1"])) == 1
+
+
 def test_lists_given_in_parts_are_joined() -> None:
     args = ["sphere", "--vary", "sigma=1,2", "--strategy", "cmaes", "--generations", "3", "--vary=a=1", "b=2"]
     _, own = sweep.sweep_with_options([*args, "--strategy", "pgpe"], main)
@@ -113,6 +120,8 @@ def test_a_sweep_runs_continues_and_ranks(
     assert read_manifest(folder / "cmaes-sigma=5-seed1").strategy["fields"]["sigma"] == 5
     ranked = [line for line in shown.splitlines() if "cmaes sigma=" in line and "│" in line]
     assert len(ranked) == 2
+    assert main(["resume", str(folder), "--generations", "9"]) == 2
+    assert "expects nothing else, since its runs have the limits of the sweep, got --gen" in capsys.readouterr().err
     assert main(command) == 0  # nothing is left to do
     assert "run 1 of" not in capsys.readouterr().out
     assert main([*command, "--seconds", "9"]) == 2
