@@ -23,7 +23,7 @@ from evometa.cli.commands import with_problem
 from evometa.cli.dashboard import Dashboard
 from evometa.cli.export import Export
 from evometa.cli.inspect import Generalize, Show
-from evometa.cli.options import registry
+from evometa.cli.options import joined, registry
 from evometa.cli.pictures import Compare, Plot
 from evometa.cli.report import Report
 from evometa.cli.run import Resume, Run, resume_with_options, run_with_options
@@ -106,6 +106,7 @@ def _warnings_as_sentences() -> Iterator[None]:
 
 
 def _parse(args: list[str]) -> Any:
+    args = joined(args)
     run: type[Run] = Run
     if args[:1] == ["run"]:
         run, rest = run_with_options(with_problem(args[1:]))

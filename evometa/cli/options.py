@@ -4,7 +4,7 @@ import contextlib
 import dataclasses
 import shlex
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args, get_origin
@@ -99,6 +99,35 @@ class Workers:
         if self.ray_resources:
             settings["resources"] = dict(map(_amount, self.ray_resources))
         return Ray(**settings)
+
+
+LISTS = ("--environment", "--problem.environment", "--ray-resources", "--label")
+"""Options with several values, which people also give several times."""
+
+
+def joined(args: Sequence[str], options: Collection[str] = LISTS) -> list[str]:
+    """Return a command line in which the values of an option that is given again are added to the first ones.
+
+    Args:
+        args: the words.
+        options: the options of which that holds.
+    """
+    values: dict[str, list[str]] = {}
+    rest: list[str] = []
+    taken, again = rest, False
+    for word in args:
+        name, equals, value = word.partition("=")
+        if name in options:
+            again |= name in values
+            taken = values.setdefault(name, [])
+            if equals:  # the words behind it are none of its values
+                taken.append(value)
+                taken = rest
+            continue
+        if word.startswith("--") or word == "-h":
+            taken = rest
+        taken.append(word)
+    return [*rest, *(word for name in values for word in (name, *values[name]))] if again else list(args)
 
 
 def _amount(word: str) -> tuple[str, float]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from tyro.conf import Positional, arg
 
-from evometa.cli.options import Execution, Limits
+from evometa.cli.options import Execution, Limits, joined
 from evometa.errors import ConfigurationError, RunDirectoryError, nearest
 from evometa.naming.words import kebab
 
@@ -115,19 +115,12 @@ def sweep_with_options(args: Sequence[str], command: Command) -> tuple[type[Swee
     """
     own: list[str] = []
     others: list[str] = []
-    lists: dict[str, list[str]] = {"--strategy": [], "--vary": []}
     flags = {f"--{name}" for name in _fields(Sweep)} | {"-h", "--help"}
     taken = own
-    for word in args:
-        name, equals, value = word.partition("=")
-        if name in lists:  # the values of one that is given again are added to the others
-            taken = lists[name]
-            taken += [value] if equals else []
-            continue
+    for word in joined(args, ("--strategy", "--vary")):
         if word.startswith("--") or word == "-h":
-            taken = own if name in flags else others
+            taken = own if word.partition("=")[0] in flags else others
         taken.append(word)
-    own += [word for name, values in lists.items() if values for word in (name, *values)]
     namespace = {"others": tuple(others), "commands": (command,)}
     extended = dataclasses.make_dataclass("Sweep", [], bases=(Sweep,), namespace=namespace, kw_only=True)
     extended.__doc__ = Sweep.__doc__

@@ -156,8 +156,10 @@ class CallLog:
                 self.asked = max(self.asked, found["asked"] + 1)
             else:
                 outcomes = tuple(_from_json(outcome) for outcome in found["outcomes"])
+                if not outcomes:
+                    return None
                 self.completed.append(Completed(found["completed"], self.open.pop(found["completed"]), outcomes))
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, AttributeError):
             return None
         return found
 
@@ -178,7 +180,8 @@ def _as_json(outcome: Outcome) -> dict[str, Any]:
 def _from_json(found: dict[str, Any]) -> Outcome:
     known = {**_DEFAULTS, **{name: value for name, value in found.items() if name in Outcome._fields}}
     metrics = {name: float(value) for name, value in known["metrics"].items()}
-    return Outcome(**known | {"metrics": metrics, "reports": reports_of(known["reports"])})
+    fitness = float(known["fitness"])
+    return Outcome(**known | {"fitness": fitness, "metrics": metrics, "reports": reports_of(known["reports"])})
 
 
 def _is_nan(value: Any) -> bool:

@@ -6,7 +6,7 @@ import pytest
 
 from evometa import ConfigurationError, Ray
 from evometa.cli.main import main
-from evometa.cli.options import Execution
+from evometa.cli.options import Execution, joined
 
 FILE = Path(__file__).parents[1] / "user_files" / "failing.py"
 
@@ -21,6 +21,13 @@ def test_where_calls_run_is_chosen_in_words() -> None:
         Execution(ray_gpus=1.0).chosen()
     with pytest.raises(ConfigurationError, match="NAME=AMOUNT, such as simulator=1, got simulator"):
         Execution(workers="ray", ray_resources=("simulator",)).chosen()
+
+
+def test_a_list_that_is_given_again_is_added_to() -> None:
+    once = ["run", "x", "--environment", "A=1", "--seed", "1", "--seed", "2"]
+    assert joined(once) == once
+    again = ["run", "--environment=A=1", "x", "--environment", "B={x}", "C=", "--seed", "1", "--seed", "2"]
+    assert joined(again) == ["run", "x", "--seed", "1", "--seed", "2", "--environment", "A=1", "B={x}", "C="]
 
 
 def test_a_run_and_what_follows_without_any_worker(

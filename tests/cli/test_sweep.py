@@ -66,9 +66,9 @@ def test_runs_of_one_name_do_not_take_each_others_place() -> None:
 
 
 def test_lists_given_in_parts_are_joined() -> None:
-    args = ["sphere", "--vary", "sigma=1,2", "--strategy", "cmaes", "--generations", "3", "--vary=a=1", "b=2"]
+    args = ["sphere", "--vary", "sigma=1,2", "--strategy", "cmaes", "--generations", "3", "--vary", "a=1", "b=2"]
     _, own = sweep.sweep_with_options([*args, "--strategy", "pgpe"], main)
-    assert own == ["sphere", "--strategy", "cmaes", "pgpe", "--vary", "sigma=1,2", "a=1", "b=2"]
+    assert own == ["sphere", "--vary", "sigma=1,2", "a=1", "b=2", "--strategy", "cmaes", "pgpe"]
 
 
 def test_a_sweep_of_which_no_run_could_begin_gives_way(tmp_path: Path) -> None:

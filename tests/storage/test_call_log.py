@@ -6,7 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 
+from evometa.errors import EvometaWarning
 from evometa.executors.executor import Outcome, failed
 from evometa.storage.call_log import CALLS, CallLog
 
@@ -59,3 +61,17 @@ def test_everything_is_read_back_to_the_bit(tmp_path: Path) -> None:
     first.begin(Folder(tmp_path), genotypes[0], after=0)
     np.testing.assert_equal(first.completed[0].outcomes[0], OUTCOMES[0])
     assert math.copysign(1.0, first.completed[2].outcomes[0].fitness) == -1.0
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["[1]", '{"completed": 0, "outcomes": []}', '{"completed": 0, "outcomes": [{"fitness": "a"}]}', '{"asked": 1}'],
+)
+def test_a_line_that_says_nothing_sound_ends_the_log(line: str, tmp_path: Path) -> None:
+    sound = '{"asked": 0, "seed": [[0]], "genotype": [[1.0]]}\n'
+    (tmp_path / CALLS).write_text(f"{sound}{line}\n")
+    log = CallLog()
+    with pytest.warns(EvometaWarning, match="are damaged; the calls that they recorded are made again"):
+        log.begin(Folder(tmp_path), np.zeros(1), after=0)
+    assert (list(log.open), log.completed) == ([0], [])
+    assert (tmp_path / CALLS).read_text() == sound
