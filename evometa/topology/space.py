@@ -22,7 +22,7 @@ import numpy as np
 from evometa.errors import ConfigurationError
 from evometa.settings import Chance, Count, Natural, Positive
 from evometa.spaces import Space
-from evometa.topology.genome import Genome, choose_one, marking_of, matching_genes, select, with_gene
+from evometa.topology.genome import Genome, choose_one, marking_of, matching_genes, normal_of, select, with_gene
 from evometa.topology.network import Network, Output, OutputActivation, RecurrentNetwork
 from evometa.types import Key, Scalar
 
@@ -111,7 +111,7 @@ class Topology(Space):
             jnp.where(used, markings, 0),
             jnp.asarray(ends[0]),
             jnp.asarray(ends[1]),
-            jnp.where(used, self._draw_weights(key, (genes,)), 0.0),
+            jnp.where(used, self._weight(jax.random.normal(key, (genes,), jnp.result_type(float))), 0.0),
             jnp.asarray(used),
         )
 
@@ -172,31 +172,30 @@ class Topology(Space):
             rate: probability in [0, 1] of each weight to change in a weight mutation; at least one changes.
             scale: standard deviation of a weight's perturbation, in units of ``weight_scale``.
         """
-        key_kind, key_node, key_connection, key_weights = jax.random.split(key, 4)
-        kind = jax.random.uniform(key_kind)
-        child = self._mutate_weights(key_weights, genotype, rate, scale)
-        possible, connected = self._add_connection(key_connection, genotype)
+        # All in one draw, since each compiles to a loop of its own.
+        genes, nodes = self.max_connections, self._fixed + self.max_hidden
+        draws = jax.random.uniform(key, (3 + 4 * genes + nodes**2,), jnp.result_type(float))
+        (kind, back, weight), changes, gene, pair = jnp.split(draws, np.cumsum([3, 3 * genes, genes]))
+        child = self._mutate_weights(changes.reshape(3, genes), genotype, rate, scale)
+        possible, connected = self._add_connection(back, pair, self._weight(normal_of(weight)), genotype)
         child = select((kind < self.add_node + self.add_connection) & possible, connected, child)
         if self.max_hidden:
-            possible, split = self._add_node(key_node, genotype)
+            possible, split = self._add_node(gene, genotype)
             child = select((kind < self.add_node) & possible, split, child)
         return child
 
-    def _mutate_weights(self, key: Key, genome: Genome, rate: float, scale: float) -> Genome:
-        key_mask, key_one, key_step, key_new, key_value = jax.random.split(key, 5)
-        genes, dtype = (self.max_connections,), genome.weight.dtype
+    def _mutate_weights(self, draws: jax.Array, genome: Genome, rate: float, scale: float) -> Genome:
+        changes, replaces, normal = draws[0], draws[1] < self.replaced, normal_of(draws[2])
         used = genome.innovation > 0
-        mask = jax.random.bernoulli(key_mask, rate, genes) & used
-        mask = mask | (~mask.any() & choose_one(key_one, used))
-        moved = genome.weight + scale * self.weight_scale * jax.random.normal(key_step, genes, dtype)
-        fresh = self._draw_weights(key_value, genes)
-        changed = jnp.where(jax.random.bernoulli(key_new, self.replaced, genes), fresh, moved)
-        changed = jnp.clip(changed, -self.max_weight, self.max_weight)
+        mask = (changes < rate) & used
+        mask = mask | (~mask.any() & used & (jnp.arange(len(used)) == choose_one(changes, used)))
+        moved = genome.weight + scale * self.weight_scale * normal
+        changed = jnp.where(replaces, self._weight(normal), jnp.clip(moved, -self.max_weight, self.max_weight))
         return genome._replace(weight=jnp.where(mask, changed, genome.weight))
 
-    def _draw_weights(self, key: Key, shape: tuple[int, ...] = ()) -> jax.Array:
-        weights = self.weight_scale * jax.random.normal(key, shape, jnp.result_type(float))
-        return jnp.clip(weights, -self.max_weight, self.max_weight)
+    def _weight(self, normal: jax.Array) -> jax.Array:
+        """Return the new weights that normal draws stand for."""
+        return jnp.clip(self.weight_scale * normal, -self.max_weight, self.max_weight)
 
     def _nodes(self, genome: Genome) -> tuple[jax.Array, jax.Array]:
         """Return the marking and the position of every node, ``[N]``; the marking is 0 for an unused place."""
@@ -204,9 +203,17 @@ class Topology(Space):
         positions = jnp.asarray(np.arange(self._fixed) > self.inputs, genome.position.dtype)
         return jnp.concatenate([markings, genome.node]), jnp.concatenate([positions, genome.position])
 
-    def _add_connection(self, key: Key, genome: Genome) -> tuple[Scalar, Genome]:
-        """Return whether another connection is possible, and the genome with it."""
-        key_pair, key_weight = jax.random.split(key)
+    def _add_connection(
+        self, leads_back: Scalar, priorities: jax.Array, weight: Scalar, genome: Genome
+    ) -> tuple[Scalar, Genome]:
+        """Return whether another connection is possible, and the genome with it.
+
+        Args:
+            leads_back: a uniform draw, which decides whether it leads back.
+            priorities: ``[N * N]``, of its source and target.
+            weight: its weight.
+            genome: the genome.
+        """
         marking, position = self._nodes(genome)
         count = len(marking)
         used = genome.innovation > 0
@@ -216,15 +223,18 @@ class Topology(Space):
         free = (marking > 0)[:, None] & (marking > 0) & (position[:, None] < position) & ~joined
         if self.recurrent:
             back = (marking > 0)[:, None] & (position > 0) & (position[:, None] >= position) & ~joined
-            free = jnp.where(jax.random.bernoulli(jax.random.fold_in(key, 2), self.recurrent), back, free)
-        pair = jnp.argmax(choose_one(key_pair, free.ravel()))
-        source, target = (pair // count).astype(jnp.int32), (pair % count).astype(jnp.int32)
-        weight = self._draw_weights(key_weight)
+            free = jnp.where(leads_back < self.recurrent, back, free)
+        source, target = jnp.divmod(choose_one(priorities, free.ravel()), count)
         connected = with_gene(genome, marking_of(marking[source], marking[target]), source, target, weight)
         return free.any() & ~used.all(), connected
 
-    def _add_node(self, key: Key, genome: Genome) -> tuple[Scalar, Genome]:
-        """Return whether a connection can be split by a new node, and the genome in which it is split."""
+    def _add_node(self, priorities: jax.Array, genome: Genome) -> tuple[Scalar, Genome]:
+        """Return whether a connection can be split by a new node, and the genome in which it is split.
+
+        Args:
+            priorities: ``[C]``, of the connections.
+            genome: the genome.
+        """
         marking, position = self._nodes(genome)
         used = genome.innovation > 0
         new = marking_of(genome.innovation, jnp.uint32(0))
@@ -235,13 +245,13 @@ class Topology(Space):
         between = low + (high - low) * (0.25 + 0.5 * new.astype(low.dtype) * 2.0**-32)
         unsplit = ~(new[:, None] == genome.node).any(axis=1)
         free = genome.enabled & used & unsplit & (low < between) & (between < high)
-        gene, place = jnp.argmax(choose_one(key, free)), jnp.argmin(genome.node > 0)
-        number = (self._fixed + place).astype(jnp.int32)
+        gene, place = choose_one(priorities, free), jnp.argmin(genome.node > 0)
+        here, number = jnp.arange(self.max_hidden) == place, (self._fixed + place).astype(jnp.int32)
         source, target, weight = genome.source[gene], genome.target[gene], genome.weight[gene]
         split = genome._replace(
-            node=genome.node.at[place].set(new[gene]),
-            position=genome.position.at[place].set(between[gene]),
-            enabled=genome.enabled.at[gene].set(False),
+            node=jnp.where(here, new[gene], genome.node),
+            position=jnp.where(here, between[gene], genome.position),
+            enabled=genome.enabled & (jnp.arange(self.max_connections) != gene),
         )
         # Weight 1 into the new node and the old weight out of it, so that the network changes little.
         split = with_gene(split, marking_of(marking[source], new[gene]), source, number, jnp.ones_like(weight))
@@ -254,24 +264,18 @@ class Topology(Space):
         A connection that is disabled in either parent is disabled in the child with probability 3/4. In NEAT the first
         parent is the fitter one.
         """
-        key_weight, key_enabled = jax.random.split(key)
-        genes = first.innovation.shape
-        matches = matching_genes(first, second)
-        matched = matches.any(axis=1)
-        other = jnp.argmax(matches, axis=1)
-        take = matched & jax.random.bernoulli(key_weight, 0.5, genes)
-        both = first.enabled & (second.enabled[other] | ~matched)
+        weight, enabled = jax.random.uniform(key, (2, self.max_connections))
+        matched, other_weight, other_enabled = matching_genes(first, second)
+        both = first.enabled & (other_enabled | ~matched)
         return first._replace(
-            weight=jnp.where(take, second.weight[other], first.weight),
-            enabled=(both | jax.random.bernoulli(key_enabled, 0.25, genes)) & (first.innovation > 0),
+            weight=jnp.where(matched & (weight < 0.5), other_weight, first.weight),
+            enabled=(both | (enabled < 0.25)) & (first.innovation > 0),
         )
 
     def distance(self, first: Genome, second: Genome) -> tuple[Scalar, Scalar]:
         """Return the number of genes without a match, and the mean absolute difference of the matching weights."""
-        matches = matching_genes(first, second)
-        matched = matches.any(axis=1)
+        matched, weight, _ = matching_genes(first, second)
         count = jnp.sum(matched)
-        apart = jnp.abs(first.weight - second.weight[jnp.argmax(matches, axis=1)])
         only = jnp.sum(first.innovation > 0) + jnp.sum(second.innovation > 0) - 2 * count
-        mean = jnp.sum(jnp.where(matched, apart, 0.0)) / jnp.maximum(count, 1)
-        return only.astype(apart.dtype), mean
+        apart = jnp.sum(jnp.where(matched, jnp.abs(first.weight - weight), 0.0))
+        return only.astype(apart.dtype), apart / jnp.maximum(count, 1)

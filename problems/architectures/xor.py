@@ -33,8 +33,8 @@ class XOR(Problem):
     16 draws of the four patterns.
 
     Paper: Stanley & Miikkulainen, "Evolving neural networks through augmenting topologies", 2002, section 4.1: NEAT
-    with 150 networks needs 4,755 evaluations, mean of 100 runs (standard deviation 2,553). Result: ours needs 6,472,
-    mean of 20 runs, all successful (standard deviation 4,526; ``benchmarks/topology.py``).
+    with 150 networks needs 4,755 evaluations, mean of 100 runs (standard deviation 2,553). Result: ours needs 6,825,
+    mean of 100 runs, all successful (standard deviation 3,422; ``benchmarks/topology.py``).
 
     Args:
         max_hidden: maximum number of hidden nodes.

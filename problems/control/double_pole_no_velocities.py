@@ -42,11 +42,11 @@ class DoublePoleNoVelocities(Problem):
     networks", 1996; Stanley & Miikkulainen, "Evolving neural networks through augmenting topologies", 2002, section 4.
     There the best network of a generation solves the task if it balances for 100,000 actions and, from at least 200 of
     the 625 starts, for 1000; NEAT with 1000 networks needs 33,184 evaluations on average, and balances from 286.
-    Measured: NEAT with the recipe's settings needs 17,450, mean of 10 seeds (median 8,750; one has no such network
-    within 60,000, which count), 9 seconds of one core each, and balances from 262 (``benchmarks/topology.py``). The
-    settings were chosen on the same seeds. A better fitness is not a better network for other starts: later networks of
-    the best fitness balanced from 195 and 123 (two of the seeds, continued to 8,500 and 12,000 evaluations), and that
-    of a search by the recipe from 107 (one seed, 10,000). Look at the held-out fitness.
+    Measured: NEAT with the recipe's settings needs 31,950, mean of 20 seeds (median 24,750; eight have no such network
+    within 60,000, which count), 8 seconds of one core each, and balances from 263 (``benchmarks/topology.py``). A
+    better fitness is not a better network for other starts: later networks of the best fitness balanced from 195 and
+    123 (two of the seeds, continued to 8,500 and 12,000 evaluations), and that of a search by the recipe from 107 (one
+    seed, 10,000). Look at the held-out fitness.
 
     Args:
         limit: maximum number of actions.

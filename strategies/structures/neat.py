@@ -131,32 +131,33 @@ class NEAT(Strategy[NEATState]):
 
     def _children(self, key: Key, state: NEATState) -> Genotype:
         size, species, space = self.population_size, state.species, state.space
-        key_first, key_second, key_strange, key_two, key_changed, key_cross, key_mutate = jax.random.split(key, 7)
+        key_choices, key_children = jax.random.split(key)
+        # In one draw, since each compiles to a loop of its own.
+        choices = jax.random.uniform(key_choices, (6, size), state.fitness.dtype)
+        of_first, of_second, of_stranger, strange, two, changed = choices
         # Places at even distances along the shares: each species gets its part to within one child.
         place = (jnp.arange(size) + 0.5) / size
         own = jnp.sum(place[:, None] > jnp.cumsum(species.share)[:-1], axis=1)
         begin = jnp.cumsum(species.size) - species.size
         may = jnp.maximum(jnp.ceil(self.survivors * species.size), 1).astype(jnp.int32)
 
-        def parent(key: Key, own: jax.Array) -> jax.Array:
-            return begin[own] + jax.random.randint(key, (size,), 0, may[own])
+        def parent(draw: jax.Array) -> jax.Array:
+            return begin[own] + (draw * may[own]).astype(jnp.int32)
 
-        key_which, key_one = jax.random.split(key_strange)
-        strange = jax.random.bernoulli(key_which, self.interspecies_rate, (size,))
-        first, second = parent(key_first, own), parent(key_second, own)
-        second = jnp.where(strange, jax.random.randint(key_one, (size,), 0, size), second)
+        first, second = parent(of_first), parent(of_second)
+        stranger = (of_stranger * size).astype(jnp.int32)
+        second = jnp.where(strange < self.interspecies_rate, stranger, second)
         swap = state.fitness[second] < state.fitness[first]
         first, second = jnp.where(swap, second, first), jnp.where(swap, first, second)
-        two = jax.random.bernoulli(key_two, self.crossover_rate, (size,))
-        changed = ~two | jax.random.bernoulli(key_changed, self.mutation_rate, (size,))
+        crossed = two < self.crossover_rate
+        mutated = ~crossed | (changed < self.mutation_rate)
 
-        def breed(two: Scalar, changed: Scalar, keys: tuple[Key, Key], first: Genotype, second: Genotype) -> Genotype:
-            child = _either(two, space.crossover(keys[0], first, second), first)
-            return _either(changed, space.mutate(keys[1], child, self.weight_rate, self.mutation_scale), child)
+        def breed(crossed: Scalar, mutated: Scalar, keys: Key, first: Genotype, second: Genotype) -> Genotype:
+            child = _either(crossed, space.crossover(keys[0], first, second), first)
+            return _either(mutated, space.mutate(keys[1], child, self.weight_rate, self.mutation_scale), child)
 
-        keys = jax.random.split(key_cross, size), jax.random.split(key_mutate, size)
         parents = (populations.take(state.parents, which) for which in (first, second))
-        children = jax.vmap(breed)(two, changed, keys, *parents)
+        children = jax.vmap(breed)(crossed, mutated, jax.random.split(key_children, (size, 2)), *parents)
         champion = (species.size[own] > LARGE) & (own != jnp.concatenate([jnp.full(1, -1), own[:-1]]))
         return jax.vmap(_either)(champion, populations.take(state.parents, begin[own]), children)
 

@@ -172,7 +172,7 @@ def over_time(space: Topology, genome: Genome, inputs: list[list[float]]) -> lis
 
 def test_recurrent_networks_remember_the_step_before() -> None:
     space = Topology(2, 1, 3, 16, add_node=0.4, add_connection=0.6, recurrent=0.5, output_activation="tanh")
-    genome = grow(space, 5, jax.jit(space.sample)(jax.random.key(0)), 16)
+    genome = grow(space, 8, jax.jit(space.sample)(jax.random.key(0)), 16)
     network: Any = jax.jit(space.decode)(genome)
     assert isinstance(network, RecurrentNetwork)
     assert np.count_nonzero(network.hidden_back) > 0
