@@ -102,8 +102,7 @@ class SeveralSeeds(metaclass=Checked):
             for seed in chosen
         }
         """The search of each seed."""
-        if path is not None:
-            seeds_file.write(path, chosen)
+        self._folder = path
 
     @classmethod
     @checked
@@ -132,6 +131,7 @@ class SeveralSeeds(metaclass=Checked):
                     f"settings than seed {seeds[0]}; resume its runs one by one."
                 )
         several.searches = {seed: Search.resume(folder, **execution) for seed, folder in folders.items()}
+        several._folder = None  # which names its seeds already
         first = several.searches[seeds[0]]
         several.problem, several.strategy, several._show = first.problem, first.strategy, execution.get("progress")
         return several
@@ -173,6 +173,8 @@ class SeveralSeeds(metaclass=Checked):
             with _ProgressOfSeveral(self._show, len(self.searches)) as progress, engine() as wanted:
                 for search in self.searches.values():
                     search.running.claim()
+                if self._folder is not None:
+                    seeds_file.write(self._folder, list(self.searches))
                 queues = self._queues
                 with contextlib.ExitStack() as stack, interrupt:
 

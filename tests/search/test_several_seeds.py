@@ -122,6 +122,8 @@ def test_what_does_not_fit_is_refused(tmp_path: Path) -> None:
     Search(Bowl(), RandomSearch(5), seed=1, run_directory=folder / "seed-1", overwrite=True).run(generations=1)
     with pytest.raises(RunDirectoryError, match="differ in their seeds only"):
         SeveralSeeds.resume(folder)
-    SeveralSeeds(Bowl(), RandomSearch(4), seeds=[1, 2], run_directory=tmp_path / "two")
+    several = SeveralSeeds(Bowl(), RandomSearch(4), seeds=[1, 2], run_directory=tmp_path / "two")
+    assert not (tmp_path / "two").exists()  # nothing is written before it runs
+    several.run(generations=1)
     with pytest.raises(RunDirectoryError, match=r"other seeds, 1, .* include them"):
         SeveralSeeds(Bowl(), RandomSearch(4), seeds=[2, 3], run_directory=tmp_path / "two")
