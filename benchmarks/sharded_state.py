@@ -7,12 +7,14 @@ the length from which on vectors are split. Columns, in vectors of D float32:
 - state: what a device keeps from one dispatch to the next, of the program's arguments;
 - temporaries: of the compiled program, as XLA plans them;
 - together: arguments, results and temporaries, the most that a device needs at once;
-- resident: by how much the process grew over JAX and the problem while it searched, for all devices together.
+- resident: the peak of the process once all is compiled, over that of JAX and the problem, all devices together. It
+  holds what the problem's bounds take on the host, too.
 
     python benchmarks/sharded_state.py
 """
 
 import argparse
+import ctypes
 import dataclasses
 import gc
 import json
@@ -53,10 +55,11 @@ def measure(
     strategy = getattr(em.strategies, name)(population, regenerate_noise=True)
     settings: dict[str, Any] = {"finalists": 0, "validation_share": 0, "progress": False}
     search = em.Search(Squares(), strategy, devices=devices, population_chunk=1, **settings)
-    gc.collect()
     before = _resident("VmRSS")
-    Path("/proc/self/clear_refs").write_text("5")  # the peak is counted from here on
     search.run(generations=1)
+    gc.collect()
+    ctypes.CDLL(None).malloc_trim(0)  # gives back what compiling has freed
+    Path("/proc/self/clear_refs").write_text("5")  # the peak is counted from here on
     begun = time.perf_counter()
     search.run(generations=1 + generations)
     planned = search.running.driver._dispatch.memory_analysis()
@@ -82,10 +85,10 @@ def main() -> None:
     """Measure and print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--dimension", type=int, default=10_000_000, metavar="D")
-    parser.add_argument("--population", type=int, default=64, metavar="P")
+    parser.add_argument("--population", type=int, default=16, metavar="P")
     parser.add_argument("--devices", type=int, nargs="+", default=[1, 2, 4])
     parser.add_argument("--strategies", nargs="+", default=NAMES, choices=NAMES)
-    parser.add_argument("--generations", type=int, default=2)
+    parser.add_argument("--generations", type=int, default=1)
     parser.add_argument("--measure", help=argparse.SUPPRESS)
     small = "--dimension 262144 --population 2 --devices 2 --strategies PGPE --generations 1"
     arguments = parse_arguments(parser, small)

@@ -135,7 +135,7 @@ class SepCMAES(Strategy[SepCMAESState]):
     """Draw each candidate from a key of its own, and again where it is needed, as in
     :class:`~evometa.strategies.OpenAIES`: a search then needs memory for a few vectors ``[D]`` whatever the population,
     and draws twice. From 2¹⁸ numbers on several devices share these vectors out, and ``tolfunhist`` compares a window
-    that is longer by up to 0.2 %, since only the extremes of its parts are kept."""
+    that is longer by up to 0.4 %, since only the extremes of its parts are kept."""
 
     told_when_all_fail: ClassVar[bool] = True
     stop_reasons: ClassVar[tuple[str, ...]] = STOP_REASONS
