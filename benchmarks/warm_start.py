@@ -1,10 +1,13 @@
 """Warm starts: evaluations to a target with and without what a run of a similar problem has found.
 
-The similar problem is a function whose optimum is elsewhere, or the tuning of a smaller network that trains half as
-long. A search for it runs first, once for each seed, and its evaluations are not counted: it is there already. Then the
-same strategy searches for the problem itself, from the space's start and from that run (``Search(start=...)``). Prints
-a table with the median over seeds of the evaluations until the best so far reaches the target, those of the warm start
-included, and the best fitness after all evaluations.
+The similar problem is a function whose optimum is elsewhere, the tuning of a smaller network that trains half as long,
+initial weights for a given learning rate where rates are to be learned too, or networks for the opposite of a logical
+function. A search for it runs first, once for each seed, and its evaluations are not counted: it is there already. Then
+the same strategy searches for the problem itself, from the space's start and from that run (``Search(start=...)``).
+Prints a table with the median over seeds of the evaluations until the target is reached, those of the warm start
+included, and of the fitness after all evaluations: by the best so far, or where tasks are drawn anew in each generation
+by the median of the generation. Where no target is natural, it is the median of what cold runs with other seeds have
+after half of the generations.
 
     python benchmarks/warm_start.py
 """
@@ -21,8 +24,9 @@ import numpy as np
 from _measure import note, parse_arguments, print_table
 
 import evometa as em
-from evometa.problems import DigitsHyperparameters
-from evometa.strategies import CMAES, SNES, GeneticAlgorithm
+from evometa.problems import DigitsHyperparameters, Sinusoid
+from evometa.strategies import CMAES, NEAT, SNES, GeneticAlgorithm, OpenAIES
+from evometa.topology import Topology
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,6 +50,25 @@ class Shifted(em.Problem):
         return jnp.sum(100 * (x[1:] - x[:-1] ** 2) ** 2 + (1 - x[:-1]) ** 2)
 
 
+@dataclasses.dataclass(frozen=True)
+class Gate(em.Problem):
+    """Exclusive or, or its opposite, by a growing network; the sum of the squared errors of the four patterns."""
+
+    opposite: bool = False
+
+    @property
+    def space(self) -> Topology:
+        """Networks with two inputs and one output."""
+        return Topology(2, 1, 8)
+
+    def evaluate(self, key: Any, omega: Any) -> jax.Array:
+        """Return the error."""
+        inputs = jnp.asarray([[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]])
+        targets = jnp.asarray([0.0, 1.0, 1.0, 0.0])
+        outputs = jax.vmap(omega.run)(inputs)[:, 0]
+        return jnp.sum((outputs - (1 - targets if self.opposite else targets)) ** 2)
+
+
 class Case(NamedTuple):
     """One row of the table."""
 
@@ -53,8 +76,11 @@ class Case(NamedTuple):
     similar: em.Problem | em.InnerTraining
     problem: em.Problem | em.InnerTraining
     strategy: Any
-    target: float
+    target: float | None
+    """None: what cold runs with other seeds have after half of the generations, their median."""
     generations: int
+    column: str = "best_so_far"
+    """Of the history: what is to reach the target."""
 
 
 def cases(scale: float) -> list[Case]:
@@ -73,6 +99,11 @@ def cases(scale: float) -> list[Case]:
     similar = DigitsHyperparameters(hidden=(16,), inner_steps=50, num_tasks=2)
     problem = DigitsHyperparameters(hidden=(48,), inner_steps=100, num_tasks=2)
     found.append(Case("digits-hyperparameters, larger", similar, problem, CMAES(8), 0.2, round(scale * 20)))
+    strategy, several = OpenAIES(64, shaping="pair_difference", tasks_per_pair=True), {"num_tasks": 8, "inner_steps": 2}
+    similar, problem = (Sinusoid(learn_rates=learned, **several) for learned in (False, True))
+    found.append(Case("sinusoid, rates too", similar, problem, strategy, None, round(scale * 300), "median"))
+    generations = round(scale * 100)
+    found.append(Case("exclusive or, after its opposite", Gate(opposite=True), Gate(), NEAT(150), None, generations))
     return found
 
 
@@ -95,9 +126,17 @@ def searched(
     return search.history
 
 
-def reached(history: Any, target: float) -> float:
-    """Return the evaluations until the best so far is as good as a target; infinity where it never is."""
-    good = np.flatnonzero(history["best_so_far"] <= target)
+def with_target(case: Case, seeds: int) -> Case:
+    """Return the case with its target, by as many cold runs where it has none of its own."""
+    if case.target is not None:
+        return case
+    runs = (searched(case.problem, case.strategy, case.generations // 2, 200 + seed) for seed in range(seeds))
+    return case._replace(target=float(np.median([run[case.column][-1] for run in runs])))
+
+
+def reached(history: Any, case: Case) -> float:
+    """Return the evaluations until a search is as good as the target; infinity where it never is."""
+    good = np.flatnonzero(history[case.column] <= case.target)
     return float(history["evaluations"][good[0]]) if len(good) else float("inf")
 
 
@@ -106,7 +145,14 @@ def row(case: Case, cold: list[float], warm: list[float], best: Any) -> list[str
     times = [float(np.median(each)) for each in (cold, warm)]
     shown = [f"{value:.0f}" if np.isfinite(value) else "never" for value in times]
     ratio = f"{times[1] / times[0]:.2f}" if np.isfinite(times).all() else "-"
-    return [case.name, type(case.strategy).__name__, f"{case.target:g}", *shown, ratio, *(f"{end:.2g}" for end in best)]
+    return [
+        case.name,
+        type(case.strategy).__name__,
+        f"{case.target:.3g}",
+        *shown,
+        ratio,
+        *(f"{end:.2g}" for end in best),
+    ]
 
 
 def main() -> None:
@@ -121,7 +167,7 @@ def main() -> None:
         for case in cases(options.scale):
             if options.only not in f"{case.name}, {type(case.strategy).__name__}":
                 continue
-            cold, warm, best = [], [], []
+            case, cold, warm, best = with_target(case, options.seeds), [], [], []
             for seed in range(options.seeds):
                 note(f"{case.name}, {type(case.strategy).__name__}, seed {seed}")
                 similar = Path(folder) / f"{hash((case.similar, case.strategy))}-{seed}"
@@ -132,10 +178,10 @@ def main() -> None:
                     for start in (None, similar)
                 ]
                 for times, history in zip((cold, warm), histories, strict=True):
-                    times.append(reached(history, case.target))
-                best.append([history["best_so_far"][-1] for history in histories])
+                    times.append(reached(history, case))
+                best.append([history[case.column][-1] for history in histories])
             rows.append(row(case, cold, warm, np.median(np.array(best), axis=0)))
-    header = ["problem", "strategy", "target", "evaluations, cold", "warm", "ratio", "best in the end, cold", "warm"]
+    header = ["problem", "strategy", "target", "evaluations, cold", "warm", "ratio", "fitness in the end, cold", "warm"]
     print_table(header, rows)
 
 
