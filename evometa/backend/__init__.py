@@ -9,6 +9,7 @@ file                 holds
 :mod:`devices`       one JAX device for each CPU core
 :mod:`chunks`        a population spread over devices and walked in chunks
 :mod:`slices`        long vectors of which each device has a slice
+:mod:`entrywise`     whether a function can be applied to parts of vectors
 :mod:`kernels`       many small steps as one piece of machine code
 :mod:`convolution`   convolution for many small networks at once
 :mod:`flops`         the arithmetic of a JAX function, counted

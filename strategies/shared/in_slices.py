@@ -6,7 +6,8 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from evometa.backend.slices import Place, Sliced, entry_by_entry
+from evometa.backend.entrywise import is_entrywise
+from evometa.backend.slices import Place, Sliced
 
 
 def in_slices(made: optax.GradientTransformation, over: Sliced) -> optax.GradientTransformation:
@@ -36,7 +37,7 @@ def in_slices(made: optax.GradientTransformation, over: Sliced) -> optax.Gradien
         numbers, vectors = parts(state)
         few = jax.ShapeDtypeStruct((7,), gradient.dtype)
         shorter = joined(numbers, [jax.ShapeDtypeStruct(few.shape, leaf.dtype) for leaf in vectors])
-        if not entry_by_entry(made.update, few, shorter, few):
+        if not is_entrywise(made.update, few, shorter, few):
             found: tuple[Any, Any] = over.whole(made.update(*over.whole((gradient, state, params))))
             return found
         step, vectors = over.each(entries, numbers, (gradient, params, vectors))

@@ -9,6 +9,7 @@ import pytest
 
 from evometa.backend import slices
 from evometa.backend.chunks import mesh_of
+from evometa.backend.entrywise import is_entrywise
 from evometa.backend.kernels import running_on
 
 BLOCK = 16
@@ -63,5 +64,5 @@ def test_optimizers_that_look_at_other_entries_are_told_from_those_that_do_not(
     optimizer: optax.GradientTransformation, alone: bool
 ) -> None:
     vector = jax.ShapeDtypeStruct((7,), jnp.float32)
-    assert slices.entry_by_entry(optimizer.update, vector, jax.eval_shape(optimizer.init, vector), vector) is alone
-    assert not slices.entry_by_entry(jnp.cumsum, vector)
+    assert is_entrywise(optimizer.update, vector, jax.eval_shape(optimizer.init, vector), vector) is alone
+    assert not is_entrywise(jnp.cumsum, vector)

@@ -147,7 +147,7 @@ def test_an_option_of_the_command_line() -> None:
         ("__doc__", {}, "got '__doc__'"),
         ("adam", {"beta1": 0.5}, "settings that adam has, got 'beta1'. Nearest: b1"),
         ("adamw", {"learning_rate": 0.5}, "settings that adamw has, got 'learning_rate'"),
-        ("adam", 0.5, "to be a dict or a tuple of tuples of a string and anything, got 0.5"),
+        ("adam", 0.5, "to be a dict with strings as keys or a tuple of tuples of a string and anything, got 0.5"),
         ("adam", {"b1": jnp.ones(2)}, "expects numbers, strings, booleans or tuples of these"),
         ("polyak_sgd", {}, "works by gradients and plain settings alone, and polyak_sgd does not"),
         ("lookahead", {}, "works by gradients and plain settings alone, and lookahead does not"),
