@@ -2,8 +2,9 @@
 
 python benchmarks/executors.py
 
-The ideal is what the sleeps alone take, divided among the workers. What a call costs beyond that is a worker's time;
-"without sleep" is the same for calls that return at once, in which nothing can hide.
+The ideal is the seconds asked for, divided among the workers. What a call costs beyond that is a worker's time. A part
+of it is the sleep's own, since the system wakes a process late: a plain loop of the same calls says how much. "Without
+sleep" is for calls that return at once, in which nothing can hide.
 """
 
 import argparse
@@ -37,6 +38,15 @@ class Sleeps(em.HostProblem):
         return float(np.sum(omega**2))
 
 
+def plain(seconds: float, calls: int) -> float:
+    """Return the seconds that calls take in a loop, without an executor."""
+    problem, omega, rng = Sleeps(seconds), np.zeros(4), np.random.default_rng(0)
+    begun = time.perf_counter()
+    for _ in range(calls):
+        problem.evaluate(rng, omega)
+    return time.perf_counter() - begun
+
+
 def measured(name: str, seconds: float, calls: int, workers: int, repeats: int) -> tuple[float, float]:
     """Return the seconds that calls take, the least of several repeats, and the search's own CPU seconds in them."""
     trials = [Trial(np.zeros(4), (number,)) for number in range(calls)]
@@ -63,8 +73,11 @@ def main() -> None:
     arguments = parse_arguments(
         parser, "--calls 20 --seconds 0.001 --workers 1 --repeats 1 --executors in-process pool"
     )
-    rows = []
     with alone():
+        few = max(1, arguments.calls // 10)
+        late = min(plain(arguments.seconds, few) for _ in range(3)) / few - arguments.seconds
+        print(f"a plain loop adds {1000 * late:.2f} ms to a call")
+        rows = []
         for name in arguments.executors:
             workers = 1 if name == "in-process" else arguments.workers
             size = (arguments.calls, workers, arguments.repeats)
