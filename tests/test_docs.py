@@ -84,7 +84,7 @@ def a_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def commands_of_evometa() -> list[str]:
     with contextlib.redirect_stdout(io.StringIO()) as printed, pytest.raises(SystemExit):
         _parse(["--help"])
-    usage = re.search(r"\{(.*?)\}", printed.getvalue())
+    usage = re.search(r"\{(.*?)\}", "".join(printed.getvalue().split()))  # it may go on in a second line
     assert usage
     return usage.group(1).split(",")
 

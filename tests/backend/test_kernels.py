@@ -13,6 +13,8 @@ from evometa.backend.kernels import one_kernel, running_on, single_kernels
 
 DEVICES = tuple(jax.local_devices())
 
+on_several_devices = pytest.mark.skipif(not kernels.SEVERAL_DEVICES, reason="JAX 0.7 puts no kernel on such devices")
+
 
 def collatz(start: jax.Array) -> dict[str, jax.Array]:
     """Count the steps to 1, with a loop and a branch."""
@@ -41,6 +43,7 @@ def mark_is_gone() -> bool:
     raise ImportError("cannot import name 'set_xla_metadata'")
 
 
+@on_several_devices
 @pytest.mark.parametrize(
     ("compiled", "reason"),
     [
@@ -114,6 +117,7 @@ def test_what_does_not_fit_is_compiled_as_usual() -> None:
     assert "xla_cpu_small_call" not in kernel.lower(jnp.arange(3)).as_text()
 
 
+@on_several_devices
 @pytest.mark.parametrize("count", [1, 2])
 def test_a_kernel_on_one_of_several_devices_or_on_all(count: int) -> None:
     with running_on(mesh_of(DEVICES[:count])):
