@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 LOCK = Path(tempfile.gettempdir()) / "evometa-benchmark.lock"
+BEGUN = time.monotonic()
 
 
 def parse_arguments(parser: argparse.ArgumentParser, smallest: str) -> argparse.Namespace:
@@ -58,7 +59,7 @@ def peer(name: str, package: str = "") -> Any:
 
 def note(words: object) -> None:
     """Tell on standard error how far a long measurement is."""
-    print(f"{time.process_time():.0f} s: {words}", file=sys.stderr, flush=True)
+    print(f"{time.monotonic() - BEGUN:.0f} s: {words}", file=sys.stderr, flush=True)
 
 
 class Kept(dict[str, Any]):

@@ -15,8 +15,8 @@ from evometa.sharing.sweeps import UNFINISHED
 from evometa.storage import history, result_file
 from evometa.storage.failures import FAILURES
 from evometa.storage.history import HISTORY, TIMING
+from evometa.storage.locking import LOCK
 from evometa.storage.manifest import MANIFEST, read_manifest
-from evometa.storage.run_directory import LOCK
 
 LOCKS = Path("/proc/locks")
 """Where Linux says which files are locked, so that nobody has to try a lock that a search may want."""

@@ -19,7 +19,7 @@ from evometa.report.pictures import start_of
 from evometa.sharing.formats import formulas
 from evometa.sharing.run import Run
 from evometa.storage import result_file
-from evometa.storage.drift import MOST_LAYERS
+from evometa.storage.drift import largest_layers
 from evometa.storage.omega_values import arrays, cells, plain, weights
 from evometa.storage.result import Archive
 from evometa.strategy import TrainsPopulation
@@ -82,8 +82,7 @@ def _formula(name: str, formula: Any) -> list[Block]:
 def _weights(run: Run, layers: dict[str, Any]) -> Block:
     """Return the size of each layer beside how far it is from where the search began."""
     start = start_of(run)
-    largest = sorted(layers, key=lambda name: -layers[name].size)[:MOST_LAYERS]
-    names = [name for name in layers if name in largest]
+    names = largest_layers(layers)
     found = np.array([_root_mean_square(layers[name]) for name in names])
     traces = [charts.bars(names, found, "found", BLUE)]
     if start is not None:

@@ -1,5 +1,6 @@
 """How the weights of ω move while a search runs: rows for ``drift.csv``."""
 
+import functools
 import math
 from typing import Any
 
@@ -13,7 +14,7 @@ from evometa.search.driver import Driver
 from evometa.search.generation import SearchState
 from evometa.search.starting import index_of_start
 from evometa.spaces import VectorSpace
-from evometa.storage.drift import MOST_LAYERS, OTHERS, drift_columns
+from evometa.storage.drift import OTHERS, drift_columns, largest_layers
 from evometa.storage.history import format_rows
 from evometa.storage.omega_values import weights
 from evometa.storage.result import Counters
@@ -44,10 +45,8 @@ def _empty(leaf: Any) -> Any:
 
 
 def _layers(found: dict[str, NDArray[Any]]) -> list[str]:
-    if len(found) <= MOST_LAYERS:
-        return list(found)
-    largest = sorted(found, key=lambda name: -found[name].size)[:MOST_LAYERS]
-    return [*(name for name in found if name in largest), OTHERS]
+    largest = largest_layers(found)
+    return largest if len(largest) == len(found) else [*largest, OTHERS]
 
 
 class Drift:
@@ -62,23 +61,27 @@ class Drift:
 
     def __init__(self, driver: Driver, state: SearchState, done: Counters, newest: int) -> None:
         self._driver, self._due, self._rows = driver, _next(newest), b""
-        self._start: dict[str, NDArray[Any]] | None = None
-        index = index_of_start(driver.space, done.start)
-        if index is not None:
-            self._start = self._weights(driver.first_center(index) if done.generation else driver.center(state))
+        self._index = index_of_start(driver.space, done.start)
         if not done.generation:
+            if self._index is not None:
+                self._start = self._weights(driver.center(state))
             self._due = 0
             self.follow(state, 0)
+
+    @functools.cached_property
+    def _start(self) -> dict[str, NDArray[Any]] | None:
+        """The weights with which the search began; of a resumed one compiled anew, at its first row."""
+        return None if self._index is None else self._weights(self._driver.first_center(self._index))
 
     def follow(self, state: SearchState, generation: int) -> None:
         """Add a row for the state after a generation, unless the last one is recent."""
         if generation < self._due:
             return
         found = self._weights(self._driver.center(state))
-        norms = _norms(found)
-        start = self._start
-        moved = _norms({name: found[name] - start[name] for name in found} if start is not None else found)
-        distances = moved if start is not None else np.full_like(norms, math.nan)
+        norms, start = _norms(found), self._start
+        distances = np.full_like(norms, math.nan)
+        if start is not None:
+            distances = _norms({name: found[name] - start[name] for name in found})
         values = np.concatenate([[_total(norms), _total(distances)], norms, distances])
         self._rows += format_rows(np.array([[generation]], np.int64), values[None])
         self._due = _next(generation)

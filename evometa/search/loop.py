@@ -40,6 +40,7 @@ from evometa.storage.checkpoint import Checkpoint
 from evometa.storage.files import NotWritten
 from evometa.storage.history import COUNTS
 from evometa.storage.run_directory import RunDirectory
+from evometa.storage.tables import DispatchRows
 
 if TYPE_CHECKING:
     from evometa.search.search import Search
@@ -205,7 +206,7 @@ class Loop:
             drift.follow(state, done.generation)
         moved = b"" if drift is None else drift.taken()
         try:
-            self.folder.append(counts, rows.values, done.generation, done.seconds, rows.trials, moved)
+            self.folder.append(DispatchRows(counts, rows.values, done.generation, done.seconds, rows.trials, moved))
         except NotWritten as error:
             return error
         return None

@@ -25,6 +25,7 @@ from evometa.storage.checkpoint import Checkpoint
 from evometa.storage.manifest import Manifest
 from evometa.storage.result import Counters
 from evometa.storage.run_directory import RunDirectory
+from evometa.storage.tables import Columns
 from evometa.strategy import Strategy
 
 
@@ -71,9 +72,9 @@ class StoredRun:
     def restore(self, folder: RunDirectory | None, driver: Driver, run: RunState) -> None:
         """Restore the newest checkpoint of the opened folder, and have changes recorded with the next rows."""
         former = self.former_strategy(driver.strategy)
-        form, columns = _form(driver, former), (driver.columns, driver.trial_columns, columns_of(driver))
+        form, columns = _form(driver, former), Columns(driver.columns, driver.trial_columns, columns_of(driver))
         _take(
-            _of_first(lambda: folder.restore(form, *columns) if folder is not None else None, form),
+            _of_first(lambda: folder.restore(form, columns) if folder is not None else None, form),
             driver,
             former,
             run,

@@ -6,7 +6,9 @@ there.
 ====================  =====================================================
 file                  holds
 ====================  =====================================================
-:mod:`run_directory`  the folder: lock, what is appended, what is replaced
+:mod:`run_directory`  the folder: what is appended, what is replaced
+:mod:`locking`        one process at a time writes to it
+:mod:`tables`         its tables, as a search appends to them
 :mod:`manifest`       what is searched with what, and what was changed
 :mod:`checkpoint`     the whole state at one generation, complete or absent
 :mod:`history`        one row a generation, read and written as CSV

@@ -5,14 +5,14 @@ of ω, a layer. The weights are those of the strategy's center, or of the best s
 row is of generation 0; the later ones are ever farther apart, so that a long run has no more than some hundreds.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from numpy.typing import NDArray
 
 from evometa.errors import RunDirectoryError
-from evometa.storage.history import Table, header_of, read_table
+from evometa.storage.history import read_table
 
 DRIFT = "drift.csv"
 MOST_LAYERS = 40
@@ -26,21 +26,10 @@ def drift_columns(layers: Sequence[str]) -> tuple[str, ...]:
     return ("generation", "norm", "distance", *of_layers)
 
 
-def open_drift(folder: Path, columns: Sequence[str], *, after: int) -> Table:
-    """Open the table of a run for appending, without the rows after a generation; anew where it has other layers.
-
-    Args:
-        folder: the run directory.
-        columns: the columns of the table.
-        after: the generation.
-    """
-    path = folder / DRIFT
-    if path.exists():
-        with open(path, "rb") as file:
-            same = file.readline() == header_of(columns)
-        if not same:
-            path.unlink()
-    return Table(path, columns, after=after, complete=False)
+def largest_layers(layers: Mapping[str, NDArray[Any]]) -> list[str]:
+    """Return the names of the layers that are shown by themselves, in their order."""
+    largest = sorted(layers, key=lambda name: -layers[name].size)[:MOST_LAYERS]
+    return [name for name in layers if name in largest]
 
 
 def read_drift(folder: Path) -> dict[str, NDArray[Any]]:

@@ -49,7 +49,7 @@ class Table(Appended):
             after: the generation.
             complete: whether there must be a row of that generation; otherwise the table may also end before it.
         """
-        header = header_of(columns)
+        header = _header(columns).encode()
         self.newest = 0
         """The generation of the last row that was there; 0 where there was none."""
         if not after or not (complete or path.exists()):
@@ -90,11 +90,11 @@ class Table(Appended):
         return newest
 
 
-def header_of(columns: Sequence[str]) -> bytes:
+def _header(columns: Sequence[str]) -> str:
     """Return the line that names the columns, in quotes where a name has a comma or a quote."""
     line = io.StringIO()
     csv.writer(line, lineterminator="\n").writerow(columns)
-    return line.getvalue().encode()
+    return line.getvalue()
 
 
 def read_header(line: str, count: int | None) -> list[str]:

@@ -20,30 +20,27 @@ of the new one are known: until then the old one is whole.
 """
 
 import contextlib
-import errno
 import os
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from filelock import FileLock, Timeout
-
-from evometa.errors import RunDirectoryError, warn
+from evometa.errors import RunDirectoryError
 from evometa.storage import archive_file, checkpoint, data_copies, result_file
 from evometa.storage.appended import Appended
 from evometa.storage.call_log import CALLS
 from evometa.storage.checkpoint import Checkpoint
-from evometa.storage.drift import DRIFT, open_drift
+from evometa.storage.drift import DRIFT
 from evometa.storage.failures import FAILURES
 from evometa.storage.files import NotWritten, write_atomically
-from evometa.storage.history import COUNTS, HISTORY, TIMING, TIMING_COLUMNS, Table, format_rows
+from evometa.storage.history import HISTORY, TIMING
+from evometa.storage.locking import lock, unusable
 from evometa.storage.manifest import MANIFEST, Manifest, read_manifest
-from evometa.storage.trials import TRIALS, Row, TrialsFile
+from evometa.storage.tables import Columns, DispatchRows, Tables
+from evometa.storage.trials import TRIALS
 
-LOCK = ".lock"
 CANDIDATES = "candidates"
 """The folder of what a problem keeps of its candidates."""
 PICTURES = ("fitness", "strategy", "front", "archive")
@@ -67,8 +64,6 @@ _FILES = (
     _CANDIDATES_BEFORE,
 )
 """What a run leaves besides its manifest."""
-_CANNOT_LOCK = frozenset({errno.ENOSYS, errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP})
-"""How a file system answers that it has no locks: Lustre mounted without them, NFS without its lock service."""
 
 
 def require_free(path: Path, *, overwrite: bool) -> None:
@@ -85,7 +80,7 @@ def require_free(path: Path, *, overwrite: bool) -> None:
             f"{path} was expected to be a folder and is a file; choose another run_directory."
         ) from None
     except OSError as error:
-        raise _unusable(path, error) from None
+        raise unusable(path, error) from None
     if not there and not (path / _REPLACED).exists():
         return
     if MANIFEST not in there and not (path / _REPLACED / MANIFEST).exists():
@@ -139,14 +134,10 @@ class RunDirectory:
             try:
                 path.mkdir(parents=True, exist_ok=True)
             except OSError as error:
-                raise _unusable(path, error) from None
-        self._lock = _lock(path)
-        self._columns: tuple[str, ...] = ()
-        self._trial_columns: tuple[str, ...] = ()
-        self._drift_columns: tuple[str, ...] = ()
-        self._tables: tuple[Table, Table] | None = None
-        self._trials: TrialsFile | None = None
-        self._drift: Table | None = None
+                raise unusable(path, error) from None
+        self._lock = lock(path)
+        self._columns = Columns()
+        self._tables: Tables | None = None
         self._calls: Appended | None = None
         self._writer = ThreadPoolExecutor(1)
         self._pending: Future[None] | None = None
@@ -179,21 +170,17 @@ class RunDirectory:
         """Have a manifest written with the next rows; of a run that continues."""
         self._due = None if self._known is not None and _same(manifest, self._known) else manifest
 
-    def restore(
-        self, like: Any, columns: Sequence[str], trials: Sequence[str], drift: Sequence[str] = ()
-    ) -> Checkpoint | None:
+    def restore(self, like: Any, columns: Columns) -> Checkpoint | None:
         """Read the newest whole checkpoint and cut the tables back to it; None where there is no checkpoint.
 
         Args:
             like: a pytree like the state.
-            columns: the columns of the history, beside the counts.
-            trials: the columns of the table of trials; empty where there is none.
-            drift: those of the table of weights, likewise.
+            columns: the columns of the tables.
 
         Raises:
             NotWritten: the folder's files cannot be written to.
         """
-        self._columns, self._trial_columns, self._drift_columns = (*COUNTS, *columns), tuple(trials), tuple(drift)
+        self._columns = columns
         if self._known is None:
             return None
         found = checkpoint.load(self.path, like)
@@ -202,34 +189,19 @@ class RunDirectory:
 
     def _open(self, *, after: int) -> None:
         try:
-            self._tables = (
-                Table(self.path / HISTORY, self._columns, after=after),
-                Table(self.path / TIMING, TIMING_COLUMNS, after=after, complete=False),
-            )
-            if self._trial_columns:
-                self._trials = TrialsFile(self.path, self._trial_columns, after=after)
-            if self._drift_columns:
-                self._drift = open_drift(self.path, self._drift_columns, after=after)
+            self._tables = Tables(self.path, self._columns, after=after)
         except OSError as error:
             raise _not_written(self.path, error) from error
 
     @property
     def drift_generation(self) -> int | None:
         """The generation of the last row of how weights moved, 0 where there is none; None without such a table."""
-        if not self._drift_columns:
+        if not self._columns.drift:
             return None
-        return 0 if self._drift is None else self._drift.newest
+        return 0 if self._tables is None else self._tables.drift_generation
 
-    def append(
-        self,
-        counts: Any,
-        values: Any,
-        generation: int,
-        seconds: float,
-        trials: Sequence[Row] = (),
-        drift: bytes = b"",
-    ) -> None:
-        """Append the rows of one dispatch, its row of timing, and what there is for the other tables.
+    def append(self, rows: DispatchRows) -> None:
+        """Append the rows of one dispatch.
 
         Formatting and writing go on beside the next dispatch; what goes wrong is raised by the next call.
 
@@ -241,7 +213,8 @@ class RunDirectory:
             self._begin()
         if self._tables is None:
             self._open(after=0)
-        self._pending = self._writer.submit(self._append, counts, values, generation, seconds, trials, drift)
+        assert self._tables is not None
+        self._pending = self._writer.submit(self._tables.append, rows)
 
     def log(self, lines: bytes) -> None:
         """Append lines to the log of calls.
@@ -257,17 +230,6 @@ class RunDirectory:
             self._calls.append(lines)
         except OSError as error:
             raise _not_written(self.path, error) from error
-
-    def _append(
-        self, counts: Any, values: Any, generation: int, seconds: float, trials: Sequence[Row], drift: bytes
-    ) -> None:
-        history, timing = self._opened()
-        if self._trials is not None:
-            self._trials.append(trials)
-        if self._drift is not None:
-            self._drift.append(drift)
-        history.append(format_rows(counts, values))
-        timing.append(format_rows(np.array([[generation]], np.int64), np.array([[seconds]])))
 
     def _begin(self) -> None:
         """Write the manifest; a run of another one is moved aside first, and then removed.
@@ -309,7 +271,7 @@ class RunDirectory:
         self._finish()
         self.require_own()
         try:
-            for file in (*self._opened(), self._trials, self._drift, self._calls):
+            for file in (self._tables, self._calls):
                 if file is not None:
                     file.flush()
         except OSError as error:
@@ -339,17 +301,13 @@ class RunDirectory:
     def close(self) -> None:
         """Close the tables and let other processes write."""
         self._writer.shutdown()
-        for file in (*(self._tables or ()), self._trials, self._drift, self._calls):
+        for file in (self._tables, self._calls):
             if file is not None:
                 file.close()
         if self._known is None:
             with contextlib.suppress(OSError):  # the next search that opens the folder does it then
                 recover(self.path)
         self._lock.release()
-
-    def _opened(self) -> tuple[Table, Table]:
-        assert self._tables is not None, "restore comes before writing"
-        return self._tables
 
 
 def recover(path: Path) -> None:
@@ -383,36 +341,3 @@ def _not_written(path: Path, error: OSError) -> NotWritten:
         f"Could not write the history in {path}: {error}; nothing written earlier is lost, so make room "
         "or fix the folder's permissions, then resume the run."
     )
-
-
-def _unusable(path: Path, error: OSError) -> RunDirectoryError:
-    return RunDirectoryError(
-        f"{path} was expected to be a folder that can be written to: {error.strerror or error}; choose another "
-        "run_directory, or fix its permissions."
-    )
-
-
-def _lock(path: Path) -> FileLock:
-    """Lock a folder for this process; the system takes the lock back when the process ends, however it ends.
-
-    Where the file system cannot lock, a warning says so and the search runs without: filelock's other kind of lock, a
-    file that says "taken", would stay after a kill and keep the run from being resumed, and a refusal would keep
-    people from the only large disk that some clusters have.
-    """
-    if not path.is_dir():  # filelock would make it
-        raise RunDirectoryError(f"{path} was expected to be a folder that can be written to, and is not there.")
-    lock = FileLock(path / LOCK, thread_local=False, fallback_to_soft=False)
-    try:
-        lock.acquire(blocking=False)
-    except Timeout:
-        raise RunDirectoryError(
-            f"{path} is being written to by another search; wait for it, or choose another run_directory."
-        ) from None
-    except OSError as error:
-        if error.errno not in _CANNOT_LOCK:
-            raise _unusable(path, error) from None
-        warn(
-            f"{path} is on a file system that cannot lock files ({error.strerror}): a second search that writes there "
-            "would not be noticed, so start only one, or choose a run_directory elsewhere.",
-        )
-    return lock

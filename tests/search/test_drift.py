@@ -14,7 +14,8 @@ import pytest
 import evometa as em
 from evometa.report.drift_chart import drift_blocks
 from evometa.search.drift import _layers, _norms, columns_of
-from evometa.storage.drift import DRIFT, drift_columns, open_drift, read_drift
+from evometa.storage.drift import DRIFT, drift_columns, read_drift
+from evometa.storage.history import Table
 from evometa.strategies import OpenAIES
 
 
@@ -100,10 +101,12 @@ def test_the_report_draws_the_layers_that_moved_farthest(tmp_path: Path) -> None
     assert "Of 7 layers, the 5 with the largest distance are drawn." in block.caption
 
 
-def test_a_table_of_other_layers_begins_anew(tmp_path: Path) -> None:
-    (tmp_path / DRIFT).write_text("generation,norm,distance,norm/x,distance/x\n0,1,0,1,0\n4,1,1,1,1\n")
-    table = open_drift(tmp_path, drift_columns(["x"]), after=5)
+def test_a_table_of_other_layers_is_kept(tmp_path: Path) -> None:
+    written = "generation,norm,distance,norm/x,distance/x\n0,1,0,1,0\n4,1,1,1,1\n"
+    (tmp_path / DRIFT).write_text(written)
+    table = Table(tmp_path / DRIFT, drift_columns(["x"]), after=5, complete=False)
     table.close()
     assert table.newest == 4
-    open_drift(tmp_path, drift_columns(["y"]), after=5).close()
-    assert (tmp_path / DRIFT).read_text() == "generation,norm,distance,norm/y,distance/y\n"
+    with pytest.raises(em.RunDirectoryError, match="continue the run with the version that began it"):
+        Table(tmp_path / DRIFT, drift_columns(["y"]), after=5, complete=False)
+    assert (tmp_path / DRIFT).read_text() == written

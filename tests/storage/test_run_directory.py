@@ -22,8 +22,9 @@ from evometa.naming import load
 from evometa.problems import ZDT1, ZDT2
 from evometa.search.compiled_driver import CompiledDriver
 from evometa.storage import history
+from evometa.storage.locking import lock
 from evometa.storage.manifest import read_manifest
-from evometa.storage.run_directory import RunDirectory, _lock, recover
+from evometa.storage.run_directory import RunDirectory, recover
 from evometa.strategies import NSGA2, OpenAIES, RandomSearch
 
 TOYS = Path(__file__).parents[1] / "toys.py"
@@ -247,7 +248,7 @@ def test_reading_needs_no_lock_and_changes_nothing(run: Path) -> None:
         (run / name).unlink()
     with open(run / "history.csv", "ab") as file:
         file.write(b"4,16,0")  # a search is writing
-    before, held = files(run), _lock(run)
+    before, held = files(run), lock(run)
     try:
         assert main(["generalize", str(run), "--tasks", "2"]) == 0
         assert main(["show", str(run)]) == 0
@@ -358,8 +359,8 @@ def test_what_the_results_depend_on_cannot_be_changed_on_resume(run: Path) -> No
 
 def test_one_process_at_a_time_writes(run: Path) -> None:
     code = (
-        "import sys; from pathlib import Path; from evometa.storage.run_directory import _lock;"
-        "held = _lock(Path(sys.argv[1])); print('locked', flush=True); sys.stdin.read()"
+        "import sys; from pathlib import Path; from evometa.storage.locking import lock;"
+        "held = lock(Path(sys.argv[1])); print('locked', flush=True); sys.stdin.read()"
     )
     with subprocess.Popen(
         [sys.executable, "-c", code, str(run)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
@@ -379,8 +380,8 @@ def test_one_process_at_a_time_writes(run: Path) -> None:
 
 def test_a_killed_process_leaves_no_lock(run: Path) -> None:
     code = (
-        "import os, signal, sys; from pathlib import Path; from evometa.storage.run_directory import _lock;"
-        "held = _lock(Path(sys.argv[1])); os.kill(os.getpid(), signal.SIGKILL)"
+        "import os, signal, sys; from pathlib import Path; from evometa.storage.locking import lock;"
+        "held = lock(Path(sys.argv[1])); os.kill(os.getpid(), signal.SIGKILL)"
     )
     assert subprocess.run([sys.executable, "-c", code, str(run)], check=False).returncode == -signal.SIGKILL
     assert Search.resume(run).run(generations=4).generations == 4
